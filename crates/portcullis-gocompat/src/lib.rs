@@ -1,0 +1,1 @@
+//! What Go's libraries do, to the letter.

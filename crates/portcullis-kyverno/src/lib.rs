@@ -1,0 +1,1 @@
+//! Kyverno's classic policies: ClusterPolicy and Policy.

@@ -1,0 +1,1 @@
+//! What policy languages and the engine share: resources, admission input, questions and answers, outcomes.

@@ -1,0 +1,1 @@
+//! Strategic merge, JSON Patch (RFC 6902), JSON Merge Patch (RFC 7386) and diff.

@@ -1,0 +1,81 @@
+//! The bump arena that values live in.
+
+use std::fmt;
+
+use bumpalo::Bump;
+
+use crate::{Object, Value};
+
+/// Memory for the values of one evaluation, freed as a whole.
+///
+/// An adapter keeps one per worker and calls [`Arena::reset`] between requests.
+#[derive(Default)]
+pub struct Arena {
+    bump: Bump,
+}
+
+impl Arena {
+    /// An empty arena; the first allocation takes memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An arena that holds `bytes` bytes before it asks for more memory.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bump: Bump::with_capacity(bytes) }
+    }
+
+    /// Frees everything, keeping the largest chunk for the next use.
+    pub fn reset(&mut self) {
+        self.bump.reset();
+    }
+
+    /// The bytes taken from the allocator so far.
+    pub fn allocated_bytes(&self) -> usize {
+        self.bump.allocated_bytes()
+    }
+
+    /// A copy of `text` in the arena.
+    pub fn str(&self, text: &str) -> &str {
+        self.bump.alloc_str(text)
+    }
+
+    /// The text of `parts` in the arena, e.g. `arena.format(format_args!("{a}-{b}"))`.
+    pub fn format(&self, parts: fmt::Arguments<'_>) -> &str {
+        match parts.as_str() {
+            Some(text) => self.str(text),
+            None => {
+                let mut text = bumpalo::collections::String::new_in(&self.bump);
+                // Writing to a string in memory fails only if a `Display` implementation does.
+                let _ = fmt::write(&mut text, parts);
+                text.into_bump_str()
+            }
+        }
+    }
+
+    /// A copy of `items` in the arena.
+    pub fn slice<T: Copy>(&self, items: &[T]) -> &[T] {
+        self.bump.alloc_slice_copy(items)
+    }
+
+    /// A list of `items`.
+    pub fn array<'a>(&'a self, items: &[Value<'a>]) -> Value<'a> {
+        Value::Array(self.slice(items))
+    }
+
+    /// A map of `entries`, which are sorted here; of equal keys the last wins.
+    pub fn object<'a>(&'a self, entries: &mut Vec<(&'a str, Value<'a>)>) -> Value<'a> {
+        Value::Object(Object::from_unsorted(self, entries))
+    }
+
+    /// A string value holding a copy of `text`.
+    pub fn string<'a>(&'a self, text: &str) -> Value<'a> {
+        Value::String(self.str(text))
+    }
+}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("allocated_bytes", &self.allocated_bytes()).finish()
+    }
+}

@@ -1,0 +1,7 @@
+//! JSON in and out.
+
+mod read;
+mod write;
+
+pub use read::{Error, MAX_DEPTH, Seed, read};
+pub use write::{Writer, quote};

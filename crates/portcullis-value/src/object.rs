@@ -1,0 +1,123 @@
+//! Maps with sorted keys.
+
+use std::fmt;
+
+use crate::{Arena, Value};
+
+/// A map from strings to values, sorted bytewise by key.
+#[derive(Clone, Copy, PartialEq, Default)]
+pub struct Object<'a> {
+    // INVARIANT: keys are unique and ascending bytewise.
+    entries: &'a [(&'a str, Value<'a>)],
+}
+
+/// Up to this many entries a scan is quicker than a binary search.
+const SCAN: usize = 8;
+
+impl<'a> Object<'a> {
+    /// A map of entries that are sorted and unique already.
+    ///
+    /// The caller guarantees the order; a debug build checks it.
+    pub fn from_sorted(entries: &'a [(&'a str, Value<'a>)]) -> Self {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "keys must be unique and ascending");
+        Self { entries }
+    }
+
+    /// A map of entries in any order; of equal keys the last wins. `entries` is left sorted.
+    pub fn from_unsorted(arena: &'a Arena, entries: &mut Vec<(&'a str, Value<'a>)>) -> Self {
+        sort_last_wins(entries, 0);
+        Self { entries: arena.slice(entries) }
+    }
+
+    pub fn len(self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entries in key order.
+    pub fn entries(self) -> &'a [(&'a str, Value<'a>)] {
+        self.entries
+    }
+
+    /// The entries in key order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = (&'a str, Value<'a>)> + DoubleEndedIterator {
+        self.entries.iter().copied()
+    }
+
+    pub fn keys(self) -> impl ExactSizeIterator<Item = &'a str> + DoubleEndedIterator {
+        self.entries.iter().map(|entry| entry.0)
+    }
+
+    pub fn contains_key(self, key: &str) -> bool {
+        self.get_entry(key).is_some()
+    }
+
+    pub fn get(self, key: &str) -> Option<Value<'a>> {
+        self.get_entry(key).map(|entry| entry.1)
+    }
+
+    /// The entry of `key` with the key as this map borrows it.
+    pub fn get_entry(self, key: &str) -> Option<(&'a str, Value<'a>)> {
+        if self.entries.len() <= SCAN {
+            return self.entries.iter().find(|entry| entry.0 == key).copied();
+        }
+        self.position(key).ok().and_then(|index| self.entries.get(index)).copied()
+    }
+
+    fn position(self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.0.cmp(key))
+    }
+
+    /// This map with `key` set to `value`.
+    pub fn with(self, arena: &'a Arena, key: &'a str, value: Value<'a>) -> Object<'a> {
+        let mut entries = Vec::with_capacity(self.len() + 1);
+        let (before, after) = match self.position(key) {
+            Ok(index) => (self.entries.get(..index), self.entries.get(index + 1..)),
+            Err(index) => (self.entries.get(..index), self.entries.get(index..)),
+        };
+        entries.extend_from_slice(before.unwrap_or_default());
+        entries.push((key, value));
+        entries.extend_from_slice(after.unwrap_or_default());
+        Object { entries: arena.slice(&entries) }
+    }
+
+    /// This map without `key`.
+    pub fn without(self, arena: &'a Arena, key: &str) -> Object<'a> {
+        if !self.contains_key(key) {
+            return self;
+        }
+        let entries: Vec<_> = self.entries.iter().filter(|entry| entry.0 != key).copied().collect();
+        Object { entries: arena.slice(&entries) }
+    }
+}
+
+/// Sorts the entries from `start` on by key and drops all but the last of equal keys.
+pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) {
+    let Some(new) = entries.get_mut(start..) else { return };
+    if new.is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    // The sort is stable, so that of equal keys the one written last comes last.
+    new.sort_by(|a, b| a.0.cmp(b.0));
+    let mut kept = start;
+    for index in start..entries.len() {
+        let superseded = match (entries.get(index), entries.get(index + 1)) {
+            (Some(entry), Some(next)) => entry.0 == next.0,
+            _ => false,
+        };
+        if !superseded {
+            entries.swap(kept, index);
+            kept += 1;
+        }
+    }
+    entries.truncate(kept);
+}
+
+impl fmt::Debug for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Value::Object(*self), f)
+    }
+}

@@ -1,0 +1,74 @@
+//! Values that outlive an arena.
+
+use std::fmt;
+
+use crate::{Arena, Number, Object, Value};
+
+/// A value that owns its memory: literals of a compiled policy, answers, configuration.
+#[derive(Clone, PartialEq, Default)]
+pub enum OwnedValue {
+    #[default]
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(Box<str>),
+    Array(Box<[OwnedValue]>),
+    /// INVARIANT: keys are unique and ascending bytewise.
+    Object(Box<[(Box<str>, OwnedValue)]>),
+}
+
+impl OwnedValue {
+    /// The value in borrowed form. Strings are shared; lists and maps take one slice each in the arena.
+    pub fn borrow<'a>(&'a self, arena: &'a Arena) -> Value<'a> {
+        match self {
+            OwnedValue::Null => Value::Null,
+            OwnedValue::Bool(value) => Value::Bool(*value),
+            OwnedValue::Number(number) => Value::Number(*number),
+            OwnedValue::String(text) => Value::String(text),
+            OwnedValue::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.borrow(arena)).collect();
+                arena.array(&items)
+            }
+            OwnedValue::Object(entries) => {
+                let entries: Vec<_> =
+                    entries.iter().map(|(key, value)| (&**key, value.borrow(arena))).collect();
+                Value::Object(Object::from_sorted(arena.slice(&entries)))
+            }
+        }
+    }
+
+    /// The text, if it is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            OwnedValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl From<Value<'_>> for OwnedValue {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => OwnedValue::Null,
+            Value::Bool(value) => OwnedValue::Bool(value),
+            Value::Number(number) => OwnedValue::Number(number),
+            Value::String(text) => OwnedValue::String(text.into()),
+            Value::Array(items) => OwnedValue::Array(items.iter().copied().map(OwnedValue::from).collect()),
+            Value::Object(object) => {
+                OwnedValue::Object(object.iter().map(|(key, value)| (key.into(), value.into())).collect())
+            }
+        }
+    }
+}
+
+impl From<&str> for OwnedValue {
+    fn from(text: &str) -> Self {
+        OwnedValue::String(text.into())
+    }
+}
+
+impl fmt::Debug for OwnedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.borrow(&Arena::new()), f)
+    }
+}

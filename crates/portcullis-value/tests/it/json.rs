@@ -1,0 +1,99 @@
+//! JSON in and out.
+
+use portcullis_value::json::{MAX_DEPTH, Writer, read};
+use portcullis_value::{Arena, Kind, Number, OwnedValue, Value};
+use proptest::prelude::*;
+
+#[track_caller]
+fn check(text: &str, want: &str) {
+    let arena = Arena::new();
+    assert_eq!(read(&arena, text).unwrap().to_string(), want);
+}
+
+#[test]
+fn keys_are_sorted_and_the_last_of_equal_keys_wins() {
+    check(r#"{"b":1,"a":2,"b":3}"#, r#"{"a":2,"b":3}"#);
+    check(r#"{"a":1,"a":2,"a":{"b":1,"b":2}}"#, r#"{"a":{"b":2}}"#);
+}
+
+#[test]
+fn integers_of_64_bits_are_exact_and_larger_ones_are_doubles() {
+    check(
+        "[9223372036854775807,18446744073709551615,1e3,1.0]",
+        "[9223372036854775807,18446744073709551615,1000,1]",
+    );
+    let arena = Arena::new();
+    assert!(matches!(read(&arena, "18446744073709551616").unwrap(), Value::Number(Number::Float(_))));
+}
+
+#[test]
+fn strings_escape_as_go_escapes_them() {
+    check(r#""a\u0000\u001f\"\\/\u2028<é""#, "\"a\\u0000\\u001f\\\"\\\\/\\u2028<é\"");
+    let html = Writer::compact().escape_html().to_string(Value::String("a<b>&c"));
+    assert_eq!(html, r#""a\u003cb\u003e\u0026c""#);
+}
+
+#[test]
+fn indented_output_is_marshal_indent() {
+    let arena = Arena::new();
+    let value = read(&arena, r#"{"a":[1,{"b":[]}],"c":{}}"#).unwrap();
+    let want = "{\n  \"a\": [\n    1,\n    {\n      \"b\": []\n    }\n  ],\n  \"c\": {}\n}";
+    assert_eq!(Writer::indented(2).to_string(value), want);
+}
+
+#[test]
+fn nesting_beyond_the_limit_is_an_error_with_its_place() {
+    let arena = Arena::new();
+    let deepest = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
+    assert_eq!(read(&arena, &deepest).unwrap().kind(), Kind::Array);
+    let error = read(&arena, &"[".repeat(100_000)).unwrap_err();
+    assert_eq!(error.to_string(), "nested deeper than 256 levels");
+    assert_eq!((error.line, error.column), (1, 257));
+}
+
+#[test]
+fn what_follows_the_document_is_an_error() {
+    let arena = Arena::new();
+    assert_eq!(read(&arena, "{} {}").unwrap_err().to_string(), "trailing characters");
+    assert!(read(&arena, "").is_err());
+    assert!(read(&arena, "1e400").is_err());
+}
+
+fn any_value() -> impl Strategy<Value = OwnedValue> {
+    let leaf = prop_oneof![
+        Just(OwnedValue::Null),
+        any::<bool>().prop_map(OwnedValue::Bool),
+        any::<i64>().prop_map(|n| OwnedValue::Number(n.into())),
+        any::<u64>().prop_map(|n| OwnedValue::Number(n.into())),
+        any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(|n| OwnedValue::Number(n.into())),
+        ".*".prop_map(|text| OwnedValue::from(text.as_str())),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(|items| OwnedValue::Array(items.into())),
+            prop::collection::btree_map(".{0,6}", inner, 0..6).prop_map(|entries| {
+                OwnedValue::Object(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(value in any_value()) {
+        let arena = Arena::new();
+        let value = value.borrow(&arena);
+        for writer in [Writer::compact(), Writer::indented(2), Writer::compact().escape_html()] {
+            let text = writer.to_string(value);
+            prop_assert_eq!(read(&arena, &text).unwrap(), value);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in ".*") {
+        let arena = Arena::new();
+        let ours = read(&arena, &text).is_ok();
+        prop_assert_eq!(ours, serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+}

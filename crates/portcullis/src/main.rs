@@ -1,0 +1,3 @@
+//! The `portcullis` binary: arguments in, exit code out.
+
+fn main() {}
