@@ -1,0 +1,125 @@
+//! What a policy is evaluated against.
+
+use std::fmt;
+use std::str::FromStr;
+
+use portcullis_value::{Arena, Object, Value};
+
+use crate::{Gvk, Resource};
+
+/// What is being done to the object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    #[default]
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+impl Operation {
+    pub const ALL: [Operation; 4] =
+        [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
+
+    /// `CREATE`, as an AdmissionRequest spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Operation {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Operation::ALL.into_iter().find(|operation| operation.as_str() == text).ok_or(())
+    }
+}
+
+/// Who asks: name and groups as authenticated, roles as bound in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct User<'a> {
+    pub username: &'a str,
+    pub groups: &'a [&'a str],
+    /// `namespace:name` of each Role bound to the user.
+    pub roles: &'a [&'a str],
+    pub cluster_roles: &'a [&'a str],
+}
+
+/// How integers of the object look to a policy.
+///
+/// Kyverno's admission keeps them integers in patterns; its command line turns them all into floats first. The
+/// difference shows: `80*` matches the integer 80 and not the float 80.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numbers {
+    #[default]
+    AsWritten,
+    Floats,
+}
+
+/// One thing to judge. Borrows the request and what was read for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub operation: Operation,
+    /// The top-level kind of the request: that of the object, or of its parent for a subresource.
+    pub gvk: Gvk<'a>,
+    /// Empty unless a subresource is asked for.
+    pub subresource: &'a str,
+    /// `None` on DELETE and where the API server sends `null`.
+    pub object: Option<Value<'a>>,
+    /// `None` on CREATE and where the API server sends `null`.
+    pub old_object: Option<Value<'a>>,
+    /// `None` where nobody asks: command line without user info, background.
+    pub user: Option<User<'a>>,
+    /// The labels of the object's namespace; empty where it has none.
+    pub namespace_labels: Object<'a>,
+    /// What variables read as `request`, without `object` and `oldObject`, which the evaluation adds.
+    pub request: Object<'a>,
+    /// Variables given from outside (`name` to value), beside `request`.
+    pub variables: Object<'a>,
+    pub numbers: Numbers,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub now: i64,
+    /// Where pseudo-random functions start.
+    pub seed: u64,
+}
+
+impl<'a> Input<'a> {
+    /// The creation of `object`, by nobody in particular.
+    pub fn create(arena: &'a Arena, object: Value<'a>) -> Self {
+        let resource = Resource(object);
+        let mut request = vec![("operation", Value::String(Operation::Create.as_str()))];
+        if !resource.namespace().is_empty() {
+            request.push(("namespace", Value::String(resource.namespace())));
+        }
+        Self {
+            operation: Operation::Create,
+            gvk: resource.gvk(),
+            subresource: "",
+            object: Some(object),
+            old_object: None,
+            user: None,
+            namespace_labels: Object::default(),
+            request: Object::from_unsorted(arena, &mut request),
+            variables: Object::default(),
+            numbers: Numbers::AsWritten,
+            now: 0,
+            seed: 0,
+        }
+    }
+
+    /// The object that is judged: the new one, on DELETE the old one.
+    pub fn resource(&self) -> Resource<'a> {
+        Resource(self.object.or(self.old_object).unwrap_or_default())
+    }
+}

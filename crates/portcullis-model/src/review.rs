@@ -1,0 +1,160 @@
+//! The AdmissionReview envelope (`admission.k8s.io/v1`), parsed without its objects.
+
+use std::borrow::Cow;
+
+use portcullis_value::{Arena, Value, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Gvk, Operation};
+
+/// A request for admission. Objects stay text until something asks for them: most requests match no policy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    #[serde(borrow)]
+    pub uid: Cow<'a, str>,
+    #[serde(borrow)]
+    pub kind: Kind<'a>,
+    #[serde(borrow, default)]
+    pub sub_resource: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    operation: Cow<'a, str>,
+    #[serde(borrow)]
+    pub user_info: &'a RawValue,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Group, version and kind as the envelope holds them.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Kind<'a> {
+    #[serde(borrow, default)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+/// The envelope.
+#[derive(Debug)]
+pub struct Review<'a> {
+    pub request: Request<'a>,
+    pub operation: Operation,
+}
+
+/// Why a body is no AdmissionReview that can be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    #[error("body is not an AdmissionReview: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("expected `admission.k8s.io/v1` `AdmissionReview`, got `{api_version}` `{kind}`")]
+    Version { api_version: String, kind: String },
+    #[error("AdmissionReview holds no request")]
+    NoRequest,
+    #[error("unknown operation `{0}`")]
+    Operation(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    request: Option<Request<'a>>,
+}
+
+impl<'a> Review<'a> {
+    /// Parses the envelope of `body`.
+    ///
+    /// # Errors
+    /// No JSON of that shape, another version, no request, an unknown operation.
+    pub fn parse(body: &'a str) -> Result<Self, ReviewError> {
+        let envelope: Envelope<'a> = serde_json::from_str(body)?;
+        if envelope.api_version != "admission.k8s.io/v1" || envelope.kind != "AdmissionReview" {
+            let (api_version, kind) = (envelope.api_version.into_owned(), envelope.kind.into_owned());
+            return Err(ReviewError::Version { api_version, kind });
+        }
+        let request = envelope.request.ok_or(ReviewError::NoRequest)?;
+        let operation =
+            request.operation.parse().map_err(|()| ReviewError::Operation(request.operation.to_string()))?;
+        Ok(Self { request, operation })
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The kind of the object in the request.
+    pub fn gvk(&self) -> Gvk<'_> {
+        Gvk { group: &self.kind.group, version: &self.kind.version, kind: &self.kind.kind }
+    }
+
+    /// The object, read into `arena`; `None` where the request holds none.
+    ///
+    /// # Errors
+    /// The object is nested too deeply or holds a number out of range.
+    pub fn object(&self, arena: &'a Arena) -> Result<Option<Value<'a>>, json::Error> {
+        read(arena, self.object)
+    }
+
+    /// The object as it was, read into `arena`; `None` where the request holds none.
+    ///
+    /// # Errors
+    /// As [`Request::object`].
+    pub fn old_object(&self, arena: &'a Arena) -> Result<Option<Value<'a>>, json::Error> {
+        read(arena, self.old_object)
+    }
+}
+
+fn read<'a>(arena: &'a Arena, raw: Option<&'a RawValue>) -> Result<Option<Value<'a>>, json::Error> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(text) => json::read(arena, text).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1",
+        "kind":{"group":"batch","version":"v1","kind":"Job"},"operation":"CREATE","userInfo":{"username":"u"},
+        "object":{"kind":"Job","metadata":{"name":"pi"}},"oldObject":null}}"#;
+
+    #[test]
+    fn the_envelope_is_read_and_the_object_only_when_asked_for() {
+        let review = Review::parse(BODY).unwrap();
+        assert_eq!(review.request.gvk().to_string(), "batch/v1/Job");
+        assert_eq!(review.operation, Operation::Create);
+        let arena = Arena::new();
+        let object = review.request.object(&arena).unwrap().unwrap();
+        assert_eq!(object.path(&["metadata", "name"]), Some(Value::String("pi")));
+        assert_eq!(review.request.old_object(&arena).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_review_is_refused_with_its_reason() {
+        let check = |body: &str, want: &str| {
+            let error = Review::parse(body).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        };
+        check("", "not an AdmissionReview");
+        check(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#, "v1beta1");
+        check(
+            r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":null}"#,
+            "no request",
+        );
+        check(&BODY.replace("CREATE", "PATCH"), "unknown operation `PATCH`");
+    }
+}
