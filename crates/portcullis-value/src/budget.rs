@@ -75,14 +75,25 @@ impl<'t> Budget<'t> {
         Ok(())
     }
 
+    /// Goes one level deeper; every success is followed by one [`Budget::leave`].
+    pub fn enter(&mut self) -> Result<(), Exhausted> {
+        self.left.depth = self.left.depth.checked_sub(1).ok_or(Exhausted::Depth)?;
+        Ok(())
+    }
+
+    /// Comes back up one level.
+    pub fn leave(&mut self) {
+        self.left.depth = self.left.depth.saturating_add(1);
+    }
+
     /// Goes one level deeper for the time of `inner`.
     pub fn nested<T, E: From<Exhausted>>(
         &mut self,
         inner: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.left.depth = self.left.depth.checked_sub(1).ok_or(Exhausted::Depth)?;
+        self.enter()?;
         let result = inner(self);
-        self.left.depth += 1;
+        self.leave();
         result
     }
 
