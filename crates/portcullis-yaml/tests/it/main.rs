@@ -1,0 +1,5 @@
+//! Tests of the crate's surface.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod read;
