@@ -87,6 +87,8 @@ pub struct Input<'a> {
     pub request: Object<'a>,
     /// Variables given from outside (`name` to value), beside `request`.
     pub variables: Object<'a>,
+    /// Variables given from outside for one rule only: rule name and what is merged over all else in that rule.
+    pub rule_variables: &'a [(&'a str, Object<'a>)],
     pub numbers: Numbers,
     /// Nanoseconds since 1970-01-01 UTC.
     pub now: i64,
@@ -112,6 +114,7 @@ impl<'a> Input<'a> {
             namespace_labels: Object::default(),
             request: Object::from_unsorted(arena, &mut request),
             variables: Object::default(),
+            rule_variables: &[],
             numbers: Numbers::AsWritten,
             now: 0,
             seed: 0,

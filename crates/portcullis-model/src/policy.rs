@@ -4,15 +4,22 @@ use std::fmt;
 
 use portcullis_value::{Arena, Budget};
 
-use crate::{Answers, Evaluation, Input, Question};
+use crate::{Answers, Evaluation, Input, Question, RuleKind};
 
 /// Which rules of a policy are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Rules that change the object.
     Mutate,
-    /// Rules that judge it.
+    /// Rules that judge it, and all others.
     Validate,
+}
+
+impl Phase {
+    /// Whether rules of `kind` belong to this phase.
+    pub fn includes(self, kind: RuleKind) -> bool {
+        (kind == RuleKind::Mutate) == (self == Phase::Mutate)
+    }
 }
 
 /// What one evaluation works with, beside its input.
@@ -20,7 +27,7 @@ pub enum Phase {
 pub struct Run<'a, 'b, 't> {
     /// Everything the evaluation makes lies here.
     pub arena: &'a Arena,
-    pub answers: &'a Answers,
+    pub answers: &'b Answers,
     pub budget: &'b mut Budget<'t>,
     /// Whether outcomes say why, with the values seen.
     pub explain: bool,

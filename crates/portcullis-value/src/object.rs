@@ -84,6 +84,21 @@ impl<'a> Object<'a> {
         Object { entries: arena.slice(&entries) }
     }
 
+    /// This map with the entries of `over` laid over it: maps in both are merged in turn, all else is replaced.
+    pub fn merged(self, arena: &'a Arena, over: Object<'a>) -> Object<'a> {
+        let mut entries = self.entries.to_vec();
+        for (key, value) in over.iter() {
+            let value = match (self.get(key), value) {
+                (Some(Value::Object(below)), Value::Object(above)) => {
+                    Value::Object(below.merged(arena, above))
+                }
+                _ => value,
+            };
+            entries.push((key, value));
+        }
+        Object::from_unsorted(arena, &mut entries)
+    }
+
     /// This map without `key`.
     pub fn without(self, arena: &'a Arena, key: &str) -> Object<'a> {
         if !self.contains_key(key) {

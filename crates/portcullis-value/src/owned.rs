@@ -37,6 +37,25 @@ impl OwnedValue {
         }
     }
 
+    /// A copy of the value in `arena`, for those whose arena outlives this value.
+    pub fn copy_to<'a>(&self, arena: &'a Arena) -> Value<'a> {
+        match self {
+            OwnedValue::Null => Value::Null,
+            OwnedValue::Bool(value) => Value::Bool(*value),
+            OwnedValue::Number(number) => Value::Number(*number),
+            OwnedValue::String(text) => arena.string(text),
+            OwnedValue::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.copy_to(arena)).collect();
+                arena.array(&items)
+            }
+            OwnedValue::Object(entries) => {
+                let entries: Vec<_> =
+                    entries.iter().map(|(key, value)| (arena.str(key), value.copy_to(arena))).collect();
+                Value::Object(Object::from_sorted(arena.slice(&entries)))
+            }
+        }
+    }
+
     /// The text, if it is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
