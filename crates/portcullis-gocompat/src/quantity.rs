@@ -1,0 +1,99 @@
+//! Kubernetes quantities: `500m`, `1.5Gi`, `1e3`.
+
+mod decimal;
+mod parse;
+
+use std::cmp::Ordering;
+
+use decimal::Decimal;
+
+/// An amount of a resource, as `k8s.io/apimachinery/pkg/api/resource` reads it.
+///
+/// Equality and order are by numeric value: `1Gi` equals `1024Mi` and `500m` equals `0.5`.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantity {
+    value: Decimal,
+    format: Format,
+    /// The decimals that the reference keeps the amount with: they decide how a quotient is rounded.
+    #[expect(dead_code, reason = "for the arithmetic, which comes next")]
+    scale: i32,
+    /// Whether the reference holds the amount as a big decimal, not as a 64-bit integer and a power of ten.
+    #[expect(dead_code, reason = "for the arithmetic, which comes next")]
+    big: bool,
+}
+
+/// How a quantity was written and is written again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Powers of ten by letter: `500m`, `10M`.
+    DecimalSi,
+    /// Powers of 1024: `1Gi`.
+    BinarySi,
+    /// Powers of ten by number: `1e3`.
+    DecimalExponent,
+}
+
+/// Why a text is no quantity, or an operation gives none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
+    Format,
+    #[error("unable to parse quantity's suffix")]
+    Suffix,
+    #[error("unable to parse numeric part of quantity")]
+    Numeric,
+    /// More than 38 significant digits, or an exponent of more than 31 bits. The reference goes on; it can be made to
+    /// compute for hours.
+    #[error("quantity is out of range")]
+    OutOfRange,
+}
+
+impl Quantity {
+    /// Reads `text` as Kubernetes' `resource.ParseQuantity` does.
+    ///
+    /// Digits may be missing before a suffix (`m` is 0), what is finer than 1n is rounded away from 0, and with a binary
+    /// suffix what is above 2^63-1 becomes 2^63-1.
+    pub fn parse(text: &str) -> Result<Quantity, Error> {
+        parse::parse(text)
+    }
+
+    /// How the quantity was written.
+    pub fn format(self) -> Format {
+        self.format
+    }
+
+    pub fn is_zero(self) -> bool {
+        self.value.is_zero()
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Quantity {}
+
+impl std::str::FromStr for Quantity {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Quantity::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
