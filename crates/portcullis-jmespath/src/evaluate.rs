@@ -35,7 +35,9 @@ pub(crate) type Evaluated<'a> = Result<Value<'a>, Failure<'a>>;
 pub(crate) struct Evaluator<'a, 'c, 't> {
     pub(crate) arena: &'a Arena,
     pub(crate) budget: &'c mut Budget<'t>,
+    #[expect(dead_code, reason = "the time functions read it")]
     pub(crate) now: Timestamp,
+    #[expect(dead_code, reason = "random() reads it")]
     pub(crate) random: &'c mut dyn FnMut() -> u64,
     /// Lists that `sort_by` has sorted, each with its sorted form.
     pub(crate) sorted: Vec<(&'a [Value<'a>], &'a [Value<'a>])>,
@@ -328,7 +330,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     }
 
     /// The text of `value`: a string itself, all else as JSON.
-    pub(crate) fn to_text(&mut self, value: Value<'a>) -> Result<&'a str, Failure<'a>> {
+    pub(crate) fn text_of(&mut self, value: Value<'a>) -> Result<&'a str, Failure<'a>> {
         if let Value::String(text) = value {
             return Ok(text);
         }

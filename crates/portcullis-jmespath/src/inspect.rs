@@ -114,7 +114,11 @@ impl<'a> Reads<'a> {
                 nodes.iter().fold(on_root, |on_root, node| self.follow(node, on_root))
             }
             Node::Or(nodes) | Node::And(nodes) => {
-                nodes.iter().fold(false, |is_root, node| self.follow(node, on_root) || is_root)
+                let mut may_be_root = false;
+                for node in nodes {
+                    may_be_root |= self.follow(node, on_root);
+                }
+                may_be_root
             }
             Node::Not(operand) | Node::Flatten(operand) => {
                 self.whole(operand, on_root);

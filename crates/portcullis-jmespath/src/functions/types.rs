@@ -94,7 +94,7 @@ fn to_number<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) ->
 }
 
 fn to_string<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
-    evaluator.to_text(arguments.value(0)?).map(Value::String)
+    evaluator.text_of(arguments.value(0)?).map(Value::String)
 }
 
 fn kind<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
