@@ -39,6 +39,11 @@ pub fn read<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>, Error> {
     })
 }
 
+/// Whether `text` is one JSON document by its grammar alone, as `json.Valid` of Go says: whatever its depth and numbers.
+pub fn is_valid(text: &str) -> bool {
+    serde_json::from_str::<de::IgnoredAny>(text).is_ok()
+}
+
 /// Builds a [`Value`] from any deserializer of self-describing data.
 #[derive(Debug)]
 pub struct Seed<'a> {

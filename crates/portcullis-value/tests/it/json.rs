@@ -1,6 +1,6 @@
 //! JSON in and out.
 
-use portcullis_value::json::{MAX_DEPTH, Writer, read};
+use portcullis_value::json::{MAX_DEPTH, Writer, is_valid, read};
 use portcullis_value::{Arena, Kind, Number, OwnedValue, Value};
 use proptest::prelude::*;
 
@@ -57,6 +57,16 @@ fn what_follows_the_document_is_an_error() {
     assert_eq!(read(&arena, "{} {}").unwrap_err().to_string(), "trailing characters");
     assert!(read(&arena, "").is_err());
     assert!(read(&arena, "1e400").is_err());
+}
+
+#[test]
+fn validity_is_a_matter_of_grammar_alone() {
+    for text in ["null", " [1e400] ", r#"{"a":"\ud800"}"#, &("[".repeat(1000) + &"]".repeat(1000))] {
+        assert!(is_valid(text), "`{text}`");
+    }
+    for text in ["", "a", "01", "[1,]", "{} {}", "'a'"] {
+        assert!(!is_valid(text), "`{text}`");
+    }
 }
 
 fn any_value() -> impl Strategy<Value = OwnedValue> {
