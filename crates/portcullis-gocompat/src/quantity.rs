@@ -87,6 +87,14 @@ impl PartialEq for Quantity {
 
 impl Eq for Quantity {}
 
+impl From<i64> for Quantity {
+    /// A whole number, written without a suffix.
+    fn from(value: i64) -> Self {
+        let value = Decimal { mantissa: i128::from(value), exponent: 0 };
+        Self { value, format: Format::DecimalSi, scale: 0, big: false }
+    }
+}
+
 impl std::str::FromStr for Quantity {
     type Err = Error;
 
