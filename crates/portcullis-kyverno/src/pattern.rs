@@ -1,0 +1,93 @@
+//! Patterns: what `validate.pattern` asks of a resource.
+//!
+//! A [`Pattern`] is compiled once: anchors read, keys put in the order in which they are judged, scalar patterns cut
+//! into comparisons with their quantities and durations parsed. A walk that ends well makes no text and, but for
+//! rewritten label wildcards, no allocation; one that does not is repeated to tell what is wrong.
+
+mod failure;
+pub mod scalar;
+pub mod text;
+mod tree;
+mod walk;
+
+use portcullis_model::Numbers;
+use portcullis_value::{Budget, Exhausted, Value};
+
+use failure::{Class, NEGATION_MATCHED, Path, Silent, Told};
+use tree::{Compiler, Node};
+use walk::Walk;
+
+/// A pattern tree, ready to be compared with resources.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    root: Node,
+    /// Whether a text of the pattern could turn a violation into a skip when it appears in a message.
+    mentions_anchor: bool,
+}
+
+/// What comes of comparing a resource with a pattern. Messages are the reference's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    /// A condition or global anchor does not hold: the pattern does not apply.
+    Skip {
+        message: String,
+    },
+    /// Violated at `path`, which ends in a slash: `/spec/containers/0/image/`.
+    Fail {
+        path: String,
+        message: String,
+    },
+    /// Violated, yet reported as an error: a list is too short, or the key of a condition or existence anchor was
+    /// nowhere to be found.
+    Error {
+        message: String,
+    },
+}
+
+impl Pattern {
+    /// Reads a pattern. Every value is one.
+    ///
+    /// # Errors
+    /// The pattern is larger or deeper than `budget` allows.
+    pub fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
+        let mut compiler = Compiler::default();
+        let root = compiler.compile(pattern, budget)?;
+        Ok(Self { root, mentions_anchor: compiler.mentions_anchor })
+    }
+
+    /// Compares `resource` with the pattern.
+    ///
+    /// # Errors
+    /// The comparison takes more than `budget` allows.
+    pub fn check(
+        &self,
+        resource: Value<'_>,
+        numbers: Numbers,
+        budget: &mut Budget<'_>,
+    ) -> Result<Verdict, Exhausted> {
+        if !self.mentions_anchor {
+            match Walk::new(numbers, budget).element(&self.root, resource, &Path::Root) {
+                Ok(()) => return Ok(Verdict::Pass),
+                Err(Silent::Exhausted(exhausted)) => return Err(exhausted),
+                Err(Silent::Failed(_) | Silent::Unsure) => {}
+            }
+        }
+        let mut walk = Walk::new(numbers, budget);
+        match walk.element(&self.root, resource, &Path::Root) {
+            Ok(()) => Ok(Verdict::Pass),
+            Err(Told::Exhausted(exhausted)) => Err(exhausted),
+            Err(Told::Failed { class: Class::Anchor | Class::Skipped, message, .. }) => {
+                Ok(Verdict::Skip { message })
+            }
+            Err(Told::Failed { path, message, .. }) => {
+                let anchor_in_error = walk.keys_are_missing() && !message.contains(NEGATION_MATCHED);
+                Ok(if path.is_empty() || anchor_in_error {
+                    Verdict::Error { message }
+                } else {
+                    Verdict::Fail { path, message }
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The walk of a resource along a pattern.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use portcullis_gocompat::wildcard;
+use portcullis_model::Numbers;
+use portcullis_value::{Budget, Object, Value};
+
+use super::failure::{CONDITION_MISMATCH, Class, Failure, GLOBAL_MISMATCH, NEGATION_MATCHED, Path, Seen};
+use super::scalar::Scalar;
+use super::text::Text;
+use super::tree::{Entry, Map, Node};
+use crate::anchor::{Anchor, AnchorKind, bare_key};
+
+/// One walk and what it remembers.
+pub(super) struct Walk<'w, 't> {
+    numbers: Numbers,
+    pub(super) budget: &'w mut Budget<'t>,
+    /// The labels and annotations of the pattern that were rewritten, by their number.
+    rewritten: Vec<(usize, Rc<Map>)>,
+    /// Condition and existence anchors that were met, and whether the key was there at least once.
+    met: BTreeMap<Box<str>, bool>,
+}
+
+impl<'w, 't> Walk<'w, 't> {
+    pub(super) fn new(numbers: Numbers, budget: &'w mut Budget<'t>) -> Self {
+        Self { numbers, budget, rewritten: Vec::new(), met: BTreeMap::new() }
+    }
+
+    /// Whether an anchor was met whose key was never there.
+    pub(super) fn keys_are_missing(&self) -> bool {
+        self.met.values().any(|seen| !seen)
+    }
+
+    pub(super) fn element<F: Failure>(
+        &mut self,
+        pattern: &Node,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), F> {
+        self.budget.step()?;
+        match (pattern, value) {
+            (Node::Map(pattern), Value::Object(object)) => self.map(pattern, object, path),
+            (Node::List(pattern), Value::Array(items)) => self.list(pattern, items, path),
+            (Node::Scalar(pattern), _) => self.scalar(pattern, value, path),
+            (Node::Map(_), _) => {
+                let found = self.seen(value).type_name();
+                self.violation(path, format_args!(
+                    "pattern and resource have different structures. Path: {path}. Expected map[string]interface {{}}, found {found}"
+                ))
+            }
+            (Node::List(_), _) => self.violation(path, format_args!(
+                "validation rule failed at path {path}, resource does not satisfy the expected overlay pattern"
+            )),
+        }
+    }
+
+    fn seen<'v>(&self, value: Value<'v>) -> Seen<'v> {
+        Seen { value, numbers: self.numbers }
+    }
+
+    fn violation<F: Failure>(&mut self, path: &Path<'_>, message: std::fmt::Arguments<'_>) -> Result<(), F> {
+        Err(F::new(Class::Violation, Some(path), message, self.budget))
+    }
+
+    /// Of a list every item must satisfy the pattern.
+    fn scalar<F: Failure>(&mut self, pattern: &Scalar, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
+        let items = value.as_array().unwrap_or(std::slice::from_ref(&value));
+        for item in items {
+            self.budget.step()?;
+            if !pattern.matches(*item, self.numbers, self.budget)? {
+                return Err(F::mismatch(self.seen(value), pattern, path, self.budget));
+            }
+        }
+        Ok(())
+    }
+
+    fn list<F: Failure>(&mut self, pattern: &[Node], items: &[Value<'_>], path: &Path<'_>) -> Result<(), F> {
+        match pattern {
+            [] => self.violation(path, format_args!("pattern Array empty")),
+            // COMPAT(kyverno): of several patterns only the first is used.
+            [first @ Node::Map(_), ..] => self.list_of_maps(first, items, path),
+            [Node::Scalar(first), ..] => self.scalar(first, Value::Array(items), path),
+            [Node::List(_), ..] => {
+                if items.len() < pattern.len() {
+                    let message = format_args!(
+                        "validate Array failed, array length mismatch, resource Array len is {} and pattern Array len is {}",
+                        items.len(),
+                        pattern.len()
+                    );
+                    return Err(F::new(Class::Violation, None, message, self.budget));
+                }
+                let mut pairs = pattern.iter().zip(items).enumerate();
+                pairs.try_for_each(|(index, (node, item))| {
+                    self.element(node, *item, &Path::Index(path, index))
+                })
+            }
+        }
+    }
+
+    /// Skipped items are left out, unless all are.
+    fn list_of_maps<F: Failure>(
+        &mut self,
+        pattern: &Node,
+        items: &[Value<'_>],
+        path: &Path<'_>,
+    ) -> Result<(), F> {
+        let mut skipped: Option<F> = None;
+        let mut applied = false;
+        for (index, item) in items.iter().enumerate() {
+            match self.element::<F>(pattern, *item, &Path::Index(path, index)) {
+                Ok(()) => applied = true,
+                Err(failure) => match failure.class() {
+                    Class::Anchor | Class::Skipped => skipped = Some(join(skipped, failure)),
+                    Class::Violation | Class::Negation | Class::Abort => return Err(failure),
+                },
+            }
+        }
+        match skipped {
+            Some(failure) if !applied => Err(failure.outside_skipped()),
+            _ => Ok(()),
+        }
+    }
+
+    fn map<F: Failure>(&mut self, pattern: &Map, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
+        if let Some(rewritten) = pattern.rewrite.and_then(|number| self.rewritten(number)) {
+            return self.judge(&rewritten, object, path);
+        }
+        if pattern.has_tags {
+            self.rewrite_tags::<F>(pattern, object)?;
+        }
+        self.judge(pattern, object, path)
+    }
+
+    fn judge<F: Failure>(&mut self, pattern: &Map, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
+        if F::TOLD {
+            self.meet_anchors(pattern, object);
+        }
+        self.anchors::<F>(&pattern.anchors, object, path)?;
+        pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path))
+    }
+
+    fn meet_anchors(&mut self, pattern: &Map, object: Object<'_>) {
+        for entry in &pattern.anchors {
+            if matches!(entry.anchor, Some(AnchorKind::Condition | AnchorKind::Existence)) {
+                *self.met.entry(entry.raw.clone()).or_default() |= object.contains_key(&entry.key);
+            }
+        }
+    }
+
+    /// The first phase: conditions, which decide whether the rest of the map is judged.
+    fn anchors<F: Failure>(
+        &mut self,
+        anchors: &[Entry],
+        object: Object<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), F> {
+        let mut skipped: Option<F> = None;
+        let (mut applied, mut condition_failed) = (false, false);
+        for entry in anchors {
+            let Err(failure) = self.anchor::<F>(entry, object, path) else {
+                applied = true;
+                continue;
+            };
+            match failure.class() {
+                Class::Abort => return Err(failure),
+                Class::Anchor => condition_failed = true,
+                Class::Skipped => {}
+                // COMPAT(kyverno): after a condition that does not hold, violations no longer count.
+                Class::Violation | Class::Negation if condition_failed => continue,
+                Class::Violation | Class::Negation => return Err(failure),
+            }
+            skipped = Some(join(skipped, failure));
+        }
+        match skipped {
+            // COMPAT(kyverno): what was skipped further down counts only if nothing else applied here.
+            Some(failure) if condition_failed || !applied => Err(failure.outside_skipped()),
+            _ => Ok(()),
+        }
+    }
+
+    fn anchor<F: Failure>(&mut self, entry: &Entry, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
+        let value = object.get(&entry.key);
+        let path = &Path::Key(path, &entry.key);
+        match (entry.anchor, value) {
+            (Some(AnchorKind::Condition), Some(value)) => self
+                .element(&entry.node, value, path)
+                .map_err(|failure: F| failure.outside_anchor(CONDITION_MISMATCH)),
+            (Some(AnchorKind::Condition), None) => {
+                let message = format_args!(
+                    "{CONDITION_MISMATCH}: conditional anchor key doesn't exist in the resource"
+                );
+                Err(F::new(Class::Anchor, Some(path), message, self.budget))
+            }
+            (Some(AnchorKind::Negation), Some(_)) => {
+                let message = format_args!("{NEGATION_MATCHED}: {path} is not allowed");
+                Err(F::new(Class::Negation, Some(path), message, self.budget))
+            }
+            (Some(AnchorKind::Existence), Some(value)) => self.existence(&entry.node, value, path),
+            (_, Some(value)) => self.element(&entry.node, value, path),
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// Each of the patterns must be satisfied by one item.
+    fn existence<F: Failure>(&mut self, pattern: &Node, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
+        let Value::Array(items) = value else {
+            let found = self.seen(value).type_name();
+            return self.violation(path, format_args!(
+                "invalid resource type {found}: Existence ^ () anchor can be used only on list/array type resource"
+            ));
+        };
+        let Node::List(patterns) = pattern else {
+            let found = pattern.type_name();
+            return self.violation(
+                path,
+                format_args!(
+                    "invalid pattern type {found}: Pattern has to be of list to compare against resource"
+                ),
+            );
+        };
+        for pattern in patterns {
+            if !matches!(pattern, Node::Map(_)) {
+                // COMPAT(kyverno): it names the type of the list, not of the item.
+                return self.violation(path, format_args!(
+                    "invalid pattern type []interface {{}}: Pattern has to be of type map to compare against items in resource"
+                ));
+            }
+            if !self.any_item::<F>(pattern, items, path)? {
+                return self
+                    .violation(path, format_args!("existence anchor validation failed at path {path}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn any_item<F: Failure>(
+        &mut self,
+        pattern: &Node,
+        items: &[Value<'_>],
+        path: &Path<'_>,
+    ) -> Result<bool, F> {
+        for (index, item) in items.iter().enumerate() {
+            match self.element::<F>(pattern, *item, &Path::Index(path, index)) {
+                Ok(()) => return Ok(true),
+                Err(failure) if failure.class() == Class::Abort => return Err(failure),
+                Err(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// The second phase: what must hold.
+    fn field<F: Failure>(&mut self, entry: &Entry, object: Object<'_>, parent: &Path<'_>) -> Result<(), F> {
+        let value = object.get(&entry.key);
+        let path = &Path::Key(parent, &entry.key);
+        if entry.anchor == Some(AnchorKind::Global) {
+            let Some(value) = value else { return Ok(()) };
+            return self
+                .element(&entry.node, value, path)
+                .map_err(|failure: F| failure.outside_anchor(GLOBAL_MISMATCH));
+        }
+        let value = value.unwrap_or_default();
+        match &entry.node {
+            // COMPAT(kyverno): a star is satisfied by lists and maps too, here alone.
+            Node::Scalar(Scalar::Text(text)) if text.source() == "*" => {
+                if value.is_null() {
+                    return self.violation(parent, format_args!("{parent}/{} not found", entry.key));
+                }
+                Ok(())
+            }
+            node => self.element(node, value, path),
+        }
+    }
+
+    fn rewritten(&self, number: usize) -> Option<Rc<Map>> {
+        self.rewritten.iter().find(|rewritten| rewritten.0 == number).map(|rewritten| Rc::clone(&rewritten.1))
+    }
+
+    /// Replaces wildcards in the keys of the pattern's labels and annotations by keys of the resource.
+    ///
+    /// COMPAT(kyverno): what is replaced stays so for the rest of the walk, in the next items of a list too, and what is
+    /// no string is dropped. Of several keys that fit, the first in order is taken, where the reference takes any.
+    fn rewrite_tags<F: Failure>(&mut self, pattern: &Map, object: Object<'_>) -> Result<(), F> {
+        for tag in ["labels", "annotations"] {
+            let tags =
+                object.get("metadata").and_then(|metadata| metadata.get(tag)).and_then(Value::as_object);
+            let (Some((number, original)), Some(tags)) = (pattern.tags(tag), tags) else { continue };
+            let current = self.rewritten(number);
+            if let Some(map) = self.rewrite::<F>(current.as_deref().unwrap_or(original), number, tags)? {
+                self.rewritten.retain(|rewritten| rewritten.0 != number);
+                self.rewritten.push((number, Rc::new(map)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pattern for `tags`; `None` if nothing changes.
+    fn rewrite<F: Failure>(
+        &mut self,
+        pattern: &Map,
+        number: usize,
+        tags: Object<'_>,
+    ) -> Result<Option<Map>, F> {
+        let mut changed = false;
+        let mut entries = BTreeMap::new();
+        for entry in pattern.entries() {
+            self.budget.step()?;
+            let Node::Scalar(Scalar::Text(text)) = &entry.node else {
+                changed = true;
+                continue;
+            };
+            match self.tag_for::<F>(&entry.raw, tags)? {
+                Some(raw) => {
+                    changed = true;
+                    entries.insert(raw, text);
+                }
+                None => drop(entries.insert(entry.raw.to_string(), text)),
+            }
+        }
+        let new = |(raw, text): (String, &Text)| Entry::new(&raw, Node::Scalar(Scalar::Text(text.clone())));
+        Ok(changed.then(|| Map::new(entries.into_iter().map(new).collect(), Some(number))))
+    }
+
+    /// What the key `raw` of the pattern becomes, if it is a wildcard that fits a key of `tags`.
+    fn tag_for<F: Failure>(&mut self, raw: &str, tags: Object<'_>) -> Result<Option<String>, F> {
+        if !wildcard::contains_wildcard(raw) {
+            return Ok(None);
+        }
+        for (key, value) in tags.iter() {
+            if value.as_str().is_some() && wildcard::matches_within(bare_key(raw), key, self.budget)? {
+                F::meet(key)?;
+                let anchored = |anchor: Anchor<'_>| Anchor { kind: anchor.kind, key }.to_string();
+                return Ok(Some(Anchor::parse(raw).map_or_else(|| key.to_owned(), anchored)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn join<F: Failure>(all: Option<F>, next: F) -> F {
+    match all {
+        Some(all) => all.and(next),
+        None => next,
+    }
+}
