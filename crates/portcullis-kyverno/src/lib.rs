@@ -3,4 +3,8 @@
 //! A document is checked ([`schema`], then what admission of the reference checks), compiled once, and evaluated
 //! without copying the object.
 
+pub mod anchor;
+pub mod condition;
+pub mod kind;
+pub mod pattern;
 mod schema;

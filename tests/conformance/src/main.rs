@@ -6,9 +6,9 @@
 mod arguments;
 mod corpus;
 mod floor;
-mod jmespath;
 mod json;
 mod known;
+mod kyverno_core;
 mod report;
 mod runner;
 mod score;
@@ -27,8 +27,8 @@ use score::{Run, Scores};
 /// The corpora, in the order they are printed: one line each.
 #[rustfmt::skip]
 const CORPORA: &[Corpus] = &[
-    jmespath::CORPUS,
     json::CORPUS,
+    kyverno_core::CORPUS,
 ];
 
 /// The folder of this crate, which holds the recorded floor and the known differences.
