@@ -6,6 +6,7 @@
 mod arguments;
 mod corpus;
 mod floor;
+mod jmespath;
 mod json;
 mod known;
 mod kyverno_core;
@@ -27,6 +28,7 @@ use score::{Run, Scores};
 /// The corpora, in the order they are printed: one line each.
 #[rustfmt::skip]
 const CORPORA: &[Corpus] = &[
+    jmespath::CORPUS,
     json::CORPUS,
     kyverno_core::CORPUS,
 ];

@@ -1,0 +1,72 @@
+//! A compiled expression.
+
+use std::fmt;
+
+use portcullis_value::Value;
+
+use crate::ast::Node;
+use crate::error::{Error, SyntaxError};
+use crate::evaluate::{Context, Evaluator};
+use crate::inspect::{Problem, RootFields, problems, root_fields};
+use crate::parser::parse;
+
+/// The longest source that is compiled, in bytes.
+pub const MAX_SOURCE: usize = 64 << 10;
+
+/// An expression, ready to be evaluated any number of times.
+pub struct Expression {
+    source: Box<str>,
+    node: Node,
+}
+
+impl Expression {
+    /// Compiles `source`.
+    ///
+    /// A function that does not exist is no error here but when it is called; [`Expression::problems`] tells.
+    ///
+    /// # Errors
+    /// The text is no expression, longer than [`MAX_SOURCE`] or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    pub fn compile(source: &str) -> Result<Self, SyntaxError> {
+        if source.len() > MAX_SOURCE {
+            let message = format_args!("Expression is longer than {MAX_SOURCE} bytes");
+            return Err(SyntaxError::new(MAX_SOURCE, message));
+        }
+        Ok(Self { source: source.into(), node: parse(source)? })
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The value of the expression on `root`.
+    ///
+    /// The value borrows from the document, the expression and the arena. It is at most as deep and as large as the
+    /// budget allows, so that it can be walked through.
+    ///
+    /// # Errors
+    /// A missing key that no position turned into null, a function that refuses its arguments, or no budget left.
+    pub fn search<'a>(
+        &'a self,
+        root: Value<'a>,
+        context: &mut Context<'a, '_, '_>,
+    ) -> Result<Value<'a>, Error> {
+        Evaluator::new(context).search(&self.node, root).map_err(Error::from)
+    }
+
+    /// What is wrong with the expression whatever the document: for warnings when a policy is loaded.
+    pub fn problems(&self) -> Vec<Problem> {
+        problems(&self.node)
+    }
+
+    /// The fields of the root that a search may look at.
+    pub fn root_fields(&self) -> RootFields<'_> {
+        root_fields(&self.node)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.source).finish()
+    }
+}

@@ -1,0 +1,128 @@
+//! Encodings, digests, JSON.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use sha2::Digest;
+
+use super::{Arguments, Function, STRING, Type};
+use crate::error::Failure;
+use crate::evaluate::{Evaluated, Evaluator};
+use crate::text::read_json;
+use crate::value::object_bytes;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "base64_decode",
+        parameters: &[STRING],
+        returns: Type::String,
+        doc: "The text that a string holds in base64; bytes that are no text become U+FFFD.",
+        example: ("base64_decode('aGVsbG8=')", r#""hello""#),
+        call: base64_decode,
+    },
+    Function {
+        name: "base64_encode",
+        parameters: &[STRING],
+        returns: Type::String,
+        doc: "The string in base64.",
+        example: ("base64_encode('hello')", r#""aGVsbG8=""#),
+        call: base64_encode,
+    },
+    Function {
+        name: "md5",
+        parameters: &[STRING],
+        returns: Type::String,
+        doc: "The MD5 digest of a string, hexadecimal.",
+        example: ("md5('a')", r#""0cc175b9c0f1b6a831c399e269772661""#),
+        call: md5,
+    },
+    Function {
+        name: "parse_json",
+        parameters: &[STRING],
+        returns: Type::Any,
+        doc: "The value that a string holds as JSON.",
+        example: (r#"parse_json('{"a": [1]}')"#, r#"{"a": [1]}"#),
+        call: parse_json,
+    },
+    Function {
+        name: "sha1",
+        parameters: &[STRING],
+        returns: Type::String,
+        doc: "The SHA-1 digest of a string, hexadecimal.",
+        example: ("sha1('a')", r#""86f7e437faa5a7fce15d1ddcb9eaeaea377667b8""#),
+        call: sha1,
+    },
+    Function {
+        name: "sha256",
+        parameters: &[STRING],
+        returns: Type::String,
+        doc: "The SHA-256 digest of a string, hexadecimal.",
+        example: ("sha256('a')", r#""ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb""#),
+        call: sha256,
+    },
+];
+
+/// Go's standard encoding: padding is required, the bits that it fills up with are not looked at.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+fn base64_decode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    let text = arguments.string(0)?;
+    evaluator.scan(text)?;
+    evaluator.budget.bytes(text.len())?;
+    let lines: Vec<_> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let bytes = BASE64.decode(&lines).map_err(|error| {
+        let offset = match error {
+            base64::DecodeError::InvalidByte(offset, _)
+            | base64::DecodeError::InvalidLastSymbol(offset, _) => offset,
+            base64::DecodeError::InvalidLength(length) => length / 4 * 4,
+            base64::DecodeError::InvalidPadding => lines.len(),
+        };
+        Failure::runtime(format!("illegal base64 data at input byte {offset}"))
+    })?;
+    evaluator.string(&String::from_utf8_lossy(&bytes))
+}
+
+fn base64_encode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    let text = arguments.string(0)?;
+    evaluator.scan(text)?;
+    evaluator.budget.bytes(text.len())?;
+    evaluator.string(&BASE64.encode(text))
+}
+
+fn md5<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    digest::<md5::Md5>(evaluator, arguments)
+}
+
+fn sha1<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    digest::<sha1::Sha1>(evaluator, arguments)
+}
+
+fn sha256<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    digest::<sha2::Sha256>(evaluator, arguments)
+}
+
+fn digest<'a, D: Digest>(
+    evaluator: &mut Evaluator<'a, '_, '_>,
+    arguments: Arguments<'a, '_>,
+) -> Evaluated<'a> {
+    let text = arguments.string(0)?;
+    evaluator.scan(text)?;
+    let mut hex = String::new();
+    for byte in D::digest(text) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    evaluator.string(&hex)
+}
+
+fn parse_json<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    let text = arguments.string(0)?;
+    evaluator.scan(text)?;
+    // Each element but the first of a list or map has a comma before it.
+    let elements = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    evaluator.budget.bytes(text.len().saturating_add(object_bytes(elements)))?;
+    read_json(evaluator.arena, text).map_err(Failure::runtime)
+}
