@@ -8,7 +8,9 @@
 
 pub mod duration;
 pub mod fmt;
+pub mod labels;
 pub mod quantity;
+pub mod semver;
 pub mod strconv;
 pub mod wildcard;
 
