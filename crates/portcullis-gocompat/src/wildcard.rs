@@ -1,7 +1,10 @@
 //! Patterns with `*` and `?`, as Kyverno matches names, labels and values.
 
+mod compiled;
+
 use std::convert::Infallible;
 
+pub use compiled::Wildcard;
 use portcullis_value::{Budget, Exhausted};
 
 /// Whether the whole of `text` fits `pattern`.
