@@ -8,3 +8,4 @@ pub mod condition;
 pub mod kind;
 pub mod pattern;
 mod schema;
+pub mod selector;
