@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use portcullis_gocompat::semver::Version;
 use portcullis_gocompat::strconv::parse_float;
 use portcullis_gocompat::{Duration, Quantity};
 use portcullis_value::{Budget, Exhausted, Number, Value};
@@ -28,7 +29,8 @@ pub(super) fn compare(
     if let Some(key) = parse_float(key) {
         return compare_number(Number::Float(key), value, budget);
     }
-    Ok(None)
+    let version = |text: &str| Version::parse(text).ok();
+    Ok(version(key).zip(value.as_str().and_then(version)).map(|(key, value)| key.cmp(&value)))
 }
 
 fn compare_number(

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use portcullis_gocompat::strconv::{FloatBits, FloatFormat, format_float};
-use portcullis_gocompat::{Duration, Quantity, wildcard};
+use portcullis_gocompat::wildcard::Wildcard;
+use portcullis_gocompat::{Duration, Quantity};
 use portcullis_model::Numbers;
 use portcullis_value::{Budget, Exhausted, Number, Value};
 
@@ -48,21 +49,9 @@ const PREFIXES: [(&str, Comparison); 5] = [
 /// What a value is compared with.
 #[derive(Clone, Debug)]
 struct Operand {
-    text: Box<str>,
-    shape: Shape,
+    wildcard: Wildcard,
     duration: Option<Duration>,
     quantity: Option<Quantity>,
-}
-
-/// What the text of an operand is as a wildcard.
-#[derive(Clone, Copy, Debug)]
-enum Shape {
-    Literal,
-    /// `*`
-    Anything,
-    /// `?*`
-    NotEmpty,
-    Wildcard,
 }
 
 impl Text {
@@ -185,15 +174,8 @@ impl Comparison {
 
 impl Operand {
     fn new(text: &str) -> Self {
-        let shape = match text {
-            "*" => Shape::Anything,
-            "?*" => Shape::NotEmpty,
-            _ if wildcard::contains_wildcard(text) => Shape::Wildcard,
-            _ => Shape::Literal,
-        };
         Self {
-            text: text.into(),
-            shape,
+            wildcard: Wildcard::new(text),
             duration: Duration::parse(text).ok(),
             quantity: Quantity::parse(text).ok(),
         }
@@ -234,9 +216,8 @@ impl Operand {
             Subject::Text(text) => text,
             Subject::Bool(true) => "true",
             Subject::Bool(false) => "false",
-            Subject::Int(_) | Subject::Float(_)
-                if matches!(self.shape, Shape::Anything | Shape::NotEmpty) =>
-            {
+            // No number is written as nothing.
+            Subject::Int(_) | Subject::Float(_) if matches!(self.wildcard.as_str(), "*" | "?*") => {
                 return Ok(Some(true));
             }
             Subject::Int(value) => {
@@ -248,12 +229,7 @@ impl Operand {
                 &written
             }
         };
-        match self.shape {
-            Shape::Anything => Ok(Some(true)),
-            Shape::NotEmpty => Ok(Some(!text.is_empty())),
-            Shape::Literal => Ok(Some(text == &*self.text)),
-            Shape::Wildcard => wildcard::matches_within(&self.text, text, budget).map(Some),
-        }
+        self.wildcard.matches_within(text, budget).map(Some)
     }
 }
 

@@ -1,0 +1,94 @@
+//! How conditions are joined: `{any, all}`, or a list of which all must hold.
+
+use std::borrow::Cow;
+
+/// Conditions, whatever a single one is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined<C> {
+    /// One of `any` and all of `all`.
+    Blocks {
+        /// COMPAT(kyverno): an empty list is never met, a missing one always.
+        any: Option<Box<[C]>>,
+        all: Box<[C]>,
+    },
+    /// The old form.
+    List(Box<[C]>),
+}
+
+/// The answer of one condition.
+#[derive(Clone, Debug)]
+pub struct Answer<'c> {
+    pub holds: bool,
+    /// Empty where the condition has none.
+    pub message: Cow<'c, str>,
+}
+
+/// The answer of joined conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    pub holds: bool,
+    /// The messages of the conditions that made it so, joined. May be empty.
+    pub message: String,
+}
+
+/// The messages of what was evaluated.
+#[derive(Default)]
+struct Messages<'c> {
+    held: Vec<Cow<'c, str>>,
+    failed: Vec<Cow<'c, str>>,
+}
+
+impl<'c> Messages<'c> {
+    /// Keeps the message of an answer and gives what it says.
+    fn hear(&mut self, answer: Answer<'c>) -> bool {
+        if !answer.message.is_empty() {
+            if answer.holds { &mut self.held } else { &mut self.failed }.push(answer.message);
+        }
+        answer.holds
+    }
+
+    fn conclude(self, holds: bool, separator: &str) -> Conclusion {
+        let messages = if holds { self.held } else { self.failed };
+        Conclusion { holds, message: messages.join(separator) }
+    }
+}
+
+impl<C> Joined<C> {
+    /// Asks `ask` for one condition after the other until the answer is known.
+    ///
+    /// # Errors
+    /// The first error of `ask`, at once.
+    pub fn evaluate<'c, E>(
+        &'c self,
+        mut ask: impl FnMut(&'c C) -> Result<Answer<'c>, E>,
+    ) -> Result<Conclusion, E> {
+        let mut messages = Messages::default();
+        match self {
+            Joined::Blocks { any, all } => {
+                let mut holds = any.is_none();
+                for condition in any.iter().flatten() {
+                    holds = messages.hear(ask(condition)?);
+                    if holds {
+                        break;
+                    }
+                }
+                // COMPAT(kyverno): `all` is asked even when `any` has decided, for its messages and its errors.
+                for condition in all {
+                    if !messages.hear(ask(condition)?) {
+                        holds = false;
+                        break;
+                    }
+                }
+                Ok(messages.conclude(holds, "; "))
+            }
+            Joined::List(conditions) => {
+                for condition in conditions {
+                    if !messages.hear(ask(condition)?) {
+                        return Ok(messages.conclude(false, "; "));
+                    }
+                }
+                Ok(messages.conclude(true, ";"))
+            }
+        }
+    }
+}
