@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use portcullis_gocompat::wildcard;
-use portcullis_kyverno::condition::{Operator, OperatorError};
+use portcullis_kyverno::condition::{Answer, Conclusion, Joined, Operator, OperatorError};
 use portcullis_kyverno::kind::KindSelector;
 use portcullis_kyverno::pattern::{Pattern, Verdict, scalar};
+use portcullis_kyverno::selector::LabelSelector;
 use portcullis_model::{Gvk, Numbers};
 use portcullis_value::{Arena, Budget, Value, json};
 use serde::Deserialize;
@@ -73,6 +74,8 @@ fn check(kind: &str, line: &str) -> Finding {
         "tree" => verdict(&arena, question)?,
         "pair" => results(&arena, question),
         "wildcard" => matched(&arena, wildcard::matches(question.text("pattern"), question.text("text"))),
+        "selector" => return selects(&arena, question),
+        "conditions" => return concludes(&arena, question),
         "kind-parse" => kind_parts(&arena, question.text("kind")),
         "kind-match" => matched(&arena, kind_matches(question)),
         other => return Err(format!("no answer to questions of type `{other}`")),
@@ -143,6 +146,56 @@ fn survives(question: Question<'_>) -> Finding {
         }
     }
     Ok(())
+}
+
+/// Conditions without variables. An error is compared by its presence alone.
+fn concludes<'a>(arena: &'a Arena, question: Question<'a>) -> Finding {
+    let conditions = question.value("conditions");
+    if conditions.to_string().contains("{{") {
+        return Err("asks for variables".to_owned());
+    }
+    let list = |list: Value<'a>| -> Box<[Value<'a>]> { list.as_array().unwrap_or_default().into() };
+    let joined = match conditions {
+        Value::Array(_) => Joined::List(list(conditions)),
+        _ => Joined::Blocks {
+            any: conditions.get("any").filter(|any| !any.is_null()).map(list),
+            all: list(conditions.get("all").unwrap_or_default()),
+        },
+    };
+    // What stands alone has been through substitution, which makes integers floats.
+    let substituted = |value: Value<'a>| match value {
+        Value::Number(_) => value.with_float_numbers(arena),
+        other => other,
+    };
+    let conclusion = joined.evaluate(|condition| {
+        let condition = Question(*condition);
+        let operator = Operator::parse(condition.text("operator")).ok_or("unknown operator")?;
+        let (key, value) = (substituted(condition.value("key")), substituted(condition.value("value")));
+        let holds = operator.evaluate(key, value, &mut Budget::default()).map_err(|_| "no answer")?;
+        Ok::<_, &str>(Answer { holds, message: condition.text("message").into() })
+    });
+    let wanted = question.wanted();
+    match conclusion {
+        Ok(Conclusion { holds, message }) => {
+            let got = object(arena, [("result", Value::Bool(holds)), ("message", arena.string(&message))]);
+            if got == wanted { Ok(()) } else { Err(format!("differs\nwant: {wanted}\ngot:  {got}")) }
+        }
+        Err(_) if wanted.get("error").is_some() => Ok(()),
+        Err(error) => Err(format!("differs\nwant: {wanted}\ngot:  {error}")),
+    }
+}
+
+/// An invalid selector is an error, whatever its text.
+fn selects(arena: &Arena, question: Question<'_>) -> Finding {
+    let labels = question.value("labels").as_object().unwrap_or_default();
+    let got =
+        LabelSelector::compile(question.value("selector")).and_then(|selector| selector.matches(labels));
+    let wanted = question.wanted();
+    match &got {
+        Ok(got) if wanted == matched(arena, *got) => Ok(()),
+        Err(_) if wanted.get("error").is_some() => Ok(()),
+        _ => Err(format!("differs\nwant: {wanted}\ngot:  {got:?}")),
+    }
 }
 
 fn kind_parts<'a>(arena: &'a Arena, kind: &str) -> Value<'a> {
