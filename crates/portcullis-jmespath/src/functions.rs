@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_gocompat::fmt::display;
 use portcullis_value::{Number, Object, Value};
 
 use crate::ast::{Call, Node};
@@ -12,6 +13,7 @@ mod encoding;
 mod lists;
 mod numbers;
 mod objects;
+mod patterns;
 mod strings;
 mod types;
 
@@ -67,6 +69,7 @@ const FAMILIES: &[&[Function]] = &[
     lists::FUNCTIONS,
     numbers::FUNCTIONS,
     objects::FUNCTIONS,
+    patterns::FUNCTIONS,
     strings::FUNCTIONS,
     types::FUNCTIONS,
 ];
@@ -130,7 +133,7 @@ fn wrong_type<'a>(
         Argument::Reference(_) => "&expression".to_owned(),
         Argument::Value(value) => match evaluator.weigh(value) {
             Err(Failure::Exhausted(exhausted)) => return exhausted.into(),
-            _ => value.to_string(),
+            _ => display(value).to_string(),
         },
     };
     let types: Vec<_> = types.iter().map(|accepted| format!("\"{accepted}\"")).collect();

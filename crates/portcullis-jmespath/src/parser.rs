@@ -170,6 +170,7 @@ impl<'s> Parser<'s> {
     fn infix(&mut self, left: Tree) -> Result<Tree, SyntaxError> {
         let token = self.next();
         let operator = match token.kind {
+            // COMPAT(kyverno): a second dot ends the projection: `a.*.b.c` is `(a.*.b).c`.
             Kind::Dot if self.take(Kind::Star) => {
                 let each = self.projected(Kind::Dot.power())?;
                 return self.project(left, Elements::Values, each);

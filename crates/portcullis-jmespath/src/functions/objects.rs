@@ -1,5 +1,6 @@
 //! Functions of maps.
 
+use portcullis_gocompat::fmt::display;
 use portcullis_value::{Number, Value};
 
 use super::{ARRAY, Arguments, Function, OBJECT, Parameter, STRING, Type};
@@ -120,8 +121,9 @@ fn lookup<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Ev
         (Value::Object(object), Value::String(key)) => object.get(key),
         (Value::Object(_), _) => return Err(arguments.not_of_type(1, "String")),
         (Value::Array(items), Value::Number(index)) => {
-            let index = integer(index)
-                .map_err(|reason| arguments.error(format_args!("argument #2: {reason}: {index}")))?;
+            let index = integer(index).map_err(|reason| {
+                arguments.error(format_args!("argument #2: {reason}: {}", display(Value::Number(index))))
+            })?;
             usize::try_from(index).ok().and_then(|index| items.get(index)).copied()
         }
         (Value::Array(_), _) => return Err(arguments.not_of_type(1, "Number")),

@@ -1,5 +1,6 @@
 //! Types and conversions between them.
 
+use portcullis_gocompat::strconv::parse_float;
 use portcullis_value::Value;
 
 use super::{ANY, Arguments, Function, Parameter, STRING, Type};
@@ -88,7 +89,7 @@ fn to_boolean<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -
 fn to_number<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     Ok(match arguments.value(0)? {
         number @ Value::Number(_) => number,
-        Value::String(text) => text.parse::<f64>().map_or(Value::Null, Value::from),
+        Value::String(text) => parse_float(text).map_or(Value::Null, Value::from),
         _ => Value::Null,
     })
 }
