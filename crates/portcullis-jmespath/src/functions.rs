@@ -9,6 +9,7 @@ use crate::ast::{Call, Node};
 use crate::error::Failure;
 use crate::evaluate::{Evaluated, Evaluator};
 
+mod certificates;
 mod encoding;
 mod lists;
 mod numbers;
@@ -16,6 +17,7 @@ mod objects;
 mod patterns;
 mod strings;
 mod types;
+mod versions;
 
 /// A type that a function takes or gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub(crate) type Implementation =
     for<'a, 'e, 'c, 't, 's> fn(&'e mut Evaluator<'a, 'c, 't>, Arguments<'a, 's>) -> Evaluated<'a>;
 
 const FAMILIES: &[&[Function]] = &[
+    certificates::FUNCTIONS,
     encoding::FUNCTIONS,
     lists::FUNCTIONS,
     numbers::FUNCTIONS,
@@ -72,6 +75,7 @@ const FAMILIES: &[&[Function]] = &[
     patterns::FUNCTIONS,
     strings::FUNCTIONS,
     types::FUNCTIONS,
+    versions::FUNCTIONS,
 ];
 
 /// All functions, family by family.

@@ -1,10 +1,11 @@
-//! Encodings, digests, JSON.
+//! Encodings, digests, JSON and YAML.
 
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use portcullis_yaml::MAX_ALIAS_NODES;
 use sha2::Digest;
 
 use super::{Arguments, Function, STRING, Type};
@@ -45,6 +46,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The value that a string holds as JSON.",
         example: (r#"parse_json('{"a": [1]}')"#, r#"{"a": [1]}"#),
         call: parse_json,
+    },
+    Function {
+        name: "parse_yaml",
+        parameters: &[STRING],
+        returns: Type::Any,
+        doc: "The value that a string holds as YAML 1.1; of several documents the first.",
+        example: ("parse_yaml('a: [1, yes]')", r#"{"a": [1, true]}"#),
+        call: parse_yaml,
     },
     Function {
         name: "sha1",
@@ -120,9 +129,28 @@ fn digest<'a, D: Digest>(
 
 fn parse_json<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let text = arguments.string(0)?;
-    evaluator.scan(text)?;
     // Each element but the first of a list or map has a comma before it.
-    let elements = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-    evaluator.budget.bytes(text.len().saturating_add(object_bytes(elements)))?;
+    charge_parsing(evaluator, text, b",[{", 0)?;
     read_json(evaluator.arena, text).map_err(Failure::runtime)
+}
+
+fn parse_yaml<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    let text = arguments.string(0)?;
+    let aliased = if text.contains('*') { MAX_ALIAS_NODES } else { 0 };
+    charge_parsing(evaluator, text, b",[{:-?", aliased)?;
+    portcullis_yaml::read(evaluator.arena, text).map_err(|error| Failure::runtime(error.to_string()))
+}
+
+/// Charges what `text` may become: at most one element for each of `marks` and `more`.
+fn charge_parsing<'a>(
+    evaluator: &mut Evaluator<'a, '_, '_>,
+    text: &str,
+    marks: &[u8],
+    more: usize,
+) -> Result<(), Failure<'a>> {
+    evaluator.scan(text)?;
+    let elements = text.bytes().filter(|byte| marks.contains(byte)).count().saturating_add(more);
+    evaluator.steps(elements)?;
+    evaluator.budget.bytes(text.len().saturating_add(object_bytes(elements)))?;
+    Ok(())
 }

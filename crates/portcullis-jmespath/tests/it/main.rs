@@ -1,6 +1,7 @@
 //! The public surface of the crate.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod certificates;
 mod functions;
 mod language;
 mod limits;
