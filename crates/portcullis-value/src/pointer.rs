@@ -43,6 +43,11 @@ impl Pointer {
         self.tokens.push(token.into());
     }
 
+    /// Puts `token` before all others: the same place, seen from one level further out.
+    pub fn push_front(&mut self, token: &str) {
+        self.tokens.insert(0, token.into());
+    }
+
     pub fn pop(&mut self) -> Option<Box<str>> {
         self.tokens.pop()
     }

@@ -31,6 +31,19 @@ fn a_changed_document_shares_the_rest() {
 }
 
 #[test]
+fn the_same_value_is_the_same_memory_or_an_equal_scalar() {
+    let arena = Arena::new();
+    let (job, again) = (read(&arena, JOB).unwrap(), read(&arena, JOB).unwrap());
+    assert!(job.is_same(job) && job == again && !job.is_same(again));
+    let changed = job.with(&arena, &["spec", "suspend"], Value::from(true));
+    assert!(!changed.is_same(job));
+    assert!(changed.get("metadata").unwrap().is_same(job.get("metadata").unwrap()));
+    assert!(Value::from(1).is_same(Value::from(1.0)) && !Value::Null.is_same(job));
+    // Empty lists and maps may share an address: they are equal all the same.
+    assert!(!Value::Array(&[]).is_same(Value::Object(portcullis_value::Object::default())));
+}
+
+#[test]
 fn an_owned_value_is_the_same_value() {
     let arena = Arena::new();
     let job = read(&arena, JOB).unwrap();
