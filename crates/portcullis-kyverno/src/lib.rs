@@ -4,8 +4,20 @@
 //! without copying the object.
 
 pub mod anchor;
+mod autogen;
 pub mod condition;
+mod context;
 pub mod kind;
+mod matching;
 pub mod pattern;
+mod policy;
+mod rule;
 mod schema;
+mod scope;
 pub mod selector;
+mod validation;
+mod variable;
+
+pub use policy::Policy;
+pub use validation::FailureAction;
+pub use variable::substitute;

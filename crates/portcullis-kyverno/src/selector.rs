@@ -67,6 +67,20 @@ impl LabelSelector {
     }
 }
 
+/// A selector as a rule uses it: one with a fault selects nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection(Option<LabelSelector>);
+
+impl Selection {
+    pub(crate) fn compile(document: Value<'_>) -> Self {
+        Self(LabelSelector::compile(document).ok())
+    }
+
+    pub(crate) fn selects(&self, labels: Object<'_>) -> bool {
+        self.0.as_ref().is_some_and(|selector| selector.matches(labels).unwrap_or(false))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use portcullis_value::json;

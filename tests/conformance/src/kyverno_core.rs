@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use portcullis_gocompat::wildcard;
-use portcullis_kyverno::condition::{Answer, Conclusion, Joined, Operator, OperatorError};
+use portcullis_kyverno::condition::{self, Operator, OperatorError};
 use portcullis_kyverno::kind::KindSelector;
 use portcullis_kyverno::pattern::{Pattern, Verdict, scalar};
 use portcullis_kyverno::selector::LabelSelector;
-use portcullis_model::{Gvk, Numbers};
-use portcullis_value::{Arena, Budget, Value, json};
+use portcullis_model::{Answers, Gvk, Input, Numbers, Run};
+use portcullis_value::{Arena, Budget, Object, Value, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -148,35 +148,19 @@ fn survives(question: Question<'_>) -> Finding {
     Ok(())
 }
 
-/// Conditions without variables. An error is compared by its presence alone.
+/// Conditions over the data that their variables read. An error is compared by its presence alone.
 fn concludes<'a>(arena: &'a Arena, question: Question<'a>) -> Finding {
-    let conditions = question.value("conditions");
-    if conditions.to_string().contains("{{") {
-        return Err("asks for variables".to_owned());
-    }
-    let list = |list: Value<'a>| -> Box<[Value<'a>]> { list.as_array().unwrap_or_default().into() };
-    let joined = match conditions {
-        Value::Array(_) => Joined::List(list(conditions)),
-        _ => Joined::Blocks {
-            any: conditions.get("any").filter(|any| !any.is_null()).map(list),
-            all: list(conditions.get("all").unwrap_or_default()),
-        },
+    let input = Input {
+        variables: question.0.get("context").and_then(Value::as_object).unwrap_or_default(),
+        request: Object::default(),
+        object: None,
+        ..Input::create(arena, Value::Null)
     };
-    // What stands alone has been through substitution, which makes integers floats.
-    let substituted = |value: Value<'a>| match value {
-        Value::Number(_) => value.with_float_numbers(arena),
-        other => other,
-    };
-    let conclusion = joined.evaluate(|condition| {
-        let condition = Question(*condition);
-        let operator = Operator::parse(condition.text("operator")).ok_or("unknown operator")?;
-        let (key, value) = (substituted(condition.value("key")), substituted(condition.value("value")));
-        let holds = operator.evaluate(key, value, &mut Budget::default()).map_err(|_| "no answer")?;
-        Ok::<_, &str>(Answer { holds, message: condition.text("message").into() })
-    });
+    let (answers, mut budget) = (Answers::new(), Budget::default());
+    let mut run = Run { arena, answers: &answers, budget: &mut budget, explain: false };
     let wanted = question.wanted();
-    match conclusion {
-        Ok(Conclusion { holds, message }) => {
+    match condition::evaluate(question.value("conditions"), &input, Numbers::AsWritten, &mut run) {
+        Ok((holds, message)) => {
             let got = object(arena, [("result", Value::Bool(holds)), ("message", arena.string(&message))]);
             if got == wanted { Ok(()) } else { Err(format!("differs\nwant: {wanted}\ngot:  {got}")) }
         }

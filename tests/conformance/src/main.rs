@@ -13,6 +13,7 @@ mod kyverno_core;
 mod report;
 mod runner;
 mod score;
+mod variables;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use score::{Run, Scores};
 const CORPORA: &[Corpus] = &[
     jmespath::CORPUS,
     json::CORPUS,
+    variables::CORPUS,
     kyverno_core::CORPUS,
 ];
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Conditions, whatever a single one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Joined<C> {
+pub(crate) enum Joined<C> {
     /// One of `any` and all of `all`.
     Blocks {
         /// COMPAT(kyverno): an empty list is never met, a missing one always.
@@ -17,18 +17,18 @@ pub enum Joined<C> {
 
 /// The answer of one condition.
 #[derive(Clone, Debug)]
-pub struct Answer<'c> {
-    pub holds: bool,
+pub(crate) struct Answer<'c> {
+    pub(crate) holds: bool,
     /// Empty where the condition has none.
-    pub message: Cow<'c, str>,
+    pub(crate) message: Cow<'c, str>,
 }
 
 /// The answer of joined conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conclusion {
-    pub holds: bool,
+pub(crate) struct Conclusion {
+    pub(crate) holds: bool,
     /// The messages of the conditions that made it so, joined. May be empty.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The messages of what was evaluated.
@@ -58,7 +58,7 @@ impl<C> Joined<C> {
     ///
     /// # Errors
     /// The first error of `ask`, at once.
-    pub fn evaluate<'c, E>(
+    pub(crate) fn evaluate<'c, E>(
         &'c self,
         mut ask: impl FnMut(&'c C) -> Result<Answer<'c>, E>,
     ) -> Result<Conclusion, E> {

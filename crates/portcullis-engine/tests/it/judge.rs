@@ -1,0 +1,122 @@
+//! One object through several policies.
+
+use portcullis_engine::{Host, judge};
+use portcullis_kyverno::Policy;
+use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Question, Run, Status};
+use portcullis_value::{Arena, OwnedValue, Value};
+
+/// A host that gives plain creations and one answer to all questions.
+struct Plain<'a> {
+    arena: &'a Arena,
+    answer: Answer,
+    asked: Vec<Question>,
+}
+
+impl<'a> Host<'a> for Plain<'a> {
+    fn input(&mut self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+        Input::create(self.arena, object.unwrap_or_default())
+    }
+
+    fn answer(&mut self, _: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+        self.asked.push(question.clone());
+        self.answer.clone()
+    }
+}
+
+fn policy(rules: &str) -> Policy {
+    let arena = Arena::new();
+    let text = format!(
+        "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Job]}}}}]}}, {rules}}}]}}}}"
+    );
+    Policy::compile(portcullis_yaml::read(&arena, &text).unwrap())
+}
+
+const JOB: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi}, spec: {a: 1}}";
+
+#[test]
+fn a_policy_sees_what_the_one_before_left_and_validation_sees_it_all() {
+    let arena = Arena::new();
+    let first = policy("mutate: {patchStrategicMerge: {spec: {b: 1}}}");
+    let second = policy("mutate: {patchStrategicMerge: {spec: {(b): 1, c: 1}}}");
+    let check = policy("validate: {pattern: {spec: {a: 1, b: 1, c: 1}}}");
+    let mut host = Plain { arena: &arena, answer: Answer::Unavailable, asked: Vec::new() };
+    let object = portcullis_yaml::read(&arena, JOB).unwrap();
+    // The order of mutation is that of the list; validation comes after all of it.
+    let judgement = judge(&[&check, &first, &second], Some(object), &arena, &mut host);
+    let statuses: Vec<_> = judgement
+        .responses
+        .iter()
+        .flat_map(|response| {
+            response.evaluation.outcomes.iter().map(move |o| (response.policy, response.phase, o.status))
+        })
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (1, Phase::Mutate, Status::Pass),
+            (2, Phase::Mutate, Status::Pass),
+            (0, Phase::Validate, Status::Pass)
+        ]
+    );
+    assert_eq!(judgement.object.unwrap().get("spec").unwrap().to_string(), r#"{"a":1,"b":1,"c":1}"#);
+}
+
+#[test]
+fn questions_are_answered_until_there_are_none() {
+    let arena = Arena::new();
+    let rules = "context: [{name: cm, configMap: {name: x, namespace: y}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: y}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";
+    let policy = policy(rules);
+    let answer = portcullis_yaml::read(&arena, "{data: {name: z}}").unwrap();
+    let mut host =
+        Plain { arena: &arena, answer: Answer::Value(OwnedValue::from(answer)), asked: Vec::new() };
+    let object = portcullis_yaml::read(&arena, JOB).unwrap();
+    let judgement = judge(&[&policy], Some(object), &arena, &mut host);
+    assert_eq!(judgement.responses[1].evaluation.outcomes[0].status, Status::Fail);
+    let names: Vec<_> = host.asked.iter().map(Question::entry).collect();
+    assert_eq!(names, ["cm", "other"]);
+}
+
+/// A policy that does not behave.
+#[derive(Debug)]
+enum Bad {
+    Panics,
+    AsksForEver,
+}
+
+impl CompiledPolicy for Bad {
+    fn name(&self) -> &str {
+        "bad"
+    }
+
+    fn namespace(&self) -> &str {
+        ""
+    }
+
+    fn evaluate<'a>(&'a self, _: Phase, _: &Input<'a>, _: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
+        match self {
+            Bad::Panics => panic!("on purpose"),
+            Bad::AsksForEver => {
+                Evaluated::Need(vec![Question::GlobalContext { entry: "e".to_owned(), name: "n".to_owned() }])
+            }
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_panics_or_asks_for_ever_is_an_error_of_its_own() {
+    let arena = Arena::new();
+    let object = portcullis_yaml::read(&arena, JOB).unwrap();
+    for (bad, message) in [
+        (Bad::Panics, "evaluation failed unexpectedly"),
+        (Bad::AsksForEver, "evaluation asks for more facts than allowed"),
+    ] {
+        let good = policy("validate: {pattern: {spec: {a: 1}}}");
+        let mut host = Plain { arena: &arena, answer: Answer::Unavailable, asked: Vec::new() };
+        let judgement = judge(&[&bad, &good], Some(object), &arena, &mut host);
+        let outcomes: Vec<_> =
+            judgement.responses.iter().flat_map(|response| &response.evaluation.outcomes).collect();
+        assert_eq!(outcomes[0].message, message);
+        assert_eq!(outcomes[0].status, Status::Error);
+        assert_eq!(outcomes.last().unwrap().status, Status::Pass);
+    }
+}

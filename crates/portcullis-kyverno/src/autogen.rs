@@ -1,0 +1,247 @@
+//! Autogen: a rule about Pods applied to the controllers that make Pods.
+//!
+//! COMPAT(kyverno): the generated rule is rewritten as text (`request.object.spec` becomes
+//! `request.object.spec.template.spec` wherever it stands, in messages and literals too).
+
+use portcullis_model::Resource;
+use portcullis_value::{Arena, Object, Value, json};
+
+use crate::kind::KindSelector;
+
+/// The annotation that says for which controllers rules are generated.
+const ANNOTATION: &str = "pod-policies.kyverno.io/autogen-controllers";
+const CRON_JOB: &str = "CronJob";
+
+/// The controllers that rules can be generated for, with the way their kinds are written in generated rules.
+const CONTROLLERS: [(&str, &str); 7] = [
+    ("DaemonSet", "apps/v1/DaemonSet"),
+    ("Deployment", "apps/v1/Deployment"),
+    ("Job", "batch/v1/Job"),
+    ("StatefulSet", "apps/v1/StatefulSet"),
+    ("ReplicaSet", "apps/v1/ReplicaSet"),
+    ("ReplicationController", "v1/ReplicationController"),
+    (CRON_JOB, "batch/v1/CronJob"),
+];
+
+/// The controllers of a policy: for which kinds its Pod rules apply too.
+///
+/// One rule that cannot be generated turns generation off for all of them.
+pub(crate) fn controllers(policy: Value<'_>) -> Vec<String> {
+    let rules = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
+    if !rules.iter().all(|rule| can_generate(*rule))
+        || !rules.iter().any(|rule| names_pod_or_controller(*rule))
+    {
+        return Vec::new();
+    }
+    match Resource(policy).annotations().get(ANNOTATION).and_then(Value::as_str) {
+        None => CONTROLLERS.iter().map(|(kind, _)| (*kind).to_owned()).collect(),
+        Some("none" | "") => Vec::new(),
+        // Not trimmed, as in the reference.
+        Some(list) => list.split(',').map(str::to_owned).collect(),
+    }
+}
+
+/// The rules generated from `rule`, for Pod controllers and for CronJobs.
+pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &[String]) -> Vec<Value<'a>> {
+    let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
+    let exclude_kinds = kinds_of(rule.get("exclude").unwrap_or_default());
+    let is_expandable = !name.starts_with("autogen-")
+        && kinds_of(rule.get("match").unwrap_or_default()).iter().any(|kind| is_pod(kind))
+        && (exclude_kinds.is_empty() || exclude_kinds.iter().any(|kind| is_pod(kind)));
+    if !is_expandable {
+        return Vec::new();
+    }
+    let kinds: Vec<Value<'a>> = CONTROLLERS
+        .iter()
+        .filter(|(kind, _)| *kind != CRON_JOB && controllers.iter().any(|controller| controller == kind))
+        .map(|(_, written)| Value::String(written))
+        .collect();
+    let mut generated = Vec::new();
+    if !kinds.is_empty() {
+        generated.extend(expand(arena, rule, name, &Target::Controllers(arena.array(&kinds))));
+    }
+    if controllers.iter().any(|controller| controller == CRON_JOB) {
+        generated.extend(expand(
+            arena,
+            rule,
+            name,
+            &Target::CronJob(arena.array(&[Value::String("batch/v1/CronJob")])),
+        ));
+    }
+    generated
+}
+
+/// What a rule is generated for, with the kinds it then matches.
+enum Target<'a> {
+    Controllers(Value<'a>),
+    CronJob(Value<'a>),
+}
+
+impl<'a> Target<'a> {
+    fn prefix(&self) -> &'static str {
+        match self {
+            Target::Controllers(_) => "autogen-",
+            Target::CronJob(_) => "autogen-cronjob-",
+        }
+    }
+
+    /// The path from the controller to what it makes Pods of.
+    fn path(&self) -> &'static [&'static str] {
+        match self {
+            Target::Controllers(_) => &["spec", "template"],
+            Target::CronJob(_) => &["spec", "jobTemplate", "spec", "template"],
+        }
+    }
+
+    /// `inner` at the place of the Pod template.
+    fn wrap(&self, arena: &'a Arena, inner: Value<'a>) -> Value<'a> {
+        Value::default().with(arena, self.path(), inner)
+    }
+
+    fn kinds(&self) -> Value<'a> {
+        match self {
+            Target::Controllers(kinds) | Target::CronJob(kinds) => *kinds,
+        }
+    }
+
+    /// A match or exclude block for the target's kinds.
+    fn block(&self, arena: &'a Arena, block: Value<'a>) -> Value<'a> {
+        let mut result = block;
+        for key in ["any", "all"] {
+            let Some(filters) = block.get(key).and_then(Value::as_array) else { continue };
+            let filters: Vec<_> = filters
+                .iter()
+                .map(|filter| {
+                    let kinds = texts(filter.path(&["resources", "kinds"]));
+                    let replace = matches!(self, Target::CronJob(_)) || kinds.iter().any(|kind| is_pod(kind));
+                    if replace { filter.with(arena, &["resources", "kinds"], self.kinds()) } else { *filter }
+                })
+                .collect();
+            result = result.with(arena, &[key], arena.array(&filters));
+        }
+        if !texts(block.path(&["resources", "kinds"])).is_empty() {
+            result = result.with(arena, &["resources", "kinds"], self.kinds());
+        }
+        result
+    }
+}
+
+fn expand<'a>(arena: &'a Arena, rule: Value<'a>, name: &str, target: &Target<'a>) -> Option<Value<'a>> {
+    let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
+    let is_cel = present(&["validate", "cel"]).is_some();
+    let mut action: Option<(&[&'static str], Value<'a>)> = None;
+    let mut set = |path: &'static [&'static str], value: Value<'a>| action = Some((path, value));
+    if let Some(patch) = present(&["mutate", "patchStrategicMerge"]) {
+        // Targets do not survive, nor does anything else beside the patch.
+        set(&["mutate"], Value::default().with(arena, &["patchStrategicMerge"], target.wrap(arena, patch)));
+    } else if let Some(entries) = present(&["mutate", "foreach"]).and_then(Value::as_array) {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let kept: Vec<_> = ["list", "context", "preconditions", "patchStrategicMerge"]
+                    .into_iter()
+                    .filter_map(|key| Some((key, entry.get(key)?)))
+                    .map(|(key, value)| match key {
+                        "patchStrategicMerge" => (key, target.wrap(arena, value)),
+                        _ => (key, value),
+                    })
+                    .collect();
+                Value::Object(Object::from_unsorted(arena, &mut kept.clone()))
+            })
+            .collect();
+        set(&["mutate"], Value::default().with(arena, &["foreach"], arena.array(&entries)));
+    } else if let Some(pattern) = present(&["validate", "pattern"]) {
+        set(&["validate", "pattern"], target.wrap(arena, pattern));
+    } else if let Some(patterns) = present(&["validate", "anyPattern"]).and_then(Value::as_array) {
+        let patterns: Vec<_> = patterns.iter().map(|pattern| target.wrap(arena, *pattern)).collect();
+        set(&["validate", "anyPattern"], arena.array(&patterns));
+    } else if !["deny", "podSecurity", "foreach", "cel"]
+        .iter()
+        .any(|key| present(&["validate", key]).is_some())
+        && present(&["verifyImages"]).is_none()
+    {
+        return None;
+    }
+    let mut generated = rule;
+    if let Some((path, value)) = action {
+        generated = generated.with(arena, path, value);
+    }
+    let new_name: String = format!("{}{name}", target.prefix()).chars().take(63).collect();
+    generated = generated.with(arena, &["name"], arena.string(&new_name));
+    for key in ["match", "exclude"] {
+        if let Some(block) = rule.get(key).filter(|block| !block.is_null()) {
+            generated = generated.with(arena, &[key], target.block(arena, block));
+        }
+    }
+    Some(rewrite(arena, generated, target.path(), is_cel))
+}
+
+/// The rule with the paths of its expressions leading to the Pod template.
+fn rewrite<'a>(arena: &'a Arena, rule: Value<'a>, path: &[&str], is_cel: bool) -> Value<'a> {
+    let mut text = rule.to_string();
+    let template = path.join(".");
+    for object in ["object", "oldObject"] {
+        for field in ["spec", "metadata"] {
+            let (from, to) = if is_cel {
+                (format!("{object}.{field}"), format!("{object}.{template}.{field}"))
+            } else {
+                (format!("request.{object}.{field}"), format!("request.{object}.{template}.{field}"))
+            };
+            text = text.replace(&from, &to);
+        }
+    }
+    // The text was a document before a word in it was exchanged for words without quotes.
+    json::read(arena, arena.str(&text)).unwrap_or(rule)
+}
+
+fn is_pod(kind: &str) -> bool {
+    &*KindSelector::parse(kind).kind == "Pod"
+}
+
+fn texts(list: Option<Value<'_>>) -> Vec<&str> {
+    list.and_then(Value::as_array).unwrap_or_default().iter().filter_map(|item| item.as_str()).collect()
+}
+
+/// The filters of a match or exclude block, with the direct form as one of them.
+fn filters(block: Value<'_>) -> Vec<Value<'_>> {
+    let list = |key| block.get(key).and_then(Value::as_array).unwrap_or_default();
+    list("any").iter().chain(list("all")).copied().chain([block]).collect()
+}
+
+fn kinds_of(block: Value<'_>) -> Vec<&str> {
+    filters(block).into_iter().flat_map(|filter| texts(filter.path(&["resources", "kinds"]))).collect()
+}
+
+/// Whether the rule stands in the way of generating rules for its policy.
+fn can_generate(rule: Value<'_>) -> bool {
+    let present = |path: &[&str]| rule.path(path).is_some_and(|value| !value.is_null());
+    let json_patch_in_foreach = rule
+        .path(&["mutate", "foreach"])
+        .and_then(Value::as_array)
+        .unwrap_or_default()
+        .iter()
+        .any(|entry| entry.get("patchesJson6902").is_some_and(|patch| patch.as_str() != Some("")));
+    if present(&["generate"]) || present(&["mutate", "patchesJson6902"]) || json_patch_in_foreach {
+        return false;
+    }
+    ["match", "exclude"].iter().flat_map(|key| filters(rule.get(key).unwrap_or_default())).all(|filter| {
+        let resources = filter.get("resources").unwrap_or_default();
+        let set = |key: &str| match resources.get(key) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(object)) => key == "selector" || !object.is_empty(),
+            Some(_) => true,
+        };
+        let kinds = texts(resources.get("kinds"));
+        let mixed = kinds.len() > 1 && kinds.iter().any(|kind| is_pod(kind));
+        !mixed && !["name", "names", "selector", "annotations"].iter().any(|key| set(key))
+    })
+}
+
+fn names_pod_or_controller(rule: Value<'_>) -> bool {
+    ["match", "exclude"]
+        .iter()
+        .flat_map(|key| kinds_of(rule.get(key).unwrap_or_default()))
+        .any(|kind| kind == "Pod" || CONTROLLERS.iter().any(|(controller, _)| *controller == kind))
+}

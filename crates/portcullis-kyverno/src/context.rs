@@ -1,0 +1,262 @@
+//! Context entries of a rule: variables of its own, and facts from outside.
+
+use portcullis_model::Question;
+use portcullis_value::{Value, json};
+
+use crate::scope::Scope;
+use crate::variable::{Compiled, Template, VariableError};
+
+/// One entry of `context`.
+#[derive(Debug)]
+pub(crate) struct ContextEntry {
+    pub(crate) name: Box<str>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Variable {
+        value: Option<Template>,
+        path: Option<Template>,
+        default: Option<Template>,
+    },
+    ConfigMap {
+        name: Template,
+        namespace: Option<Template>,
+        /// The namespace where none is written.
+        home: Box<str>,
+    },
+    /// The call, substituted as a whole, and what is read from its answer.
+    ApiCall {
+        call: Template,
+        path: Option<Template>,
+        default: Option<portcullis_value::OwnedValue>,
+    },
+    GlobalReference {
+        name: Template,
+        path: Option<Template>,
+    },
+    ImageRegistry {
+        reference: Template,
+        path: Option<Template>,
+    },
+    /// No source at all: refused when the policy is written, harmless here.
+    None,
+}
+
+impl ContextEntry {
+    /// Compiles an entry of a policy that lives in `namespace` (empty for a cluster-wide one).
+    pub(crate) fn compile(entry: Value<'_>, namespace: &str) -> Self {
+        let part = |source: Value<'_>, key: &str| {
+            source.get(key).filter(|value| !value.is_null()).map(Template::compile)
+        };
+        let or_empty =
+            |template: Option<Template>| template.unwrap_or_else(|| Template::compile(Value::String("")));
+        let source = |key: &str| entry.get(key).filter(|value| !value.is_null());
+        let source = if let Some(variable) = source("variable") {
+            Source::Variable {
+                value: part(variable, "value"),
+                path: part(variable, "jmesPath"),
+                default: part(variable, "default"),
+            }
+        } else if let Some(config_map) = source("configMap") {
+            Source::ConfigMap {
+                name: or_empty(part(config_map, "name")),
+                namespace: part(config_map, "namespace"),
+                home: if namespace.is_empty() { "default" } else { namespace }.into(),
+            }
+        } else if let Some(call) = source("apiCall") {
+            Source::ApiCall {
+                call: Template::compile(call),
+                path: part(call, "jmesPath"),
+                default: call.get("default").filter(|value| !value.is_null()).map(Into::into),
+            }
+        } else if let Some(global) = source("globalReference") {
+            Source::GlobalReference { name: or_empty(part(global, "name")), path: part(global, "jmesPath") }
+        } else if let Some(image) = source("imageRegistry") {
+            Source::ImageRegistry {
+                reference: or_empty(part(image, "reference")),
+                path: part(image, "jmesPath"),
+            }
+        } else {
+            Source::None
+        };
+        Self { name: entry.get("name").and_then(Value::as_str).unwrap_or_default().into(), source }
+    }
+
+    /// The value of the entry; `None` where nobody can be asked for it.
+    ///
+    /// # Errors
+    /// In the reference's words; or the evaluation has to wait for an answer.
+    pub(crate) fn load<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Value<'a>>, VariableError> {
+        match &self.source {
+            Source::Variable { value, path, default } => {
+                self.variable(scope, value.as_ref(), path.as_ref(), default.as_ref()).map(Some)
+            }
+            Source::ConfigMap { name, namespace, home } => {
+                let name = text(scope, name)?;
+                let namespace = match namespace {
+                    Some(namespace) => text(scope, namespace)?,
+                    None => "",
+                };
+                let namespace = if namespace.is_empty() { home } else { namespace };
+                let entry = self.name.to_string();
+                let question = Question::ConfigMap { entry, namespace: namespace.into(), name: name.into() };
+                let answer = scope.ask(question).map_err(|error| {
+                    error.map_text(|text| {
+                        format!("failed to retrieve config map for context entry {}: {text}", self.name)
+                    })
+                })?;
+                Ok(answer.map(|value| self.merged(scope, value)))
+            }
+            Source::ApiCall { call, path, default } => {
+                let call = call.render(scope)?;
+                let field =
+                    |path: &[&str]| call.path(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let data =
+                    call.get("data").map(|data| json::Writer::compact().to_string(data)).unwrap_or_default();
+                let method = match field(&["method"]) {
+                    method if method.is_empty() => "GET".to_owned(),
+                    method => method,
+                };
+                let entry = self.name.to_string();
+                let question = if call.get("service").is_some_and(|service| !service.is_null()) {
+                    Question::ServiceCall { entry, method, url: field(&["service", "url"]), data }
+                } else {
+                    Question::ApiCall { entry, method, url_path: field(&["urlPath"]), data }
+                };
+                match scope.ask(question) {
+                    Ok(None) => Ok(None),
+                    Ok(Some(answer)) => {
+                        let value = self.at_path(scope, answer, path.as_ref())?;
+                        Ok(Some(self.merged(scope, value)))
+                    }
+                    Err(VariableError::Unresolved { text, .. }) => match default {
+                        Some(default) => Ok(Some(default.borrow(scope.arena()))),
+                        None => Err(VariableError::unresolved(format!(
+                            "failed to fetch data for APICall: {text}"
+                        ))),
+                    },
+                    Err(error) => Err(error),
+                }
+            }
+            Source::GlobalReference { name, path } => {
+                let (entry, name) = (self.name.to_string(), text(scope, name)?.to_owned());
+                match scope.ask(Question::GlobalContext { entry, name })? {
+                    Some(answer) => self.at_path(scope, answer, path.as_ref()).map(Some),
+                    None => Ok(None),
+                }
+            }
+            Source::ImageRegistry { reference, path } => {
+                let (entry, reference) = (self.name.to_string(), text(scope, reference)?.to_owned());
+                match scope.ask(Question::Image { entry, reference })? {
+                    Some(answer) => self.at_path(scope, answer, path.as_ref()).map(Some),
+                    None => Ok(None),
+                }
+            }
+            Source::None => Ok(None),
+        }
+    }
+
+    /// The order is the reference's: path, default, value; a default that cannot be substituted fails the entry even
+    /// where it would not be used.
+    fn variable<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        value: Option<&'a Template>,
+        path: Option<&'a Template>,
+        default: Option<&'a Template>,
+    ) -> Result<Value<'a>, VariableError> {
+        let name = &self.name;
+        let wrap = |part: &'static str| {
+            move |error: VariableError| {
+                error.map_text(|text| {
+                    format!("failed to substitute variables in context entry {name} {part}: {text}")
+                })
+            }
+        };
+        let path = match path {
+            Some(path) => {
+                let path = path.render(scope).map_err(wrap("jmesPath"))?;
+                let path = path.as_str().ok_or_else(|| {
+                    VariableError::unresolved(format!("variable {name} jmesPath must be a string"))
+                })?;
+                Some(Compiled::new(path))
+            }
+            None => None,
+        };
+        let default = default.map(|default| default.render(scope).map_err(wrap("default"))).transpose()?;
+        let found = match (value, &path) {
+            (Some(value), None) => value.render(scope).map_err(wrap("value"))?,
+            (Some(value), Some(path)) => {
+                let value = value.render(scope).map_err(wrap("value"))?;
+                let arena = scope.arena();
+                match (scope.search(path, value).map(|value| value.copy_to(arena)), default) {
+                    (Ok(found), _) => found,
+                    (Err(VariableError::Unresolved { .. }), Some(default)) => default,
+                    (Err(error), _) => {
+                        return Err(error.map_text(|text| {
+                            format!("failed to apply jmespath {} to variable {name}: {text}", path.source)
+                        }));
+                    }
+                }
+            }
+            (None, Some(path)) => match (scope.query_transient(path), default) {
+                (Ok(Value::Null), Some(default)) => default,
+                (Ok(found), _) => found,
+                (Err(VariableError::Unresolved { .. }), Some(default)) => default,
+                (Err(error), _) => {
+                    return Err(
+                        error.map_text(|text| format!("failed to query jmespath {}: {text}", path.source))
+                    );
+                }
+            },
+            (None, None) => default.unwrap_or_default(),
+        };
+        if found.is_null() {
+            return Err(VariableError::unresolved(format!(
+                "failed to add context entry for variable {name} since it evaluated to nil"
+            )));
+        }
+        Ok(found)
+    }
+
+    fn at_path<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        answer: Value<'a>,
+        path: Option<&'a Template>,
+    ) -> Result<Value<'a>, VariableError> {
+        let Some(path) = path else { return Ok(answer) };
+        let compiled = Compiled::new(text(scope, path)?);
+        let arena = scope.arena();
+        let found = scope.search(&compiled, answer).map(|value| value.copy_to(arena));
+        found.map_err(|error| {
+            error.map_text(|text| {
+                format!(
+                    "failed to apply JMESPath ({}) results to context entry {}, error: {text}",
+                    compiled.source, self.name
+                )
+            })
+        })
+    }
+
+    /// Answers merge into a map that stands under the same name already.
+    fn merged<'a>(&self, scope: &Scope<'a, '_, '_>, value: Value<'a>) -> Value<'a> {
+        match (scope.get(&self.name), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => Value::Object(old.merged(scope.arena(), new)),
+            _ => value,
+        }
+    }
+}
+
+/// The template as text; anything else is an error.
+fn text<'a>(scope: &mut Scope<'a, '_, '_>, template: &'a Template) -> Result<&'a str, VariableError> {
+    let value = template.render(scope)?;
+    value
+        .as_str()
+        .ok_or_else(|| VariableError::unresolved(format!("expected a string, got {}", value.kind())))
+}

@@ -1,0 +1,347 @@
+//! `match` and `exclude`: which resources a rule is about.
+
+use std::fmt;
+
+use portcullis_gocompat::wildcard;
+use portcullis_model::{Gvk, Input, Operation, Resource, User};
+use portcullis_value::{Object, Value};
+
+use crate::kind::KindSelector;
+use crate::selector::Selection;
+
+/// A match or exclude block.
+#[derive(Debug)]
+pub(crate) enum Matching {
+    /// One filter must hold.
+    Any(Vec<Filter>),
+    /// Every filter must hold.
+    All(Vec<Filter>),
+    /// The old form without a list.
+    Direct(Box<Filter>),
+}
+
+/// One filter. Everything it sets must hold; lists hold when one item does.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    kinds: Vec<KindSelector>,
+    /// The kinds as they are written, for explanations.
+    written_kinds: Vec<Box<str>>,
+    name: Option<Box<str>>,
+    names: Vec<Box<str>>,
+    namespaces: Vec<Box<str>>,
+    annotations: Vec<(Box<str>, Box<str>)>,
+    selector: Option<Selection>,
+    namespace_selector: Option<Selection>,
+    operations: Vec<Operation>,
+    roles: Vec<Box<str>>,
+    cluster_roles: Vec<Box<str>>,
+    subjects: Vec<Subject>,
+    /// Whether `resources` says anything.
+    has_resources: bool,
+}
+
+#[derive(Debug)]
+enum Subject {
+    User(Box<str>),
+    Group(Box<str>),
+    ServiceAccount {
+        namespace: Box<str>,
+        name: Box<str>,
+    },
+    /// A kind that nobody is.
+    Unknown,
+}
+
+/// The object that is matched, and as what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) resource: Resource<'a>,
+    pub(crate) gvk: Gvk<'a>,
+    pub(crate) subresource: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) user: Option<User<'a>>,
+    pub(crate) namespace_labels: Object<'a>,
+}
+
+impl<'a> Candidate<'a> {
+    /// The candidate of `input` with `object` in the place of its object.
+    pub(crate) fn new(input: &Input<'a>, object: Option<Value<'a>>) -> Self {
+        Self {
+            resource: Resource(object.or(input.old_object).unwrap_or_default()),
+            gvk: input.gvk,
+            subresource: input.subresource,
+            operation: input.operation,
+            user: input.user,
+            namespace_labels: input.namespace_labels,
+        }
+    }
+}
+
+/// Why a block does not hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mismatch<'m> {
+    /// The filter says nothing, and so matches nothing.
+    Empty,
+    Operation(&'m Filter),
+    Kind(&'m Filter),
+    Name(&'m Filter),
+    Namespace(&'m Filter),
+    Annotations,
+    Selector,
+    NamespaceSelector,
+    User,
+    /// An exclude block holds.
+    Excluded,
+}
+
+impl Matching {
+    /// Compiles a block; what is of a wrong type is left out (the schema has complained).
+    pub(crate) fn compile(block: Value<'_>) -> Self {
+        let filters = |key: &str| -> Vec<Filter> {
+            let list = block.get(key).and_then(Value::as_array).unwrap_or_default();
+            list.iter().map(|filter| Filter::compile(*filter)).collect()
+        };
+        match (filters("any"), filters("all")) {
+            (any, _) if !any.is_empty() => Matching::Any(any),
+            (_, all) if !all.is_empty() => Matching::All(all),
+            _ => Matching::Direct(Box::new(Filter::compile(block))),
+        }
+    }
+
+    /// Whether the block, as a match block, holds for `candidate`; the first reason where it does not.
+    pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+        match self {
+            Matching::Any(filters) => {
+                let mut first = None;
+                for filter in filters {
+                    match filter.check(candidate, Use::Match) {
+                        Ok(()) => return Ok(()),
+                        // The kind says least: a reason beyond it is of more use.
+                        Err(reason) if !matches!(first, Some(ref first) if !matches!(first, Mismatch::Kind(_))) =>
+                        {
+                            first = first.filter(|_| matches!(reason, Mismatch::Kind(_))).or(Some(reason));
+                        }
+                        Err(_) => {}
+                    }
+                }
+                Err(first.unwrap_or(Mismatch::Empty))
+            }
+            Matching::All(filters) => {
+                filters.iter().try_for_each(|filter| filter.check(candidate, Use::Match))
+            }
+            Matching::Direct(filter) => filter.check(candidate, Use::Match),
+        }
+    }
+
+    /// Whether the block, as an exclude block, holds for `candidate`.
+    pub(crate) fn excludes(&self, candidate: &Candidate<'_>) -> bool {
+        let holds = |filter: &Filter| filter.check(candidate, Use::Exclude).is_ok();
+        match self {
+            Matching::Any(filters) => filters.iter().any(holds),
+            Matching::All(filters) => filters.iter().all(holds),
+            Matching::Direct(filter) => holds(filter),
+        }
+    }
+
+    pub(crate) fn filters(&self) -> &[Filter] {
+        match self {
+            Matching::Any(filters) | Matching::All(filters) => filters,
+            Matching::Direct(filter) => std::slice::from_ref(filter),
+        }
+    }
+}
+
+/// What a block is used for: the part about the user counts differently where nobody asks.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Match,
+    Exclude,
+}
+
+impl Filter {
+    fn compile(filter: Value<'_>) -> Self {
+        let resources = filter.get("resources").unwrap_or_default();
+        let texts = |from: Value<'_>, key: &str| -> Vec<Box<str>> {
+            let list = from.get(key).and_then(Value::as_array).unwrap_or_default();
+            list.iter().filter_map(|item| item.as_str()).map(Box::from).collect()
+        };
+        let selector =
+            |key: &str| resources.get(key).filter(|selector| !selector.is_null()).map(Selection::compile);
+        let annotations = resources.get("annotations").and_then(Value::as_object).unwrap_or_default();
+        let compiled = Self {
+            written_kinds: texts(resources, "kinds"),
+            kinds: texts(resources, "kinds").iter().map(|kind| KindSelector::parse(kind)).collect(),
+            name: resources
+                .get("name")
+                .and_then(Value::as_str)
+                .filter(|name| !name.is_empty())
+                .map(Box::from),
+            names: texts(resources, "names"),
+            namespaces: texts(resources, "namespaces"),
+            annotations: annotations
+                .iter()
+                .filter_map(|(key, value)| Some((key.into(), value.as_str()?.into())))
+                .collect(),
+            selector: selector("selector"),
+            namespace_selector: selector("namespaceSelector"),
+            operations: texts(resources, "operations").iter().filter_map(|text| text.parse().ok()).collect(),
+            roles: texts(filter, "roles"),
+            cluster_roles: texts(filter, "clusterRoles"),
+            subjects: filter
+                .get("subjects")
+                .and_then(Value::as_array)
+                .unwrap_or_default()
+                .iter()
+                .map(|subject| Subject::compile(*subject))
+                .collect(),
+            has_resources: false,
+        };
+        let has_resources = !compiled.kinds.is_empty()
+            || compiled.name.is_some()
+            || !compiled.names.is_empty()
+            || !compiled.namespaces.is_empty()
+            || !compiled.annotations.is_empty()
+            || compiled.selector.is_some()
+            || compiled.namespace_selector.is_some()
+            || !compiled.operations.is_empty();
+        Self { has_resources, ..compiled }
+    }
+
+    pub(crate) fn kinds(&self) -> &[KindSelector] {
+        &self.kinds
+    }
+
+    fn has_user(&self) -> bool {
+        !(self.roles.is_empty() && self.cluster_roles.is_empty() && self.subjects.is_empty())
+    }
+
+    fn check(&self, candidate: &Candidate<'_>, use_as: Use) -> Result<(), Mismatch<'_>> {
+        // Where nobody asks, a match block forgets about the user; an exclude block then never excludes.
+        let with_user = self.has_user() && (use_as == Use::Exclude || candidate.user.is_some());
+        if !self.has_resources && !with_user {
+            return Err(Mismatch::Empty);
+        }
+        let resource = candidate.resource;
+        let is_namespace = resource.kind() == "Namespace";
+        let any = |patterns: &[Box<str>], text: &str| {
+            patterns.iter().any(|pattern| wildcard::matches(pattern, text))
+        };
+        if !self.operations.is_empty() && !self.operations.contains(&candidate.operation) {
+            return Err(Mismatch::Operation(self));
+        }
+        if !self.kinds.is_empty()
+            && !self.kinds.iter().any(|kind| kind.matches(candidate.gvk, candidate.subresource, true))
+        {
+            return Err(Mismatch::Kind(self));
+        }
+        let name = match resource.name() {
+            "" => resource.generate_name(),
+            name => name,
+        };
+        if self.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name))
+            || (!self.names.is_empty() && !any(&self.names, name))
+        {
+            return Err(Mismatch::Name(self));
+        }
+        let namespace = if is_namespace { resource.name() } else { resource.namespace() };
+        if !self.namespaces.is_empty() && !any(&self.namespaces, namespace) {
+            return Err(Mismatch::Namespace(self));
+        }
+        if !self.annotations.iter().all(|(key, value)| has_annotation(resource, key, value)) {
+            return Err(Mismatch::Annotations);
+        }
+        if self.selector.as_ref().is_some_and(|selector| !selector.selects(resource.labels())) {
+            return Err(Mismatch::Selector);
+        }
+        if let Some(selector) = &self.namespace_selector
+            && (is_namespace || !selector.selects(candidate.namespace_labels))
+        {
+            return Err(Mismatch::NamespaceSelector);
+        }
+        if with_user && !candidate.user.is_some_and(|user| self.names_user(&user)) {
+            return Err(Mismatch::User);
+        }
+        Ok(())
+    }
+
+    fn names_user(&self, user: &User<'_>) -> bool {
+        let any_of = |wanted: &[Box<str>], held: &[&str]| wanted.iter().any(|role| held.contains(&&**role));
+        (self.roles.is_empty() || any_of(&self.roles, user.roles))
+            && (self.cluster_roles.is_empty() || any_of(&self.cluster_roles, user.cluster_roles))
+            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject.is(user)))
+    }
+}
+
+fn has_annotation(resource: Resource<'_>, key: &str, value: &str) -> bool {
+    resource.annotations().iter().any(|(actual_key, actual)| {
+        wildcard::matches(key, actual_key)
+            && actual.as_str().is_some_and(|actual| wildcard::matches(value, actual))
+    })
+}
+
+impl Subject {
+    fn compile(subject: Value<'_>) -> Self {
+        let text = |key: &str| Box::from(subject.get(key).and_then(Value::as_str).unwrap_or_default());
+        match subject.get("kind").and_then(Value::as_str) {
+            Some("User") => Subject::User(text("name")),
+            Some("Group") => Subject::Group(text("name")),
+            Some("ServiceAccount") => {
+                Subject::ServiceAccount { namespace: text("namespace"), name: text("name") }
+            }
+            _ => Subject::Unknown,
+        }
+    }
+
+    fn is(&self, user: &User<'_>) -> bool {
+        match self {
+            Subject::User(pattern) => wildcard::matches(pattern, user.username),
+            Subject::Group(pattern) => user.groups.iter().any(|group| wildcard::matches(pattern, group)),
+            Subject::ServiceAccount { namespace, name } => {
+                wildcard::matches(&format!("system:serviceaccount:{namespace}:{name}"), user.username)
+            }
+            Subject::Unknown => false,
+        }
+    }
+}
+
+/// A mismatch in a sentence about the candidate.
+pub(crate) struct Reason<'m, 'c> {
+    pub(crate) mismatch: Mismatch<'m>,
+    pub(crate) candidate: &'m Candidate<'c>,
+}
+
+impl fmt::Display for Reason<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: &mut dyn Iterator<Item = String>| {
+            items.map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+        };
+        let texts = |items: &[Box<str>]| list(&mut items.iter().map(ToString::to_string));
+        let resource = self.candidate.resource;
+        match self.mismatch {
+            Mismatch::Empty => write!(f, "its match block names nothing"),
+            Mismatch::Operation(filter) => write!(
+                f,
+                "operation {} is not among {}",
+                self.candidate.operation,
+                list(&mut filter.operations.iter().map(ToString::to_string))
+            ),
+            Mismatch::Kind(filter) => {
+                write!(f, "kind {} is not among {}", self.candidate.gvk.kind, texts(&filter.written_kinds))
+            }
+            Mismatch::Name(filter) => {
+                let patterns: Vec<_> = filter.name.iter().chain(&filter.names).cloned().collect();
+                write!(f, "name `{}` is not among {}", resource.name(), texts(&patterns))
+            }
+            Mismatch::Namespace(filter) => {
+                write!(f, "namespace `{}` is not among {}", resource.namespace(), texts(&filter.namespaces))
+            }
+            Mismatch::Annotations => f.write_str("its annotations are not those wanted"),
+            Mismatch::Selector => f.write_str("its labels do not match the selector"),
+            Mismatch::NamespaceSelector => {
+                f.write_str("the labels of its namespace do not match the selector")
+            }
+            Mismatch::User => f.write_str("the user is not among those named"),
+            Mismatch::Excluded => f.write_str("the exclude block holds"),
+        }
+    }
+}

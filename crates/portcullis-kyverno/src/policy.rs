@@ -1,0 +1,204 @@
+//! A policy: its rules, and what holds for all of them.
+
+use portcullis_model::{
+    CompiledPolicy, Evaluated, Evaluation, Input, Phase, Resource, RuleKind, Run, Status,
+};
+use portcullis_value::{Arena, Object, Value};
+
+use crate::autogen;
+use crate::kind::KindSelector;
+use crate::rule::{Action, Applied, Rule};
+use crate::scope::Scope;
+use crate::validation::{ActionOverride, FailureAction, Validation};
+use crate::variable::VariableError;
+
+/// A ClusterPolicy or Policy, compiled.
+#[derive(Debug)]
+pub struct Policy {
+    name: Box<str>,
+    /// `None` for a ClusterPolicy.
+    namespace: Option<Box<str>>,
+    annotations: Vec<(Box<str>, Box<str>)>,
+    rules: Vec<Rule>,
+    generated: Vec<Rule>,
+    /// For which kinds rules were generated.
+    controllers: Vec<String>,
+    apply_one: bool,
+    background: bool,
+    failure_action: FailureAction,
+    overrides: Vec<ActionOverride>,
+}
+
+impl Policy {
+    /// Compiles a document, which [`crate::check`] found no error in.
+    ///
+    /// What is of a wrong type is left out: it cannot fail.
+    pub fn compile(document: Value<'_>) -> Self {
+        let arena = Arena::new();
+        let document = document.copy_to(&arena);
+        let resource = Resource(document);
+        let spec = document.get("spec").unwrap_or_default();
+        let is_namespaced = resource.kind() == "Policy";
+        let namespace = is_namespaced.then(|| match resource.namespace() {
+            "" => "default",
+            namespace => namespace,
+        });
+        let text = |path: &[&str]| spec.path(path).and_then(Value::as_str);
+        let failure_action = FailureAction::of(text(&["validationFailureAction"]).unwrap_or_default());
+        let has_match_conditions = spec
+            .path(&["webhookConfiguration", "matchConditions"])
+            .and_then(Value::as_array)
+            .is_some_and(|conditions| !conditions.is_empty());
+        let compile = |rule: Value<'_>| {
+            let mut rule = Rule::compile(rule, namespace.unwrap_or_default());
+            if let (true, Some(kind)) = (has_match_conditions, rule.action.kind()) {
+                rule.action = Action::NotExecuted(kind, "webhookConfiguration.matchConditions");
+            }
+            if let Action::Validate(validation) = &mut rule.action {
+                validation.policy_enforces = failure_action == FailureAction::Enforce;
+            }
+            rule
+        };
+        let rules = spec.get("rules").and_then(Value::as_array).unwrap_or_default();
+        let controllers = autogen::controllers(document);
+        let generated = rules.iter().flat_map(|rule| autogen::generate(&arena, *rule, &controllers));
+        Self {
+            name: resource.name().into(),
+            namespace: namespace.map(Box::from),
+            annotations: resource
+                .annotations()
+                .iter()
+                .filter_map(|(key, value)| Some((key.into(), value.as_str()?.into())))
+                .collect(),
+            generated: generated.map(compile).collect(),
+            rules: rules.iter().copied().map(compile).collect(),
+            controllers,
+            apply_one: text(&["applyRules"]) == Some("One"),
+            background: spec.get("background").and_then(Value::as_bool).unwrap_or(true),
+            failure_action,
+            overrides: ActionOverride::compile(spec.get("validationFailureActionOverrides")),
+        }
+    }
+
+    /// The annotation `key` of the policy.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
+    }
+
+    /// The number of its rules, generated ones included.
+    pub fn rule_count(&self) -> usize {
+        self.rules.len() + self.generated.len()
+    }
+
+    /// Whether it is used in background scans.
+    pub fn is_background(&self) -> bool {
+        self.background
+    }
+
+    /// Whether it is a namespaced Policy.
+    pub fn is_namespaced(&self) -> bool {
+        self.namespace.is_some()
+    }
+
+    /// Whether a rule of it is of `kind`.
+    pub fn has_rule(&self, kind: RuleKind) -> bool {
+        self.all_rules().any(|rule| rule.action.kind() == Some(kind))
+    }
+
+    /// The kinds that its rules are about.
+    pub fn kinds(&self) -> impl Iterator<Item = &KindSelector> {
+        self.all_rules().flat_map(|rule| rule.matching().filters()).flat_map(|filter| filter.kinds())
+    }
+
+    /// What is done about a violation of `rule` by an object in `namespace`.
+    ///
+    /// The rule's overrides come before its action, that before the policy's overrides, those before its action.
+    pub fn failure_action(&self, rule: &str, namespace: &str, labels: Object<'_>) -> FailureAction {
+        let validation: Option<&Validation> =
+            self.all_rules().find_map(|candidate| match &candidate.action {
+                Action::Validate(validation) if &*candidate.name == rule => Some(&**validation),
+                _ => None,
+            });
+        let covering = |overrides: &[ActionOverride]| {
+            overrides.iter().find(|candidate| candidate.covers(namespace, labels)).map(|found| found.action)
+        };
+        validation
+            .and_then(|validation| covering(&validation.overrides).or(validation.failure_action))
+            .or_else(|| covering(&self.overrides))
+            .unwrap_or(self.failure_action)
+    }
+
+    fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain(&self.generated)
+    }
+
+    /// Whether the policy is about objects where `input` is: a namespaced one only in its own namespace.
+    fn is_in_scope(&self, input: &Input<'_>) -> bool {
+        let Some(home) = &self.namespace else { return true };
+        let lives_there = |object: Value<'_>| Resource(object).namespace() == &**home;
+        [input.object, input.old_object].into_iter().flatten().all(lives_there)
+    }
+
+    fn run<'a>(
+        &'a self,
+        phase: Phase,
+        input: &Input<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Evaluation<'a>, VariableError> {
+        let mut evaluation = Evaluation::default();
+        if !self.is_in_scope(input) {
+            if scope.explain {
+                let reason = format!("the policy is limited to namespace `{}`", self.namespace());
+                evaluation.not_applied.push(("", reason));
+            }
+            return Ok(evaluation);
+        }
+        let is_controller = self.controllers.iter().any(|controller| controller == input.gvk.kind);
+        let generated = if is_controller { self.generated.as_slice() } else { &[] };
+        let mut object = input.object;
+        for rule in self
+            .rules
+            .iter()
+            .chain(generated)
+            .filter(|rule| rule.action.kind().is_some_and(|kind| phase.includes(kind)))
+        {
+            match rule.apply(input, object, scope)? {
+                Applied::Nothing => {}
+                Applied::NotMatched(reason) => {
+                    evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
+                }
+                Applied::Outcome(outcome) => {
+                    if let Some(patched) = outcome.patched {
+                        object = Some(patched);
+                        scope.set_object(patched);
+                    }
+                    let decided = matches!(outcome.status, Status::Pass | Status::Fail);
+                    evaluation.outcomes.push(outcome);
+                    if self.apply_one && decided {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(evaluation)
+    }
+}
+
+impl CompiledPolicy for Policy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+
+    fn evaluate<'a>(&'a self, phase: Phase, input: &Input<'a>, run: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
+        let mut scope = Scope::new(input, run);
+        match self.run(phase, input, &mut scope) {
+            Ok(evaluation) => Evaluated::Done(evaluation),
+            // Nothing but the wait for an answer comes this far: all else became the outcome of a rule.
+            Err(_) => Evaluated::Need(std::mem::take(&mut scope.questions)),
+        }
+    }
+}

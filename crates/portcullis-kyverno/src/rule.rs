@@ -1,0 +1,221 @@
+//! One rule of a policy: whom it is about, when it applies, what it does.
+
+use portcullis_model::{Input, Numbers, RuleKind, RuleOutcome, Status};
+use portcullis_value::{Object, Value};
+
+use crate::condition::Conditions;
+use crate::context::ContextEntry;
+use crate::matching::{Candidate, Matching, Mismatch, Reason};
+use crate::scope::Scope;
+use crate::validation::Validation;
+use crate::variable::VariableError;
+
+/// A rule, compiled.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Box<str>,
+    matching: Matching,
+    exclude: Option<Matching>,
+    context: Vec<ContextEntry>,
+    preconditions: Option<Conditions>,
+    pub(crate) action: Action,
+}
+
+/// What a rule does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Validate(Box<Validation>),
+    /// Kinds of rules that this version knows and does not execute: the kind of rule, and its name.
+    NotExecuted(RuleKind, &'static str),
+    /// Nothing that could be done.
+    None,
+}
+
+impl Action {
+    pub(crate) fn kind(&self) -> Option<RuleKind> {
+        match self {
+            Action::Validate(_) => Some(RuleKind::Validate),
+            Action::NotExecuted(kind, _) => Some(*kind),
+            Action::None => None,
+        }
+    }
+}
+
+/// What came of a rule.
+#[derive(Debug)]
+pub(crate) enum Applied<'a> {
+    Outcome(RuleOutcome<'a>),
+    /// It is not about this object; the reason where one was asked for.
+    NotMatched(Option<String>),
+    /// It is, and has nothing to say.
+    Nothing,
+}
+
+/// What an action came to, before it is put in the outcome of its rule.
+#[derive(Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) status: Status,
+    pub(crate) message: String,
+    pub(crate) explanation: Option<String>,
+    pub(crate) patched: Option<Value<'a>>,
+}
+
+impl<'a> Ending<'a> {
+    pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), explanation: None, patched: None }
+    }
+
+    /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
+    ///
+    /// # Errors
+    /// The evaluation has only to wait for an answer.
+    pub(crate) fn failed(frame: &str, error: VariableError) -> Result<Self, VariableError> {
+        match error {
+            VariableError::Need => Err(VariableError::Need),
+            VariableError::Unresolved { text, .. } => Ok(Self::new(Status::Error, format!("{frame}{text}"))),
+            VariableError::Exhausted(exhausted) => {
+                Ok(Self::new(Status::Error, format!("{frame}{exhausted}")))
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// Compiles `rule` of a policy in `namespace` (empty for a cluster-wide one).
+    pub(crate) fn compile(rule: Value<'_>, namespace: &str) -> Self {
+        let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
+        let context = present(&["context"]).and_then(Value::as_array).unwrap_or_default();
+        Self {
+            name: rule.get("name").and_then(Value::as_str).unwrap_or_default().into(),
+            matching: Matching::compile(rule.get("match").unwrap_or_default()),
+            exclude: present(&["exclude"]).map(Matching::compile),
+            context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),
+            preconditions: present(&["preconditions"]).map(Conditions::compile),
+            action: action(rule),
+        }
+    }
+
+    /// Whether the rule can be about objects of `gvk` and `subresource` at all, by its match block's kinds.
+    pub(crate) fn matching(&self) -> &Matching {
+        &self.matching
+    }
+
+    /// Whether the rule is about `candidate`.
+    fn check_match(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+        self.matching.matches(candidate)?;
+        match &self.exclude {
+            Some(exclude) if exclude.excludes(candidate) => Err(Mismatch::Excluded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the rule is about `candidate`, for those who judge another object than that of the input.
+    pub(crate) fn is_about(&self, candidate: &Candidate<'_>) -> bool {
+        self.check_match(candidate).is_ok()
+    }
+
+    /// Applies the rule to `object`, which is the input's object as the rules before left it.
+    ///
+    /// # Errors
+    /// The evaluation has to wait for an answer.
+    pub(crate) fn apply<'a>(
+        &'a self,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Applied<'a>, VariableError> {
+        let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
+        let candidate = Candidate::new(input, object);
+        if let Err(mismatch) = self.check_match(&candidate) {
+            let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
+            return Ok(Applied::NotMatched(reason));
+        }
+        let result =
+            scope.for_rule(&self.name, &self.context, |scope| match self.check_preconditions(scope)? {
+                Some(not_met) => Ok(Some(not_met)),
+                None => match &self.action {
+                    Action::Validate(validation) => validation.apply(self, input, object, scope),
+                    Action::NotExecuted(_, name) => {
+                        Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
+                    }
+                    Action::None => Ok(None),
+                },
+            })?;
+        Ok(match result {
+            None => Applied::Nothing,
+            Some(Ending { status, message, explanation, patched }) => Applied::Outcome(RuleOutcome {
+                rule: &self.name,
+                kind,
+                status,
+                message,
+                explanation,
+                patched,
+            }),
+        })
+    }
+
+    /// `None` where the preconditions are met, else how the rule ends.
+    pub(crate) fn check_preconditions<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Ending<'a>>, VariableError> {
+        let Some(preconditions) = &self.preconditions else { return Ok(None) };
+        match preconditions.evaluate(scope, Numbers::Floats) {
+            Ok(verdict) if verdict.holds => Ok(None),
+            Ok(verdict) => {
+                let message = match verdict.message.as_str() {
+                    "" => "preconditions not met".to_owned(),
+                    message => format!("preconditions not met; {message}"),
+                };
+                let explanation = verdict.seen.map(|seen| format!("precondition does not hold: {seen}"));
+                Ok(Some(Ending { explanation, ..Ending::new(Status::Skip, message) }))
+            }
+            Err(error) => Ending::failed("failed to evaluate preconditions: ", error).map(Some),
+        }
+    }
+}
+
+/// What the rule does, by the first of its parts that says so.
+fn action(rule: Value<'_>) -> Action {
+    let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
+    if let Some(mutate) = present(&["mutate"]) {
+        let has = |key| mutate.get(key).is_some_and(|value| !is_empty(value));
+        return match () {
+            () if has("targets") => Action::NotExecuted(RuleKind::Mutate, "mutate.targets"),
+            () if has("foreach") => Action::NotExecuted(RuleKind::Mutate, "mutate.foreach"),
+            () => Action::NotExecuted(RuleKind::Mutate, "mutate"),
+        };
+    }
+    if let Some(validate) = present(&["validate"]) {
+        let has = |key| validate.get(key).is_some_and(|value| !value.is_null());
+        let has_attestors =
+            present(&["validate", "manifests", "attestors"]).is_some_and(|attestors| !is_empty(attestors));
+        return match () {
+            () if has_attestors => Action::NotExecuted(RuleKind::Validate, "validate.manifests"),
+            () if has("podSecurity") => Action::NotExecuted(RuleKind::Validate, "validate.podSecurity"),
+            () if has("cel") => Action::NotExecuted(RuleKind::Validate, "validate.cel"),
+            () => match Validation::compile(validate) {
+                Some(validation) => Action::Validate(Box::new(validation)),
+                None if has("foreach") => Action::NotExecuted(RuleKind::Validate, "validate.foreach"),
+                // COMPAT(kyverno): `assert` alone is accepted and does nothing since 1.19.
+                None => Action::None,
+            },
+        };
+    }
+    if present(&["generate"]).is_some_and(|generate| !is_empty(generate)) {
+        return Action::NotExecuted(RuleKind::Generate, "generate");
+    }
+    if present(&["verifyImages"]).is_some_and(|verify| !is_empty(verify)) {
+        return Action::NotExecuted(RuleKind::VerifyImages, "verifyImages");
+    }
+    Action::None
+}
+
+fn is_empty(value: Value<'_>) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(object) => object == Object::default(),
+        _ => false,
+    }
+}

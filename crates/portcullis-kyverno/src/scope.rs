@@ -1,0 +1,300 @@
+//! The variable context of one policy on one input: what `{{ }}` reads.
+//!
+//! The context document is an arena value, so that the state before a rule is one word to keep and to go back to.
+//! Context entries are loaded when an expression first mentions their name, as in the reference.
+
+use jiff::Timestamp;
+use portcullis_jmespath as jmespath;
+use portcullis_model::{Answer, Answers, Input, Operation, Question, Run};
+use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
+
+use crate::context::ContextEntry;
+use crate::variable::{Compiled, Query, TemplatePath, VariableError};
+
+/// How many variables one evaluation may substitute.
+const MAX_SUBSTITUTIONS: usize = 10_000;
+
+/// What an evaluation reads variables from.
+pub(crate) struct Scope<'a, 'b, 't> {
+    arena: &'a Arena,
+    answers: &'b Answers,
+    budget: &'b mut Budget<'t>,
+    /// Whether outcomes say why.
+    pub(crate) explain: bool,
+    is_delete: bool,
+    now: i64,
+    random: u64,
+    root: Object<'a>,
+    rule_variables: &'a [(&'a str, Object<'a>)],
+    /// Entries of the rule in hand. Those before `level` may be loaded.
+    entries: &'a [ContextEntry],
+    loaded: Vec<bool>,
+    level: usize,
+    substitutions: usize,
+    /// What has to be known before the evaluation can go on.
+    pub(crate) questions: Vec<Question>,
+}
+
+impl<'a, 'b, 't> Scope<'a, 'b, 't> {
+    pub(crate) fn new<'r: 'b>(input: &Input<'a>, run: &'b mut Run<'a, 'r, 't>) -> Self {
+        let run_arena = run.arena;
+        let mut scope = Self {
+            arena: run_arena,
+            answers: run.answers,
+            budget: run.budget,
+            explain: run.explain,
+            is_delete: input.operation == Operation::Delete,
+            now: input.now,
+            random: input.seed,
+            root: input.variables,
+            rule_variables: input.rule_variables,
+            entries: &[],
+            loaded: Vec::new(),
+            level: 0,
+            substitutions: 0,
+            questions: Vec::new(),
+        };
+        let given = input.variables.get("request").and_then(Value::as_object).unwrap_or_default();
+        let request = input.request.merged(run_arena, given);
+        if !request.is_empty() {
+            scope.set("request", Value::Object(request));
+        }
+        if let Some(object) = input.object {
+            scope.set_object(object);
+        }
+        if let Some(old_object) = input.old_object {
+            scope.set_request_field("oldObject", old_object);
+        }
+        scope
+    }
+
+    pub(crate) fn arena(&self) -> &'a Arena {
+        self.arena
+    }
+
+    pub(crate) fn budget(&mut self) -> &mut Budget<'t> {
+        self.budget
+    }
+
+    /// Sets `request.object`.
+    pub(crate) fn set_object(&mut self, object: Value<'a>) {
+        self.set_request_field("object", object);
+    }
+
+    fn set_request_field(&mut self, key: &'a str, value: Value<'a>) {
+        let request = self.root.get("request").and_then(Value::as_object).unwrap_or_default();
+        self.set("request", Value::Object(request.with(self.arena, key, value)));
+    }
+
+    /// Sets a variable, taking the place of one of that name.
+    pub(crate) fn set(&mut self, name: &'a str, value: Value<'a>) {
+        self.root = self.root.with(self.arena, name, value);
+    }
+
+    /// The value of the variable `name`, if it is there already.
+    pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.root.get(name)
+    }
+
+    /// Whether an existing resource is being mutated.
+    pub(crate) fn has_target(&self) -> bool {
+        self.root.contains_key("target")
+    }
+
+    /// Runs `inner` as the rule `name`: with `entries` as its context and the variables given for it. What it sets is
+    /// forgotten afterwards.
+    pub(crate) fn for_rule<T>(
+        &mut self,
+        name: &str,
+        entries: &'a [ContextEntry],
+        inner: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let root = self.root;
+        self.entries = entries;
+        self.loaded.clear();
+        self.loaded.resize(entries.len(), false);
+        self.level = entries.len();
+        if let Some((_, given)) = self.rule_variables.iter().find(|(rule, _)| *rule == name) {
+            self.root = root.merged(self.arena, *given);
+        }
+        let result = inner(self);
+        self.entries = &[];
+        self.root = root;
+        result
+    }
+
+    /// Runs `inner` as if `object` were just being created.
+    pub(crate) fn as_created<T>(&mut self, object: Value<'a>, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let root = self.root;
+        let request = root.get("request").unwrap_or_default().without(self.arena, &["oldObject"]);
+        self.set("request", request);
+        self.set_request_field("operation", Value::String(Operation::Create.as_str()));
+        self.set_object(object);
+        let result = inner(self);
+        self.root = root;
+        result
+    }
+
+    /// Runs `inner` one level deeper.
+    pub(crate) fn nested<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, VariableError>,
+    ) -> Result<T, VariableError> {
+        self.budget.enter()?;
+        let result = inner(self);
+        self.budget.leave();
+        result
+    }
+
+    pub(crate) fn spend_bytes(&mut self, count: usize) -> Result<(), VariableError> {
+        Ok(self.budget.bytes(count)?)
+    }
+
+    /// The value of a variable that stands at `path`, with the reference's words for a failure.
+    pub(crate) fn resolve(
+        &mut self,
+        query: &'a Query,
+        path: &TemplatePath,
+    ) -> Result<Value<'a>, VariableError> {
+        let compiled = query.compiled(self.is_delete, self.has_target());
+        self.query_compiled(compiled).map_err(|error| {
+            error.map_text(|text| format!("failed to resolve {} at path {path}: {text}", compiled.source))
+        })
+    }
+
+    /// The value of an expression that was put together while evaluating.
+    pub(crate) fn resolve_text(
+        &mut self,
+        expression: &str,
+        path: &TemplatePath,
+    ) -> Result<Value<'a>, VariableError> {
+        let query = Query::variable(expression, None);
+        let compiled = query.compiled(self.is_delete, self.has_target());
+        self.query_transient(compiled).map_err(|error| {
+            error.map_text(|text| format!("failed to resolve {} at path {path}: {text}", compiled.source))
+        })
+    }
+
+    /// The value of an expression that does not outlive the call; a failure has no frame around it.
+    pub(crate) fn query_transient(&mut self, compiled: &Compiled) -> Result<Value<'a>, VariableError> {
+        self.prepare(&compiled.source)?;
+        let (root, arena) = (Value::Object(self.root), self.arena);
+        Ok(self.search(compiled, root)?.copy_to(arena))
+    }
+
+    fn query_compiled(&mut self, compiled: &'a Compiled) -> Result<Value<'a>, VariableError> {
+        self.prepare(&compiled.source)?;
+        self.search(compiled, Value::Object(self.root))
+    }
+
+    /// Evaluates `compiled` on `document`.
+    pub(crate) fn search<'x>(
+        &mut self,
+        compiled: &'x Compiled,
+        document: Value<'x>,
+    ) -> Result<Value<'x>, VariableError>
+    where
+        'a: 'x,
+    {
+        let expression =
+            compiled.expression.as_ref().map_err(|text| VariableError::unresolved(text.as_str()))?;
+        let random = &mut self.random;
+        let mut context = jmespath::Context {
+            arena: self.arena,
+            budget: self.budget,
+            now: Timestamp::from_nanosecond(self.now.into()).unwrap_or_default(),
+            random: &mut || splitmix(random),
+        };
+        expression.search(document, &mut context).map_err(|error| match error {
+            jmespath::Error::Exhausted(exhausted) => VariableError::Exhausted(exhausted),
+            error => VariableError::Unresolved {
+                missing_key: matches!(error, jmespath::Error::MissingKey(_)),
+                text: format!("JMESPath query failed: {error}"),
+            },
+        })
+    }
+
+    /// Loads what an expression mentions, once per rule.
+    fn prepare(&mut self, expression: &str) -> Result<(), VariableError> {
+        self.substitutions += 1;
+        if self.substitutions > MAX_SUBSTITUTIONS {
+            return Err(VariableError::Exhausted(Exhausted::Steps));
+        }
+        let entries = self.entries;
+        for (index, entry) in entries.iter().enumerate().take(self.level) {
+            let loaded = self.loaded.get(index).copied().unwrap_or(true);
+            if loaded || !mentions(expression, &entry.name) {
+                continue;
+            }
+            // An entry that failed is not tried again: a second query finds no such key.
+            if let Some(loaded) = self.loaded.get_mut(index) {
+                *loaded = true;
+            }
+            let level = std::mem::replace(&mut self.level, index);
+            let loading = entry.load(self);
+            self.level = level;
+            if let Some(value) = loading? {
+                self.set(&entry.name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to `question`: `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// It has not been asked yet (it is noted, and the evaluation is to be ended), or asking failed.
+    pub(crate) fn ask(&mut self, question: Question) -> Result<Option<Value<'a>>, VariableError> {
+        match self.answers.get(&question) {
+            Some(Answer::Value(value)) => Ok(Some(value.copy_to(self.arena))),
+            Some(Answer::Failed(text)) => Err(VariableError::unresolved(text.as_str())),
+            Some(Answer::Unavailable) => Ok(None),
+            None => {
+                self.questions.push(question);
+                Err(VariableError::Need)
+            }
+        }
+    }
+}
+
+/// Whether `expression` mentions `name` as a name: `(?:\A|\z|\s|[^.0-9A-Za-z])NAME\b`.
+///
+/// COMPAT(kyverno): by text, so a name inside a string literal counts and one behind a dot does not.
+fn mentions(expression: &str, name: &str) -> bool {
+    expression.match_indices(name).any(|(start, _)| {
+        let before = expression.get(..start).and_then(|text| text.chars().next_back());
+        let after = expression.get(start + name.len()..).and_then(|text| text.chars().next());
+        let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let ends_in_word = name.chars().next_back().is_some_and(is_word);
+        before.is_none_or(|character| !(character == '.' || character.is_ascii_alphanumeric()))
+            && ends_in_word != after.is_some_and(is_word)
+    })
+}
+
+/// SplitMix64: a stream of numbers from a seed.
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_mentioned_where_the_reference_sees_it() {
+        let check = |expression, want| assert_eq!(mentions(expression, "cm"), want, "{expression}");
+        check("cm.data", true);
+        check("length(cm)", true);
+        check("'cm'", true);
+        check("my_cm", true);
+        check("cm-x", true);
+        check("x.cm", false);
+        check("xcm", false);
+        check("cmx", false);
+        check("cm_x", false);
+    }
+}

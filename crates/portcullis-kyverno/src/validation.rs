@@ -1,0 +1,394 @@
+//! `validate`: pattern, anyPattern and deny.
+
+use std::borrow::Cow;
+
+use portcullis_gocompat::wildcard;
+use portcullis_model::{Input, Numbers, Operation, Resource, Status};
+use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
+
+use crate::condition::Conditions;
+use crate::matching::Candidate;
+use crate::pattern::{Pattern, Verdict};
+use crate::rule::{Ending, Rule};
+use crate::scope::Scope;
+use crate::selector::Selection;
+use crate::variable::{Template, VariableError};
+
+/// A validate block, compiled.
+#[derive(Debug)]
+pub(crate) struct Validation {
+    message: Option<Box<str>>,
+    message_template: Option<Template>,
+    check: Check,
+    pub(crate) failure_action: Option<FailureAction>,
+    pub(crate) overrides: Vec<ActionOverride>,
+    allow_existing_violations: bool,
+    /// Whether the policy enforces where the rule does not say; set by the policy.
+    pub(crate) policy_enforces: bool,
+}
+
+/// What is checked.
+#[derive(Debug)]
+enum Check {
+    Deny(Conditions),
+    Pattern(PatternSource),
+    AnyPattern(PatternSource),
+}
+
+/// A pattern, or for anyPattern the list of them: compiled when the policy is loaded, unless variables stand in it.
+#[derive(Debug)]
+enum PatternSource {
+    Compiled(Vec<Pattern>),
+    Template(Template),
+}
+
+impl PatternSource {
+    fn compile(document: Value<'_>, is_list: bool) -> Self {
+        let template = Template::compile(document);
+        let compiled = template
+            .literal()
+            .map(|literal| compile_patterns(literal.borrow(&Arena::new()), is_list, &mut Budget::default()));
+        match compiled {
+            Some(Ok(compiled)) => PatternSource::Compiled(compiled),
+            // One that is too large is tried again, and fails, when it is used.
+            _ => PatternSource::Template(template),
+        }
+    }
+
+    /// The patterns with the values of their variables, ready for use.
+    ///
+    /// # Errors
+    /// A variable has no value, or the patterns are too large.
+    fn ready<'a>(
+        &'a self,
+        is_list: bool,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Cow<'a, [Pattern]>, VariableError> {
+        match self {
+            PatternSource::Compiled(compiled) => Ok(Cow::Borrowed(compiled)),
+            PatternSource::Template(template) => {
+                let document = template.render(scope)?.with_float_numbers(scope.arena());
+                Ok(Cow::Owned(compile_patterns(document, is_list, scope.budget())?))
+            }
+        }
+    }
+}
+
+fn compile_patterns(
+    document: Value<'_>,
+    is_list: bool,
+    budget: &mut Budget<'_>,
+) -> Result<Vec<Pattern>, Exhausted> {
+    match document {
+        Value::Array(patterns) if is_list => {
+            patterns.iter().map(|pattern| Pattern::compile(*pattern, budget)).collect()
+        }
+        pattern => Ok(vec![Pattern::compile(pattern, budget)?]),
+    }
+}
+
+/// What is done about a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureAction {
+    Audit,
+    Enforce,
+}
+
+impl FailureAction {
+    /// Only `Enforce` and `enforce` enforce; everything else that is written audits.
+    pub(crate) fn of(text: &str) -> Self {
+        if matches!(text, "Enforce" | "enforce") { FailureAction::Enforce } else { FailureAction::Audit }
+    }
+}
+
+/// An action for some namespaces.
+#[derive(Debug)]
+pub(crate) struct ActionOverride {
+    pub(crate) action: FailureAction,
+    pub(crate) namespaces: Vec<Box<str>>,
+    pub(crate) namespace_selector: Option<Selection>,
+}
+
+impl ActionOverride {
+    /// Compiles a list of overrides.
+    pub(crate) fn compile(list: Option<Value<'_>>) -> Vec<Self> {
+        let items = list.and_then(Value::as_array).unwrap_or_default();
+        items
+            .iter()
+            .map(|item| Self {
+                action: FailureAction::of(item.get("action").and_then(Value::as_str).unwrap_or_default()),
+                namespaces: item
+                    .get("namespaces")
+                    .and_then(Value::as_array)
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|namespace| namespace.as_str().map(Box::from))
+                    .collect(),
+                namespace_selector: item
+                    .get("namespaceSelector")
+                    .filter(|selector| !selector.is_null())
+                    .map(Selection::compile),
+            })
+            .collect()
+    }
+
+    /// Whether the override is for a namespace of this name and with these labels.
+    pub(crate) fn covers(&self, namespace: &str, labels: Object<'_>) -> bool {
+        let names = |pattern: &Box<str>| wildcard::matches(pattern, namespace);
+        match (&self.namespaces[..], &self.namespace_selector) {
+            ([], None) => true,
+            ([], Some(selector)) => selector.selects(labels),
+            (namespaces, None) => namespaces.iter().any(names),
+            (namespaces, Some(selector)) => namespaces.iter().any(names) && selector.selects(labels),
+        }
+    }
+}
+
+impl Validation {
+    /// `None` if the block holds nothing that is executed here.
+    pub(crate) fn compile(validate: Value<'_>) -> Option<Self> {
+        let present = |key: &str| validate.get(key).filter(|value| !value.is_null());
+        let check = if let Some(deny) = present("deny") {
+            Check::Deny(Conditions::compile(deny.get("conditions").unwrap_or_default()))
+        } else if let Some(pattern) = present("pattern") {
+            Check::Pattern(PatternSource::compile(pattern, false))
+        } else if let Some(patterns) = present("anyPattern") {
+            Check::AnyPattern(PatternSource::compile(patterns, true))
+        } else {
+            return None;
+        };
+        let message = present("message").and_then(Value::as_str).filter(|message| !message.is_empty());
+        Some(Self {
+            message: message.map(Box::from),
+            message_template: message.map(|message| Template::compile(Value::String(message))),
+            check,
+            failure_action: present("failureAction").and_then(Value::as_str).map(FailureAction::of),
+            overrides: ActionOverride::compile(validate.get("failureActionOverrides")),
+            allow_existing_violations: present("allowExistingViolations")
+                .and_then(Value::as_bool)
+                .unwrap_or(true),
+            policy_enforces: false,
+        })
+    }
+
+    /// Judges `object`. `None` where there is nothing to say: an object that is gone has no pattern to fit.
+    ///
+    /// # Errors
+    /// The evaluation has to wait for an answer.
+    pub(crate) fn apply<'a>(
+        &'a self,
+        rule: &'a Rule,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Ending<'a>>, VariableError> {
+        let ending = self.judge(rule, input, object, scope)?;
+        match (&ending, input.old_object) {
+            (Some(Ending { status: Status::Fail, .. }), Some(old_object))
+                if object.is_some() && self.tolerates_existing() =>
+            {
+                if self.violated_before(rule, input, old_object, scope)? {
+                    let message = "skipping the rule evaluation as pre-existing violations are allowed";
+                    return Ok(Some(Ending::new(Status::Skip, message)));
+                }
+                Ok(ending)
+            }
+            _ => Ok(ending),
+        }
+    }
+
+    /// Whether an object that violated the rule before may go on doing so. Overrides play no part.
+    fn tolerates_existing(&self) -> bool {
+        self.allow_existing_violations
+            && self.failure_action.map_or(self.policy_enforces, |action| action == FailureAction::Enforce)
+    }
+
+    /// Whether the object as it was fails the rule too. It is judged as if it were just created, by nobody.
+    fn violated_before<'a>(
+        &'a self,
+        rule: &'a Rule,
+        input: &Input<'a>,
+        old_object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<bool, VariableError> {
+        let created = Input {
+            operation: Operation::Create,
+            gvk: Resource(old_object).gvk(),
+            subresource: "",
+            object: Some(old_object),
+            old_object: None,
+            user: Some(portcullis_model::User::default()),
+            ..*input
+        };
+        if !rule.is_about(&Candidate::new(&created, created.object)) {
+            return Ok(false);
+        }
+        scope.as_created(old_object, |scope| {
+            if rule.check_preconditions(scope)?.is_some() {
+                return Ok(false);
+            }
+            let before = self.judge(rule, &created, created.object, scope)?;
+            Ok(before.is_some_and(|before| before.status == Status::Fail))
+        })
+    }
+
+    fn judge<'a>(
+        &'a self,
+        rule: &Rule,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Ending<'a>>, VariableError> {
+        match (&self.check, object) {
+            (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
+            (_, None) => Ok(None),
+            (Check::Pattern(pattern), Some(object)) => {
+                self.pattern(pattern, rule, input.numbers, object, scope).map(Some)
+            }
+            (Check::AnyPattern(patterns), Some(object)) => {
+                self.any_pattern(patterns, rule, input.numbers, object, scope).map(Some)
+            }
+        }
+    }
+
+    fn deny<'a>(
+        &'a self,
+        conditions: &'a Conditions,
+        rule: &Rule,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
+        let verdict = match conditions.evaluate(scope, Numbers::Floats) {
+            Ok(verdict) => verdict,
+            Err(error) => return Ending::failed("failed to check deny conditions: ", error),
+        };
+        if !verdict.holds {
+            return Ok(Ending::new(Status::Pass, format!("validation rule '{}' passed.", rule.name)));
+        }
+        let own = self.message.as_deref().unwrap_or_default();
+        let parts: Vec<&str> = [own, &verdict.message].into_iter().filter(|part| !part.is_empty()).collect();
+        let message = if parts.is_empty() {
+            format!("validation error: rule {} failed", rule.name)
+        } else {
+            match Template::render_text(parts.join("; "), scope) {
+                Ok(Value::String(text)) => text.to_owned(),
+                Ok(_) => "the produced message didn't resolve to a string, check your policy definition."
+                    .to_owned(),
+                Err(VariableError::Need) => return Err(VariableError::Need),
+                Err(_) => verdict.message,
+            }
+        };
+        let explanation = verdict.seen.map(|seen| format!("condition holds: {seen}"));
+        Ok(Ending { explanation, ..Ending::new(Status::Fail, message) })
+    }
+
+    fn pattern<'a>(
+        &'a self,
+        patterns: &'a PatternSource,
+        rule: &Rule,
+        numbers: Numbers,
+        object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
+        let patterns = match patterns.ready(false, scope) {
+            Ok(patterns) => patterns,
+            Err(error) => return Ending::failed("variable substitution failed: ", error),
+        };
+        let Some(pattern) = patterns.first() else { return Ok(Ending::new(Status::Pass, "")) };
+        let (status, end, inner) = match pattern.check(object, numbers, scope.budget()) {
+            Ok(Verdict::Pass) => {
+                return Ok(Ending::new(Status::Pass, format!("validation rule '{}' passed.", rule.name)));
+            }
+            Ok(Verdict::Skip { message }) => {
+                let explanation = scope.explain.then(|| message.clone());
+                return Ok(Ending { explanation, ..Ending::new(Status::Skip, message) });
+            }
+            Ok(Verdict::Fail { path, message }) => (Status::Fail, format!("failed at path {path}"), message),
+            Ok(Verdict::Error { message }) => (Status::Error, format!("execution error: {message}"), message),
+            Err(exhausted) => (Status::Error, format!("execution error: {exhausted}"), exhausted.to_string()),
+        };
+        let name = &rule.name;
+        let message = match self.rendered_message(scope)? {
+            None => format!("validation error: rule {name} {end}"),
+            Some(Ok(message)) => format!("validation error: {} rule {name} {end}", sentence(message)),
+            Some(Err(())) => {
+                format!(
+                    "validation error: variables substitution error in rule {name} execution error: {inner}"
+                )
+            }
+        };
+        let explanation = scope.explain.then_some(inner);
+        Ok(Ending { explanation, ..Ending::new(status, message) })
+    }
+
+    /// The rule's message with its variables replaced; `Err` where one has no value or it is no text.
+    fn rendered_message<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Result<&'a str, ()>>, VariableError> {
+        let Some(template) = &self.message_template else { return Ok(None) };
+        match template.render(scope) {
+            Ok(value) => Ok(Some(value.as_str().ok_or(()))),
+            Err(VariableError::Need) => Err(VariableError::Need),
+            Err(_) => Ok(Some(Err(()))),
+        }
+    }
+
+    fn any_pattern<'a>(
+        &'a self,
+        patterns: &'a PatternSource,
+        rule: &Rule,
+        numbers: Numbers,
+        object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
+        let patterns = match patterns.ready(true, scope) {
+            Ok(patterns) => patterns,
+            Err(error) => return Ending::failed("variable substitution failed: ", error),
+        };
+        let name = &rule.name;
+        let (mut failed, mut skipped) = (Vec::new(), Vec::new());
+        for (index, pattern) in patterns.iter().enumerate() {
+            match pattern.check(object, numbers, scope.budget()) {
+                Ok(Verdict::Pass) => {
+                    return Ok(Ending::new(
+                        Status::Pass,
+                        format!("validation rule '{name}' anyPattern[{index}] passed."),
+                    ));
+                }
+                Ok(Verdict::Skip { message }) => {
+                    skipped.push(format!("rule {name}[{index}] skipped: {message}"))
+                }
+                Ok(Verdict::Fail { path, .. }) => {
+                    failed.push(format!("rule {name}[{index}] failed at path {path}"))
+                }
+                Ok(Verdict::Error { message }) => {
+                    failed.push(format!("rule {name}[{index}] failed: {message}"))
+                }
+                Err(exhausted) => return Ending::failed("", exhausted.into()),
+            }
+        }
+        if !failed.is_empty() {
+            let list = failed.join(" ");
+            let message = match self.rendered_message(scope)? {
+                None => format!("validation error: {list}"),
+                Some(Ok(message)) => format!("validation error: {} {list}", sentence(message)),
+                Some(Err(())) => {
+                    format!(
+                        "validation error: variables substitution error in rule {name} execution error: {list}"
+                    )
+                }
+            };
+            return Ok(Ending::new(Status::Fail, message));
+        }
+        if !skipped.is_empty() {
+            return Ok(Ending::new(Status::Skip, skipped.join(" ")));
+        }
+        // COMPAT(kyverno): an empty list passes with the raw message.
+        Ok(Ending::new(Status::Pass, self.message.as_deref().unwrap_or_default()))
+    }
+}
+
+/// `message` with a full stop at its end.
+fn sentence(message: &str) -> Cow<'_, str> {
+    if message.ends_with('.') { Cow::Borrowed(message) } else { Cow::Owned(format!("{message}.")) }
+}

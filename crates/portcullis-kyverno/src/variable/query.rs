@@ -1,0 +1,89 @@
+//! One expression of a variable, compiled.
+
+use portcullis_jmespath::Expression;
+use portcullis_value::Exhausted;
+
+/// An expression with the forms it takes elsewhere.
+#[derive(Debug)]
+pub(crate) struct Query {
+    compiled: Compiled,
+    /// Where it differs: on DELETE `request.object` reads `request.oldObject`, string literals included.
+    on_delete: Option<Compiled>,
+    /// Where it differs: while an existing resource is mutated.
+    on_target: Option<Compiled>,
+}
+
+/// An expression and its text, or why the text is none.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) source: Box<str>,
+    pub(crate) expression: Result<Expression, String>,
+}
+
+impl Compiled {
+    pub(crate) fn new(source: &str) -> Self {
+        Self {
+            source: source.into(),
+            expression: if source.is_empty() {
+                Err("invalid query (nil)".to_owned())
+            } else {
+                Expression::compile(source).map_err(|error| format!("incorrect query {source}: {error}"))
+            },
+        }
+    }
+}
+
+impl Query {
+    /// The query of a variable's expression; `on_target` is what it is while an existing resource is mutated.
+    pub(crate) fn variable(source: &str, on_target: Option<&str>) -> Self {
+        let on_delete = source
+            .contains("request.object")
+            .then(|| Compiled::new(&source.replace("request.object", "request.oldObject")));
+        Self { compiled: Compiled::new(source), on_delete, on_target: on_target.map(Compiled::new) }
+    }
+
+    /// The form that is evaluated.
+    pub(crate) fn compiled(&self, is_delete: bool, has_target: bool) -> &Compiled {
+        match self {
+            Self { on_target: Some(on_target), .. } if has_target => on_target,
+            Self { on_delete: Some(on_delete), .. } if is_delete => on_delete,
+            Self { compiled, .. } => compiled,
+        }
+    }
+}
+
+/// Why a variable has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum VariableError {
+    /// It cannot be resolved, in the reference's words.
+    Unresolved {
+        text: String,
+        /// Whether it is only that a key is missing.
+        missing_key: bool,
+    },
+    /// A fact from outside is needed first; the scope holds the question.
+    Need,
+    Exhausted(Exhausted),
+}
+
+impl VariableError {
+    pub(crate) fn unresolved(text: impl Into<String>) -> Self {
+        VariableError::Unresolved { text: text.into(), missing_key: false }
+    }
+
+    /// The error with its text changed by `wrap`.
+    pub(crate) fn map_text(self, wrap: impl FnOnce(String) -> String) -> Self {
+        match self {
+            VariableError::Unresolved { text, missing_key } => {
+                VariableError::Unresolved { text: wrap(text), missing_key }
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<Exhausted> for VariableError {
+    fn from(exhausted: Exhausted) -> Self {
+        VariableError::Exhausted(exhausted)
+    }
+}

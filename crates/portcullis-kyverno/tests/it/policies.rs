@@ -1,0 +1,254 @@
+//! Whole policies on whole resources.
+
+use portcullis_kyverno::Policy;
+use portcullis_model::{
+    Answer, Answers, CompiledPolicy, Evaluated, Evaluation, Input, Operation, Phase, Question, Run,
+};
+use portcullis_value::{Arena, Budget, Limits};
+
+/// Evaluates `policy` in both phases and prints a line per outcome: `rule status: message`, and the patched object.
+fn evaluate(policy: &str, resource: &str, change: impl Fn(&mut Input<'_>)) -> String {
+    let arena = Arena::new();
+    let policy = Policy::compile(portcullis_yaml::read(&arena, policy).unwrap());
+    let object = portcullis_yaml::read(&arena, resource).unwrap();
+    let mut input = Input::create(&arena, object);
+    change(&mut input);
+    let answers = Answers::new();
+    let mut lines = Vec::new();
+    for phase in [Phase::Mutate, Phase::Validate] {
+        let evaluation = run(&policy, phase, &input, &arena, &answers, Limits::default());
+        for outcome in &evaluation.outcomes {
+            lines.push(format!("{} {}: {}", outcome.rule, outcome.status.as_str(), outcome.message));
+        }
+        if let Some(patched) = evaluation.patched() {
+            lines.push(patched.to_string());
+            input.object = Some(patched);
+        }
+    }
+    lines.join("\n")
+}
+
+fn run<'a>(
+    policy: &'a Policy,
+    phase: Phase,
+    input: &Input<'a>,
+    arena: &'a Arena,
+    answers: &Answers,
+    limits: Limits,
+) -> Evaluation<'a> {
+    let mut budget = Budget::new(limits, &|| false);
+    let mut run = Run { arena, answers, budget: &mut budget, explain: true };
+    match policy.evaluate(phase, input, &mut run) {
+        Evaluated::Done(evaluation) => evaluation,
+        Evaluated::Need(questions) => panic!("not answered: {questions:?}"),
+    }
+}
+
+#[track_caller]
+fn check(policy: &str, resource: &str, want: &str) {
+    assert_eq!(evaluate(policy, resource, |_| {}), want);
+}
+
+/// A ClusterPolicy with one rule `r` about `kind`.
+fn policy(kind: &str, rule: &str) -> String {
+    let rule: String = rule.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: p}}\nspec:\n  rules:\n  - name: r\n    match: {{any: [{{resources: {{kinds: [{kind}]}}}}]}}\n{rule}"
+    )
+}
+
+#[test]
+fn a_pattern_fails_with_its_message_and_path() {
+    let pattern = "validate: {message: label team is needed, pattern: {metadata: {labels: {team: '?*'}}}}";
+    check(
+        &policy("Pod", pattern),
+        "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {a: b}}}",
+        "r fail: validation error: label team is needed. rule r failed at path /metadata/labels/team/",
+    );
+    check(
+        &policy("Pod", pattern),
+        "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {team: x}}}",
+        "r pass: validation rule 'r' passed.",
+    );
+}
+
+#[test]
+fn variables_in_pattern_and_message_are_replaced() {
+    let rule = "validate: {message: 'not {{ request.object.metadata.name }}', pattern: {spec: {name: '{{ request.object.metadata.name }}'}}}";
+    check(
+        &policy("Pod", rule),
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {name: q}}",
+        "r fail: validation error: not p. rule r failed at path /spec/name/",
+    );
+    let rule = "validate: {pattern: {spec: {name: '{{ request.object.metadata.labels.x }}'}}}";
+    check(
+        &policy("Pod", rule),
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {name: q}}",
+        "r error: variable substitution failed: failed to resolve request.object.metadata.labels.x at path /spec/name: JMESPath query failed: Unknown key \"labels\" in path",
+    );
+}
+
+#[test]
+fn any_pattern_lists_what_failed() {
+    let rule = "validate: {message: choose, anyPattern: [{spec: {a: 1}}, {spec: {b: 1}}]}";
+    let pod = |spec: &str| format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {spec}}}");
+    check(
+        &policy("Pod", rule),
+        &pod("{c: 1}"),
+        "r fail: validation error: choose. rule r[0] failed at path /spec/a/ rule r[1] failed at path /spec/b/",
+    );
+    check(&policy("Pod", rule), &pod("{b: 1}"), "r pass: validation rule 'r' anyPattern[1] passed.");
+}
+
+#[test]
+fn deny_joins_the_messages_of_what_holds() {
+    let rule = r#"
+validate:
+  message: "{{ request.object.kind }} is denied"
+  deny:
+    conditions:
+      any:
+      - {key: "{{ request.object.spec.type }}", operator: Equals, value: LoadBalancer, message: "no {{ request.object.spec.type }}"}
+"#;
+    let service = |kind: &str| {
+        format!("{{apiVersion: v1, kind: Service, metadata: {{name: s}}, spec: {{type: {kind}}}}}")
+    };
+    check(&policy("Service", rule), &service("LoadBalancer"), "r fail: Service is denied; no LoadBalancer");
+    check(&policy("Service", rule), &service("ClusterIP"), "r pass: validation rule 'r' passed.");
+}
+
+#[test]
+fn rules_about_pods_apply_to_their_controllers() {
+    let rule = "validate: {pattern: {spec: {hostNetwork: false}}}";
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {hostNetwork: true}}}}";
+    check(
+        &policy("Pod", rule),
+        deployment,
+        "autogen-r fail: validation error: rule autogen-r failed at path /spec/template/spec/hostNetwork/",
+    );
+    let cron_job = "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {spec: {hostNetwork: false}}}}}}";
+    check(
+        &policy("Pod", rule),
+        cron_job,
+        "autogen-cronjob-r pass: validation rule 'autogen-cronjob-r' passed.",
+    );
+}
+
+#[test]
+fn a_namespaced_policy_stays_in_its_namespace() {
+    let policy = policy("Pod", "validate: {pattern: {spec: {a: 1}}}")
+        .replace("ClusterPolicy", "Policy")
+        .replace("{name: p}", "{name: p, namespace: here}");
+    let pod = |namespace: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: {namespace}}}, spec: {{a: 1}}}}"
+        )
+    };
+    check(&policy, &pod("here"), "r pass: validation rule 'r' passed.");
+    check(&policy, &pod("there"), "");
+}
+
+#[test]
+fn kinds_of_rules_that_are_not_executed_say_so() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}}";
+    for (rule, kind) in [
+        ("validate: {podSecurity: {level: baseline}}", "validate.podSecurity"),
+        ("validate: {foreach: [{list: 'request.object.spec.x', deny: {}}]}", "validate.foreach"),
+        ("validate: {cel: {expressions: [{expression: 'true'}]}}", "validate.cel"),
+        ("generate: {kind: ConfigMap, name: x, data: {}}", "generate"),
+    ] {
+        check(&policy("Pod", rule), pod, &format!("r error: not executed yet: {kind}"));
+    }
+}
+
+#[test]
+fn a_question_is_asked_and_its_answer_used() {
+    let rule = r#"
+context:
+- name: settings
+  configMap: {name: settings, namespace: ops}
+validate:
+  deny:
+    conditions:
+      all:
+      - {key: "{{ settings.data.allowed }}", operator: NotEquals, value: "{{ request.object.spec.class }}"}
+"#;
+    let (arena, text) = (Arena::new(), policy("Pod", rule));
+    let policy = Policy::compile(portcullis_yaml::read(&arena, &text).unwrap());
+    let object =
+        portcullis_yaml::read(&arena, "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {class: a}}");
+    let input = Input::create(&arena, object.unwrap());
+    let evaluate = |answers: &Answers| {
+        let mut budget = Budget::default();
+        let mut run = Run { arena: &arena, answers, budget: &mut budget, explain: false };
+        policy.evaluate(Phase::Validate, &input, &mut run)
+    };
+    let Evaluated::Need(questions) = evaluate(&Answers::new()) else { panic!("nothing was asked") };
+    let question = Question::ConfigMap {
+        entry: "settings".to_owned(),
+        namespace: "ops".to_owned(),
+        name: "settings".to_owned(),
+    };
+    assert_eq!(questions, [question.clone()]);
+    let message = |answer: Answer| {
+        let answers = Answers::from([(question.clone(), answer)]);
+        let Evaluated::Done(evaluation) = evaluate(&answers) else { panic!("asked again") };
+        format!("{:?}: {}", evaluation.outcomes[0].status, evaluation.outcomes[0].message)
+    };
+    let map = portcullis_yaml::read(&arena, "{data: {allowed: a}}").unwrap();
+    assert_eq!(message(Answer::Value(map.into())), "Pass: validation rule 'r' passed.");
+    assert_eq!(
+        message(Answer::Failed("not found".to_owned())),
+        "Error: failed to check deny conditions: failed to substitute variables in condition key: failed to resolve settings.data.allowed at path : failed to retrieve config map for context entry settings: not found"
+    );
+    assert_eq!(
+        message(Answer::Unavailable),
+        "Error: failed to check deny conditions: failed to substitute variables in condition key: failed to resolve settings.data.allowed at path : JMESPath query failed: Unknown key \"settings\" in path"
+    );
+}
+
+#[test]
+fn a_violation_that_was_there_before_is_tolerated_on_update() {
+    let rule = "validate: {failureAction: Enforce, pattern: {spec: {a: 1}}}";
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {a: 2}}";
+    let update = |rule: &str| {
+        evaluate(&policy("Pod", rule), pod, |input| {
+            input.operation = Operation::Update;
+            input.old_object = input.object;
+        })
+    };
+    assert_eq!(update(rule), "r skip: skipping the rule evaluation as pre-existing violations are allowed");
+    let strict = rule.replace("Enforce,", "Enforce, allowExistingViolations: false,");
+    assert_eq!(update(&strict), "r fail: validation error: rule r failed at path /spec/a/");
+    assert_eq!(
+        update(&rule.replace("Enforce", "Audit")),
+        "r fail: validation error: rule r failed at path /spec/a/"
+    );
+}
+
+#[test]
+fn an_evaluation_beyond_its_budget_is_an_error_outcome() {
+    let rule = "validate: {deny: {conditions: {all: [{key: \"{{ length(request.object.spec.list[*].to_string(@)) }}\", operator: Equals, value: 0}]}}}";
+    let list = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]";
+    let (arena, text) = (Arena::new(), policy("Pod", rule));
+    let policy = Policy::compile(portcullis_yaml::read(&arena, &text).unwrap());
+    let pod = format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{list: {list}}}}}");
+    let input = Input::create(&arena, portcullis_yaml::read(&arena, &pod).unwrap());
+    let limits = Limits { steps: 20, ..Limits::default() };
+    let evaluation = run(&policy, Phase::Validate, &input, &arena, &Answers::new(), limits);
+    let message = &evaluation.outcomes[0].message;
+    assert_eq!(message, "failed to check deny conditions: evaluation takes more steps than allowed");
+}
+
+#[test]
+fn text_of_the_resource_cannot_grow_without_bound() {
+    // A value that brings in itself is substituted again and again.
+    let rule =
+        "validate: {message: '{{ request.object.metadata.annotations.a }} x', pattern: {spec: {a: 1}}}";
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, annotations: {a: 'y {{ request.object.metadata.annotations.a }}'}}}";
+    check(
+        &policy("Pod", rule),
+        pod,
+        "r fail: validation error: variables substitution error in rule r execution error: pattern and resource have different structures. Path: /spec/. Expected map[string]interface {}, found <nil>",
+    );
+}
