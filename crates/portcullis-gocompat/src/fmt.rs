@@ -50,8 +50,8 @@ fn separate(f: &mut Formatter<'_>, index: usize) -> fmt::Result {
 
 /// What `unicode.IsPrint` holds printable beyond ASCII.
 #[expect(clippy::expect_used, reason = "a constant pattern, compiled by every test that quotes")]
-static PRINTABLE: LazyLock<regex::Regex> =
-    LazyLock::new(|| regex::Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").expect("a valid pattern"));
+static PRINTABLE: LazyLock<::regex::Regex> =
+    LazyLock::new(|| ::regex::Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").expect("a valid pattern"));
 
 /// The text in double quotes as `%q` and `strconv.Quote` write it.
 pub fn quote(text: &str) -> String {

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod fmt;
 pub mod labels;
 pub mod quantity;
+pub mod regex;
 pub mod semver;
 pub mod strconv;
 pub mod wildcard;

@@ -1,0 +1,176 @@
+//! Regular expressions in the syntax of Go's `regexp`, run by the `regex` crate.
+//!
+//! The two engines agree on what a construct means (leftmost-first, linear time); they differ in what they read as one:
+//! in Go `\d`, `\w`, `\s` and `\b` are ASCII, `{` and `[[a]&&[b]]` may be literal, `\Q..\E` quotes, and each has
+//! constructs that the other refuses. So a pattern is read by Go's grammar and written anew in the crate's.
+
+mod class;
+mod template;
+mod translate;
+
+use portcullis_value::{Budget, Exhausted};
+
+/// The longest pattern that is compiled, in bytes.
+const MOST_SOURCE: usize = 4 << 10;
+/// The most memory that a compiled pattern takes, in bytes.
+const MOST_COMPILED: usize = 1 << 20;
+/// The deepest nesting of groups and repetitions.
+const MOST_NESTING: u32 = 200;
+
+/// A compiled regular expression.
+#[derive(Clone, Debug)]
+pub struct Regex {
+    compiled: ::regex::Regex,
+    /// The names of the groups, by number; group 0 is the whole match.
+    names: Box<[Option<Box<str>>]>,
+}
+
+/// Why a pattern is refused. Except for our limits the text is Go's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {kind}: `{part}`")]
+pub struct Error {
+    kind: ErrorKind,
+    /// The part of the pattern that is at fault.
+    part: Box<str>,
+}
+
+/// The kinds of [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    #[error("invalid character class range")]
+    CharRange,
+    #[error("invalid escape sequence")]
+    Escape,
+    #[error("invalid named capture")]
+    NamedCapture,
+    #[error("invalid or unsupported Perl syntax")]
+    PerlSyntax,
+    #[error("invalid nested repetition operator")]
+    NestedRepetition,
+    #[error("invalid repeat count")]
+    RepeatCount,
+    #[error("missing argument to repetition operator")]
+    RepetitionArgument,
+    #[error("missing closing ]")]
+    MissingBracket,
+    #[error("missing closing )")]
+    MissingParenthesis,
+    #[error("unexpected )")]
+    UnexpectedParenthesis,
+    #[error("trailing backslash at end of expression")]
+    TrailingBackslash,
+    #[error("expression nests too deeply")]
+    Nesting,
+    #[error("expression too large")]
+    Size,
+}
+
+impl Error {
+    fn new(kind: ErrorKind, part: &str) -> Error {
+        Error { kind, part: part.into() }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl Regex {
+    /// Compiles `pattern`: at most 4 KiB of text, 1 MiB compiled.
+    pub fn new(pattern: &str) -> Result<Regex, Error> {
+        if pattern.len() > MOST_SOURCE {
+            return Err(Error::new(ErrorKind::Size, pattern));
+        }
+        let translated = translate::translate(pattern)?;
+        let compiled = ::regex::RegexBuilder::new(&translated.text)
+            .size_limit(MOST_COMPILED)
+            .nest_limit(MOST_NESTING)
+            .build()
+            .map_err(|error| match error {
+                ::regex::Error::Syntax(_) => Error::new(ErrorKind::Nesting, pattern),
+                _ => Error::new(ErrorKind::Size, pattern),
+            })?;
+        Ok(Regex { compiled, names: translated.names.into() })
+    }
+
+    /// Whether some part of `text` matches. Takes time in proportion to the pattern times the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.compiled.is_match(text)
+    }
+
+    /// `text` with each match replaced by `template`, in which `$1`, `${1}`, `$name` and `${name}` stand for what a group
+    /// matched (nothing, if it did not or there is none such) and `$$` for `$`.
+    ///
+    /// Spends the bytes of the result.
+    pub fn replace_all(
+        &self,
+        text: &str,
+        template: &str,
+        budget: &mut Budget<'_>,
+    ) -> Result<String, Exhausted> {
+        let template = template::parse(template, &self.names);
+        let mut result = Replaced { text, copied: 0, result: String::new(), budget };
+        for captures in self.compiled.captures_iter(text) {
+            let Some(whole) = captures.get(0) else { continue };
+            result.push_up_to(whole.range())?;
+            for piece in &template {
+                match piece {
+                    template::Piece::Literal(literal) => result.push(literal)?,
+                    template::Piece::Groups(groups) => {
+                        let group = groups.iter().find_map(|group| captures.get(*group));
+                        result.push(group.map_or("", |group| group.as_str()))?;
+                    }
+                }
+            }
+        }
+        result.finish()
+    }
+
+    /// `text` with each match replaced by `replacement` as it stands. Spends the bytes of the result.
+    pub fn replace_all_literal(
+        &self,
+        text: &str,
+        replacement: &str,
+        budget: &mut Budget<'_>,
+    ) -> Result<String, Exhausted> {
+        let mut result = Replaced { text, copied: 0, result: String::new(), budget };
+        for found in self.compiled.find_iter(text) {
+            result.push_up_to(found.range())?;
+            result.push(replacement)?;
+        }
+        result.finish()
+    }
+}
+
+/// A text being rewritten.
+struct Replaced<'t, 'b, 'c> {
+    text: &'t str,
+    /// What lies before this is done.
+    copied: usize,
+    result: String,
+    budget: &'b mut Budget<'c>,
+}
+
+impl Replaced<'_, '_, '_> {
+    fn push(&mut self, part: &str) -> Result<(), Exhausted> {
+        self.budget.bytes(part.len())?;
+        self.result.push_str(part);
+        Ok(())
+    }
+
+    /// Copies what lies before the match at `range` and skips the match.
+    fn push_up_to(&mut self, range: std::ops::Range<usize>) -> Result<(), Exhausted> {
+        self.budget.step()?;
+        self.push(self.text.get(self.copied..range.start).unwrap_or_default())?;
+        self.copied = range.end;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<String, Exhausted> {
+        self.push(self.text.get(self.copied..).unwrap_or_default())?;
+        Ok(self.result)
+    }
+}
+
+#[cfg(test)]
+mod tests;
