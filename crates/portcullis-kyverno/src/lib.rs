@@ -5,6 +5,7 @@
 
 pub mod anchor;
 mod autogen;
+mod checks;
 pub mod condition;
 mod context;
 pub mod kind;
@@ -18,6 +19,7 @@ pub mod selector;
 mod validation;
 mod variable;
 
+pub use checks::{Findings, Kinds, Served, check};
 pub use policy::Policy;
 pub use validation::FailureAction;
 pub use variable::substitute;

@@ -7,7 +7,7 @@ mod policy;
 mod suggest;
 
 use portcullis_model::Diagnostic;
-use portcullis_value::{Number, Pointer, Value};
+use portcullis_value::{Number, Object, Pointer, Value};
 
 pub(crate) use policy::{SPEC_V1, SPEC_V2BETA1};
 pub(crate) use suggest::closest;
@@ -29,6 +29,21 @@ pub(crate) enum Shape {
     Fields(&'static [Field]),
     /// A map with these keys and any others.
     Open(&'static [Field]),
+    /// A shape of which more is asked.
+    With(&'static Shape, Demand),
+}
+
+/// What is asked of a value beyond its shape.
+#[derive(Debug)]
+pub(crate) enum Demand {
+    /// At most one of these keys.
+    NotTogether(&'static [&'static str]),
+    /// One of these keys.
+    ExactlyOne(&'static [&'static str]),
+    /// No more characters than this.
+    Longest(usize),
+    /// No number below this.
+    AtLeast(i64),
 }
 
 /// One key of a map.
@@ -52,6 +67,16 @@ pub(crate) fn check(value: Value<'_>, shape: &Shape, path: &mut Pointer, found: 
     match (shape, value) {
         // A null is read as an absent field, as Go's decoder reads it.
         (Shape::Any, _) | (_, Value::Null) => {}
+        (Shape::With(shape, demand), value) => {
+            check(value, shape, path, found);
+            if let Some(message) = demand.broken_by(value) {
+                let broken = Diagnostic::error(path.clone(), message);
+                found.push(match demand.hint() {
+                    Some(hint) => broken.with_hint(hint),
+                    None => broken,
+                });
+            }
+        }
         (Shape::Text, Value::String(_))
         | (Shape::Flag, Value::Bool(_))
         | (Shape::Integer, Value::Number(Number::Int(_))) => {}
@@ -118,6 +143,45 @@ pub(crate) fn check(value: Value<'_>, shape: &Shape, path: &mut Pointer, found: 
     }
 }
 
+impl Demand {
+    /// How `value` falls short of it.
+    fn broken_by(&self, value: Value<'_>) -> Option<String> {
+        match (self, value) {
+            (Demand::NotTogether(keys), Value::Object(object)) => match *present(object, keys) {
+                [one, other, ..] => Some(format!("`{one}` and `{other}` cannot stand together")),
+                _ => None,
+            },
+            (Demand::ExactlyOne(keys), Value::Object(object)) => match *present(object, keys) {
+                [] => Some("it is not said where the value comes from".to_owned()),
+                [_] => None,
+                [one, other, ..] => Some(format!("`{one}` and `{other}` cannot stand together")),
+            },
+            (Demand::Longest(most), Value::String(text)) => {
+                (text.chars().count() > *most).then(|| format!("longer than {most} characters"))
+            }
+            (Demand::AtLeast(least), Value::Number(number)) => {
+                (number < Number::Int(*least)).then(|| format!("less than {least}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Demand::ExactlyOne(keys) => {
+                let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+                Some(format!("write one of {}", keys.join(", ")))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Those of `keys` that `object` has.
+fn present(object: Object<'_>, keys: &[&'static str]) -> Vec<&'static str> {
+    keys.iter().copied().filter(|key| object.get(key).is_some_and(|value| !value.is_null())).collect()
+}
+
 fn unknown_field(key: &str, fields: &[Field], path: &Pointer) -> Diagnostic {
     let diagnostic = Diagnostic::error(path.clone(), format!("unknown field `{key}`")).at_key();
     match closest(key, fields.iter().map(|field| field.name)) {
@@ -146,6 +210,7 @@ fn describe(value: Value<'_>) -> String {
 impl Shape {
     fn name(&self) -> &'static str {
         match self {
+            Shape::With(shape, _) => shape.name(),
             Shape::Any => "any value",
             Shape::Text | Shape::Enum(_) => "a string",
             Shape::Flag => "true or false",

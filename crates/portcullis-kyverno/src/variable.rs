@@ -17,6 +17,7 @@ use crate::scope::Scope;
 
 pub(crate) use query::{Compiled, Query, VariableError};
 pub(crate) use reference::resolve_references;
+pub(crate) use scan::{Found, has_variable, variables};
 pub(crate) use template::{Template, TemplatePath};
 
 /// `document` with its references and variables replaced by what `input` gives for them.

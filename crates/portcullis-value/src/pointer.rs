@@ -62,6 +62,13 @@ impl Pointer {
     }
 }
 
+/// The pointer of these tokens, outermost first.
+impl<T: Into<Box<str>>> FromIterator<T> for Pointer {
+    fn from_iter<I: IntoIterator<Item = T>>(tokens: I) -> Self {
+        Self { tokens: tokens.into_iter().map(Into::into).collect() }
+    }
+}
+
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.tokens().try_for_each(|token| write!(f, "/{}", escape_token(token)))

@@ -10,6 +10,7 @@ mod jmespath;
 mod json;
 mod known;
 mod kyverno_core;
+mod policy_validation;
 mod report;
 mod runner;
 mod score;
@@ -33,6 +34,7 @@ const CORPORA: &[Corpus] = &[
     json::CORPUS,
     variables::CORPUS,
     kyverno_core::CORPUS,
+    policy_validation::CORPUS,
 ];
 
 /// The folder of this crate, which holds the recorded floor and the known differences.

@@ -1,6 +1,7 @@
 //! The fields of `spec` in `ClusterPolicy` and `Policy` (`kyverno.io/v1`, `v2beta1`), as the CRDs declare them.
 
-use super::Shape::{Any, Enum, Fields, Flag, Integer, List, Map, Open, Text};
+use super::Demand::{AtLeast, ExactlyOne, Longest, NotTogether};
+use super::Shape::{Any, Enum, Fields, Flag, Integer, List, Map, Open, Text, With};
 use super::{Field, Shape, field, required};
 
 /// `spec` of `kyverno.io/v1`.
@@ -41,7 +42,7 @@ const fn rule<const V: u8>() -> [Field; 13] {
         field("imageExtractors", &IMAGE_EXTRACTORS),
         required("match", if V == 0 { &MATCH_V1 } else { &MATCH_V2BETA1 }),
         field("mutate", &MUTATE),
-        required("name", &Text),
+        required("name", &With(&Text, Longest(63))),
         field("preconditions", if V == 0 { &Any } else { &CONDITIONS_V2BETA1 }),
         field("reportProperties", &Map(&Text)),
         field("skipBackgroundRequests", &Flag),
@@ -77,7 +78,9 @@ static LABEL_SELECTOR: Shape = Fields(&[
     field("matchLabels", &Map(&Text)),
 ]);
 
-static RESOURCES: Shape = Fields(&[
+static RESOURCES: Shape = With(&RESOURCE_FIELDS, NotTogether(&["name", "names"]));
+
+static RESOURCE_FIELDS: Shape = Fields(&[
     field("annotations", &Map(&Text)),
     field("kinds", &TEXTS),
     field("name", &Text),
@@ -102,7 +105,9 @@ static FILTERS: Shape = List(&Fields(&[
     field("subjects", &SUBJECTS),
 ]));
 
-static MATCH_V1: Shape = Fields(&[
+static MATCH_V1: Shape = With(&MATCH_FIELDS_V1, NotTogether(&["any", "all"]));
+
+static MATCH_FIELDS_V1: Shape = Fields(&[
     field("all", &FILTERS),
     field("any", &FILTERS),
     field("clusterRoles", &TEXTS),
@@ -111,7 +116,8 @@ static MATCH_V1: Shape = Fields(&[
     field("subjects", &SUBJECTS),
 ]);
 
-static MATCH_V2BETA1: Shape = Fields(&[field("all", &FILTERS), field("any", &FILTERS)]);
+static MATCH_V2BETA1: Shape =
+    With(&Fields(&[field("all", &FILTERS), field("any", &FILTERS)]), NotTogether(&["any", "all"]));
 
 /// A condition list as far as the CRD declares it: in `foreach`.
 static CONDITIONS: Shape = Open(&[field("all", &CONDITION_LIST), field("any", &CONDITION_LIST)]);
@@ -171,7 +177,12 @@ static CONDITION_LIST_V2BETA1: Shape = List(&Fields(&[
     field("value", &Any),
 ]));
 
-static CONTEXT: Shape = List(&Fields(&[
+static CONTEXT: Shape = List(&With(
+    &CONTEXT_ENTRY,
+    ExactlyOne(&["configMap", "apiCall", "imageRegistry", "variable", "globalReference"]),
+));
+
+static CONTEXT_ENTRY: Shape = Fields(&[
     field(
         "apiCall",
         &Fields(&[
@@ -202,7 +213,7 @@ static CONTEXT: Shape = List(&Fields(&[
     ),
     required("name", &Text),
     field("variable", &Fields(&[field("default", &Any), field("jmesPath", &Text), field("value", &Any)])),
-]));
+]);
 
 static REGISTRY_CREDENTIALS: Shape = Fields(&[
     field("allowInsecureRegistry", &Flag),
@@ -408,7 +419,7 @@ static CTLOG: Shape =
 static REKOR: Shape = Fields(&[field("ignoreTlog", &Flag), field("pubkey", &Text), field("url", &Text)]);
 
 static ATTESTORS: Shape = List(&Fields(&[
-    field("count", &Integer),
+    field("count", &With(&Integer, AtLeast(1))),
     field(
         "entries",
         &List(&Fields(&[

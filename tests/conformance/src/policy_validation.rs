@@ -1,0 +1,145 @@
+//! The corpus `policy-validation`: what is said when a policy with one mistake is written.
+//!
+//! The recorded answers are those of an API server with the reference's admission behind it, so the kinds that it
+//! serves are read from its discovery. A refusal by the schema (422) is worded by the API server: that the schema finds
+//! something is compared, not what. A list inside `valid values: [..]` is a set.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use portcullis_kyverno::kind::KindSelector;
+use portcullis_kyverno::{Findings, Kinds, Served};
+use portcullis_model::{Gvk, Severity};
+use portcullis_value::{Arena, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::corpus::{Case, Corpus, Finding, read_json_lines, read_text};
+
+pub(crate) const CORPUS: Corpus = Corpus { name: "policy-validation", cases };
+
+/// What an API server puts before the text of the webhook that refuses.
+const WEBHOOK: &str = "admission webhook \"validate-policy.kyverno.svc\" denied the request: ";
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    mistake: String,
+    policy: Box<RawValue>,
+    expect: Expected,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    code: u16,
+    #[serde(default)]
+    message: String,
+}
+
+fn cases(root: &Path) -> Result<Vec<Case>> {
+    let discovery = read_text(&root.join("admission/discovery.json"))?;
+    let served: Arc<Discovery> = Arc::new(serde_json::from_str(&discovery).context("discovery.json")?);
+    let rows: Vec<Row> = read_json_lines(&root.join("policy-validation/cases.jsonl"))?;
+    let case = |row: Row| {
+        let served = Arc::clone(&served);
+        Case::new(row.id.clone(), row.mistake.clone(), move || check(&row, &served))
+    };
+    Ok(rows.into_iter().map(case).collect())
+}
+
+fn check(row: &Row, served: &Discovery) -> Finding {
+    let arena = Arena::new();
+    let policy = json::read(&arena, row.policy.get()).map_err(|error| error.to_string())?;
+    let findings = Findings::of(policy, Some(served));
+    let refusal = findings.refusal();
+    let errors = || {
+        let mut text = String::new();
+        for diagnostic in Findings::of(policy, Some(served)).into_diagnostics() {
+            if diagnostic.severity == Severity::Error {
+                text.push_str(&format!("\n  {}: {}", diagnostic.path, diagnostic.message));
+            }
+        }
+        text
+    };
+    match (row.expect.code, refusal) {
+        (201, None) => Ok(()),
+        (201, Some(refusal)) => Err(format!("accepted by the reference, here: {refusal}{}", errors())),
+        (422, Some(_)) if findings.is_against_schema() => Ok(()),
+        (422, _) => Err(format!("the schema finds nothing\nwant {}{}", row.expect.message, errors())),
+        (_, None) => Err(format!("accepted here\nwant {}", row.expect.message)),
+        (_, Some(_)) if speaks_of_accounts(&row.expect.message) => Ok(()),
+        (_, Some(refusal)) => {
+            let got = format!("{WEBHOOK}{refusal}");
+            if normal(&got) == normal(&row.expect.message) {
+                Ok(())
+            } else {
+                Err(format!("refused in other words\nwant {}\ngot  {got}{}", row.expect.message, errors()))
+            }
+        }
+    }
+}
+
+/// Whether the message is about the reference's own service accounts, whose names are its own.
+fn speaks_of_accounts(message: &str) -> bool {
+    message.contains("auth check fails") || message.contains("requires permissions")
+}
+
+/// `text` with the list of operators, which the reference prints in any order, in one.
+fn normal(text: &str) -> String {
+    let Some((before, list)) = text.split_once("valid values: [") else { return text.to_owned() };
+    let Some((list, after)) = list.split_once(']') else { return text.to_owned() };
+    let values: BTreeSet<&str> = list.split(' ').collect();
+    format!("{before}{values:?}{after}")
+}
+
+/// The discovery documents of the API server that the answers come from.
+#[derive(Deserialize)]
+struct Discovery {
+    resources: Vec<Resource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    group_version: String,
+    kind: String,
+    name: String,
+    namespaced: bool,
+}
+
+impl Discovery {
+    /// The resource whose subresource `name` is, as `deployments` is of `deployments/scale`.
+    fn parent(&self, of: &Resource) -> Option<&Resource> {
+        let (parent, _) = of.name.split_once('/')?;
+        self.resources.iter().find(|found| found.name == parent && found.group_version == of.group_version)
+    }
+}
+
+impl Kinds for Discovery {
+    fn find(&self, kind: &str) -> Served {
+        let selector = KindSelector::parse(kind);
+        let mut found = Served::Unknown;
+        for resource in &self.resources {
+            let top = self.parent(resource).unwrap_or(resource);
+            let subresource = resource.name.split_once('/').map_or("", |(_, subresource)| subresource);
+            if selector.matches(Gvk::new(&top.group_version, &top.kind), subresource, false) {
+                match subresource {
+                    "" if found == Served::Unknown => found = Served::Resource,
+                    "" => {}
+                    _ => found = Served::Subresource,
+                }
+            }
+        }
+        found
+    }
+
+    fn is_cluster_scoped(&self, kind: &str) -> bool {
+        self.resources.iter().any(|resource| {
+            !resource.namespaced
+                && !resource.name.contains('/')
+                && (resource.kind == kind || format!("{}/{}", resource.group_version, resource.kind) == kind)
+        })
+    }
+}
