@@ -16,6 +16,7 @@ mod finder;
 mod generate;
 mod images;
 mod kinds;
+mod loops;
 mod match_block;
 mod mutate;
 mod pattern;
@@ -172,6 +173,7 @@ fn warn(document: &Document<'_>, finder: &mut Finder) {
     controllers::warn(document, finder);
     for rule in &document.rules {
         finder.at(&rule.pointer(), |finder| {
+            loops::warn(rule, finder);
             conditions::warn(rule, finder);
             context::warn(rule, finder);
             validate::warn(rule, finder);

@@ -9,7 +9,7 @@ mod suggest;
 use portcullis_model::Diagnostic;
 use portcullis_value::{Number, Object, Pointer, Value};
 
-pub(crate) use policy::{SPEC_V1, SPEC_V2BETA1};
+pub(crate) use policy::{MUTATE_FOREACH, SPEC_V1, SPEC_V2BETA1, VALIDATE_FOREACH};
 pub(crate) use suggest::closest;
 
 /// What a node may be.

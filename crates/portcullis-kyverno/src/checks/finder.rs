@@ -91,6 +91,15 @@ impl Finder {
         }
     }
 
+    /// Notes what `check` finds here, as warnings.
+    pub(super) fn warnings(&mut self, check: impl FnOnce(&mut Pointer, &mut Vec<Diagnostic>)) {
+        let mut found = Vec::new();
+        check(&mut self.path, &mut found);
+        for diagnostic in found {
+            self.note(Source::Admission, Diagnostic { severity: Severity::Warning, ..diagnostic });
+        }
+    }
+
     /// Whether there are so many findings that looking for more is of no use.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() > MAX_FINDINGS

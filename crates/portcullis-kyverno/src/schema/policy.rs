@@ -229,19 +229,19 @@ static IMAGE_EXTRACTORS: Shape = Map(&List(&Fields(&[
     field("value", &Text),
 ])));
 
+/// `mutate.foreach`, and what such loops in loops should look like.
+pub(crate) static MUTATE_FOREACH: Shape = List(&Fields(&[
+    field("context", &CONTEXT),
+    field("foreach", &Any),
+    field("list", &Text),
+    field("order", &Enum(&["Ascending", "Descending"])),
+    field("patchStrategicMerge", &Any),
+    field("patchesJson6902", &Text),
+    field("preconditions", &CONDITIONS),
+]));
+
 static MUTATE: Shape = Fields(&[
-    field(
-        "foreach",
-        &List(&Fields(&[
-            field("context", &CONTEXT),
-            field("foreach", &Any),
-            field("list", &Text),
-            field("order", &Enum(&["Ascending", "Descending"])),
-            field("patchStrategicMerge", &Any),
-            field("patchesJson6902", &Text),
-            field("preconditions", &CONDITIONS),
-        ])),
-    ),
+    field("foreach", &MUTATE_FOREACH),
     field("mutateExistingOnPolicyUpdate", &Flag),
     field("patchStrategicMerge", &Any),
     field("patchesJson6902", &Text),
@@ -316,7 +316,8 @@ const fn validate<const V: u8>() -> [Field; 12] {
     ]
 }
 
-static VALIDATE_FOREACH: Shape = List(&Fields(&[
+/// `validate.foreach`, and what such loops in loops should look like.
+pub(crate) static VALIDATE_FOREACH: Shape = List(&Fields(&[
     field("anyPattern", &Any),
     field("context", &CONTEXT),
     field("deny", &DENY_V1),

@@ -16,7 +16,7 @@ pub(super) struct Subject {
     of: Option<&'static Type>,
 }
 
-/// Kinds of which every version merges alike, so that a rule need not say the version.
+/// The versions that built-in kinds are looked for in when a rule leaves the version open.
 const VERSIONS: [&str; 7] = [
     "v1",
     "apps/v1",
@@ -82,14 +82,6 @@ fn merging(version: &str, kind: &str) -> Option<&'static Type> {
 
 /// The traps in `overlay`.
 pub(super) fn warn(overlay: Value<'_>, subject: &Subject, finder: &mut Finder) {
-    for key in overlay.as_object().unwrap_or_default().keys() {
-        if matches!(Anchor::parse(key), Some(anchor) if anchor.kind == AnchorKind::Condition) {
-            finder
-                .warning(format!("the anchor `{key}` at the root is no condition: it is written as a key"))
-                .under([key])
-                .about_key();
-        }
-    }
     let field = subject.of.map(Field::Map);
     Walk { subject, finder }.node(overlay, field);
 }
@@ -158,43 +150,35 @@ impl Walk<'_, '_> {
     }
 
     fn list(&mut self, items: &[Value<'_>], field: Option<Field>) {
-        let maps: Vec<_> =
-            items.iter().enumerate().filter_map(|(index, item)| Some((index, item.as_object()?))).collect();
-        let anchored = maps.iter().filter(|(_, item)| has_anchor(Value::Object(*item))).count();
-        if anchored > 0 {
-            self.anchored_list(anchored, field);
-            return;
+        if items.iter().any(|item| item.as_object().is_some() && has_anchor(*item)) {
+            self.anchored_list(field);
         }
         let Some(Field::Keyed { keys, .. }) = field else { return };
-        let [key, others @ ..] = keys else { return };
-        for (index, item) in maps {
-            if item.contains_key("$patch") || keys.iter().any(|key| item.contains_key(key)) {
+        for (index, item) in items.iter().enumerate() {
+            let Some(element) = item.as_object() else { continue };
+            if has_anchor(*item) || ["$patch"].iter().chain(keys).any(|key| element.contains_key(key)) {
                 continue;
             }
-            let all = if *key == "name" { ", or `(name): \"*\"` to change every element" } else { "" };
+            let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+            let every = if keys == "`name`" { ", or `(name): \"*\"` to change every element" } else { "" };
             self.finder
                 .warning(format!(
-                    "the element has no `{key}`: it says of no element of the list that it is meant"
+                    "the element has no {keys}: it says of no element of the list that it is meant"
                 ))
                 .under([index])
-                .hint(format!(
-                    "write its `{key}`{}{all}",
-                    others.iter().map(|key| format!(", `{key}`")).collect::<String>()
-                ));
+                .hint(format!("write its {keys}{every}"));
         }
     }
 
     /// A list with elements that apply on a condition.
-    fn anchored_list(&mut self, anchored: usize, field: Option<Field>) {
-        if anchored > 1 {
-            self.finder
-                .warning("two elements of a list have anchors: other elements of the object may be lost")
-                .hint("write a rule, or an entry of `foreach`, for each");
-        }
+    fn anchored_list(&mut self, field: Option<Field>) {
+        const INSTEAD: &str = "use `foreach` with `patchesJson6902`";
         if self.subject.is_without_schema() {
             self.finder
-                .warning("lists of this kind do not merge: the list of the object is replaced by what the anchors choose")
-                .hint("use `foreach` with `patchesJson6902`");
+                .warning(
+                    "lists of this kind do not merge: the list of the object is replaced by what the anchors choose",
+                )
+                .hint(INSTEAD);
         } else if let Some(Field::Keyed { keys, .. }) = field
             && keys.first() != Some(&"name")
         {
@@ -202,7 +186,7 @@ impl Walk<'_, '_> {
                 .warning(
                     "elements are chosen by anchors where they have a `name` alone: here nothing is changed",
                 )
-                .hint("use `foreach` with `patchesJson6902`");
+                .hint(INSTEAD);
         }
     }
 }

@@ -80,6 +80,16 @@ fn what_nobody_looks_at_is_named() {
 }
 
 #[test]
+fn loops_in_loops_have_fields_too() {
+    check_rule(
+        "mutate: {foreach: [{list: a, foreach: [{list: b, patchesJson6902: '[]', ordr: Ascending}]}]}",
+        &[
+            "warning /spec/rules/0/mutate/foreach/0/foreach/0/ordr: unknown field `ordr` (did you mean `order`?)",
+        ],
+    );
+}
+
+#[test]
 fn what_is_deprecated_is_named() {
     let replaced = |lines: &str| {
         rule(lines).replace("background: false", "background: false\n  validationFailureAction: enforce")
