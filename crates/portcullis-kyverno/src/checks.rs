@@ -27,6 +27,7 @@ mod spec;
 mod validate;
 mod variables;
 mod walk;
+mod wildcards;
 
 use std::collections::HashSet;
 

@@ -62,8 +62,14 @@ const fn required(name: &'static str, shape: &'static Shape) -> Field {
     Field { name, shape, required: true }
 }
 
+/// How many findings are looked for. Nobody mends more at once.
+const MAX_FOUND: usize = 200;
+
 /// Appends what `value` at `path` has that `shape` does not allow.
 pub(crate) fn check(value: Value<'_>, shape: &Shape, path: &mut Pointer, found: &mut Vec<Diagnostic>) {
+    if found.len() >= MAX_FOUND {
+        return;
+    }
     match (shape, value) {
         // A null is read as an absent field, as Go's decoder reads it.
         (Shape::Any, _) | (_, Value::Null) => {}
@@ -110,6 +116,7 @@ pub(crate) fn check(value: Value<'_>, shape: &Shape, path: &mut Pointer, found: 
                 match fields.iter().find(|field| field.name == key) {
                     Some(field) => check(item, field.shape, path, found),
                     None if matches!(shape, Shape::Open(_)) => {}
+                    None if found.len() >= MAX_FOUND => {}
                     None => found.push(unknown_field(key, fields, path)),
                 }
                 path.pop();

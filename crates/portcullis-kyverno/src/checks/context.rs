@@ -1,5 +1,7 @@
 //! The entries of a rule's `context`.
 
+use std::collections::HashMap;
+
 use portcullis_jmespath::Expression;
 use portcullis_value::Value;
 
@@ -121,11 +123,14 @@ fn check_jmespath(body: Value<'_>, frame: &str, finder: &mut Finder) {
 /// What the reference accepts and cannot load; `finder` is at the rule.
 pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
     let entries = list(rule.value, "context");
+    let mut declared: HashMap<&str, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let later = entries.get(index..).unwrap_or_default();
-        let earlier = entries.get(..index).unwrap_or_default();
+        declared.entry(text(*entry, "name")).or_insert(index);
+    }
+    for (index, entry) in entries.iter().enumerate() {
         finder.item("context", index, |finder| {
-            warn_of_order(*entry, earlier, later, finder);
+            let is_later = |name: &str| declared.get(name).is_some_and(|place| *place >= index);
+            warn_of_order(*entry, is_later, finder);
             warn_of_api_call(entry.get("apiCall").unwrap_or_default(), finder);
         });
     }
@@ -137,18 +142,15 @@ pub(super) fn root_of(expression: &str) -> &str {
     expression.get(..end.unwrap_or(expression.len())).unwrap_or(expression)
 }
 
-/// An entry sees those before it alone: `later` are itself and those after it.
-fn warn_of_order(entry: Value<'_>, earlier: &[Value<'_>], later: &[Value<'_>], finder: &mut Finder) {
-    let own = text(entry, "name");
-    let declares =
-        |entries: &[Value<'_>], name: &str| entries.iter().any(|entry| text(*entry, "name") == name);
+/// An entry sees those before it alone: `is_later` tells names that are declared by it, or after it.
+fn warn_of_order(entry: Value<'_>, is_later: impl Fn(&str) -> bool, finder: &mut Finder) {
     super::walk::texts(entry, &mut |found| {
         for variable in variables(found.text) {
             let root = root_of(variable.expression);
-            if root.is_empty() || declares(earlier, root) || !declares(later, root) {
+            if root.is_empty() || !is_later(root) {
                 continue;
             }
-            let message = match root == own {
+            let message = match root == text(entry, "name") {
                 true => format!("`{root}` is used in its own declaration"),
                 false => format!("`{root}` is used before it is declared"),
             };

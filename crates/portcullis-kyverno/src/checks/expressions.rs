@@ -65,6 +65,9 @@ fn note<'f>(text: Text<'_>, finder: &'f mut Finder, message: String) -> Note<'f>
 }
 
 fn warn_of_expression(expression: &str, text: Text<'_>, finder: &mut Finder) {
+    if finder.is_full() {
+        return;
+    }
     // One that is no JMESPath is refused elsewhere.
     let Ok(compiled) = Expression::compile(expression) else { return };
     for problem in compiled.problems() {

@@ -1,12 +1,15 @@
 //! `match` and `exclude`.
 
+use std::collections::HashSet;
+
 use portcullis_gocompat::labels;
 use portcullis_gocompat::wildcard;
 use portcullis_value::Value;
 
-use super::document::{Document, Rule, given, list, text, texts};
+use super::document::{Document, Rule, given, list, printed, text, texts};
 use super::finder::Finder;
 use super::quote;
+use super::wildcards::Wildcards;
 
 /// The parts of a filter that name users.
 pub(super) const USERS: [&str; 3] = ["roles", "clusterRoles", "subjects"];
@@ -189,7 +192,8 @@ fn check_conflict(rule: &Rule<'_>, finder: &mut Finder) {
     let is_conflict = match (list(matched, "any"), list(excluded, "any")) {
         ([], []) => covers(excluded, matched),
         (matched, excluded) => {
-            matched.iter().any(|filter| excluded.iter().any(|other| same(*filter, *other)))
+            let excluded: HashSet<String> = excluded.iter().map(|filter| identity(*filter)).collect();
+            matched.iter().any(|filter| excluded.contains(&identity(*filter)))
         }
     };
     if is_conflict {
@@ -200,19 +204,17 @@ fn check_conflict(rule: &Rule<'_>, finder: &mut Finder) {
     }
 }
 
-/// Whether two filters are one to the reference, to which null, empty and absent texts are one.
-fn same(one: Value<'_>, other: Value<'_>) -> bool {
-    let resources = [one, other].map(|filter| filter.get("resources").unwrap_or_default());
-    let all_keys = resources.iter().flat_map(|resources| resources.as_object().unwrap_or_default().keys());
-    USERS.iter().all(|key| says(one, key) == says(other, key))
-        && all_keys.into_iter().all(|key| {
-            let [one, other] = resources;
-            says(one, key) == says(other, key)
-        })
-}
-
-fn says<'a>(value: Value<'a>, key: &str) -> Option<Value<'a>> {
-    given(value, key).filter(|value| *value != Value::String(""))
+/// What a filter says, as a text that is the same for filters that are one to the reference.
+fn identity(filter: Value<'_>) -> String {
+    let mut text = String::new();
+    let mut add = |holder: Value<'_>, key: &str| match given(holder, key) {
+        None | Some(Value::String("")) => {}
+        Some(value) => text.push_str(&format!("{key}: {}\n", printed(value))),
+    };
+    USERS.iter().for_each(|key| add(filter, key));
+    let resources = filter.get("resources").unwrap_or_default();
+    resources.as_object().unwrap_or_default().keys().for_each(|key| add(resources, key));
+    text
 }
 
 /// Whether the direct form `excluded` covers the direct form `matched`.
@@ -220,7 +222,8 @@ fn covers(excluded: Value<'_>, matched: Value<'_>) -> bool {
     let [excluded_resources, matched_resources] =
         [excluded, matched].map(|block| block.get("resources").unwrap_or_default());
     let superset = |excluded: &[Value<'_>], matched: &[Value<'_>]| {
-        excluded.is_empty() || !matched.is_empty() && matched.iter().all(|item| excluded.contains(item))
+        let all: HashSet<String> = excluded.iter().map(|item| printed(*item)).collect();
+        excluded.is_empty() || !matched.is_empty() && matched.iter().all(|item| all.contains(&printed(*item)))
     };
     let says_nothing = is_empty(excluded_resources) && USERS.iter().all(|key| list(excluded, key).is_empty());
     if says_nothing || !USERS.iter().all(|key| superset(list(excluded, key), list(matched, key))) {
@@ -233,8 +236,9 @@ fn covers(excluded: Value<'_>, matched: Value<'_>) -> bool {
     let names: Vec<_> = texts(excluded_resources, "names").collect();
     if !names.is_empty() {
         // One name in both is enough for the reference to complain.
+        let mut wildcards = Wildcards::new();
         return texts(matched_resources, "names")
-            .any(|name| names.iter().any(|pattern| wildcard::matches(pattern, name)));
+            .any(|name| names.iter().any(|pattern| wildcards.matches(pattern, name, false)));
     }
     ["namespaces", "kinds", "operations"]
         .iter()

@@ -9,6 +9,7 @@ use portcullis_value::Value;
 use super::document::{Document, Rule, given, list, text, texts};
 use super::finder::Finder;
 use super::quote;
+use super::wildcards::Wildcards;
 
 const AUTOGEN: &str = "pod-policies.kyverno.io/autogen-controllers";
 
@@ -124,6 +125,7 @@ pub(super) fn check_processing(document: &Document<'_>, finder: &mut Finder) {
 fn check_overrides(overrides: &[Value<'_>], finder: &mut Finder) {
     let mut enforced: Vec<&str> = Vec::new();
     let mut audited: Vec<&str> = Vec::new();
+    let mut wildcards = Wildcards::new();
     for (index, entry) in overrides.iter().enumerate() {
         let (same, other) = match text(*entry, "action") {
             "Enforce" | "enforce" => (&mut enforced, &audited),
@@ -132,7 +134,7 @@ fn check_overrides(overrides: &[Value<'_>], finder: &mut Finder) {
             _ => continue,
         };
         let namespaces: Vec<&str> = texts(*entry, "namespaces").collect();
-        for clash in namespaces.iter().filter_map(|namespace| clash(namespace, other)) {
+        for clash in namespaces.iter().filter_map(|namespace| clash(namespace, other, &mut wildcards)) {
             finder
                 .error(clash)
                 .under(["validationFailureActionOverrides", &index.to_string(), "namespaces"])
@@ -143,17 +145,18 @@ fn check_overrides(overrides: &[Value<'_>], finder: &mut Finder) {
 }
 
 /// How `namespace` and one of `others` name the same namespace.
-fn clash(namespace: &str, others: &[&str]) -> Option<String> {
+fn clash(namespace: &str, others: &[&str], wildcards: &mut Wildcards) -> Option<String> {
     let is_pattern = wildcard::contains_wildcard(namespace);
+    let mut fits = |pattern: &str, text: &str| wildcards.matches(pattern, text, false);
     others.iter().find_map(|other| match (is_pattern, wildcard::contains_wildcard(other)) {
         (false, false) => {
             (namespace == *other).then(|| format!("conflicting namespaces found in path: {namespace}"))
         }
-        (true, false) => wildcard::matches(namespace, other)
+        (true, false) => fits(namespace, other)
             .then(|| format!("wildcard pattern '{namespace}' matches with namespace '{other}'")),
-        (false, true) => wildcard::matches(other, namespace)
+        (false, true) => fits(other, namespace)
             .then(|| format!("wildcard pattern '{other}' matches with namespace '{namespace}'")),
-        (true, true) => (wildcard::matches(namespace, other) || wildcard::matches(other, namespace))
+        (true, true) => (fits(namespace, other) || fits(other, namespace))
             .then(|| format!("wildcard pattern '{namespace}' conflicts with the pattern '{other}'")),
     })
 }

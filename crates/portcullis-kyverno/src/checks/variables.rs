@@ -31,10 +31,10 @@ pub(super) fn check(document: &Document<'_>, finder: &mut Finder) {
 /// What the targets of a mutation are found by: neither the patch nor `target` is there yet.
 fn check_targets(document: &Document<'_>, rule: &Rule<'_>, finder: &mut Finder) {
     let mutate = rule.value.get("mutate").unwrap_or_default();
-    let names = Names::of_context(list(rule.value, "context"), document.background);
     for (index, target) in list(mutate, "targets").iter().enumerate() {
         let frame = format!("{FRAME}invalid variables defined at mutate.targets[{index}]: ");
-        let mut run = DryRun { names: &names, frame: &frame, finder };
+        let names = Names::of_context(list(rule.value, "context"), document.background);
+        let mut run = DryRun { names, frame: &frame, finder };
         for key in ["context", "preconditions"] {
             run.value(rule.value.get(key).unwrap_or_default(), &[key].into_iter().collect());
         }
@@ -60,7 +60,7 @@ fn check_rule(document: &Document<'_>, rule: &Rule<'_>, finder: &mut Finder) {
         }
     };
     let names = Names::of_rule(rule, document.background);
-    DryRun { names: &names, frame: &frame, finder }.value(value, &Pointer::root());
+    DryRun { names, frame: &frame, finder }.value(value, &Pointer::root());
 }
 
 /// The place that a message about a reference names.
@@ -94,7 +94,7 @@ fn without_attestation_conditions<'a>(arena: &'a Arena, rule: Value<'a>) -> Valu
 
 /// One substitution of a document with nothing in the context.
 struct DryRun<'r, 'f> {
-    names: &'r Names<'r>,
+    names: Names<'r>,
     frame: &'r str,
     finder: &'f mut Finder,
 }

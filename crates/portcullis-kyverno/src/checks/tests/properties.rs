@@ -118,9 +118,51 @@ fn a_document_deeper_than_any_that_is_read_is_refused() {
 
 #[test]
 fn a_policy_of_mistakes_alone_is_answered_in_time() {
-    let variables: String = (0..20_000).map(|index| format!("{{{{ nosuch{index} }}}} ")).collect();
-    let found = check_text(&rule(&format!("validate: {{message: '{variables}', pattern: {{}}}}")));
-    assert!(found.len() > 100 && found.len() < 300, "{}", found.len());
+    let many =
+        |count: usize, item: &str| (0..count).map(|n| item.replace('#', &n.to_string())).collect::<String>();
+    let pattern = "validate: {message: m, pattern: {}}";
+    for (what, lines) in [
+        ("variables", format!("validate: {{message: '{}', pattern: {{}}}}", many(20_000, "{{ nosuch# }} "))),
+        (
+            "functions",
+            format!("validate: {{message: '{}', pattern: {{}}}}", many(20_000, "{{ nosuch#(@) }} ")),
+        ),
+        (
+            "declarations",
+            format!(
+                "context: [{}]\nvalidate: {{message: '{}', pattern: {{}}}}",
+                many(10_000, "{name: n#, variable: {value: 1}}, "),
+                many(10_000, "{{ m# }} ")
+            ),
+        ),
+        ("fields", format!("{pattern}\n{}", many(10_000, "field#: 1\n"))),
+        (
+            "filters",
+            format!(
+                "{pattern}\nmatch: {{any: [{}]}}\nexclude: {{any: [{}]}}",
+                many(5_000, "{resources: {names: [a#]}}, "),
+                many(5_000, "{resources: {names: [b#]}}, ")
+            ),
+        ),
+        (
+            "names",
+            format!(
+                "{pattern}\nmatch: {{resources: {{kinds: [Pod], names: [{}]}}}}\nexclude: {{resources: {{names: [{}]}}}}",
+                many(5_000, "a#a, "),
+                many(5_000, "'a#*b', ")
+            ),
+        ),
+        (
+            "operators",
+            format!(
+                "{pattern}\npreconditions: {{all: [{}]}}",
+                many(5_000, "{key: a, operator: o#, value: 1}, ")
+            ),
+        ),
+    ] {
+        let found = check_text(&rule(&lines));
+        assert!(found.len() <= 201, "{what}: {}", found.len());
+    }
     let nested = "{{ ".repeat(50_000);
     assert!(!check_text(&rule(&format!("validate: {{message: '{nested}', pattern: {{}}}}"))).is_empty());
 }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use portcullis_gocompat::wildcard;
 use portcullis_value::Value;
 
 use crate::checks::context::root_of;
 use crate::checks::document::{Rule, given, list, text};
+use crate::checks::wildcards::Wildcards;
 use crate::schema::closest;
 
 /// The names that a rule's variables may start from.
@@ -16,6 +16,7 @@ use crate::schema::closest;
 /// them, by a regular expression and wildcards.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
+    wildcards: Wildcards,
     background: bool,
     with_target: bool,
     /// Wildcards of what the rule declares, in order.
@@ -37,6 +38,9 @@ const ANYWHERE: [&str; 8] = [
 ];
 /// In background scans, too. Dots are dots.
 const IN_BACKGROUND: [&str; 6] = ["request.", "element", "elementIndex", "@", "images", "image."];
+
+/// How many declared names are looked through for the one that was meant.
+const MAX_SUGGESTED: usize = 64;
 
 impl<'a> Names<'a> {
     /// What all of `rule` may use.
@@ -60,7 +64,13 @@ impl<'a> Names<'a> {
 
     /// What may be used beside `context`.
     pub(super) fn of_context(context: &'a [Value<'a>], background: bool) -> Self {
-        let mut names = Self { background, with_target: false, declared: Vec::new(), entries: Vec::new() };
+        let mut names = Self {
+            wildcards: Wildcards::new(),
+            background,
+            with_target: false,
+            declared: Vec::new(),
+            entries: Vec::new(),
+        };
         names.declare_context(context);
         names
     }
@@ -89,13 +99,13 @@ impl<'a> Names<'a> {
     }
 
     /// Whether `expression` uses a name that is there.
-    pub(super) fn allow(&self, expression: &str) -> bool {
+    pub(super) fn allow(&mut self, expression: &str) -> bool {
         let plain = expression.replace('"', "");
         let known: &[&str] = if self.background { &IN_BACKGROUND } else { &ANYWHERE };
         known.iter().any(|name| plain.contains(name))
             || (self.with_target && plain.contains("target."))
             || calls_function(&plain)
-            || self.declared.iter().any(|pattern| wildcard::matches(pattern, &plain))
+            || self.declared.iter().any(|pattern| self.wildcards.matches(pattern, &plain, true))
     }
 
     /// What may have been meant by `expression`, which uses no name that is there.
@@ -110,7 +120,7 @@ impl<'a> Names<'a> {
         }
         let mut known = vec!["request", "element", "elementIndex", "images"];
         let mut seen: HashSet<&str> = known.iter().copied().collect();
-        known.extend(self.entries.iter().copied().filter(|name| seen.insert(name)));
+        known.extend(self.entries.iter().copied().filter(|name| seen.insert(name)).take(MAX_SUGGESTED));
         if let Some(close) = closest(root, known.iter().copied()).filter(|close| *close != root) {
             return format!("did you mean `{close}`?");
         }
