@@ -58,6 +58,11 @@ impl Arena {
         self.bump.alloc_slice_copy(items)
     }
 
+    /// What `items` yields, in the arena.
+    pub fn slice_of<T: Copy>(&self, items: impl ExactSizeIterator<Item = T>) -> &[T] {
+        self.bump.alloc_slice_fill_iter(items)
+    }
+
     /// A list of `items`.
     pub fn array<'a>(&'a self, items: &[Value<'a>]) -> Value<'a> {
         Value::Array(self.slice(items))

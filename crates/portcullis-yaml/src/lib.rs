@@ -4,12 +4,16 @@
 //! strings, aliases and merge keys resolved, the last of equal keys kept. [`read`] is the short way; a [`Source`]
 //! also tells the duplicate keys, and where in the text each node stands.
 
+mod compose;
 mod documents;
 mod error;
 mod marks;
 mod print;
 mod read;
 mod scalar;
+mod scan;
+mod tag;
+mod text;
 
 pub use documents::{DocumentReader, Documents, StreamError, count_documents, documents};
 pub use error::Error;

@@ -38,24 +38,73 @@ enum Below<'a> {
     Entries(&'a [(&'a str, Place, Marks<'a>)]),
 }
 
-impl<'a> Marks<'a> {
-    pub(crate) fn scalar(place: Place) -> Self {
+/// What a composer notes of each node while it reads: nothing, or [`Marks`].
+pub(crate) trait Marking<'a>: Copy {
+    fn scalar(place: Place) -> Self;
+    fn sequence(arena: &'a Arena, place: Place, items: impl ExactSizeIterator<Item = Self>) -> Self;
+    /// `entries` are sorted by key.
+    fn mapping(
+        arena: &'a Arena,
+        place: Place,
+        entries: impl ExactSizeIterator<Item = (&'a str, Place, Self)>,
+    ) -> Self;
+    /// The same, the topmost at `place`: an alias stands where it is used.
+    fn moved_to(self, place: Place) -> Self;
+    fn item(self, index: usize) -> Self;
+    /// The place of a key and the mark of its value; `place` if that was not noted.
+    fn entry(self, key: &str, place: Place) -> (Place, Self);
+}
+
+impl<'a> Marking<'a> for () {
+    fn scalar(_: Place) {}
+
+    fn sequence(_: &'a Arena, _: Place, _: impl ExactSizeIterator<Item = ()>) {}
+
+    fn mapping(_: &'a Arena, _: Place, _: impl ExactSizeIterator<Item = (&'a str, Place, ())>) {}
+
+    fn moved_to(self, _: Place) {}
+
+    fn item(self, _: usize) {}
+
+    fn entry(self, _: &str, place: Place) -> (Place, ()) {
+        (place, ())
+    }
+}
+
+impl<'a> Marking<'a> for Marks<'a> {
+    fn scalar(place: Place) -> Self {
         Self { place, below: Below::Nothing }
     }
 
-    pub(crate) fn sequence(arena: &'a Arena, place: Place, items: &[Marks<'a>]) -> Self {
-        Self { place, below: Below::Items(arena.slice(items)) }
+    fn sequence(arena: &'a Arena, place: Place, items: impl ExactSizeIterator<Item = Self>) -> Self {
+        Self { place, below: Below::Items(arena.slice_of(items)) }
     }
 
-    pub(crate) fn mapping(arena: &'a Arena, place: Place, entries: &[(&'a str, Place, Marks<'a>)]) -> Self {
-        Self { place, below: Below::Entries(arena.slice(entries)) }
+    fn mapping(
+        arena: &'a Arena,
+        place: Place,
+        entries: impl ExactSizeIterator<Item = (&'a str, Place, Self)>,
+    ) -> Self {
+        Self { place, below: Below::Entries(arena.slice_of(entries)) }
     }
 
-    /// The same marks, the topmost of them at `place`: an alias stands where it is used.
-    pub(crate) fn moved_to(self, place: Place) -> Self {
+    fn moved_to(self, place: Place) -> Self {
         Self { place, ..self }
     }
 
+    fn item(self, index: usize) -> Self {
+        match self.below {
+            Below::Items(items) => items.get(index).copied().unwrap_or(self),
+            _ => self,
+        }
+    }
+
+    fn entry(self, key: &str, place: Place) -> (Place, Self) {
+        self.find(key).map_or((place, self), |entry| (entry.1, entry.2))
+    }
+}
+
+impl<'a> Marks<'a> {
     /// Where this node stands.
     pub fn place(&self) -> Place {
         self.place
@@ -72,7 +121,7 @@ impl<'a> Marks<'a> {
         let last = tokens.next_back()?;
         let parent = self.descend(tokens)?;
         match parent.below {
-            Below::Entries(_) => parent.entry(last).map(|entry| entry.1),
+            Below::Entries(_) => parent.find(last).map(|entry| entry.1),
             _ => parent.child(last).map(|marks| marks.place),
         }
     }
@@ -82,11 +131,11 @@ impl<'a> Marks<'a> {
         match self.below {
             Below::Nothing => None,
             Below::Items(items) => items.get(token.parse::<usize>().ok()?).copied(),
-            Below::Entries(_) => self.entry(token).map(|entry| entry.2),
+            Below::Entries(_) => self.find(token).map(|entry| entry.2),
         }
     }
 
-    fn entry(&self, key: &str) -> Option<(&'a str, Place, Marks<'a>)> {
+    fn find(&self, key: &str) -> Option<(&'a str, Place, Marks<'a>)> {
         let Below::Entries(entries) = self.below else { return None };
         let index = entries.binary_search_by(|entry| entry.0.cmp(key)).ok()?;
         entries.get(index).copied()

@@ -2,11 +2,15 @@
 
 use std::fmt::{self, Write};
 
-use portcullis_value::Value;
+use portcullis_value::{Value, json};
 
 use crate::scalar::{self, Scalar};
 
 /// `value` as a YAML document, with a line break at its end.
+///
+/// Kubernetes reads it back as the same value. Keys are sorted, lists in maps are not indented, text of several lines
+/// is a block, and nothing is folded. COMPAT(kyverno): Go's printer folds long lines; a path or a command folded in
+/// the middle is of no use to anybody.
 pub fn to_string(value: Value<'_>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -23,7 +27,7 @@ pub fn write(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Array(items) if !items.is_empty() => sequence(out, items, 0, false),
         Value::Object(object) if !object.is_empty() => mapping(out, value, 0, false),
         _ => {
-            scalar(out, value)?;
+            scalar(out, value, 0)?;
             out.write_char('\n')
         }
     }
@@ -43,7 +47,7 @@ fn sequence(out: &mut impl Write, items: &[Value<'_>], spaces: usize, mut inline
             Value::Array(items) if !items.is_empty() => sequence(out, items, spaces + 2, true)?,
             Value::Object(object) if !object.is_empty() => mapping(out, *item, spaces + 2, true)?,
             _ => {
-                scalar(out, *item)?;
+                scalar(out, *item, spaces + 2)?;
                 out.write_char('\n')?;
             }
         }
@@ -56,8 +60,7 @@ fn mapping(out: &mut impl Write, value: Value<'_>, spaces: usize, mut inline: bo
         if !std::mem::take(&mut inline) {
             indent(out, spaces)?;
         }
-        scalar(out, Value::String(key))?;
-        out.write_char(':')?;
+        write_key(out, key, spaces)?;
         match item {
             Value::Array(items) if !items.is_empty() => {
                 out.write_char('\n')?;
@@ -69,7 +72,7 @@ fn mapping(out: &mut impl Write, value: Value<'_>, spaces: usize, mut inline: bo
             }
             _ => {
                 out.write_char(' ')?;
-                scalar(out, item)?;
+                scalar(out, item, spaces + 2)?;
                 out.write_char('\n')?;
             }
         }
@@ -77,18 +80,122 @@ fn mapping(out: &mut impl Write, value: Value<'_>, spaces: usize, mut inline: bo
     Ok(())
 }
 
-fn scalar(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
+/// The longest key that readers must accept without a question mark before it, in characters.
+const LONGEST_SIMPLE_KEY: usize = 1024;
+
+fn write_key(out: &mut impl Write, key: &str, spaces: usize) -> fmt::Result {
+    let mut text = String::new();
+    match style(key) {
+        Style::Block => write_double_quoted(&mut text, key)?,
+        other => write_text(&mut text, key, other, spaces)?,
+    }
+    if text.chars().count() >= LONGEST_SIMPLE_KEY {
+        write!(out, "? {text}\n{:spaces$}:", "")
+    } else {
+        write!(out, "{text}:")
+    }
+}
+
+fn scalar(out: &mut impl Write, value: Value<'_>, spaces: usize) -> fmt::Result {
     match value {
-        Value::String(text) if plain(text) => out.write_str(text),
-        Value::String(text) => out.write_str(&portcullis_value::json::quote(text)),
+        Value::String(text) => write_text(out, text, style(text), spaces),
         _ => write!(out, "{value}"),
     }
 }
 
-fn plain(text: &str) -> bool {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b' ');
-    scalar::resolve(text) == Scalar::String
-        && text.bytes().all(safe)
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && !text.ends_with(' ')
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Style {
+    Plain,
+    Single,
+    Double,
+    /// `|`, for text of several lines.
+    Block,
+}
+
+/// The style that Go's printer chooses.
+fn style(text: &str) -> Style {
+    let Some(first) = text.chars().next() else { return Style::Double };
+    let last = text.chars().next_back().unwrap_or(first);
+    if text.chars().any(|character| !is_printable(character)) {
+        return Style::Double;
+    }
+    if text.contains('\n') {
+        // A block begins at its first character that is no blank, and shows no blank at the end of a line.
+        let hides = matches!(first, ' ' | '\n') || text.contains(" \n") || last == ' ';
+        return if hides { Style::Double } else { Style::Block };
+    }
+    if scalar::resolve(text) != Scalar::String || text == "=" || text == "<<" || is_time_like(text) {
+        return Style::Double;
+    }
+    let second = text.chars().nth(1);
+    let is_indicator = match first {
+        '-' | '?' | ':' => second.is_none_or(|second| second == ' '),
+        ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => true,
+        _ => false,
+    };
+    let ends = first == ' ' || last == ' ' || last == ':' || text.starts_with("---") || text.starts_with("...");
+    if is_indicator || ends || text.contains(": ") || text.contains(" #") {
+        return Style::Single;
+    }
+    Style::Plain
+}
+
+/// What Go's printer writes as it stands; all else, control characters above all, it escapes.
+fn is_printable(character: char) -> bool {
+    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
+        // Line breaks of their own, which readers fold.
+        && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{85}')
+}
+
+/// Whether older readers take the text for a date or for a number to the base of 60.
+fn is_time_like(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let date = digits == 4 && bytes.get(4) == Some(&b'-') && bytes.get(5).is_some_and(u8::is_ascii_digit);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sixties = unsigned.contains(':')
+        && unsigned.starts_with(|first: char| first.is_ascii_digit())
+        && unsigned.chars().all(|character| character.is_ascii_digit() || matches!(character, ':' | '_' | '.'));
+    date || sixties
+}
+
+fn write_text(out: &mut impl Write, text: &str, style: Style, spaces: usize) -> fmt::Result {
+    match style {
+        Style::Plain => out.write_str(text),
+        Style::Single => write!(out, "'{}'", text.replace('\'', "''")),
+        Style::Double => write_double_quoted(out, text),
+        Style::Block => {
+            let body = text.trim_end_matches('\n');
+            out.write_str(match text.len() - body.len() {
+                0 => "|-",
+                1 => "|",
+                _ => "|+",
+            })?;
+            for line in body.split('\n') {
+                out.write_char('\n')?;
+                if !line.is_empty() {
+                    indent(out, spaces.max(2))?;
+                    out.write_str(line)?;
+                }
+            }
+            // The break that ends the block is the caller's; those beyond the first are text.
+            (1..text.len() - body.len()).try_for_each(|_| out.write_char('\n'))
+        }
+    }
+}
+
+fn write_double_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
+    for character in json::quote(text).chars() {
+        if is_printable(character) {
+            out.write_char(character)?;
+        } else {
+            let mut units = [0; 2];
+            // JSON has escaped what is below a blank; what is left is beyond ASCII.
+            for unit in character.encode_utf16(&mut units) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        }
+    }
+    Ok(())
 }
