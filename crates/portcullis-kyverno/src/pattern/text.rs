@@ -66,6 +66,11 @@ impl Text {
         &self.source
     }
 
+    /// Whether `value`, a text, satisfies the pattern.
+    pub fn matches_text(&self, value: &str, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+        self.matches(Subject::Text(value), budget)
+    }
+
     /// Whether `value` satisfies the pattern.
     pub(super) fn matches(&self, value: Subject<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
         if value.as_text() == Some(&*self.source) {
