@@ -5,9 +5,12 @@
 #![allow(missing_docs, unreachable_pub, reason = "what the macros of the harness make")]
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
+#[path = "instructions/engine.rs"]
+mod engine;
 #[path = "instructions/value.rs"]
 mod value;
 
+use engine::engine as judgements;
 use value::reviews;
 
-gungraun::main!(library_benchmark_groups = reviews);
+gungraun::main!(library_benchmark_groups = [reviews, judgements]);

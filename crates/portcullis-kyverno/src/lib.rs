@@ -10,6 +10,8 @@ pub mod condition;
 mod context;
 pub mod kind;
 mod matching;
+pub mod mutate;
+mod mutation;
 pub mod pattern;
 mod policy;
 mod rule;

@@ -6,6 +6,7 @@ use portcullis_value::{Object, Value};
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
 use crate::matching::{Candidate, Matching, Mismatch, Reason};
+use crate::mutation::Mutation;
 use crate::scope::Scope;
 use crate::validation::Validation;
 use crate::variable::VariableError;
@@ -24,6 +25,7 @@ pub(crate) struct Rule {
 /// What a rule does.
 #[derive(Debug)]
 pub(crate) enum Action {
+    Mutate(Mutation),
     Validate(Box<Validation>),
     /// Kinds of rules that this version knows and does not execute: the kind of rule, and its name.
     NotExecuted(RuleKind, &'static str),
@@ -34,6 +36,7 @@ pub(crate) enum Action {
 impl Action {
     pub(crate) fn kind(&self) -> Option<RuleKind> {
         match self {
+            Action::Mutate(_) => Some(RuleKind::Mutate),
             Action::Validate(_) => Some(RuleKind::Validate),
             Action::NotExecuted(kind, _) => Some(*kind),
             Action::None => None,
@@ -134,7 +137,8 @@ impl Rule {
             scope.for_rule(&self.name, &self.context, |scope| match self.check_preconditions(scope)? {
                 Some(not_met) => Ok(Some(not_met)),
                 None => match &self.action {
-                    Action::Validate(validation) => validation.apply(self, input, object, scope),
+                    Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
+                Action::Validate(validation) => validation.apply(self, input, object, scope),
                     Action::NotExecuted(_, name) => {
                         Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                     }
@@ -183,7 +187,7 @@ fn action(rule: Value<'_>) -> Action {
         return match () {
             () if has("targets") => Action::NotExecuted(RuleKind::Mutate, "mutate.targets"),
             () if has("foreach") => Action::NotExecuted(RuleKind::Mutate, "mutate.foreach"),
-            () => Action::NotExecuted(RuleKind::Mutate, "mutate"),
+            () => Action::Mutate(Mutation::compile(rule)),
         };
     }
     if let Some(validate) = present(&["validate"]) {

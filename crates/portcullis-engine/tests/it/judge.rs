@@ -34,6 +34,34 @@ fn policy(rules: &str) -> Policy {
 const JOB: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi}, spec: {a: 1}}";
 
 #[test]
+fn a_policy_sees_what_the_one_before_left_and_validation_sees_it_all() {
+    let arena = Arena::new();
+    let first = policy("mutate: {patchStrategicMerge: {spec: {b: 1}}}");
+    let second = policy("mutate: {patchStrategicMerge: {spec: {(b): 1, c: 1}}}");
+    let check = policy("validate: {pattern: {spec: {a: 1, b: 1, c: 1}}}");
+    let mut host = Plain { arena: &arena, answer: Answer::Unavailable, asked: Vec::new() };
+    let object = portcullis_yaml::read(&arena, JOB).unwrap();
+    // The order of mutation is that of the list; validation comes after all of it.
+    let judgement = judge(&[&check, &first, &second], Some(object), &arena, &mut host);
+    let statuses: Vec<_> = judgement
+        .responses
+        .iter()
+        .flat_map(|response| {
+            response.evaluation.outcomes.iter().map(move |o| (response.policy, response.phase, o.status))
+        })
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (1, Phase::Mutate, Status::Pass),
+            (2, Phase::Mutate, Status::Pass),
+            (0, Phase::Validate, Status::Pass)
+        ]
+    );
+    assert_eq!(judgement.object.unwrap().get("spec").unwrap().to_string(), r#"{"a":1,"b":1,"c":1}"#);
+}
+
+#[test]
 fn questions_are_answered_until_there_are_none() {
     let arena = Arena::new();
     let rules = "context: [{name: cm, configMap: {name: x, namespace: ns}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: ns}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";

@@ -49,6 +49,15 @@ fn the_founding_rule_is_recorded_as_the_article_shows_it() {
 }
 
 #[test]
+fn every_operation_of_a_rule_stands_on_its_line() {
+    check(
+        "",
+        &[("", "{a: 1, b: 2, l: [x, y]}"), ("r", "{a: 3, c: 4, l: [w, x, y]}")],
+        Some("r.policy.kyverno.io: replaced /spec/a, removed /spec/b, added /spec/c, added /spec/l/0\n"),
+    );
+}
+
+#[test]
 fn rules_have_lines_of_their_own_in_the_order_of_their_keys() {
     check(
         "",
@@ -72,6 +81,11 @@ fn an_earlier_record_is_kept_and_nothing_is_said_twice() {
         &earlier("other.policy.kyverno.io: added /spec/z\n"),
         &[("", "{}"), ("r", "{a: 1}")],
         Some("other.policy.kyverno.io: added /spec/z\nr.policy.kyverno.io: added /spec/a\n"),
+    );
+    check(
+        &earlier("r.policy.kyverno.io: added /spec/a\n"),
+        &[("", "{}"), ("r", "{a: 1, b: 1}")],
+        Some("r.policy.kyverno.io: added /spec/a, added /spec/b\n"),
     );
 }
 

@@ -57,6 +57,75 @@ fn policy(kind: &str, rule: &str) -> String {
     )
 }
 
+const TTL: &str = r#"
+preconditions:
+  any:
+  - key: "{{ request.object.metadata.ownerReferences || '' }}"
+    operator: Equals
+    value: ''
+mutate:
+  patchStrategicMerge:
+    spec:
+      +(ttlSecondsAfterFinished): 900
+"#;
+
+fn job(metadata: &str, spec: &str) -> String {
+    format!("{{apiVersion: batch/v1, kind: Job, metadata: {{name: pi{metadata}}}, spec: {{{spec}}}}}")
+}
+
+#[test]
+fn a_job_that_nobody_owns_gets_a_ttl() {
+    check(
+        &policy("Job", TTL),
+        &job("", "backoffLimit: 4"),
+        concat!(
+            "r pass: mutated Job/pi\n",
+            r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"pi"},"spec":{"backoffLimit":4,"ttlSecondsAfterFinished":900}}"#
+        ),
+    );
+}
+
+#[test]
+fn a_job_that_is_owned_or_has_a_ttl_is_left_alone() {
+    let owned = job(", ownerReferences: [{kind: CronJob, name: hello}]", "");
+    check(&policy("Job", TTL), &owned, "r skip: preconditions not met");
+    for ttl in ["60", "0", "null"] {
+        let with_ttl = job("", &format!("ttlSecondsAfterFinished: {ttl}"));
+        check(&policy("Job", TTL), &with_ttl, "r skip: no patches applied");
+    }
+    check(&policy("Job", TTL), "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}}", "");
+}
+
+#[test]
+fn an_empty_list_of_owners_is_no_owner_and_a_null_one_neither() {
+    // An empty list is false in JMESPath, so the default `''` takes its place.
+    for owners in ["[]", "null"] {
+        let got = evaluate(&policy("Job", TTL), &job(&format!(", ownerReferences: {owners}"), ""), |_| {});
+        assert!(got.starts_with("r pass: mutated Job/pi"), "{owners}: {got}");
+    }
+}
+
+#[test]
+fn an_explanation_names_the_condition_and_the_value_it_saw() {
+    let arena = Arena::new();
+    let policy = Policy::compile(portcullis_yaml::read(&arena, &policy("Job", TTL)).unwrap());
+    let explain = |resource: &str| {
+        let resource = arena.str(resource);
+        let input = Input::create(&arena, portcullis_yaml::read(&arena, resource).unwrap());
+        let evaluation = run(&policy, Phase::Mutate, &input, &arena, &Answers::new(), Limits::default());
+        let outcomes = evaluation.outcomes.into_iter().filter_map(|outcome| outcome.explanation);
+        outcomes
+            .chain(evaluation.not_applied.into_iter().map(|(_, reason)| reason))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_eq!(
+        explain(&job(", ownerReferences: [{kind: CronJob, name: hello}]", "")),
+        r#"precondition does not hold: {{ request.object.metadata.ownerReferences || '' }} Equals '': saw [{"kind":"CronJob","name":"hello"}]"#
+    );
+    assert_eq!(explain("{apiVersion: v1, kind: Pod, metadata: {name: p}}"), "kind Pod is not among `Job`");
+}
+
 #[test]
 fn a_pattern_fails_with_its_message_and_path() {
     let pattern = "validate: {message: label team is needed, pattern: {metadata: {labels: {team: '?*'}}}}";
