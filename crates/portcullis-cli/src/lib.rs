@@ -1,1 +1,41 @@
-//! The command line: `apply`.
+//! The command line: arguments, files, what people and machines read.
+//!
+//! [`run`] is the whole program behind its arguments. It touches the outside world only through [`Surroundings`] (the
+//! standard streams, the folder that relative paths start from, the clock) and through one module that opens and
+//! writes files and whose errors name the path; so tests call it as a function.
+//!
+//! What it prints keeps to three rules:
+//! - results go to standard output; diagnostics, warnings and progress go to standard error;
+//! - colour and progress appear on a terminal only;
+//! - text that comes from a document is escaped before it is printed: a resource cannot colour, move or forge lines.
+//!
+//! What is deliberately absent: any judgement. Policies are compiled and evaluated below; this crate loads, calls and
+//! prints.
+
+mod apply;
+mod arguments;
+mod diagnostics;
+mod exit;
+mod files;
+mod paint;
+mod printable;
+mod progress;
+mod shell;
+mod surroundings;
+
+use std::ffi::OsString;
+
+pub use exit::Exit;
+pub use surroundings::{Stream, Surroundings};
+
+/// Runs the command that `arguments` give (the program's name first).
+///
+/// Everything that goes wrong is told on standard error; the exit code is what is left to do.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings<'_>) -> Exit {
+    let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
+        arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
+        arguments::Command::Completion { shell } => shell::completion(shell, surroundings),
+        arguments::Command::Man => shell::manual(surroundings),
+    });
+    exit::conclude(finished, surroundings)
+}

@@ -11,10 +11,12 @@ mod json;
 mod known;
 mod kyverno_core;
 mod policy_validation;
+mod patch;
 mod report;
 mod runner;
 mod score;
 mod variables;
+mod yaml;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -32,7 +34,9 @@ use score::{Run, Scores};
 const CORPORA: &[Corpus] = &[
     jmespath::CORPUS,
     json::CORPUS,
+    patch::CORPUS,
     variables::CORPUS,
+    yaml::CORPUS,
     kyverno_core::CORPUS,
     policy_validation::CORPUS,
 ];

@@ -1,0 +1,201 @@
+//! `apply`: policies on resources, without a cluster.
+//!
+//! The order of work is the reference's: policies are loaded and checked, the resources are counted, then each resource
+//! goes through the mutate rules of all policies and, as they leave it, through their other rules. One resource is in
+//! memory at a time, whatever the size of the files; what grows is the output.
+
+mod arguments;
+mod documents;
+mod facts;
+mod fields;
+mod form;
+mod host;
+mod inputs;
+mod judged;
+mod machine;
+mod mutations;
+mod output_files;
+mod policies;
+mod report;
+mod resources;
+mod table;
+mod text;
+mod user;
+mod values;
+mod verdict;
+
+use std::io::Write as _;
+
+use portcullis_model::CompiledPolicy;
+use portcullis_value::{Arena, Value};
+
+pub(crate) use arguments::Arguments;
+use arguments::Format;
+use facts::Facts;
+use form::{Form, Run};
+use host::{Circumstances, ResourceHost};
+use inputs::Inputs;
+use judged::Judged;
+use machine::Machine;
+use mutations::Mutations;
+use output_files::OutputFiles;
+use policies::Policies;
+use report::Report;
+use resources::Scopes;
+use table::Table;
+use text::Text;
+use user::UserInfo;
+use values::Values;
+use verdict::Counts;
+
+use crate::diagnostics;
+use crate::exit::{Ended, Exit, standard_output};
+use crate::progress::Progress;
+use crate::surroundings::{Stream, Surroundings};
+
+/// Runs the command.
+pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
+    arguments.check()?;
+    if arguments.remove_color {
+        surroundings.stdout.colour = false;
+        surroundings.stderr.colour = false;
+    }
+    let values = match &arguments.values_file {
+        Some(path) => Values::read(path, surroundings)?,
+        None => Values::set(&arguments.set, surroundings)?,
+    };
+    let user = arguments.userinfo.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
+    let policies = Policies::load(&arguments.policies, surroundings);
+    let (scopes, scope_errors) = Scopes::read(&arguments.crd_paths, surroundings);
+    let mut inputs = Inputs::find(&arguments.resource, false, surroundings);
+    let output = arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
+
+    let facts = if policies.ask_for_resources { Facts::read(&mut inputs.inputs, &scopes) } else { Facts::default() };
+    let explain = matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
+    let mut work = Work {
+        arguments,
+        policies: policies.policies.iter().map(|policy| policy as &dyn CompiledPolicy).collect(),
+        circumstances: Circumstances {
+            values,
+            user,
+            facts,
+            now: surroundings.now,
+            seed: surroundings.seed,
+            explain,
+        },
+        scopes,
+        form: form(arguments, surroundings),
+        output: output.transpose()?,
+        run: Run {
+            policies: &policies,
+            resources: inputs.inputs.iter_mut().map(resources::count).sum(),
+            counts: Counts {
+                error: policies.left_out.len() + policies.errors + inputs.errors + scope_errors,
+                ..Counts::default()
+            },
+        },
+        arena: Arena::new(),
+    };
+    work.form.begin(&work.run, &mut surroundings.stdout).map_err(standard_output)?;
+    work.judge_all(&mut inputs, surroundings)?;
+    if let Some(output) = work.output.take() {
+        output.finish()?;
+    }
+    work.form.end(&work.run, surroundings).map_err(standard_output)?;
+    Ok(exit(arguments, &work.run.counts, surroundings))
+}
+
+/// The form that the arguments ask for.
+fn form(arguments: &Arguments, surroundings: &Surroundings<'_>) -> Box<dyn Form> {
+    let mutations =
+        Mutations { diff: arguments.diff, bare: arguments.stdin, hidden: arguments.output.is_some() };
+    if arguments.policy_report {
+        return Box::new(Report::new(mutations, arguments.output_format, surroundings.now));
+    }
+    match arguments.form() {
+        Format::Text => Box::new(Text::new(mutations, surroundings)),
+        Format::Table => Box::new(Table::new(mutations, arguments.detailed_results)),
+        Format::Json => Box::new(Machine::json()),
+        Format::Yaml => Box::new(Machine::yaml()),
+    }
+}
+
+/// A run under way.
+struct Work<'w> {
+    arguments: &'w Arguments,
+    policies: Vec<&'w dyn CompiledPolicy>,
+    circumstances: Circumstances,
+    scopes: Scopes,
+    form: Box<dyn Form>,
+    output: Option<OutputFiles>,
+    run: Run<'w>,
+    /// Where one resource is judged; emptied before the next.
+    arena: Arena,
+}
+
+impl Work<'_> {
+    fn judge_all(&mut self, inputs: &mut Inputs, surroundings: &mut Surroundings<'_>) -> Result<(), Ended> {
+        let mut progress = Progress::new(self.run.resources, surroundings);
+        let mut documents = Arena::new();
+        let Surroundings { stdout, stderr, .. } = surroundings;
+        for input in &mut inputs.inputs {
+            let errors = resources::each(input, stderr, &mut documents, |resource, stderr| {
+                let judged = self.judge(resource, stdout, stderr);
+                progress.advance(stderr);
+                judged
+            });
+            progress.clear(stderr);
+            self.run.counts.error += errors?;
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        resource: Value<'_>,
+        stdout: &mut Stream<'_>,
+        stderr: &mut Stream<'_>,
+    ) -> Result<(), Ended> {
+        self.arena.reset();
+        let arena = &self.arena;
+        let resource = self.scopes.complete(arena, resource);
+        let mut host = ResourceHost::new(&self.circumstances, arena, resource);
+        let judgement = portcullis_engine::judge(&self.policies, Some(resource), arena, &mut host);
+        let judged = Judged {
+            resource: portcullis_model::Resource(resource),
+            namespace_labels: host.namespace_labels(),
+            policies: &self.run.policies.policies,
+            responses: &judgement.responses,
+            arena,
+            audit_warn: self.arguments.audit_warn,
+            record: self.arguments.record,
+        };
+        judged.outcomes().for_each(|(_, _, verdict)| self.run.counts.add(verdict));
+        self.form.resource(&judged, stdout).map_err(standard_output)?;
+        if let Some(output) = &mut self.output {
+            let mutations = judged.mutations();
+            match mutations::outcome(&mutations) {
+                Some((object, _)) => output.add(object)?,
+                None if mutations.is_empty() => {}
+                None => {
+                    let message = format!("{} is not written: a mutate rule failed on it", judged.resource.key());
+                    diagnostics::warning(stderr, &message);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The exit code that the counts come to.
+fn exit(arguments: &Arguments, counts: &Counts, surroundings: &mut Surroundings<'_>) -> Exit {
+    let code = arguments.warn_exit_code;
+    let words = match () {
+        () if counts.fail > 0 || counts.error > 0 => return Exit::FAILURE,
+        () if counts.warn > 0 && code != 0 => format!("exit as warnExitCode is {code}"),
+        () if counts.pass == 0 && arguments.warn_no_pass => "exit as no objects satisfied policy".to_owned(),
+        () => return Exit::SUCCESS,
+    };
+    let _ = writeln!(surroundings.stderr, "{words}");
+    Exit(code)
+}

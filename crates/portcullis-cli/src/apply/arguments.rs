@@ -1,0 +1,263 @@
+//! The arguments of `apply`.
+//!
+//! Flags that the reference knows keep their names and meanings. Those whose work is not done yet are parsed and
+//! answered with a sentence, so that none is ever taken for a file name.
+
+use clap::{Args, ValueEnum};
+
+use crate::exit::Hinted;
+
+/// Try policies on resources: print what each rule says, and what the resources become.
+///
+/// Nothing leaves this machine: no cluster is asked, no registry, no address in a policy.
+#[derive(Debug, Default, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Policies: files, folders (with the folders in them), or `-` for standard input
+    #[arg(value_name = "POLICY", help_heading = "Input")]
+    pub(crate) policies: Vec<String>,
+
+    /// Resources: files, folders, or `-` for standard input; several with commas between
+    #[arg(short, long, visible_alias = "resources", value_name = "PATH", value_delimiter = ',')]
+    #[arg(help_heading = "Input")]
+    pub(crate) resource: Vec<String>,
+
+    /// Values of variables and what else a cluster would know
+    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) values_file: Option<String>,
+
+    /// Values of variables, as NAME=VALUE
+    #[arg(short, long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Input")]
+    pub(crate) set: Vec<String>,
+
+    /// Who makes the request: name, groups, roles
+    #[arg(short, long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) userinfo: Option<String>,
+
+    /// Custom resource definitions, which say what kinds live outside namespaces
+    #[arg(long, visible_alias = "crd-path", value_name = "PATH", value_delimiter = ',', help_heading = "Input")]
+    pub(crate) crd_paths: Vec<String>,
+
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub(crate) format: Format,
+
+    /// Print the results as a table
+    #[arg(short, long, help_heading = "Output", conflicts_with_all = ["format", "policy_report"])]
+    pub(crate) table: bool,
+
+    /// Add the messages to the table
+    #[arg(long, help_heading = "Output")]
+    pub(crate) detailed_results: bool,
+
+    /// Print policy reports
+    #[arg(short, long, help_heading = "Output", conflicts_with = "format")]
+    pub(crate) policy_report: bool,
+
+    /// The form of reports
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
+    pub(crate) output_format: ReportFormat,
+
+    /// Write the mutated resources to this file (`.yaml` or `.yml`) or into this folder
+    #[arg(short, long, value_name = "PATH", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+
+    /// Show what changes in place of the mutated resources
+    #[arg(long, help_heading = "Output")]
+    pub(crate) diff: bool,
+
+    /// Write on each mutated resource which rule changed what
+    #[arg(long, help_heading = "Output")]
+    pub(crate) record: bool,
+
+    /// Print the mutated resources alone, to be piped on; results go to standard error
+    #[arg(short = 'i', long, help_heading = "Output")]
+    pub(crate) stdin: bool,
+
+    /// Print without colours
+    #[arg(long, help_heading = "Output")]
+    pub(crate) remove_color: bool,
+
+    /// Count failures of policies in audit mode as warnings
+    #[arg(long, help_heading = "Verdict")]
+    pub(crate) audit_warn: bool,
+
+    /// Exit with this code when there are warnings
+    #[arg(long, value_name = "CODE", default_value_t = 0, help_heading = "Verdict")]
+    pub(crate) warn_exit_code: u8,
+
+    /// Take it for a warning when no rule passed
+    #[arg(long, help_heading = "Verdict")]
+    pub(crate) warn_no_pass: bool,
+
+    #[command(flatten)]
+    pub(crate) later: Later,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Judge a manifest by every policy of a folder:
+      portcullis apply policies/ --resource deployment.yaml
+
+  Mutate on the way to a file:
+      portcullis apply policies/ --resource job.yaml --output mutated.yaml
+
+  Judge what another program prints:
+      helm template chart | portcullis apply policies/ --resource -
+
+  Give a variable that a cluster would know:
+      portcullis apply policy.yaml --resource pod.yaml --set request.operation=UPDATE
+
+Exit code:
+  0  no rule failed and all could be judged
+  1  a rule failed or could not be judged, or an input or argument is wrong
+  N  there are warnings and `--warn-exit-code N` is given";
+
+/// The form of the results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines for people
+    #[default]
+    Text,
+    /// A table for people
+    Table,
+    /// One JSON document
+    Json,
+    /// One YAML document
+    Yaml,
+}
+
+/// The form of reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    #[default]
+    Yaml,
+    Json,
+}
+
+/// Flags of the reference whose work is not done yet, and some that need none.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Later {
+    #[arg(long, hide = true, value_delimiter = ',')]
+    json: Vec<String>,
+    #[arg(long, hide = true, visible_alias = "http-payloads", value_delimiter = ',')]
+    http_payload: Vec<String>,
+    #[arg(long, hide = true, visible_alias = "envoy-payloads", value_delimiter = ',')]
+    envoy_payload: Vec<String>,
+    #[arg(long, hide = true, visible_alias = "target-resources", value_delimiter = ',')]
+    target_resource: Vec<String>,
+    #[arg(long, hide = true, visible_alias = "parameter-resources", value_delimiter = ',')]
+    parameter_resource: Vec<String>,
+    #[arg(short, long, hide = true)]
+    cluster: bool,
+    #[arg(long, hide = true)]
+    kubeconfig: Option<String>,
+    #[arg(long, hide = true)]
+    context: Option<String>,
+    #[arg(short, long, hide = true)]
+    namespace: Option<String>,
+    #[arg(long, hide = true)]
+    cluster_wide_resources: bool,
+    #[arg(long, hide = true)]
+    context_file: Option<String>,
+    #[arg(long, hide = true)]
+    registry: bool,
+    #[arg(short, long, hide = true, visible_alias = "exceptions", value_delimiter = ',')]
+    exception: Vec<String>,
+    #[arg(long, hide = true, visible_alias = "exceptions-with-resources")]
+    exceptions_within_resources: bool,
+    #[arg(long, hide = true)]
+    exceptions_within_policies: bool,
+    #[arg(long, hide = true)]
+    generate_exceptions: bool,
+    #[arg(short = 'b', long, hide = true)]
+    git_branch: Option<String>,
+    #[arg(long, hide = true)]
+    username: Option<String>,
+    #[arg(long, hide = true)]
+    password: Option<String>,
+    // What follows only tunes what is not there, or is how this program works anyway.
+    #[arg(long, hide = true)]
+    generated_exception_ttl: Option<String>,
+    #[arg(long, hide = true)]
+    concurrent: Option<String>,
+    #[arg(long, hide = true)]
+    batch_size: Option<String>,
+    #[arg(long, hide = true)]
+    continue_on_error: bool,
+    #[arg(long, hide = true)]
+    show_performance: bool,
+    #[arg(long, hide = true)]
+    continue_on_fail: bool,
+    #[arg(short, long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    v: Option<String>,
+}
+
+impl Later {
+    /// The flags that are given and do nothing yet, with what they would do.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let list = |values: &[String]| !values.is_empty();
+        [
+            ("--cluster", "taking resources from a cluster", self.cluster),
+            ("--kubeconfig", "taking resources from a cluster", self.kubeconfig.is_some()),
+            ("--context", "taking resources from a cluster", self.context.is_some()),
+            ("--namespace", "taking resources from a cluster", self.namespace.is_some()),
+            ("--cluster-wide-resources", "taking resources from a cluster", self.cluster_wide_resources),
+            ("--json", "judging JSON payloads", list(&self.json)),
+            ("--http-payload", "judging HTTP requests", list(&self.http_payload)),
+            ("--envoy-payload", "judging Envoy requests", list(&self.envoy_payload)),
+            ("--target-resource", "mutating existing resources", list(&self.target_resource)),
+            ("--parameter-resource", "judging by Kubernetes' own policies", list(&self.parameter_resource)),
+            ("--context-file", "giving CEL policies their context", self.context_file.is_some()),
+            ("--registry", "asking registries for images", self.registry),
+            ("--exception", "reading exceptions", list(&self.exception)),
+            ("--exceptions-within-resources", "reading exceptions", self.exceptions_within_resources),
+            ("--exceptions-within-policies", "reading exceptions", self.exceptions_within_policies),
+            ("--generate-exceptions", "writing exceptions", self.generate_exceptions),
+            ("--git-branch", "reading policies from git", self.git_branch.is_some()),
+            ("--username", "reading policies from git", self.username.is_some()),
+            ("--password", "reading policies from git", self.password.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(flag, work, given)| given.then_some((flag, work)))
+    }
+}
+
+impl Arguments {
+    /// Refuses what contradicts itself, is missing, or is not there yet.
+    pub(crate) fn check(&self) -> Result<(), anyhow::Error> {
+        if let Some((flag, work)) = self.later.given().next() {
+            anyhow::bail!("`{flag}` is not there yet: {work} comes in a later version");
+        }
+        let is_remote = |path: &&String| path.starts_with("http://") || path.starts_with("https://");
+        if let Some(address) = self.policies.iter().find(is_remote) {
+            anyhow::bail!("`{address}` is not read: taking policies from git comes in a later version");
+        }
+        if let Some(address) = self.resource.iter().find(is_remote) {
+            anyhow::bail!("`{address}` is not read: taking resources from the network comes in a later version");
+        }
+        if self.values_file.is_some() && !self.set.is_empty() {
+            anyhow::bail!("pass the values either using set flag or values_file flag");
+        }
+        if self.policies.is_empty() {
+            return Err(missing("require policy", "name a policy file: `portcullis apply policy.yaml --resource job.yaml`"));
+        }
+        let dashes = |paths: &[String]| paths.iter().filter(|path| *path == "-").count();
+        if dashes(&self.policies) + dashes(&self.resource) > 1 {
+            anyhow::bail!("a stdin pipe can be used for either policies or resources, not both");
+        }
+        if self.resource.is_empty() {
+            return Err(missing("resource file(s) or cluster required", "name a manifest: `--resource job.yaml`"));
+        }
+        Ok(())
+    }
+
+    /// The form of the results, whichever way it was asked for.
+    pub(crate) fn form(&self) -> Format {
+        if self.table { Format::Table } else { self.format }
+    }
+}
+
+fn missing(message: &str, hint: &str) -> anyhow::Error {
+    Hinted { message: message.to_owned(), hint: hint.to_owned() }.into()
+}

@@ -1,0 +1,84 @@
+//! Documents of an input, one at a time, and what is wrong with those that cannot be read.
+
+use portcullis_value::{Arena, Value, json};
+use portcullis_yaml::{DocumentReader, Source, StreamError};
+
+use super::inputs::Input;
+use crate::diagnostics::{self, Reporter};
+use crate::surroundings::Stream;
+
+/// Calls `visit` with each document of `input`; tells of those that are none. Returns how many errors were told.
+///
+/// # Errors
+/// Those of `visit`, which end the reading.
+pub(crate) fn each<E>(
+    input: &mut Input,
+    stderr: &mut Stream<'_>,
+    mut visit: impl FnMut(Source<'_>, &mut Stream<'_>) -> Result<usize, E>,
+) -> Result<usize, E> {
+    let name = input.name.clone();
+    let reader = match input.open() {
+        Ok(reader) => reader,
+        Err(error) => {
+            diagnostics::file_error(stderr, &error);
+            return Ok(1);
+        }
+    };
+    let mut reader = DocumentReader::new(reader);
+    let mut errors = 0;
+    while let Some(document) = reader.next_document() {
+        errors += match document {
+            Ok(source) => visit(source, stderr)?,
+            Err(error) => {
+                let mut reporter = Reporter::new(&name, stderr);
+                match error {
+                    StreamError::Io(error) => reporter.io(&error),
+                    StreamError::Text(error) => {
+                        reporter.at_line(error.line(), error.column(), error.message(), error.hint());
+                    }
+                }
+                reporter.errors()
+            }
+        };
+    }
+    Ok(errors)
+}
+
+/// Reads a document; tells why where it is none, and of keys that stand twice.
+pub(crate) fn read<'a>(
+    arena: &'a Arena,
+    source: Source<'a>,
+    reporter: &mut Reporter<'_, '_>,
+) -> Option<Value<'a>> {
+    if let Some(value) = read_json(arena, source.text()) {
+        return Some(value);
+    }
+    match source.read(arena) {
+        Ok(document) => {
+            document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
+            Some(document.value)
+        }
+        Err(error) => {
+            reporter.syntax(source, &error);
+            None
+        }
+    }
+}
+
+/// Reads a document and says nothing where it is none.
+pub(crate) fn read_quietly<'a>(arena: &'a Arena, source: Source<'a>) -> Option<Value<'a>> {
+    read_json(arena, source.text()).or_else(|| source.read(arena).ok().map(|document| document.value))
+}
+
+/// The value of a text that is JSON. It is YAML too, but for tabs, and quicker read as what it is.
+fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
+    text.trim_ascii_start().starts_with('{').then(|| json::read(arena, text).ok()).flatten()
+}
+
+
+/// The items, if the document is a list as the API server answers with: a kind that ends in `List`, and no name.
+pub(crate) fn items<'a>(document: Value<'a>) -> Option<&'a [Value<'a>]> {
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    let has_name = document.path(&["metadata", "name"]).is_some();
+    (is_list && !has_name).then(|| document.get("items").and_then(Value::as_array)).flatten()
+}

@@ -1,0 +1,225 @@
+//! Facts that a cluster would know, answered from the resources of the run.
+
+use portcullis_model::{Answer, Gvk, Question, Resource};
+use portcullis_value::{Arena, Object, OwnedValue, Value};
+
+use super::inputs::Input;
+use super::resources::{self, Scopes};
+use crate::surroundings::Stream;
+
+/// The resources of the run, where a policy may ask for them.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    resources: Vec<OwnedValue>,
+}
+
+/// What a path of the API names: `/apis/apps/v1/namespaces/default/deployments/web`.
+#[derive(Debug, PartialEq, Eq)]
+struct ApiPath<'p> {
+    group: &'p str,
+    version: &'p str,
+    namespace: Option<&'p str>,
+    /// In the plural, as `deployments`.
+    resource: &'p str,
+    name: Option<&'p str>,
+}
+
+impl<'p> ApiPath<'p> {
+    fn parse(path: &'p str) -> Option<Self> {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let (group, rest) = match parts.split_first()? {
+            (&"api", rest) => ("", rest),
+            (&"apis", [group, rest @ ..]) => (*group, rest),
+            _ => return None,
+        };
+        let (version, rest) = rest.split_first()?;
+        let (namespace, resource, name) = match rest {
+            ["namespaces", namespace, resource] => (Some(*namespace), *resource, None),
+            ["namespaces", namespace, resource, name] => (Some(*namespace), *resource, Some(*name)),
+            [resource] => (None, *resource, None),
+            [resource, name] => (None, *resource, Some(*name)),
+            _ => return None,
+        };
+        Some(Self { group, version, namespace, resource, name })
+    }
+
+    fn matches(&self, resource: Resource<'_>) -> bool {
+        let gvk = resource.gvk();
+        gvk.group == self.group
+            && gvk.version == self.version
+            && plural(gvk.kind) == self.resource.to_ascii_lowercase()
+            && self.namespace.is_none_or(|namespace| resource.namespace() == namespace)
+            && self.name.is_none_or(|name| resource.name() == name)
+    }
+}
+
+impl Facts {
+    /// Reads the resources of `inputs`. What is wrong with them is told when they are judged.
+    pub(crate) fn read(inputs: &mut [Input], scopes: &Scopes) -> Self {
+        let mut facts = Self::default();
+        let mut arena = Arena::new();
+        for input in inputs {
+            let visit = |resource: Value<'_>, _: &mut Stream<'_>| {
+                let scratch = Arena::new();
+                facts.resources.push(scopes.complete(&scratch, resource).into());
+                Ok::<_, std::convert::Infallible>(())
+            };
+            let _ = resources::each(input, &mut Stream::plain(std::io::sink()), &mut arena, visit);
+        }
+        facts
+    }
+
+    /// The answer to `question`. `is_given` tells whether a variable has a value from elsewhere.
+    pub(crate) fn answer(&self, question: &Question, is_given: impl Fn(&str) -> bool) -> Answer {
+        match question {
+            Question::ApiCall { method, url_path, .. } => {
+                let answer = if method == "GET" {
+                    self.get(url_path)
+                } else {
+                    Err("only GET is answered from the given resources".to_owned())
+                };
+                match answer {
+                    Ok(value) => Answer::Value(value),
+                    Err(text) => {
+                        Answer::Failed(format!("failed to {method} resource with raw url: {url_path}: {text}"))
+                    }
+                }
+            }
+            Question::GlobalContext { name, .. } => match self.global_entry(name) {
+                Some(value) => Answer::Value(value),
+                None => Answer::Unavailable,
+            },
+            Question::ServiceCall { entry, url, .. } if !is_given(entry) => Answer::Failed(format!(
+                "`{url}` is not called: this command stays off the network, give `{entry}` in a values file"
+            )),
+            // COMPAT(kyverno): ConfigMaps and images are not looked up; the variable is what the values say, or unknown.
+            _ => Answer::Unavailable,
+        }
+    }
+
+    /// What the API server would answer to a GET of `path`.
+    fn get(&self, path: &str) -> Result<OwnedValue, String> {
+        // COMPAT(kyverno): the text has the path without the slash it begins with.
+        let unknown = || format!("failed to parse path: {}", path.trim_start_matches('/'));
+        if path.contains('?') {
+            return Err("queries are not answered from the given resources".to_owned());
+        }
+        let parsed = ApiPath::parse(path).ok_or_else(unknown)?;
+        let arena = Arena::new();
+        let matching = || {
+            let borrowed = self.resources.iter().map(|resource| resource.borrow(&arena));
+            borrowed.filter(|resource| parsed.matches(Resource(*resource)))
+        };
+        match (parsed.name, parsed.namespace) {
+            (None, _) => Ok(list(&arena, &parsed, &matching().collect::<Vec<_>>()).into()),
+            (Some(name), namespace) => match (matching().next(), namespace) {
+                (Some(found), _) => Ok(found.into()),
+                (None, Some(_)) => Err(format!("{} \"{name}\" not found", parsed.resource)),
+                (None, None) => Err(unknown()),
+            },
+        }
+    }
+
+    /// The objects of a GlobalContextEntry among the resources.
+    fn global_entry(&self, name: &str) -> Option<OwnedValue> {
+        let arena = Arena::new();
+        let all: Vec<Value<'_>> = self.resources.iter().map(|resource| resource.borrow(&arena)).collect();
+        let is_entry = |resource: &&Value<'_>| {
+            let resource = Resource(**resource);
+            let Gvk { group, kind, .. } = resource.gvk();
+            group == "kyverno.io" && kind == "GlobalContextEntry" && resource.name() == name
+        };
+        let wanted = all.iter().find(is_entry)?.path(&["spec", "kubernetesResource"])?;
+        let text = |key: &str| wanted.get(key).and_then(Value::as_str);
+        let path = ApiPath {
+            group: text("group").unwrap_or_default(),
+            version: text("version")?,
+            namespace: text("namespace").filter(|namespace| !namespace.is_empty()),
+            resource: text("resource")?,
+            name: None,
+        };
+        let found: Vec<_> = all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
+        Some(arena.array(&found).into())
+    }
+}
+
+fn list<'a>(arena: &'a Arena, path: &ApiPath<'_>, items: &[Value<'a>]) -> Value<'a> {
+    let kind = items.first().map_or("", |first| Resource(*first).kind());
+    let gvk = Gvk { group: path.group, version: path.version, kind: "" };
+    let mut metadata = vec![("resourceVersion", Value::String(""))];
+    let mut entries = vec![
+        ("apiVersion", Value::String(arena.format(format_args!("{}", gvk.api_version())))),
+        ("items", arena.array(items)),
+        ("kind", Value::String(arena.format(format_args!("{kind}List")))),
+        ("metadata", Value::Object(Object::from_unsorted(arena, &mut metadata))),
+    ];
+    arena.object(&mut entries)
+}
+
+/// The name of a kind in paths, as Kubernetes guesses it.
+fn plural(kind: &str) -> String {
+    let singular = kind.to_ascii_lowercase();
+    match singular.as_bytes() {
+        _ if singular == "endpoints" => singular,
+        [.., b's'] | [.., b'x'] | [.., b'c' | b's', b'h'] => singular + "es",
+        [.., b'a' | b'e' | b'i' | b'o' | b'u', b'y'] => singular + "s",
+        [.., b'y'] => singular.trim_end_matches('y').to_owned() + "ies",
+        _ => singular + "s",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_the_plural_that_kubernetes_gives_them() {
+        let check = |kind, want| assert_eq!(plural(kind), want);
+        check("Pod", "pods");
+        check("Ingress", "ingresses");
+        check("NetworkPolicy", "networkpolicies");
+        check("Gateway", "gateways");
+        check("Endpoints", "endpoints");
+    }
+
+    #[track_caller]
+    fn check(path: &str, want: &str) {
+        let arena = Arena::new();
+        let resource = |text| portcullis_yaml::read(&arena, text).unwrap().into();
+        let facts = Facts {
+            resources: vec![
+                resource("{apiVersion: v1, kind: Pod, metadata: {namespace: a, name: p}}"),
+                resource("{apiVersion: v1, kind: Pod, metadata: {namespace: b, name: q}}"),
+                resource("{apiVersion: v1, kind: Namespace, metadata: {name: a}}"),
+            ],
+        };
+        let names = match facts.get(path) {
+            Ok(value) => {
+                let value = value.borrow(&arena);
+                let name = |value: Value<'_>| Resource(value).name().to_owned();
+                match value.get("items").and_then(Value::as_array) {
+                    Some(items) => items.iter().map(|item| name(*item)).collect::<Vec<_>>().join(" "),
+                    None => name(value),
+                }
+            }
+            Err(text) => text,
+        };
+        assert_eq!(names, want, "{path}");
+    }
+
+    #[test]
+    fn lists_and_objects_are_answered_from_the_resources() {
+        check("/api/v1/pods", "p q");
+        check("/api/v1/namespaces/b/pods", "q");
+        check("/api/v1/namespaces/a/pods/p", "p");
+        check("/api/v1/namespaces/a", "a");
+        check("/apis/apps/v1/deployments", "");
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        check("/api/v1/namespaces/a/pods/x", "pods \"x\" not found");
+        check("/api/v1/namespaces/x", "failed to parse path: api/v1/namespaces/x");
+        check("/healthz", "failed to parse path: healthz");
+    }
+}

@@ -1,0 +1,107 @@
+//! What surrounds an evaluation on the command line.
+
+use portcullis_engine::Host;
+use portcullis_model::{Answer, CompiledPolicy, Gvk, Input, Numbers, Operation, Question, Resource};
+use portcullis_value::{Arena, Object, Value};
+
+use super::facts::Facts;
+use super::user::UserInfo;
+use super::values::Values;
+
+/// What is known beside policies and resources.
+#[derive(Debug, Default)]
+pub(crate) struct Circumstances {
+    pub(crate) values: Values,
+    pub(crate) user: Option<UserInfo>,
+    pub(crate) facts: Facts,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub(crate) now: i64,
+    pub(crate) seed: u64,
+    pub(crate) explain: bool,
+}
+
+/// The host of the evaluations of one resource.
+#[derive(Debug)]
+pub(crate) struct ResourceHost<'a> {
+    arena: &'a Arena,
+    circumstances: &'a Circumstances,
+    name: &'a str,
+    /// What holds for every policy.
+    common: Input<'a>,
+}
+
+impl<'a> ResourceHost<'a> {
+    pub(crate) fn new(circumstances: &'a Circumstances, arena: &'a Arena, object: Value<'a>) -> Self {
+        let resource = Resource(object);
+        let Circumstances { values, user, now, seed, .. } = circumstances;
+        let mut common = Input::create(arena, object);
+        common.numbers = Numbers::Floats;
+        common.now = *now;
+        common.seed = *seed;
+        common.namespace_labels = values.namespace_labels(arena, resource.namespace());
+        if let Some(user) = user {
+            common.user = Some(user.user(arena));
+            let mut fields: Vec<_> = common.request.iter().chain(user.request_fields(arena)).collect();
+            common.request = Object::from_unsorted(arena, &mut fields);
+        }
+        if let Some(subresource) = values.subresource(resource.kind()) {
+            common.subresource = &subresource.name;
+            common.gvk = Gvk {
+                group: &subresource.parent_group,
+                version: &subresource.parent_version,
+                kind: &subresource.parent_kind,
+            };
+        }
+        Self { arena, circumstances, name: resource.name(), common }
+    }
+
+    /// The labels of the resource's namespace.
+    pub(crate) fn namespace_labels(&self) -> Object<'a> {
+        self.common.namespace_labels
+    }
+
+    fn variables(&self, policy: &dyn CompiledPolicy) -> Object<'a> {
+        self.circumstances.values.variables(self.arena, policy.name(), self.name)
+    }
+}
+
+impl<'a> Host<'a> for ResourceHost<'a> {
+    fn input(&mut self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+        let arena = self.arena;
+        let mut input = self.common;
+        input.object = object;
+        input.rule_variables = self.circumstances.values.rule_variables(arena, policy.name());
+        input.variables = self.variables(policy);
+        let Some(request) = input.variables.get("request") else { return input };
+
+        // Values below `request.object` change what is matched and judged, not only what variables read.
+        let laid_over = |object: Option<Value<'a>>, key: &str| match (object, request.get(key)) {
+            (Some(Value::Object(object)), Some(Value::Object(values))) => {
+                Some(Value::Object(object.merged(arena, values)))
+            }
+            (object, _) => object,
+        };
+        input.object = laid_over(object, "object");
+        let operation = request.get("operation").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        input.operation = operation.unwrap_or_default();
+        input.request = input.request.with(arena, "operation", Value::String(input.operation.as_str()));
+        match input.operation {
+            Operation::Create | Operation::Connect => {}
+            Operation::Update => input.old_object = laid_over(input.object, "oldObject"),
+            Operation::Delete => input.old_object = laid_over(input.object.take(), "oldObject"),
+        }
+        input
+    }
+
+    fn answer(&mut self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+        let rules = self.circumstances.values.rule_variables(self.arena, policy.name());
+        let variables = self.variables(policy);
+        let is_given =
+            |name: &str| variables.contains_key(name) || rules.iter().any(|(_, given)| given.contains_key(name));
+        self.circumstances.facts.answer(question, is_given)
+    }
+
+    fn explain(&self) -> bool {
+        self.circumstances.explain
+    }
+}

@@ -1,0 +1,99 @@
+//! A resource that was judged, as every form of output reads it.
+
+use portcullis_engine::{Response, record};
+use portcullis_kyverno::Policy;
+use portcullis_model::{CompiledPolicy as _, Phase, Resource, RuleKind, RuleOutcome, Status};
+use portcullis_value::{Arena, Object, Value};
+
+use super::verdict::Verdict;
+
+/// What came of one resource.
+#[derive(Debug)]
+pub(crate) struct Judged<'j, 'a> {
+    /// As it was given.
+    pub(crate) resource: Resource<'a>,
+    pub(crate) namespace_labels: Object<'a>,
+    pub(crate) policies: &'a [Policy],
+    pub(crate) responses: &'j [Response<'a>],
+    pub(crate) arena: &'a Arena,
+    /// Whether failures of policies in audit mode are warnings.
+    pub(crate) audit_warn: bool,
+    /// Whether mutated objects carry the record of what changed them.
+    pub(crate) record: bool,
+}
+
+/// What the mutate rules of one policy made of the resource.
+#[derive(Debug)]
+pub(crate) struct Mutation<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) before: Value<'a>,
+    pub(crate) ending: Ending<'a>,
+}
+
+/// How the mutate rules of a policy ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending<'a> {
+    Changed(Value<'a>),
+    Unchanged(Value<'a>),
+    Failed,
+}
+
+impl<'j, 'a> Judged<'j, 'a> {
+    /// The policy that responded.
+    pub(crate) fn policy(&self, response: &Response<'_>) -> Option<&'a Policy> {
+        self.policies.get(response.policy)
+    }
+
+    /// What `outcome` of `policy` counts as.
+    pub(crate) fn verdict(&self, policy: &Policy, outcome: &RuleOutcome<'_>) -> Verdict {
+        Verdict::of(policy, outcome, self.resource, self.namespace_labels, self.audit_warn)
+    }
+
+    /// All outcomes with their policies and verdicts.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&'a Policy, &'j RuleOutcome<'a>, Verdict)> + '_ {
+        self.responses.iter().flat_map(move |response| {
+            let policy = self.policy(response);
+            let outcomes = response.evaluation.outcomes.iter();
+            outcomes.filter_map(move |outcome| {
+                let policy = policy?;
+                Some((policy, outcome, self.verdict(policy, outcome)))
+            })
+        })
+    }
+
+    /// What each policy that has mutate rules made of the resource.
+    pub(crate) fn mutations(&self) -> Vec<Mutation<'a>> {
+        let mut mutations = Vec::new();
+        let mut changes = Vec::new();
+        let mut current = self.resource.0;
+        // The object as it is shown, the record on it where one is wanted.
+        let mut shown = current;
+        for response in self.responses.iter().filter(|response| response.phase == Phase::Mutate) {
+            let Some(policy) = self.policy(response) else { continue };
+            if !policy.has_rule(RuleKind::Mutate) {
+                continue;
+            }
+            let before = shown;
+            let mut is_changed = false;
+            for outcome in &response.evaluation.outcomes {
+                let Some(after) = outcome.patched else { continue };
+                let (name, namespace) = (policy.name(), policy.namespace());
+                changes.push(record::Change { policy: name, namespace, rule: outcome.rule, before: current, after });
+                is_changed = true;
+                current = after;
+            }
+            if is_changed {
+                let recorded = || record::record(self.arena, current, &changes).object;
+                shown = if self.record { recorded() } else { current };
+            }
+            let failed = response.evaluation.outcomes.iter().any(|outcome| outcome.status == Status::Error);
+            let ending = match () {
+                () if failed => Ending::Failed,
+                () if is_changed => Ending::Changed(shown),
+                () => Ending::Unchanged(shown),
+            };
+            mutations.push(Mutation { policy, before, ending });
+        }
+        mutations
+    }
+}

@@ -1,0 +1,66 @@
+//! Mutated resources in files.
+
+use std::path::{Path, PathBuf};
+
+use portcullis_model::Resource;
+use portcullis_value::Value;
+
+use crate::files::{FileError, NewFile, NewFiles};
+
+/// Where `--output` leads: one file, or a folder with a file for each name.
+///
+/// Nothing is seen of it before all resources are judged: a run that fails leaves what was there.
+#[derive(Debug)]
+pub(crate) enum OutputFiles {
+    File { file: NewFile, is_empty: bool },
+    Folder(NewFiles),
+}
+
+impl OutputFiles {
+    /// Begins to write to `path`: a file where it ends in `.yaml` or `.yml`, else a folder.
+    ///
+    /// # Errors
+    /// Nothing can be written there.
+    pub(crate) fn create(path: &Path) -> Result<Self, FileError> {
+        let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if is_file && !path.is_dir() {
+            Ok(OutputFiles::File { file: NewFile::create(path)?, is_empty: true })
+        } else {
+            Ok(OutputFiles::Folder(NewFiles::create(path)?))
+        }
+    }
+
+    /// Adds a resource.
+    pub(crate) fn add(&mut self, object: Value<'_>) -> Result<(), FileError> {
+        let text = portcullis_yaml::to_string(object);
+        match self {
+            OutputFiles::File { file, is_empty } => {
+                if !std::mem::take(is_empty) {
+                    file.append("---\n")?;
+                }
+                file.append(&text)
+            }
+            OutputFiles::Folder(folder) => folder.append(&file_name(Resource(object)), &text),
+        }
+    }
+
+    /// Puts the files in their places.
+    pub(crate) fn finish(self) -> Result<(), FileError> {
+        match self {
+            OutputFiles::File { file, .. } => file.finish(),
+            OutputFiles::Folder(folder) => folder.finish(),
+        }
+    }
+}
+
+/// `<name>-mutated.yaml`. Names are chosen by strangers: what could lead out of the folder is replaced.
+fn file_name(resource: Resource<'_>) -> PathBuf {
+    let name = match (resource.name(), resource.generate_name()) {
+        ("", "") => resource.kind(),
+        ("", generated) => generated,
+        (name, _) => name,
+    };
+    let is_harmless = |character: char| !character.is_control() && character != '/' && character != '\\';
+    let name: String = name.chars().map(|character| if is_harmless(character) { character } else { '_' }).collect();
+    PathBuf::from(format!("{name}-mutated.yaml"))
+}

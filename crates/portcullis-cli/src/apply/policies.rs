@@ -1,0 +1,166 @@
+//! Policies, loaded and checked.
+
+use std::convert::Infallible;
+
+use portcullis_kyverno::Policy;
+use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
+use portcullis_value::{Arena, Pointer, Value};
+use portcullis_yaml::{Marks, Source};
+
+use super::documents;
+use super::inputs::{Input, Inputs};
+use crate::diagnostics::Reporter;
+use crate::surroundings::{Stream, Surroundings};
+
+/// The policies of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    pub(crate) policies: Vec<Policy>,
+    /// Policies with a mistake: they take no part.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// The rules of all of them, generated ones and those of policies left out included.
+    pub(crate) rules: usize,
+    /// Whether a policy may ask for other resources.
+    pub(crate) ask_for_resources: bool,
+    /// Documents and files that could not be used at all.
+    pub(crate) errors: usize,
+}
+
+/// A policy that is not used.
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) name: String,
+    /// The first mistake in it.
+    pub(crate) reason: String,
+}
+
+/// What a document is to somebody who looks for policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    /// A policy that is run.
+    Classic,
+    /// A policy whose family is not run yet.
+    Later,
+    /// Something else that lies in the same folder: a resource, a test, values.
+    Other,
+}
+
+/// Where policies of the kinds live that are not run yet: group and kinds.
+const LATER: &[(&str, &[&str])] = &[
+    ("kyverno.io", &["CleanupPolicy", "ClusterCleanupPolicy"]),
+    ("admissionregistration.k8s.io", &["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"]),
+];
+
+impl Sort {
+    fn of(gvk: Gvk<'_>) -> Self {
+        match gvk.group {
+            "kyverno.io" if matches!(gvk.kind, "ClusterPolicy" | "Policy") => Sort::Classic,
+            "policies.kyverno.io" if gvk.kind.ends_with("Policy") => Sort::Later,
+            group if LATER.iter().any(|later| later.0 == group && later.1.contains(&gvk.kind)) => Sort::Later,
+            _ => Sort::Other,
+        }
+    }
+}
+
+impl Policies {
+    /// Loads what `paths` name. Mistakes are told.
+    pub(crate) fn load(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        let found = Inputs::find(paths, true, surroundings);
+        let mut policies = Self { errors: found.errors, ..Self::default() };
+        for mut input in found.inputs {
+            policies.file(&mut input, &mut surroundings.stderr);
+        }
+        policies
+    }
+
+    fn file(&mut self, input: &mut Input, stderr: &mut Stream<'_>) {
+        let before = (self.policies.len() + self.left_out.len(), self.errors);
+        let (name, is_named) = (input.name.clone(), input.is_named);
+        let mut arena = Arena::new();
+        let told = documents::each(input, stderr, |source, stderr| {
+            arena.reset();
+            self.document(&arena, source, &mut Reporter::new(&name, stderr));
+            Ok::<_, Infallible>(0)
+        });
+        self.errors += told.unwrap_or_default();
+        if is_named && before == (self.policies.len() + self.left_out.len(), self.errors) {
+            Reporter::new(&name, stderr).whole(Severity::Warning, "there is no policy in this file", None);
+        }
+    }
+
+    fn document(&mut self, arena: &Arena, source: Source<'_>, reporter: &mut Reporter<'_, '_>) {
+        let document = match source.read_marked(arena) {
+            Ok(document) => document,
+            Err(error) => {
+                self.errors += 1;
+                return reporter.syntax(source, &error);
+            }
+        };
+        let is_policy = |value: &Value<'_>| Sort::of(Gvk::of(*value)) != Sort::Other;
+        let items = documents::items(document.value);
+        if is_policy(&document.value) || items.is_some_and(|items| items.iter().any(is_policy)) {
+            document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
+        }
+        match items {
+            None => self.policy(document.value, source, document.marks, reporter),
+            Some(items) => {
+                let list = document.marks.child("items");
+                for (index, item) in items.iter().enumerate() {
+                    let marks = list.and_then(|list| list.child(&index.to_string())).unwrap_or(document.marks);
+                    self.policy(*item, source, marks, reporter);
+                }
+            }
+        }
+    }
+
+    fn policy(&mut self, value: Value<'_>, source: Source<'_>, marks: Marks<'_>, reporter: &mut Reporter<'_, '_>) {
+        let gvk = Gvk::of(value);
+        let mut diagnostics = match Sort::of(gvk) {
+            Sort::Other => return,
+            Sort::Later => vec![not_yet(gvk)],
+            Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => vec![unknown_version(gvk)],
+            Sort::Classic => portcullis_kyverno::check(value),
+        };
+        // In the order of the text, as a person goes through it.
+        diagnostics.sort_by_key(|diagnostic| marks.at(&diagnostic.path).map(|place| place.start));
+        diagnostics.iter().for_each(|diagnostic| reporter.diagnostic(source, &marks, diagnostic));
+        let policy = Policy::compile(value);
+        if Sort::of(gvk) == Sort::Classic {
+            self.rules += policy.rule_count();
+            self.ask_for_resources |= asks_for_resources(value);
+        }
+        match diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+            None => self.policies.push(policy),
+            Some(first) => self
+                .left_out
+                .push(LeftOut { name: Resource(value).name().to_owned(), reason: first.message.clone() }),
+        }
+    }
+}
+
+/// Whether a context entry somewhere in `value` is answered from other resources. Reading has bounded the depth.
+fn asks_for_resources(value: Value<'_>) -> bool {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .any(|(key, value)| matches!(key, "apiCall" | "globalReference") || asks_for_resources(value)),
+        Value::Array(items) => items.iter().any(|item| asks_for_resources(*item)),
+        _ => false,
+    }
+}
+
+fn not_yet(gvk: Gvk<'_>) -> Diagnostic {
+    let message = format!("`{}` is not run yet: it comes in a later version", gvk.kind);
+    Diagnostic::error(at("kind"), message)
+}
+
+fn unknown_version(gvk: Gvk<'_>) -> Diagnostic {
+    let message = format!("`{}` has no version `{}`", gvk.kind, gvk.api_version());
+    Diagnostic::error(at("apiVersion"), message).with_hint("versions are `kyverno.io/v1` and `kyverno.io/v2beta1`")
+}
+
+fn at(key: &str) -> Pointer {
+    let mut path = Pointer::root();
+    path.push(key);
+    path
+}

@@ -1,0 +1,201 @@
+//! Results as lines for people, those of the reference where it has one.
+//!
+//! What the reference leaves unsaid stands in indented lines below: why a rule was skipped, why nothing applied, what
+//! could not be judged.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use portcullis_engine::Response;
+use portcullis_kyverno::{FailureAction, Policy};
+use portcullis_model::{CompiledPolicy as _, Phase, RuleKind, RuleOutcome, Status};
+
+use super::form::{Form, Run};
+use super::judged::Judged;
+use super::mutations::Mutations;
+use crate::paint::Paint;
+use crate::printable;
+use crate::surroundings::{Stream, Surroundings};
+
+/// Between the policies left out and the results.
+const RULE: &str = "----------------------------------------------------------------------";
+
+/// Under a line of the reference.
+const INDENT: &str = "  ";
+
+/// Of several reasons why nothing applied this many are given.
+const MAX_REASONS: usize = 3;
+
+/// The text form.
+#[derive(Debug)]
+pub(crate) struct Text {
+    mutations: Mutations,
+    paint: Paint,
+    /// The lines that follow when all resources are judged.
+    results: String,
+}
+
+impl Text {
+    pub(crate) fn new(mutations: Mutations, surroundings: &Surroundings<'_>) -> Self {
+        let stream = if mutations.bare { &surroundings.stderr } else { &surroundings.stdout };
+        Self { mutations, paint: Paint::on(stream), results: String::new() }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.results, "{line}");
+    }
+
+    fn response(&mut self, judged: &Judged<'_, '_>, response: &Response<'_>, policy: &Policy) {
+        let (name, key) = (policy.name().to_owned(), judged.resource.key().to_string());
+        let (name, key) = (printable::line(&name), printable::line(&key));
+        let outcomes = &response.evaluation.outcomes;
+        for outcome in outcomes.iter().filter(|outcome| outcome.kind == RuleKind::Mutate) {
+            match outcome.status {
+                Status::Skip => {
+                    let line = format!("skipped mutate policy {name} -> resource {key}");
+                    self.line(format_args!("\n{}", self.paint.doubtful(line)));
+                    self.why(outcome);
+                }
+                Status::Error => {
+                    let line = format!("error while applying mutate policy {name} -> resource {key} ");
+                    let message = printable::message(&outcome.message, "    ");
+                    self.line(format_args!("\n{}\nerror:  {message}", self.paint.bad(line)));
+                }
+                Status::Pass | Status::Fail => {}
+            }
+        }
+        self.failures(judged, outcomes, policy, &name, &key);
+        for outcome in outcomes.iter().filter(|outcome| outcome.kind != RuleKind::Mutate) {
+            let rule = printable::line(outcome.rule);
+            match outcome.status {
+                Status::Error => {
+                    let line = format!("rule {rule} of policy {name} could not judge {key}:");
+                    let message = printable::message(&outcome.message, "    ");
+                    self.line(format_args!("{INDENT}{} {message}", self.paint.bad(line)));
+                }
+                Status::Skip => {
+                    let line = format!("rule {rule} of policy {name} skipped {key}:");
+                    let reason = reason(outcome);
+                    self.line(format_args!("{INDENT}{} {reason}", self.paint.doubtful(line)));
+                }
+                Status::Pass | Status::Fail => {}
+            }
+        }
+    }
+
+    /// The failed rules of a response, numbered.
+    fn failures(
+        &mut self,
+        judged: &Judged<'_, '_>,
+        outcomes: &[RuleOutcome<'_>],
+        policy: &Policy,
+        name: &str,
+        key: &str,
+    ) {
+        let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.status == Status::Fail).collect();
+        let Some(first) = failed.first() else { return };
+        let namespace = judged.resource.namespace();
+        let action = policy.failure_action(first.rule, namespace, judged.namespace_labels);
+        let line = if judged.audit_warn && action == FailureAction::Audit {
+            format!("policy {name} -> resource {key} failed as audit warning:")
+        } else {
+            format!("policy {name} -> resource {key} failed:")
+        };
+        self.line(format_args!("{}", self.paint.bad(line)));
+        for (index, outcome) in failed.into_iter().enumerate() {
+            let message = match outcome.message.as_str() {
+                "" => "validation failed".into(),
+                message => printable::message(message, "    "),
+            };
+            self.line(format_args!("{} - {} {message}", index + 1, printable::line(outcome.rule)));
+            if let Some(explanation) = &outcome.explanation {
+                let explanation = printable::message(explanation, "    ");
+                self.line(format_args!("{INDENT}{}", self.paint.quiet(explanation)));
+            }
+        }
+    }
+
+    /// Why a rule ended as the line above says.
+    fn why(&mut self, outcome: &RuleOutcome<'_>) {
+        let line = format!("rule {}: {}", printable::line(outcome.rule), reason(outcome));
+        self.line(format_args!("{INDENT}{}", self.paint.quiet(line)));
+    }
+
+    /// Why rules did not apply at all.
+    fn not_applied(&mut self, judged: &Judged<'_, '_>) {
+        let key = judged.resource.key().to_string();
+        let key = printable::line(&key);
+        let is_idle = |response: &&Response<'_>| response.evaluation.outcomes.is_empty();
+        if judged.responses.iter().all(|response| is_idle(&response)) {
+            let reasons = judged.responses.iter().flat_map(|response| &response.evaluation.not_applied);
+            self.line(format_args!("{INDENT}no rule is about {key}{}", self.reasons(reasons)));
+            return;
+        }
+        // A policy that mutates is shown as applied above: here stands that it was not.
+        for response in judged.responses.iter().filter(is_idle).filter(|response| response.phase == Phase::Mutate) {
+            let Some(policy) = judged.policy(response) else { continue };
+            if policy.has_rule(RuleKind::Mutate) {
+                let reasons = self.reasons(&response.evaluation.not_applied);
+                self.line(format_args!("{INDENT}no rule of {} changes {key}{reasons}", printable::line(policy.name())));
+            }
+        }
+    }
+
+    fn reasons<'r>(&self, reasons: impl IntoIterator<Item = &'r (&'r str, String)>) -> String {
+        let reasons: Vec<_> = reasons.into_iter().collect();
+        let mut text = String::new();
+        for (index, (rule, reason)) in reasons.iter().take(MAX_REASONS).enumerate() {
+            text.push_str(if index == 0 { ": " } else { "; " });
+            if !rule.is_empty() {
+                let _ = write!(text, "rule {}: ", printable::line(rule));
+            }
+            text.push_str(&printable::line(reason));
+        }
+        if reasons.len() > MAX_REASONS {
+            let _ = write!(text, "; and {} more", reasons.len() - MAX_REASONS);
+        }
+        self.paint.quiet(text).to_string()
+    }
+}
+
+/// Why a rule was skipped, as far as known.
+fn reason<'o>(outcome: &'o RuleOutcome<'_>) -> std::borrow::Cow<'o, str> {
+    match &outcome.explanation {
+        Some(explanation) => format!("{}: {}", printable::line(&outcome.message), printable::line(explanation)).into(),
+        None => printable::line(&outcome.message),
+    }
+}
+
+impl Form for Text {
+    fn begin(&mut self, run: &Run<'_>, stdout: &mut Stream<'_>) -> io::Result<()> {
+        if self.mutations.bare { Ok(()) } else { run.write_heading(stdout) }
+    }
+
+    fn resource(&mut self, judged: &Judged<'_, '_>, stdout: &mut Stream<'_>) -> io::Result<()> {
+        self.mutations.print(judged, stdout)?;
+        for response in judged.responses {
+            if let Some(policy) = judged.policy(response) {
+                self.response(judged, response, policy);
+            }
+        }
+        self.not_applied(judged);
+        Ok(())
+    }
+
+    fn end(&mut self, run: &Run<'_>, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
+        let out = if self.mutations.bare { &mut surroundings.stderr } else { &mut surroundings.stdout };
+        if !run.policies.left_out.is_empty() {
+            let names_element = |reason: &str| reason.starts_with("variable 'element.name'");
+            let is_invalid = run.policies.left_out.iter().any(|left_out| names_element(&left_out.reason));
+            let heading = if is_invalid { "Invalid Policies:" } else { "Policies Skipped:" };
+            writeln!(out, "{RULE}\n{heading}")?;
+            for (index, left_out) in run.policies.left_out.iter().enumerate() {
+                let (name, reason) = (printable::line(&left_out.name), printable::line(&left_out.reason));
+                writeln!(out, "{}. {name}: {reason}", index + 1)?;
+            }
+            writeln!(out, "{RULE}")?;
+        }
+        writeln!(out, "{}\n{}", self.results, run.counts)
+    }
+}

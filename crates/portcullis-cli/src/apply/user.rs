@@ -1,0 +1,78 @@
+//! The UserInfo file: who makes the request.
+
+use portcullis_model::User;
+use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
+
+use super::values::read_strictly;
+use crate::diagnostics;
+use crate::surroundings::Surroundings;
+
+/// The user of a run.
+#[derive(Debug, Default)]
+pub(crate) struct UserInfo {
+    username: String,
+    groups: Vec<String>,
+    roles: Vec<String>,
+    cluster_roles: Vec<String>,
+    /// `userInfo` as variables read it.
+    info: OwnedValue,
+}
+
+impl UserInfo {
+    /// Reads the UserInfo file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be used; the mistakes in it are told.
+    pub(crate) fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
+        let mut user = Self::default();
+        let mut is_deprecated = false;
+        read_strictly(path, surroundings, |document, problems| {
+            is_deprecated = document.get("apiVersion").is_none() || document.get("kind").is_none();
+            let known = ["apiVersion", "kind", "metadata", "roles", "clusterRoles", "userInfo"];
+            let file = problems.fields(document, Pointer::root(), &known);
+            let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+            user.roles = owned(file.texts("roles", problems));
+            user.cluster_roles = owned(file.texts("clusterRoles", problems));
+            let info = file.get("userInfo").unwrap_or(Value::Object(Object::default()));
+            let fields = problems.fields(info, file.path("userInfo"), &["username", "uid", "groups", "extra"]);
+            user.username = fields.text("username", problems).to_owned();
+            user.groups = owned(fields.texts("groups", problems));
+            user.info = info.into();
+        })?;
+        if is_deprecated {
+            let message = format!("`{path}` uses a deprecated schema: it has no `apiVersion` and `kind`");
+            diagnostics::warning(&mut surroundings.stderr, &message);
+        }
+        Ok(user)
+    }
+
+    /// The user as policies match it.
+    pub(crate) fn user<'a>(&'a self, arena: &'a Arena) -> User<'a> {
+        let list = |texts: &'a [String]| {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            arena.slice(&texts)
+        };
+        User {
+            username: &self.username,
+            groups: list(&self.groups),
+            roles: list(&self.roles),
+            cluster_roles: list(&self.cluster_roles),
+        }
+    }
+
+    /// What `request` has of the user: nothing that is empty.
+    pub(crate) fn request_fields<'a>(&'a self, arena: &'a Arena) -> Vec<(&'a str, Value<'a>)> {
+        let list = |texts: &'a [String]| {
+            let texts: Vec<_> = texts.iter().map(|text| Value::String(text)).collect();
+            arena.array(&texts)
+        };
+        let mut fields = vec![("userInfo", self.info.borrow(arena))];
+        if !self.roles.is_empty() {
+            fields.push(("roles", list(&self.roles)));
+        }
+        if !self.cluster_roles.is_empty() {
+            fields.push(("clusterRoles", list(&self.cluster_roles)));
+        }
+        fields
+    }
+}

@@ -1,0 +1,148 @@
+//! The commands and what is common to all of them.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::apply;
+use crate::exit::{Ended, Exit, standard_output};
+use crate::surroundings::{Stream, Surroundings};
+
+/// A Kubernetes policy engine that runs the policies you already have.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Try a policy on a manifest, without a cluster:
+      portcullis apply policy.yaml --resource job.yaml
+
+  See what it changes:
+      portcullis apply policy.yaml --resource job.yaml --diff
+
+  Load completions into this shell:
+      source <(portcullis completion bash)
+
+Exit code: 0 when all is well, 1 otherwise.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Apply(Box<apply::Arguments>),
+    /// Print the completion script of a shell.
+    Completion {
+        /// The shell that is to complete commands.
+        shell: Shell,
+    },
+    /// Print the manual, for `portcullis man | man -l -`.
+    Man,
+}
+
+/// The whole command line as a description, for completions and manual.
+pub(crate) fn command() -> clap::Command {
+    CommandLine::command()
+}
+
+/// Parses the arguments. Help and version are printed here; wrong arguments are told.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Command, Ended> {
+    let choice = |stream: &Stream<'_>| {
+        if stream.colour { clap::ColorChoice::Always } else { clap::ColorChoice::Never }
+    };
+    let mut command = command();
+    if let Some(width) = surroundings.stdout.width {
+        command = command.term_width(width);
+    }
+    let arguments = spell_out_switches(arguments, &command);
+    let parsed = command
+        .try_get_matches_from_mut(arguments)
+        .and_then(|matches| CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let error = match parsed {
+        Ok(parsed) => return Ok(parsed.command),
+        Err(error) => error,
+    };
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let stream = if asked_for { &mut surroundings.stdout } else { &mut surroundings.stderr };
+    let rendered = error.render();
+    let written = match choice(stream) {
+        clap::ColorChoice::Always => write!(stream, "{}", rendered.ansi()),
+        _ => write!(stream, "{rendered}"),
+    };
+    written.and_then(|()| stream.flush()).map_err(standard_output)?;
+    Err(Ended::Done(if asked_for { Exit::SUCCESS } else { Exit::FAILURE }))
+}
+
+/// Spells `--switch=true` and `--switch=false` without the value, as pipelines written for the reference have them.
+fn spell_out_switches(
+    arguments: impl IntoIterator<Item = OsString>,
+    command: &clap::Command,
+) -> Vec<OsString> {
+    let is_switch = |name: &OsStr| {
+        let mut switches = command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+            .filter(|argument| matches!(argument.get_action(), ArgAction::SetTrue));
+        switches.any(|argument| argument.get_long_and_visible_aliases().into_iter().flatten().any(|long| long == name))
+    };
+    let mut spelled = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            spelled.push(argument);
+            break;
+        }
+        let switch = argument
+            .to_str()
+            .and_then(|argument| argument.strip_prefix("--"))
+            .and_then(|argument| argument.split_once('='))
+            .filter(|(name, _)| is_switch(OsStr::new(name)));
+        match switch {
+            Some((name, "true" | "1" | "t" | "T" | "TRUE" | "True")) => spelled.push(format!("--{name}").into()),
+            Some((_, "false" | "0" | "f" | "F" | "FALSE" | "False")) => {}
+            _ => spelled.push(argument),
+        }
+    }
+    spelled.extend(arguments);
+    spelled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_describes_itself_without_contradiction() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn switches_may_carry_true_or_false_as_in_the_reference() {
+        let spell = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from);
+            let spelled = spell_out_switches(arguments, &command());
+            spelled.into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(spell(&["apply", "--table=true", "--audit-warn=false"]), ["apply", "--table"]);
+        assert_eq!(spell(&["--resource=true", "--table=maybe"]), ["--resource=true", "--table=maybe"]);
+        assert_eq!(spell(&["--", "--table=true"]), ["--", "--table=true"]);
+    }
+}

@@ -1,0 +1,314 @@
+//! Files and folders: opened, walked and written here alone, by functions whose errors name the path.
+//!
+//! Paths come from a person or from a repository that a build was pointed at. A folder is walked without leaving it:
+//! links to folders are not followed, links to files only where they stay below the folder that was named. Pipes and
+//! devices are not opened, as they may never end.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, SpooledTempFile};
+
+/// How deep a folder is walked.
+const MAX_DEPTH: usize = 64;
+
+/// How many entries of a folder are looked at.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// Standard input is kept in memory up to this size, in a temporary file beyond.
+const SPOOL_IN_MEMORY: usize = 1 << 20;
+
+/// How much of a file is looked at to tell text from other data.
+const BUFFER: usize = 64 << 10;
+
+/// Why a path cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("cannot read `{}`: {}", path.display(), reason(source))]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write `{}`: {}", path.display(), reason(source))]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot read standard input: {0}")]
+    Stdin(io::Error),
+    #[error("`{}` is {what}, not a file or folder", path.display())]
+    Special { path: PathBuf, what: &'static str },
+    #[error("`{}` is not text: {what}", path.display())]
+    NotText { path: PathBuf, what: &'static str },
+    #[error("`{}` holds more than {MAX_ENTRIES} entries", path.display())]
+    TooMany { path: PathBuf },
+    #[error("`{}` is larger than {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+}
+
+impl FileError {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            FileError::Special { .. } => Some("to read from a pipe, give `-` and connect it to standard input"),
+            FileError::NotText { .. } => Some("policies and resources are YAML or JSON, in UTF-8"),
+            _ => None,
+        }
+    }
+}
+
+/// What the system says, in the words of these messages: lower case, no error number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
+    |source| FileError::Read { path: path.to_owned(), source }
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
+    |source| FileError::Write { path: path.to_owned(), source }
+}
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    File,
+    Folder,
+    /// A pipe that is open in this process: `/dev/stdin`, or what a shell makes of `<(command)`.
+    OpenPipe,
+}
+
+/// What `path` names, links followed.
+///
+/// # Errors
+/// Nothing is there, or it is a pipe, a socket or a device.
+pub(crate) fn entry(path: &Path) -> Result<Entry, FileError> {
+    let kind = fs::metadata(path).map_err(cannot_read(path))?.file_type();
+    if kind.is_dir() {
+        Ok(Entry::Folder)
+    } else if kind.is_file() {
+        Ok(Entry::File)
+    } else if kind.is_fifo() && (path.starts_with("/dev/fd") || path == Path::new("/dev/stdin")) {
+        Ok(Entry::OpenPipe)
+    } else {
+        Err(FileError::Special { path: path.to_owned(), what: special(kind) })
+    }
+}
+
+fn special(kind: FileType) -> &'static str {
+    match () {
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+/// Opens a text file for reading.
+///
+/// # Errors
+/// It cannot be opened, or does not begin as text.
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>, FileError> {
+    let file = File::open(path).map_err(cannot_read(path))?;
+    let mut reader = BufReader::with_capacity(BUFFER, file);
+    let start = reader.fill_buf().map_err(cannot_read(path))?;
+    match not_text(start) {
+        Some(what) => Err(FileError::NotText { path: path.to_owned(), what }),
+        None => Ok(reader),
+    }
+}
+
+/// What speaks against `start` being the start of a text in UTF-8.
+pub(crate) fn not_text(start: &[u8]) -> Option<&'static str> {
+    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+        return Some("it is in UTF-16");
+    }
+    start.contains(&0).then_some("it holds zero bytes")
+}
+
+/// Reads a whole text file of at most `limit` bytes.
+///
+/// # Errors
+/// It cannot be read, is larger, or is no text.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
+    entry(path)?;
+    let mut text = String::new();
+    let taken = open(path)?.take(limit + 1).read_to_string(&mut text);
+    match taken {
+        Ok(bytes) if bytes as u64 > limit => Err(FileError::TooLarge { path: path.to_owned(), limit }),
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(FileError::NotText { path: path.to_owned(), what: "it is not UTF-8" })
+        }
+        Err(error) => Err(cannot_read(path)(error)),
+    }
+}
+
+/// Input that can be read only once, kept so that it can be read again.
+pub(crate) fn spool(reader: &mut dyn Read) -> Result<SpooledTempFile, FileError> {
+    let mut spooled = SpooledTempFile::new(SPOOL_IN_MEMORY);
+    io::copy(reader, &mut spooled).map_err(FileError::Stdin)?;
+    Ok(spooled)
+}
+
+/// Starts reading spooled input from its beginning.
+pub(crate) fn rewind(spooled: &mut SpooledTempFile) -> Result<BufReader<&mut SpooledTempFile>, FileError> {
+    spooled.rewind().map_err(FileError::Stdin)?;
+    let mut reader = BufReader::with_capacity(BUFFER, spooled);
+    match not_text(reader.fill_buf().map_err(FileError::Stdin)?) {
+        Some(what) => Err(FileError::NotText { path: PathBuf::from("-"), what }),
+        None => Ok(reader),
+    }
+}
+
+/// What a walk through a folder found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The YAML files, in the order of their names.
+    pub(crate) files: Vec<PathBuf>,
+    /// Files that were passed over because they lie outside the folder, with the reason.
+    pub(crate) passed_over: Vec<(PathBuf, &'static str)>,
+}
+
+/// The YAML files below `folder`, in the folders inside it too where `recursive`; hidden ones are left out.
+///
+/// # Errors
+/// A folder cannot be read, or holds too much.
+pub(crate) fn yaml_files(folder: &Path, recursive: bool) -> Result<Found, FileError> {
+    let root = fs::canonicalize(folder).map_err(cannot_read(folder))?;
+    let mut walk = Walk { root, entries: 0, recursive, found: Found::default() };
+    walk.folder(folder, 0)?;
+    Ok(walk.found)
+}
+
+struct Walk {
+    root: PathBuf,
+    entries: usize,
+    recursive: bool,
+    found: Found,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), FileError> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder).map_err(cannot_read(folder))? {
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                return Err(FileError::TooMany { path: self.root.clone() });
+            }
+            entries.push(entry.map_err(cannot_read(folder))?.path());
+        }
+        entries.sort();
+        for path in entries {
+            if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+                continue;
+            }
+            let kind = fs::symlink_metadata(&path).map_err(cannot_read(&path))?.file_type();
+            if kind.is_dir() {
+                match () {
+                    () if !self.recursive => {}
+                    () if depth < MAX_DEPTH => self.folder(&path, depth + 1)?,
+                    () => self.found.passed_over.push((path, "folders are nested too deeply")),
+                }
+            } else if is_yaml(&path) {
+                self.file(path, kind);
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: PathBuf, kind: FileType) {
+        if kind.is_symlink() {
+            match fs::canonicalize(&path) {
+                Ok(target) if !target.starts_with(&self.root) => {
+                    self.found.passed_over.push((path, "the link leads out of the folder"));
+                }
+                Ok(target) if target.is_file() => self.found.files.push(path),
+                Ok(_) => {}
+                Err(_) => self.found.passed_over.push((path, "the link leads nowhere")),
+            }
+        } else if kind.is_file() {
+            self.found.files.push(path);
+        } else {
+            self.found.passed_over.push((path, special(kind)));
+        }
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// A file that appears under its name when it is complete, readable by its owner alone.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    writer: io::BufWriter<NamedTempFile>,
+}
+
+impl NewFile {
+    /// Begins the file `path`.
+    ///
+    /// # Errors
+    /// Nothing can be written into its folder.
+    pub(crate) fn create(path: &Path) -> Result<Self, FileError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder).map_err(cannot_write(path))?;
+        Ok(Self { path: path.to_owned(), writer: io::BufWriter::new(file) })
+    }
+
+    /// Adds `text` to its end.
+    pub(crate) fn append(&mut self, text: &str) -> Result<(), FileError> {
+        self.writer.write_all(text.as_bytes()).map_err(cannot_write(&self.path))
+    }
+
+    /// Puts the file in its place.
+    pub(crate) fn finish(self) -> Result<(), FileError> {
+        let path = self.path;
+        let file = self.writer.into_inner().map_err(|error| cannot_write(&path)(error.into_error()))?;
+        file.persist(&path).map_err(|error| cannot_write(&path)(error.error))?;
+        Ok(())
+    }
+}
+
+/// A folder of files that appear when all of them are complete.
+#[derive(Debug)]
+pub(crate) struct NewFiles {
+    folder: PathBuf,
+    staged: tempfile::TempDir,
+}
+
+impl NewFiles {
+    /// Begins to fill `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made or written.
+    pub(crate) fn create(folder: &Path) -> Result<Self, FileError> {
+        fs::create_dir_all(folder).map_err(cannot_write(folder))?;
+        let staged =
+            tempfile::Builder::new().prefix(".portcullis-").tempdir_in(folder).map_err(cannot_write(folder))?;
+        Ok(Self { folder: folder.to_owned(), staged })
+    }
+
+    /// Adds the document `text` to the end of the file `name`.
+    pub(crate) fn append(&self, name: &Path, text: &str) -> Result<(), FileError> {
+        let path = self.staged.path().join(name);
+        let opened = File::options().append(true).create(true).mode(0o600).open(&path);
+        opened
+            .and_then(|mut file| {
+                if file.metadata()?.len() > 0 {
+                    file.write_all(b"---\n")?;
+                }
+                file.write_all(text.as_bytes())
+            })
+            .map_err(cannot_write(&self.folder.join(name)))
+    }
+
+    /// Puts the files in their places.
+    pub(crate) fn finish(self) -> Result<(), FileError> {
+        for entry in fs::read_dir(self.staged.path()).map_err(cannot_write(&self.folder))? {
+            let entry = entry.map_err(cannot_write(&self.folder))?;
+            let place = self.folder.join(entry.file_name());
+            fs::rename(entry.path(), &place).map_err(cannot_write(&place))?;
+        }
+        Ok(())
+    }
+}

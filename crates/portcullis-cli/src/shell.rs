@@ -1,0 +1,31 @@
+//! What a shell and `man` want to know of the command line.
+
+use std::io::Write as _;
+
+use clap_complete::Shell;
+
+use crate::arguments;
+use crate::exit::{Ended, Exit, standard_output};
+use crate::surroundings::Surroundings;
+
+/// Prints the completion script of `shell`.
+pub(crate) fn completion(shell: Shell, surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut arguments::command(), "portcullis", &mut script);
+    surroundings.stdout.write_all(&script).map_err(standard_output)?;
+    Ok(Exit::SUCCESS)
+}
+
+/// Prints the manual: the page of the program, then one for each command, one after the other.
+pub(crate) fn manual(surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
+    let mut command = arguments::command();
+    // Gives each sub-command its full name, `portcullis apply`.
+    command.build();
+    let mut pages = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut pages)?;
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        clap_mangen::Man::new(command.clone()).render(&mut pages)?;
+    }
+    surroundings.stdout.write_all(&pages).map_err(standard_output)?;
+    Ok(Exit::SUCCESS)
+}
