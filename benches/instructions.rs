@@ -10,7 +10,7 @@ mod engine;
 #[path = "instructions/value.rs"]
 mod value;
 
-use engine::engine as judgements;
+use engine::judgements;
 use value::reviews;
 
-gungraun::main!(library_benchmark_groups = [reviews, judgements]);
+gungraun::main!(library_benchmark_groups = reviews, judgements);

@@ -70,7 +70,7 @@ fn judge_and_record<'a>(policy: &'a Policy, arena: &'a Arena, object: Value<'a>)
     changes.len()
 }
 
-/// The whole of a review: envelope, object, policy, difference, record.
+// The whole of a review: envelope, object, policy, difference, record.
 #[library_benchmark]
 #[bench::founding_policy(policy())]
 fn review_job(policy: Policy) -> usize {
@@ -82,4 +82,4 @@ fn review_job(policy: Policy) -> usize {
     changes
 }
 
-library_benchmark_group!(name = engine, benchmarks = review_job);
+library_benchmark_group!(name = judgements, benchmarks = review_job);

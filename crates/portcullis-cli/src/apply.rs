@@ -68,10 +68,13 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     let policies = Policies::load(&arguments.policies, surroundings);
     let (scopes, scope_errors) = Scopes::read(&arguments.crd_paths, surroundings);
     let mut inputs = Inputs::find(&arguments.resource, false, surroundings);
-    let output = arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
+    let output =
+        arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
 
-    let facts = if policies.ask_for_resources { Facts::read(&mut inputs.inputs, &scopes) } else { Facts::default() };
-    let explain = matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
+    let facts =
+        if policies.ask_for_resources { Facts::read(&mut inputs.inputs, &scopes) } else { Facts::default() };
+    let explain =
+        matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
     let mut work = Work {
         arguments,
         policies: policies.policies.iter().map(|policy| policy as &dyn CompiledPolicy).collect(),
@@ -178,7 +181,8 @@ impl Work<'_> {
                 Some((object, _)) => output.add(object)?,
                 None if mutations.is_empty() => {}
                 None => {
-                    let message = format!("{} is not written: a mutate rule failed on it", judged.resource.key());
+                    let message =
+                        format!("{} is not written: a mutate rule failed on it", judged.resource.key());
                     diagnostics::warning(stderr, &message);
                 }
             }

@@ -70,16 +70,18 @@ pub(crate) fn parse(
         command = command.term_width(width);
     }
     let arguments = spell_out_switches(arguments, &command);
-    let parsed = command
-        .try_get_matches_from_mut(arguments)
-        .and_then(|matches| CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let parsed = command.try_get_matches_from_mut(arguments).and_then(|matches| {
+        CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    });
     let error = match parsed {
         Ok(parsed) => return Ok(parsed.command),
         Err(error) => error,
     };
     let asked_for = matches!(
         error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     let stream = if asked_for { &mut surroundings.stdout } else { &mut surroundings.stderr };
     let rendered = error.render();
@@ -101,11 +103,13 @@ fn spell_out_switches(
             .get_subcommands()
             .flat_map(clap::Command::get_arguments)
             .filter(|argument| matches!(argument.get_action(), ArgAction::SetTrue));
-        switches.any(|argument| argument.get_long_and_visible_aliases().into_iter().flatten().any(|long| long == name))
+        switches.any(|argument| {
+            argument.get_long_and_visible_aliases().into_iter().flatten().any(|long| long == name)
+        })
     };
     let mut spelled = Vec::new();
     let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
+    for argument in arguments.by_ref() {
         if argument == "--" {
             spelled.push(argument);
             break;
@@ -116,7 +120,9 @@ fn spell_out_switches(
             .and_then(|argument| argument.split_once('='))
             .filter(|(name, _)| is_switch(OsStr::new(name)));
         match switch {
-            Some((name, "true" | "1" | "t" | "T" | "TRUE" | "True")) => spelled.push(format!("--{name}").into()),
+            Some((name, "true" | "1" | "t" | "T" | "TRUE" | "True")) => {
+                spelled.push(format!("--{name}").into())
+            }
             Some((_, "false" | "0" | "f" | "F" | "FALSE" | "False")) => {}
             _ => spelled.push(argument),
         }

@@ -181,7 +181,8 @@ fn offset(source: Source<'_>, line: usize, column: usize) -> usize {
     let before = line.saturating_sub(source.line());
     let start: usize = source.text().split_inclusive('\n').take(before).map(str::len).sum();
     let line = source.text().get(start..).unwrap_or_default();
-    let within = line.char_indices().nth(column.saturating_sub(1)).map_or(line.trim_end().len(), |found| found.0);
+    let within =
+        line.char_indices().nth(column.saturating_sub(1)).map_or(line.trim_end().len(), |found| found.0);
     start + within
 }
 
@@ -200,7 +201,8 @@ fn render(finding: &Finding<'_>, origin: &str, stderr: &Stream<'_>) -> String {
         }
         None => (own, None),
     };
-    let line = finding.source.line() + text.get(..lines.start).map_or(0, |before| before.matches('\n').count());
+    let line =
+        finding.source.line() + text.get(..lines.start).map_or(0, |before| before.matches('\n').count());
     let message = printable::line(&finding.message);
     let paint = Paint::on(stderr);
 

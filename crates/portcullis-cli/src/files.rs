@@ -45,7 +45,9 @@ pub(crate) enum FileError {
 impl FileError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            FileError::Special { .. } => Some("to read from a pipe, give `-` and connect it to standard input"),
+            FileError::Special { .. } => {
+                Some("to read from a pipe, give `-` and connect it to standard input")
+            }
             FileError::NotText { .. } => Some("policies and resources are YAML or JSON, in UTF-8"),
             _ => None,
         }
@@ -283,8 +285,10 @@ impl NewFiles {
     /// It cannot be made or written.
     pub(crate) fn create(folder: &Path) -> Result<Self, FileError> {
         fs::create_dir_all(folder).map_err(cannot_write(folder))?;
-        let staged =
-            tempfile::Builder::new().prefix(".portcullis-").tempdir_in(folder).map_err(cannot_write(folder))?;
+        let staged = tempfile::Builder::new()
+            .prefix(".portcullis-")
+            .tempdir_in(folder)
+            .map_err(cannot_write(folder))?;
         Ok(Self { folder: folder.to_owned(), staged })
     }
 

@@ -84,6 +84,9 @@ impl fmt::Debug for Surroundings<'_> {
 
 impl fmt::Debug for Stream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("colour", &self.colour).field("width", &self.width).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("colour", &self.colour)
+            .field("width", &self.width)
+            .finish_non_exhaustive()
     }
 }

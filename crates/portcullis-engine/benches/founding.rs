@@ -25,7 +25,8 @@ spec:
 
 const DANGLING: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi}, spec: {backoffLimit: 4, template: {spec: {restartPolicy: Never, containers: [{name: pi, image: 'perl:5.34.0'}]}}}}";
 const OWNED: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi, ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: hello}]}, spec: {template: {spec: {restartPolicy: Never}}}}";
-const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+const POD: &str =
+    "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
 
 fn main() {
     divan::main();

@@ -72,9 +72,7 @@ pub fn strategic_merge<'a>(
 fn patched(resource: Value<'_>) -> Result<Outcome<'_>, Error> {
     match (resource, resource.get("kind")) {
         (_, Some(Value::String(kind))) if !kind.is_empty() => Ok(Outcome::Patched(resource)),
-        (Value::Object(_), _) => {
-            Err(Error::NoResource(format!("Object 'Kind' is missing in '{resource}'")))
-        }
+        (Value::Object(_), _) => Err(Error::NoResource(format!("Object 'Kind' is missing in '{resource}'"))),
         (other, _) => Err(Error::NoResource(format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             other.kind()

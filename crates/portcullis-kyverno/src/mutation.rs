@@ -55,7 +55,9 @@ impl Mutation {
         } else {
             Patch::None
         };
-        let rest = rule.without(&arena, &["mutate", "patchStrategicMerge"]).without(&arena, &["mutate", "patchesJson6902"]);
+        let rest = rule
+            .without(&arena, &["mutate", "patchStrategicMerge"])
+            .without(&arena, &["mutate", "patchesJson6902"]);
         Self { patch, rest: Template::compile_resolved(rest, &mut TemplatePath::default()), broken }
     }
 

@@ -138,7 +138,7 @@ impl Rule {
                 Some(not_met) => Ok(Some(not_met)),
                 None => match &self.action {
                     Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
-                Action::Validate(validation) => validation.apply(self, input, object, scope),
+                    Action::Validate(validation) => validation.apply(self, input, object, scope),
                     Action::NotExecuted(_, name) => {
                         Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                     }

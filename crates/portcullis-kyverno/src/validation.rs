@@ -134,12 +134,12 @@ impl ActionOverride {
 
     /// Whether the override is for a namespace of this name and with these labels.
     pub(crate) fn covers(&self, namespace: &str, labels: Object<'_>) -> bool {
-        let names = |pattern: &Box<str>| wildcard::matches(pattern, namespace);
+        let is_named = || self.namespaces.iter().any(|pattern| wildcard::matches(pattern, namespace));
         match (&self.namespaces[..], &self.namespace_selector) {
             ([], None) => true,
             ([], Some(selector)) => selector.selects(labels),
-            (namespaces, None) => namespaces.iter().any(names),
-            (namespaces, Some(selector)) => namespaces.iter().any(names) && selector.selects(labels),
+            (_, None) => is_named(),
+            (_, Some(selector)) => is_named() && selector.selects(labels),
         }
     }
 }

@@ -131,10 +131,13 @@ fn style(text: &str) -> Style {
     let second = text.chars().nth(1);
     let is_indicator = match first {
         '-' | '?' | ':' => second.is_none_or(|second| second == ' '),
-        ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => true,
+        ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+            true
+        }
         _ => false,
     };
-    let ends = first == ' ' || last == ' ' || last == ':' || text.starts_with("---") || text.starts_with("...");
+    let ends =
+        first == ' ' || last == ' ' || last == ':' || text.starts_with("---") || text.starts_with("...");
     if is_indicator || ends || text.contains(": ") || text.contains(" #") {
         return Style::Single;
     }
@@ -156,7 +159,9 @@ fn is_time_like(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sixties = unsigned.contains(':')
         && unsigned.starts_with(|first: char| first.is_ascii_digit())
-        && unsigned.chars().all(|character| character.is_ascii_digit() || matches!(character, ':' | '_' | '.'));
+        && unsigned
+            .chars()
+            .all(|character| character.is_ascii_digit() || matches!(character, ':' | '_' | '.'));
     date || sixties
 }
 

@@ -76,10 +76,7 @@ fn check(line: &Line) -> Finding {
         return Ok(());
     }
     let patch = line.overlay.as_ref().map_or(line.patches.as_deref(), |overlay| Some(overlay.get()));
-    Err(format!(
-        "{} gives {answer:?}\nwant {want:?}\nof {resource}",
-        patch.unwrap_or_default()
-    ))
+    Err(format!("{} gives {answer:?}\nwant {want:?}\nof {resource}", patch.unwrap_or_default()))
 }
 
 /// No anchor is written into the resource.
@@ -94,7 +91,8 @@ fn holds_anchor(value: Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| holds_anchor(*item)),
         Value::Object(map) => map.iter().any(|(key, value)| {
-            (key.ends_with(')') && portcullis_kyverno::anchor::Anchor::parse(key).is_some()) || holds_anchor(value)
+            (key.ends_with(')') && portcullis_kyverno::anchor::Anchor::parse(key).is_some())
+                || holds_anchor(value)
         }),
         _ => false,
     }

@@ -35,7 +35,13 @@ pub(crate) struct Arguments {
     pub(crate) userinfo: Option<String>,
 
     /// Custom resource definitions, which say what kinds live outside namespaces
-    #[arg(long, visible_alias = "crd-path", value_name = "PATH", value_delimiter = ',', help_heading = "Input")]
+    #[arg(
+        long,
+        visible_alias = "crd-path",
+        value_name = "PATH",
+        value_delimiter = ',',
+        help_heading = "Input"
+    )]
     pub(crate) crd_paths: Vec<String>,
 
     /// The form of the results
@@ -234,20 +240,28 @@ impl Arguments {
             anyhow::bail!("`{address}` is not read: taking policies from git comes in a later version");
         }
         if let Some(address) = self.resource.iter().find(is_remote) {
-            anyhow::bail!("`{address}` is not read: taking resources from the network comes in a later version");
+            anyhow::bail!(
+                "`{address}` is not read: taking resources from the network comes in a later version"
+            );
         }
         if self.values_file.is_some() && !self.set.is_empty() {
             anyhow::bail!("pass the values either using set flag or values_file flag");
         }
         if self.policies.is_empty() {
-            return Err(missing("require policy", "name a policy file: `portcullis apply policy.yaml --resource job.yaml`"));
+            return Err(missing(
+                "require policy",
+                "name a policy file: `portcullis apply policy.yaml --resource job.yaml`",
+            ));
         }
         let dashes = |paths: &[String]| paths.iter().filter(|path| *path == "-").count();
         if dashes(&self.policies) + dashes(&self.resource) > 1 {
             anyhow::bail!("a stdin pipe can be used for either policies or resources, not both");
         }
         if self.resource.is_empty() {
-            return Err(missing("resource file(s) or cluster required", "name a manifest: `--resource job.yaml`"));
+            return Err(missing(
+                "resource file(s) or cluster required",
+                "name a manifest: `--resource job.yaml`",
+            ));
         }
         Ok(())
     }

@@ -75,7 +75,6 @@ fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
     text.trim_ascii_start().starts_with('{').then(|| json::read(arena, text).ok()).flatten()
 }
 
-
 /// The items, if the document is a list as the API server answers with: a kind that ends in `List`, and no name.
 pub(crate) fn items<'a>(document: Value<'a>) -> Option<&'a [Value<'a>]> {
     let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));

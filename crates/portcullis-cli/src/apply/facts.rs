@@ -80,9 +80,9 @@ impl Facts {
                 };
                 match answer {
                     Ok(value) => Answer::Value(value),
-                    Err(text) => {
-                        Answer::Failed(format!("failed to {method} resource with raw url: {url_path}: {text}"))
-                    }
+                    Err(text) => Answer::Failed(format!(
+                        "failed to {method} resource with raw url: {url_path}: {text}"
+                    )),
                 }
             }
             Question::GlobalContext { name, .. } => match self.global_entry(name) {
@@ -138,7 +138,8 @@ impl Facts {
             resource: text("resource")?,
             name: None,
         };
-        let found: Vec<_> = all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
+        let found: Vec<_> =
+            all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
         Some(arena.array(&found).into())
     }
 }

@@ -41,7 +41,9 @@ impl<'v> Fields<'v> {
     /// The value of `field`; its case plays no part, as in Go's decoder. `None` where it is missing or null.
     pub(crate) fn get(&self, field: &str) -> Option<Value<'v>> {
         let exact = self.object.get(field);
-        let found = exact.or_else(|| self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(field)).map(|entry| entry.1));
+        let found = exact.or_else(|| {
+            self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(field)).map(|entry| entry.1)
+        });
         found.filter(|value| !value.is_null())
     }
 
@@ -67,9 +69,11 @@ impl<'v> Fields<'v> {
         let path = self.path(field);
         match self.get(field) {
             None => Vec::new(),
-            Some(Value::Array(items)) => {
-                items.iter().enumerate().map(|(index, item)| (*item, below(&path, &index.to_string()))).collect()
-            }
+            Some(Value::Array(items)) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| (*item, below(&path, &index.to_string())))
+                .collect(),
             Some(value) => {
                 problems.wrong_type(path, "a list", value);
                 Vec::new()

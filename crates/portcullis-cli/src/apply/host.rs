@@ -96,8 +96,9 @@ impl<'a> Host<'a> for ResourceHost<'a> {
     fn answer(&mut self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
         let rules = self.circumstances.values.rule_variables(self.arena, policy.name());
         let variables = self.variables(policy);
-        let is_given =
-            |name: &str| variables.contains_key(name) || rules.iter().any(|(_, given)| given.contains_key(name));
+        let is_given = |name: &str| {
+            variables.contains_key(name) || rules.iter().any(|(_, given)| given.contains_key(name))
+        };
         self.circumstances.facts.answer(question, is_given)
     }
 

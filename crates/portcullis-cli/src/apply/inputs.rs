@@ -59,7 +59,12 @@ impl Inputs {
         found
     }
 
-    fn add(&mut self, path: &str, recursive: bool, surroundings: &mut Surroundings<'_>) -> Result<(), FileError> {
+    fn add(
+        &mut self,
+        path: &str,
+        recursive: bool,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<(), FileError> {
         if path == "-" {
             let spooled = if surroundings.stdin_is_terminal {
                 // COMPAT(kyverno): a terminal is nobody's pipe; it is not waited for.

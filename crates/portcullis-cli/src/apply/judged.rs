@@ -78,7 +78,13 @@ impl<'j, 'a> Judged<'j, 'a> {
             for outcome in &response.evaluation.outcomes {
                 let Some(after) = outcome.patched else { continue };
                 let (name, namespace) = (policy.name(), policy.namespace());
-                changes.push(record::Change { policy: name, namespace, rule: outcome.rule, before: current, after });
+                changes.push(record::Change {
+                    policy: name,
+                    namespace,
+                    rule: outcome.rule,
+                    before: current,
+                    after,
+                });
                 is_changed = true;
                 current = after;
             }

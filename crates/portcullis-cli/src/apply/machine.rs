@@ -55,12 +55,7 @@ fn object<'a>(arena: &'a Arena, mut entries: Vec<(&'a str, Value<'a>)>) -> Value
     arena.object(&mut entries)
 }
 
-fn result<'a>(
-    arena: &'a Arena,
-    policy: &str,
-    outcome: &'a RuleOutcome<'a>,
-    verdict: Verdict,
-) -> Value<'a> {
+fn result<'a>(arena: &'a Arena, policy: &str, outcome: &'a RuleOutcome<'a>, verdict: Verdict) -> Value<'a> {
     object(
         arena,
         vec![
@@ -118,7 +113,8 @@ fn tail<'a>(arena: &'a Arena, run: &'a Run<'_>) -> Value<'a> {
         .left_out
         .iter()
         .map(|left_out| {
-            let entry = vec![("name", Value::String(&left_out.name)), ("reason", Value::String(&left_out.reason))];
+            let entry =
+                vec![("name", Value::String(&left_out.name)), ("reason", Value::String(&left_out.reason))];
             object(arena, entry)
         })
         .collect();

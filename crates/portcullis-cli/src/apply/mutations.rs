@@ -36,7 +36,7 @@ impl Mutations {
         for mutation in judged.mutations() {
             let text = if self.diff { diff(judged, &mutation, paint) } else { object(mutation.ending) };
             if self.bare {
-                write!(stdout, "{text}---\n")?;
+                writeln!(stdout, "{text}---")?;
                 continue;
             }
             let heading = format!("policy {} applied to {}:", mutation.policy.name(), judged.resource.key());

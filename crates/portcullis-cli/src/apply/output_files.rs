@@ -61,6 +61,7 @@ fn file_name(resource: Resource<'_>) -> PathBuf {
         (name, _) => name,
     };
     let is_harmless = |character: char| !character.is_control() && character != '/' && character != '\\';
-    let name: String = name.chars().map(|character| if is_harmless(character) { character } else { '_' }).collect();
+    let name: String =
+        name.chars().map(|character| if is_harmless(character) { character } else { '_' }).collect();
     PathBuf::from(format!("{name}-mutated.yaml"))
 }

@@ -106,14 +106,21 @@ impl Policies {
             Some(items) => {
                 let list = document.marks.child("items");
                 for (index, item) in items.iter().enumerate() {
-                    let marks = list.and_then(|list| list.child(&index.to_string())).unwrap_or(document.marks);
+                    let marks =
+                        list.and_then(|list| list.child(&index.to_string())).unwrap_or(document.marks);
                     self.policy(*item, source, marks, reporter);
                 }
             }
         }
     }
 
-    fn policy(&mut self, value: Value<'_>, source: Source<'_>, marks: Marks<'_>, reporter: &mut Reporter<'_, '_>) {
+    fn policy(
+        &mut self,
+        value: Value<'_>,
+        source: Source<'_>,
+        marks: Marks<'_>,
+        reporter: &mut Reporter<'_, '_>,
+    ) {
         let gvk = Gvk::of(value);
         let mut diagnostics = match Sort::of(gvk) {
             Sort::Other => return,
@@ -156,7 +163,8 @@ fn not_yet(gvk: Gvk<'_>) -> Diagnostic {
 
 fn unknown_version(gvk: Gvk<'_>) -> Diagnostic {
     let message = format!("`{}` has no version `{}`", gvk.kind, gvk.api_version());
-    Diagnostic::error(at("apiVersion"), message).with_hint("versions are `kyverno.io/v1` and `kyverno.io/v2beta1`")
+    Diagnostic::error(at("apiVersion"), message)
+        .with_hint("versions are `kyverno.io/v1` and `kyverno.io/v2beta1`")
 }
 
 fn at(key: &str) -> Pointer {

@@ -146,7 +146,9 @@ impl Form for Report {
             };
             results.counts.add(verdict);
             match self.format {
-                ReportFormat::Yaml => results.text.push_str(&portcullis_yaml::to_string(arena.array(&[entry]))),
+                ReportFormat::Yaml => {
+                    results.text.push_str(&portcullis_yaml::to_string(arena.array(&[entry])))
+                }
                 ReportFormat::Json => {
                     if !results.text.is_empty() {
                         results.text.push_str(",\n");

@@ -178,7 +178,9 @@ pub(crate) fn each<E>(
     documents::each(input, stderr, |source, stderr| {
         arena.reset();
         let mut reporter = Reporter::new(&name, stderr);
-        let Some(document) = documents::read(arena, source, &mut reporter) else { return Ok(reporter.errors()) };
+        let Some(document) = documents::read(arena, source, &mut reporter) else {
+            return Ok(reporter.errors());
+        };
         let mut errors = reporter.errors();
         match documents::items(document) {
             None if document.is_null() => {}

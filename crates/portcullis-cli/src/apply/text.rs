@@ -133,11 +133,16 @@ impl Text {
             return;
         }
         // A policy that mutates is shown as applied above: here stands that it was not.
-        for response in judged.responses.iter().filter(is_idle).filter(|response| response.phase == Phase::Mutate) {
+        for response in
+            judged.responses.iter().filter(is_idle).filter(|response| response.phase == Phase::Mutate)
+        {
             let Some(policy) = judged.policy(response) else { continue };
             if policy.has_rule(RuleKind::Mutate) {
                 let reasons = self.reasons(&response.evaluation.not_applied);
-                self.line(format_args!("{INDENT}no rule of {} changes {key}{reasons}", printable::line(policy.name())));
+                self.line(format_args!(
+                    "{INDENT}no rule of {} changes {key}{reasons}",
+                    printable::line(policy.name())
+                ));
             }
         }
     }
@@ -162,7 +167,9 @@ impl Text {
 /// Why a rule was skipped, as far as known.
 fn reason<'o>(outcome: &'o RuleOutcome<'_>) -> std::borrow::Cow<'o, str> {
     match &outcome.explanation {
-        Some(explanation) => format!("{}: {}", printable::line(&outcome.message), printable::line(explanation)).into(),
+        Some(explanation) => {
+            format!("{}: {}", printable::line(&outcome.message), printable::line(explanation)).into()
+        }
         None => printable::line(&outcome.message),
     }
 }

@@ -34,7 +34,8 @@ impl UserInfo {
             user.roles = owned(file.texts("roles", problems));
             user.cluster_roles = owned(file.texts("clusterRoles", problems));
             let info = file.get("userInfo").unwrap_or(Value::Object(Object::default()));
-            let fields = problems.fields(info, file.path("userInfo"), &["username", "uid", "groups", "extra"]);
+            let fields =
+                problems.fields(info, file.path("userInfo"), &["username", "uid", "groups", "extra"]);
             user.username = fields.text("username", problems).to_owned();
             user.groups = owned(fields.texts("groups", problems));
             user.info = info.into();

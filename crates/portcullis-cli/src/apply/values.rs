@@ -116,11 +116,13 @@ impl Values {
         for (selector, path) in file.list("namespaceSelector", problems) {
             let selector = problems.fields(selector, path, &["name", "labels"]);
             let labels = selector.map("labels", problems);
-            self.namespace_labels.insert(selector.text("name", problems).to_owned(), Value::Object(labels).into());
+            self.namespace_labels
+                .insert(selector.text("name", problems).to_owned(), Value::Object(labels).into());
         }
         for (namespace, _) in file.list("namespaces", problems) {
             let name = namespace.path(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
-            let labels = namespace.path(&["metadata", "labels"]).and_then(Value::as_object).unwrap_or_default();
+            let labels =
+                namespace.path(&["metadata", "labels"]).and_then(Value::as_object).unwrap_or_default();
             self.namespace_labels.insert(name.to_owned(), Value::Object(labels).into());
         }
         for (entry, path) in file.list("subresources", problems) {
@@ -150,7 +152,15 @@ impl Values {
     fn add_subresource(&mut self, entry: Value<'_>, path: Pointer, problems: &mut Problems) {
         // What a server says of a resource; here three of its fields are of use.
         let known = [
-            "name", "singularName", "namespaced", "group", "version", "kind", "verbs", "shortNames", "categories",
+            "name",
+            "singularName",
+            "namespaced",
+            "group",
+            "version",
+            "kind",
+            "verbs",
+            "shortNames",
+            "categories",
             "storageVersionHash",
         ];
         let entry = problems.fields(entry, path, &["subresource", "parentResource"]);
@@ -193,7 +203,11 @@ impl Values {
     }
 
     /// The variables for single rules of `policy`.
-    pub(crate) fn rule_variables<'a>(&'a self, arena: &'a Arena, policy: &str) -> &'a [(&'a str, Object<'a>)] {
+    pub(crate) fn rule_variables<'a>(
+        &'a self,
+        arena: &'a Arena,
+        policy: &str,
+    ) -> &'a [(&'a str, Object<'a>)] {
         let Some(policy) = self.policies.get(policy) else { return &[] };
         let rules: Vec<_> = policy
             .rules
@@ -304,7 +318,8 @@ mod tests {
     fn values_of_a_resource_come_before_global_ones() {
         let mut values = Values::default();
         let arena = Arena::new();
-        let file = "{globalValues: {a: 1, b: 1}, policies: [{name: p, resources: [{name: r, values: {a: 2}}]}]}";
+        let file =
+            "{globalValues: {a: 1, b: 1}, policies: [{name: p, resources: [{name: r, values: {a: 2}}]}]}";
         let mut problems = Problems::default();
         values.file(portcullis_yaml::read(&arena, file).unwrap(), &mut problems);
         let values = values.settle().unwrap();
@@ -317,7 +332,8 @@ mod tests {
 
     #[test]
     fn an_operation_that_does_not_exist_is_refused() {
-        let values = Values { global: vec![("request.operation".to_owned(), "PATCH".into())], ..Values::default() };
+        let values =
+            Values { global: vec![("request.operation".to_owned(), "PATCH".into())], ..Values::default() };
         let error = values.settle().unwrap_err().to_string();
         assert!(error.starts_with("invalid request.operation value \"PATCH\""), "{error}");
     }

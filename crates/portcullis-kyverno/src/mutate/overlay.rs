@@ -67,7 +67,10 @@ pub(super) struct Field {
 pub(super) enum Element {
     Plain(OwnedValue),
     /// Held against each element of the resource.
-    Anchored { node: Node, is_global: bool },
+    Anchored {
+        node: Node,
+        is_global: bool,
+    },
 }
 
 impl Overlay {

@@ -30,14 +30,50 @@ fn text_stands_plain_where_it_can() {
 
 #[test]
 fn text_that_would_read_as_something_else_is_quoted() {
-    for text in ["true", "yes", "n", "ON", "1", "0x1F", "1_000", "1e3", ".5", "null", "~", "0644", "2024-01-02", "1:30", "=", "<<", ""] {
+    for text in [
+        "true",
+        "yes",
+        "n",
+        "ON",
+        "1",
+        "0x1F",
+        "1_000",
+        "1e3",
+        ".5",
+        "null",
+        "~",
+        "0644",
+        "2024-01-02",
+        "1:30",
+        "=",
+        "<<",
+        "",
+    ] {
         check(text, &format!("\"{text}\""));
     }
 }
 
 #[test]
 fn text_with_signs_of_the_language_is_quoted() {
-    for text in ["* * * * *", "[a]", "{{ x }}", "a: b", "a #b", "- a", "&a", "!x", "%a", "@a", "`a", " a", "a ", "a:", "---", "?", "| a"] {
+    for text in [
+        "* * * * *",
+        "[a]",
+        "{{ x }}",
+        "a: b",
+        "a #b",
+        "- a",
+        "&a",
+        "!x",
+        "%a",
+        "@a",
+        "`a",
+        " a",
+        "a ",
+        "a:",
+        "---",
+        "?",
+        "| a",
+    ] {
         check(text, &format!("'{text}'"));
     }
     check("'a'", "'''a'''");
