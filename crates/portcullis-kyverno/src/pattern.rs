@@ -6,6 +6,8 @@
 
 mod failure;
 pub mod scalar;
+mod subject;
+mod tags;
 pub mod text;
 mod tree;
 mod walk;
@@ -14,15 +16,13 @@ use portcullis_model::Numbers;
 use portcullis_value::{Budget, Exhausted, Value};
 
 use failure::{Class, NEGATION_MATCHED, Path, Silent, Told};
-use tree::{Compiler, Node};
+use tree::Tree;
 use walk::Walk;
 
 /// A pattern tree, ready to be compared with resources.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    root: Node,
-    /// Whether a text of the pattern could turn a violation into a skip when it appears in a message.
-    mentions_anchor: bool,
+    tree: Tree,
 }
 
 /// What comes of comparing a resource with a pattern. Messages are the reference's.
@@ -51,9 +51,7 @@ impl Pattern {
     /// # Errors
     /// The pattern is larger or deeper than `budget` allows.
     pub fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
-        let mut compiler = Compiler::default();
-        let root = compiler.compile(pattern, budget)?;
-        Ok(Self { root, mentions_anchor: compiler.mentions_anchor })
+        Ok(Self { tree: Tree::compile(pattern, budget)? })
     }
 
     /// Compares `resource` with the pattern.
@@ -66,15 +64,15 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<Verdict, Exhausted> {
-        if !self.mentions_anchor {
-            match Walk::new(numbers, budget).element(&self.root, resource, &Path::Root) {
+        if !self.tree.mentions_anchor {
+            match Walk::new(&self.tree, numbers, budget).element(&self.tree.root, resource, &Path::Root) {
                 Ok(()) => return Ok(Verdict::Pass),
                 Err(Silent::Exhausted(exhausted)) => return Err(exhausted),
                 Err(Silent::Failed(_) | Silent::Unsure) => {}
             }
         }
-        let mut walk = Walk::new(numbers, budget);
-        match walk.element(&self.root, resource, &Path::Root) {
+        let mut walk = Walk::new(&self.tree, numbers, budget);
+        match walk.element(&self.tree.root, resource, &Path::Root) {
             Ok(()) => Ok(Verdict::Pass),
             Err(Told::Exhausted(exhausted)) => Err(exhausted),
             Err(Told::Failed { class: Class::Anchor | Class::Skipped, message, .. }) => {

@@ -92,3 +92,44 @@ impl<C> Joined<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A condition that holds or not, and its message.
+    type Condition = (bool, &'static str);
+
+    #[track_caller]
+    fn check_joined(joined: &Joined<Condition>, holds: bool, message: &str) {
+        let ask = |condition: &Condition| {
+            Ok::<_, ()>(Answer { holds: condition.0, message: Cow::Borrowed(condition.1) })
+        };
+        assert_eq!(joined.evaluate(ask), Ok(Conclusion { holds, message: message.to_owned() }));
+    }
+
+    #[test]
+    fn any_of_one_and_all_of_the_other() {
+        let blocks = |any: Option<&[Condition]>, all: &[Condition]| Joined::Blocks {
+            any: any.map(Into::into),
+            all: all.into(),
+        };
+        check_joined(&blocks(None, &[]), true, "");
+        check_joined(&blocks(Some(&[]), &[(true, "all")]), false, "");
+        check_joined(&blocks(Some(&[(false, "a"), (true, "b"), (true, "c")]), &[(true, "d")]), true, "b; d");
+        check_joined(&blocks(Some(&[(false, "a")]), &[(false, "b"), (false, "c")]), false, "a; b");
+        check_joined(&Joined::List([(true, "a"), (true, ""), (true, "b")].into()), true, "a;b");
+        check_joined(&Joined::List([(true, "a"), (false, "b"), (false, "c")].into()), false, "b");
+    }
+
+    #[test]
+    fn an_error_ends_the_evaluation() {
+        let joined = Joined::List([1, 2, 3].into());
+        let mut asked = 0;
+        let got = joined.evaluate(|number| {
+            asked += 1;
+            if *number == 2 { Err("no") } else { Ok(Answer { holds: true, message: Cow::Borrowed("") }) }
+        });
+        assert_eq!((got, asked), (Err("no"), 2));
+    }
+}

@@ -4,7 +4,8 @@ use portcullis_gocompat::strconv::{parse_float, parse_int};
 use portcullis_model::Numbers;
 use portcullis_value::{Budget, Exhausted, Number, Value};
 
-use super::text::{Subject, Text};
+use super::subject::Subject;
+use super::text::Text;
 
 /// A pattern that is no tree.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use portcullis_gocompat::strconv::{FloatBits, FloatFormat, format_float};
 use portcullis_gocompat::wildcard::Wildcard;
-use portcullis_gocompat::{Duration, Quantity};
-use portcullis_model::Numbers;
-use portcullis_value::{Budget, Exhausted, Number, Value};
+use portcullis_value::{Budget, Exhausted};
+
+use super::subject::{Measure, Subject};
 
 /// A string pattern, read once: alternatives (`|`) of comparisons that must all hold (`&`).
 #[derive(Clone, Debug)]
@@ -20,11 +20,14 @@ pub struct Text {
 enum Atom {
     Compare(Comparison, Operand),
     /// `low-high`, both ends included; `low!-high` is its opposite.
-    Range {
-        low: Operand,
-        high: Operand,
-        inside: bool,
-    },
+    Range(Box<Range>),
+}
+
+#[derive(Clone, Debug)]
+struct Range {
+    low: Operand,
+    high: Operand,
+    inside: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +53,8 @@ const PREFIXES: [(&str, Comparison); 5] = [
 #[derive(Clone, Debug)]
 struct Operand {
     wildcard: Wildcard,
-    duration: Option<Duration>,
-    quantity: Option<Quantity>,
+    /// Most texts measure nothing.
+    measure: Option<Box<Measure>>,
 }
 
 impl Text {
@@ -140,8 +143,9 @@ impl Atom {
                 return Atom::Compare(comparison, Operand::new(rest.trim()));
             }
         }
-        let range =
-            |(low, high), inside| Atom::Range { low: Operand::new(low), high: Operand::new(high), inside };
+        let range = |(low, high), inside| {
+            Atom::Range(Box::new(Range { low: Operand::new(low), high: Operand::new(high), inside }))
+        };
         if let Some(ends) = split_range(text, "!-") {
             range(ends, false)
         } else if let Some(ends) = split_range(text, "-") {
@@ -154,13 +158,20 @@ impl Atom {
     fn holds(&self, value: Subject<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
         match self {
             Atom::Compare(comparison, operand) => operand.holds(*comparison, value, budget),
-            Atom::Range { low, high, inside: true } => {
-                Ok(low.holds(Comparison::GreaterOrEqual, value, budget)?
-                    && high.holds(Comparison::LessOrEqual, value, budget)?)
-            }
-            Atom::Range { low, high, inside: false } => Ok(low.holds(Comparison::Less, value, budget)?
-                || high.holds(Comparison::Greater, value, budget)?),
+            Atom::Range(range) => range.holds(value, budget),
         }
+    }
+}
+
+impl Range {
+    fn holds(&self, value: Subject<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+        let Range { low, high, inside } = self;
+        Ok(if *inside {
+            low.holds(Comparison::GreaterOrEqual, value, budget)?
+                && high.holds(Comparison::LessOrEqual, value, budget)?
+        } else {
+            low.holds(Comparison::Less, value, budget)? || high.holds(Comparison::Greater, value, budget)?
+        })
     }
 }
 
@@ -179,11 +190,7 @@ impl Comparison {
 
 impl Operand {
     fn new(text: &str) -> Self {
-        Self {
-            wildcard: Wildcard::new(text),
-            duration: Duration::parse(text).ok(),
-            quantity: Quantity::parse(text).ok(),
-        }
+        Self { wildcard: Wildcard::new(text), measure: Measure::parse(text).map(Box::new) }
     }
 
     /// Compares as durations if both are, else as quantities if both are, else for equality as texts.
@@ -194,16 +201,10 @@ impl Operand {
         budget: &mut Budget<'_>,
     ) -> Result<bool, Exhausted> {
         budget.step()?;
-        if let Some(want) = self.duration {
+        if let Some(measure) = &self.measure {
             budget.steps(value.length())?;
-            if let Some(have) = value.to_duration() {
-                return Ok(comparison.accepts(have.cmp(&want)));
-            }
-        }
-        if let Some(want) = &self.quantity {
-            budget.steps(value.length())?;
-            if let Some(have) = value.to_quantity() {
-                return Ok(comparison.accepts(have.cmp(want)));
+            if let Some(ordering) = value.compare(measure) {
+                return Ok(comparison.accepts(ordering));
             }
         }
         match comparison {
@@ -235,66 +236,5 @@ impl Operand {
             }
         };
         self.wildcard.matches_within(text, budget).map(Some)
-    }
-}
-
-/// A value as string patterns see it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Subject<'v> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(&'v str),
-    /// A list or a map.
-    Compound,
-}
-
-impl<'v> Subject<'v> {
-    pub(super) fn new(value: Value<'v>, numbers: Numbers) -> Self {
-        match value {
-            Value::Null => Subject::Null,
-            Value::Bool(value) => Subject::Bool(value),
-            Value::Number(Number::Int(value)) if numbers == Numbers::AsWritten => Subject::Int(value),
-            Value::Number(number) => Subject::Float(number.as_f64()),
-            Value::String(text) => Subject::Text(text),
-            Value::Array(_) | Value::Object(_) => Subject::Compound,
-        }
-    }
-
-    fn as_text(self) -> Option<&'v str> {
-        match self {
-            Subject::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The length of the text, as the steps it takes to read it.
-    fn length(self) -> u64 {
-        self.as_text().map_or(1, |text| text.len() as u64)
-    }
-
-    /// Of numbers only zero is a duration: Go wants a unit on all others, and a float is written `0.000000`.
-    fn to_duration(self) -> Option<Duration> {
-        match self {
-            Subject::Null | Subject::Int(0) => Some(Duration(0)),
-            Subject::Text(text) => Duration::parse(text).ok(),
-            _ => None,
-        }
-    }
-
-    fn to_quantity(self) -> Option<Quantity> {
-        match self {
-            // COMPAT(kyverno): a missing value is zero where numbers are compared.
-            Subject::Null => Some(Quantity::from(0)),
-            Subject::Int(value) => Some(Quantity::from(value)),
-            // COMPAT(kyverno): floats are compared with six decimals.
-            Subject::Float(value) => {
-                let text = format_float(value, FloatFormat::Fixed, Some(6), FloatBits::Double);
-                Quantity::parse(&text).ok()
-            }
-            Subject::Text(text) => Quantity::parse(text).ok(),
-            Subject::Bool(_) | Subject::Compound => None,
-        }
     }
 }

@@ -9,6 +9,8 @@ use crate::anchor::{Anchor, AnchorKind, bare_key};
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Map(Map),
+    /// Labels or annotations that are rewritten: their number in [`Tree::tags`].
+    Tags(usize),
     List(Box<[Node]>),
     Scalar(Scalar),
 }
@@ -18,30 +20,43 @@ pub(super) enum Node {
 pub(super) struct Map {
     /// Condition, existence, equality and negation anchors, by the key as written.
     pub(super) anchors: Box<[Entry]>,
-    /// All other keys, in the order of [`in_order`].
+    /// All other keys: first, last key first, those that hold anchors.
     pub(super) fields: Box<[Entry]>,
-    /// Whether this map has metadata whose labels or annotations are rewritten when it meets a resource.
-    pub(super) has_tags: bool,
-    /// Labels or annotations that may be rewritten have a number of their own within the pattern.
-    pub(super) rewrite: Option<usize>,
+    /// The labels and the annotations of this map's metadata, if they are rewritten: their numbers in [`Tree::tags`].
+    pub(super) labels: Option<usize>,
+    pub(super) annotations: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The key as written, with its anchor.
-    pub(super) raw: Box<str>,
     /// The key to look up.
     pub(super) key: Box<str>,
+    /// The key as written, if that is something else.
+    written: Option<Box<str>>,
     /// Never [`AnchorKind::AddIfAbsent`], which means nothing here: such a key is looked up as written.
     pub(super) anchor: Option<AnchorKind>,
+    /// Whether the entry or something below it has an anchor.
+    holds_anchor: bool,
     pub(super) node: Node,
+}
+
+/// A whole pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) root: Node,
+    /// Labels and annotations that are rewritten when they meet a resource.
+    pub(super) tags: Box<[Map]>,
+    /// Whether a text of the pattern holds the word `anchor`.
+    pub(super) mentions_anchor: bool,
+    /// Whether anchors go with what is no text in those labels and annotations.
+    pub(super) drops_anchors: bool,
 }
 
 impl Node {
     /// The name of Go's type, for messages.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
-            Node::Map(_) | Node::Scalar(Scalar::Map) => "map[string]interface {}",
+            Node::Map(_) | Node::Tags(_) | Node::Scalar(Scalar::Map) => "map[string]interface {}",
             Node::List(_) | Node::Scalar(Scalar::List) => "[]interface {}",
             Node::Scalar(Scalar::Null) => "<nil>",
             Node::Scalar(Scalar::Bool(_)) => "bool",
@@ -50,66 +65,63 @@ impl Node {
             Node::Scalar(Scalar::Text(_)) => "string",
         }
     }
-
-    /// Whether an anchor stands anywhere in the pattern.
-    fn has_anchor(&self) -> bool {
-        match self {
-            Node::Map(map) => {
-                !map.anchors.is_empty()
-                    || map.fields.iter().any(|entry| entry.anchor.is_some() || entry.node.has_anchor())
-            }
-            Node::List(items) => items.iter().any(Node::has_anchor),
-            Node::Scalar(_) => false,
-        }
-    }
 }
 
 impl Map {
     /// `entries` are sorted by the key as written.
-    pub(super) fn new(entries: Vec<Entry>, rewrite: Option<usize>) -> Self {
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
         let (anchors, fields): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| !matches!(entry.anchor, None | Some(AnchorKind::Global)));
-        Self { anchors: anchors.into(), fields: in_order(fields), has_tags: false, rewrite }
+        let fields = in_order(fields, |entry| entry.holds_anchor);
+        Self { anchors: anchors.into(), fields: fields.into(), labels: None, annotations: None }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.anchors.iter().chain(&self.fields)
     }
 
-    /// The labels or annotations (`tag`) of the metadata of this map, if they may be rewritten.
-    pub(super) fn tags(&self, tag: &str) -> Option<(usize, &Map)> {
-        let maps = self.maps("metadata").flat_map(|metadata| metadata.maps(tag));
-        maps.filter_map(|map| Some((map.rewrite?, map))).next()
-    }
-
-    /// The maps below the keys that are `key` without their anchors.
-    fn maps(&self, key: &str) -> impl Iterator<Item = &Map> {
-        self.entries().filter(move |entry| bare_key(&entry.raw) == key).filter_map(|entry| {
-            match &entry.node {
-                Node::Map(map) => Some(map),
-                _ => None,
-            }
-        })
+    fn holds_anchor(&self) -> bool {
+        self.entries().any(|entry| entry.holds_anchor)
     }
 }
 
 impl Entry {
-    pub(super) fn new(raw: &str, node: Node) -> Self {
+    fn new(raw: &str, node: Node, holds_anchor: bool) -> Self {
         let anchor = Anchor::parse(raw).filter(|anchor| anchor.kind != AnchorKind::AddIfAbsent);
         let key = anchor.map_or(raw, |anchor| anchor.key);
-        Self { raw: raw.into(), key: key.into(), anchor: anchor.map(|anchor| anchor.kind), node }
+        Self {
+            key: key.into(),
+            written: (key != raw).then(|| raw.into()),
+            anchor: anchor.map(|anchor| anchor.kind),
+            holds_anchor: anchor.is_some() || holds_anchor,
+            node,
+        }
+    }
+
+    /// This entry under another key.
+    pub(super) fn renamed(&self, raw: &str) -> Self {
+        Self::new(raw, self.node.clone(), false)
+    }
+
+    /// Whether the pattern is a text, which is what stays of labels and annotations.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.node, Node::Scalar(Scalar::Text(_)))
+    }
+
+    /// The key as written, with its anchor.
+    pub(super) fn raw(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.key)
     }
 }
 
-/// Puts what holds anchors first, last key first, and the rest after it, first key first.
+/// Puts what holds anchors first, last key first, and the rest of the sorted fields behind it.
 ///
-/// COMPAT(kyverno): its order, in which such keys are pushed to the front of the sorted list one after the other.
-fn in_order(sorted: Vec<Entry>) -> Box<[Entry]> {
-    let (mut front, rest): (Vec<_>, Vec<_>) =
-        sorted.into_iter().partition(|entry| entry.anchor.is_some() || entry.node.has_anchor());
+/// COMPAT(kyverno): there, keys that hold anchors are pushed to the front of the sorted list one after the other.
+pub(super) fn in_order<E>(sorted: Vec<E>, holds_anchor: impl Fn(&E) -> bool) -> Vec<E> {
+    let (mut front, rest): (Vec<_>, Vec<_>) = sorted.into_iter().partition(holds_anchor);
     front.reverse();
     front.extend(rest);
-    front.into()
+    front
 }
 
 /// Where a map stands: only the labels and annotations of metadata are rewritten.
@@ -122,39 +134,57 @@ enum Position {
 
 /// Reads a pattern tree.
 #[derive(Default)]
-pub(super) struct Compiler {
-    /// How many maps may be rewritten.
-    rewrites: usize,
-    /// Whether a text of the pattern holds the word `anchor`.
-    pub(super) mentions_anchor: bool,
+struct Compiler {
+    tags: Vec<Map>,
+    mentions_anchor: bool,
+}
+
+impl Tree {
+    pub(super) fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
+        let mut compiler = Compiler::default();
+        let (root, _) = compiler.node(pattern, Position::Anywhere, budget)?;
+        let Compiler { tags, mentions_anchor } = compiler;
+        let dropped = |entry: &Entry| entry.holds_anchor && !entry.is_text();
+        let drops_anchors = tags.iter().any(|map| map.entries().any(dropped));
+        Ok(Self { root, tags: tags.into(), mentions_anchor, drops_anchors })
+    }
 }
 
 impl Compiler {
-    pub(super) fn compile(&mut self, pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Node, Exhausted> {
-        self.node(pattern, Position::Anywhere, budget)
-    }
-
+    /// The node, and whether it holds an anchor.
     fn node(
         &mut self,
         pattern: Value<'_>,
         position: Position,
         budget: &mut Budget<'_>,
-    ) -> Result<Node, Exhausted> {
+    ) -> Result<(Node, bool), Exhausted> {
         budget.step()?;
         match pattern {
             Value::Object(object) => {
-                budget.nested(|budget| self.map(object, position, budget)).map(Node::Map)
+                let map = budget.nested(|budget| self.map(object, position, budget))?;
+                let holds_anchor = map.holds_anchor();
+                let is_rewritten =
+                    |entry: &Entry| wildcard::contains_wildcard(entry.raw()) || !entry.is_text();
+                if position == Position::Tags && map.entries().any(is_rewritten) {
+                    self.tags.push(map);
+                    return Ok((Node::Tags(self.tags.len() - 1), holds_anchor));
+                }
+                Ok((Node::Map(map), holds_anchor))
             }
             Value::Array(items) => {
-                let items = items.iter();
-                let nodes = budget.nested(|budget| {
-                    items.map(|item| self.node(*item, Position::Anywhere, budget)).collect()
-                });
-                nodes.map(Node::List)
+                let mut any_holds_anchor = false;
+                let mut nodes = Vec::with_capacity(items.len());
+                for item in items {
+                    let (node, holds_anchor) =
+                        budget.nested(|budget| self.node(*item, Position::Anywhere, budget))?;
+                    any_holds_anchor |= holds_anchor;
+                    nodes.push(node);
+                }
+                Ok((Node::List(nodes.into()), any_holds_anchor))
             }
             scalar => {
                 self.read_text(scalar.as_str().unwrap_or_default(), budget)?;
-                Ok(Node::Scalar(Scalar::compile(scalar)))
+                Ok((Node::Scalar(Scalar::compile(scalar)), false))
             }
         }
     }
@@ -166,28 +196,31 @@ impl Compiler {
         budget: &mut Budget<'_>,
     ) -> Result<Map, Exhausted> {
         let mut entries = Vec::with_capacity(object.len());
-        let mut tagged = Vec::new();
+        let (mut labels, mut annotations) = (None, None);
+        let mut seen = Vec::new();
         for (raw, value) in object.iter() {
             self.read_text(raw, budget)?;
             let key = bare_key(raw);
-            // Of several keys that mean the same, only the first is rewritten.
             let below = match (position, key) {
-                (_, "metadata") if !tagged.contains(&key) => Position::Metadata,
-                (Position::Metadata, "labels" | "annotations") if !tagged.contains(&key) => Position::Tags,
+                // Of several keys that mean the same, only the first counts.
+                _ if seen.contains(&key) => Position::Anywhere,
+                (_, "metadata") => Position::Metadata,
+                (Position::Metadata, "labels" | "annotations") => Position::Tags,
                 _ => Position::Anywhere,
             };
-            if below != Position::Anywhere {
-                tagged.push(key);
+            let (node, holds_anchor) = self.node(value, below, budget)?;
+            match (&node, below) {
+                (Node::Map(metadata), Position::Metadata) => {
+                    labels = metadata.tags("labels");
+                    annotations = metadata.tags("annotations");
+                    seen.push(key);
+                }
+                (_, Position::Metadata | Position::Tags) => seen.push(key),
+                _ => {}
             }
-            entries.push(Entry::new(raw, self.node(value, below, budget)?));
+            entries.push(Entry::new(raw, node, holds_anchor));
         }
-        let rewrite = (position == Position::Tags && entries.iter().any(is_rewritten)).then(|| {
-            self.rewrites += 1;
-            self.rewrites
-        });
-        let mut map = Map::new(entries, rewrite);
-        map.has_tags = map.tags("labels").is_some() || map.tags("annotations").is_some();
-        Ok(map)
+        Ok(Map { labels, annotations, ..Map::new(entries) })
     }
 
     fn read_text(&mut self, text: &str, budget: &mut Budget<'_>) -> Result<(), Exhausted> {
@@ -197,7 +230,12 @@ impl Compiler {
     }
 }
 
-/// Whether an entry of labels or annotations changes or goes when it meets a resource.
-fn is_rewritten(entry: &Entry) -> bool {
-    wildcard::contains_wildcard(&entry.raw) || !matches!(entry.node, Node::Scalar(Scalar::Text(_)))
+impl Map {
+    /// The number of the labels or annotations (`tag`) of this metadata, if they are rewritten.
+    fn tags(&self, tag: &str) -> Option<usize> {
+        self.entries().find_map(|entry| match entry.node {
+            Node::Tags(number) if bare_key(entry.raw()) == tag => Some(number),
+            _ => None,
+        })
+    }
 }

@@ -3,29 +3,28 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_gocompat::wildcard;
 use portcullis_model::Numbers;
 use portcullis_value::{Budget, Object, Value};
 
 use super::failure::{CONDITION_MISMATCH, Class, Failure, GLOBAL_MISMATCH, NEGATION_MATCHED, Path, Seen};
 use super::scalar::Scalar;
-use super::text::Text;
-use super::tree::{Entry, Map, Node};
-use crate::anchor::{Anchor, AnchorKind, bare_key};
+use super::tree::{Entry, Map, Node, Tree};
+use crate::anchor::AnchorKind;
 
 /// One walk and what it remembers.
 pub(super) struct Walk<'w, 't> {
+    pub(super) tree: &'w Tree,
     numbers: Numbers,
     pub(super) budget: &'w mut Budget<'t>,
-    /// The labels and annotations of the pattern that were rewritten, by their number.
-    rewritten: Vec<(usize, Rc<Map>)>,
+    /// The labels and annotations of the tree that were rewritten, by their number.
+    pub(super) rewritten: Vec<(usize, Rc<Map>)>,
     /// Condition and existence anchors that were met, and whether the key was there at least once.
     met: BTreeMap<Box<str>, bool>,
 }
 
 impl<'w, 't> Walk<'w, 't> {
-    pub(super) fn new(numbers: Numbers, budget: &'w mut Budget<'t>) -> Self {
-        Self { numbers, budget, rewritten: Vec::new(), met: BTreeMap::new() }
+    pub(super) fn new(tree: &'w Tree, numbers: Numbers, budget: &'w mut Budget<'t>) -> Self {
+        Self { tree, numbers, budget, rewritten: Vec::new(), met: BTreeMap::new() }
     }
 
     /// Whether an anchor was met whose key was never there.
@@ -42,9 +41,10 @@ impl<'w, 't> Walk<'w, 't> {
         self.budget.step()?;
         match (pattern, value) {
             (Node::Map(pattern), Value::Object(object)) => self.map(pattern, object, path),
+            (Node::Tags(number), Value::Object(object)) => self.tags(*number, object, path),
             (Node::List(pattern), Value::Array(items)) => self.list(pattern, items, path),
             (Node::Scalar(pattern), _) => self.scalar(pattern, value, path),
-            (Node::Map(_), _) => {
+            (Node::Map(_) | Node::Tags(_), _) => {
                 let found = self.seen(value).type_name();
                 self.violation(path, format_args!(
                     "pattern and resource have different structures. Path: {path}. Expected map[string]interface {{}}, found {found}"
@@ -80,7 +80,7 @@ impl<'w, 't> Walk<'w, 't> {
         match pattern {
             [] => self.violation(path, format_args!("pattern Array empty")),
             // COMPAT(kyverno): of several patterns only the first is used.
-            [first @ Node::Map(_), ..] => self.list_of_maps(first, items, path),
+            [first @ (Node::Map(_) | Node::Tags(_)), ..] => self.list_of_maps(first, items, path),
             [Node::Scalar(first), ..] => self.scalar(first, Value::Array(items), path),
             [Node::List(_), ..] => {
                 if items.len() < pattern.len() {
@@ -124,27 +124,30 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn map<F: Failure>(&mut self, pattern: &Map, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
-        if let Some(rewritten) = pattern.rewrite.and_then(|number| self.rewritten(number)) {
-            return self.judge(&rewritten, object, path);
-        }
-        if pattern.has_tags {
-            self.rewrite_tags::<F>(pattern, object)?;
-        }
+        self.rewrite_tags::<F>(pattern, object)?;
         self.judge(pattern, object, path)
     }
 
-    fn judge<F: Failure>(&mut self, pattern: &Map, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
+    pub(super) fn judge<F: Failure>(
+        &mut self,
+        pattern: &Map,
+        object: Object<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), F> {
         if F::TOLD {
             self.meet_anchors(pattern, object);
         }
         self.anchors::<F>(&pattern.anchors, object, path)?;
-        pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path))
+        match self.fields_by_now(pattern)? {
+            Some(fields) => fields.into_iter().try_for_each(|entry| self.field(entry, object, path)),
+            None => pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path)),
+        }
     }
 
     fn meet_anchors(&mut self, pattern: &Map, object: Object<'_>) {
         for entry in &pattern.anchors {
             if matches!(entry.anchor, Some(AnchorKind::Condition | AnchorKind::Existence)) {
-                *self.met.entry(entry.raw.clone()).or_default() |= object.contains_key(&entry.key);
+                *self.met.entry(entry.raw().into()).or_default() |= object.contains_key(&entry.key);
             }
         }
     }
@@ -272,70 +275,6 @@ impl<'w, 't> Walk<'w, 't> {
             }
             node => self.element(node, value, path),
         }
-    }
-
-    fn rewritten(&self, number: usize) -> Option<Rc<Map>> {
-        self.rewritten.iter().find(|rewritten| rewritten.0 == number).map(|rewritten| Rc::clone(&rewritten.1))
-    }
-
-    /// Replaces wildcards in the keys of the pattern's labels and annotations by keys of the resource.
-    ///
-    /// COMPAT(kyverno): what is replaced stays so for the rest of the walk, in the next items of a list too, and what is
-    /// no string is dropped. Of several keys that fit, the first in order is taken, where the reference takes any.
-    fn rewrite_tags<F: Failure>(&mut self, pattern: &Map, object: Object<'_>) -> Result<(), F> {
-        for tag in ["labels", "annotations"] {
-            let tags =
-                object.get("metadata").and_then(|metadata| metadata.get(tag)).and_then(Value::as_object);
-            let (Some((number, original)), Some(tags)) = (pattern.tags(tag), tags) else { continue };
-            let current = self.rewritten(number);
-            if let Some(map) = self.rewrite::<F>(current.as_deref().unwrap_or(original), number, tags)? {
-                self.rewritten.retain(|rewritten| rewritten.0 != number);
-                self.rewritten.push((number, Rc::new(map)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The pattern for `tags`; `None` if nothing changes.
-    fn rewrite<F: Failure>(
-        &mut self,
-        pattern: &Map,
-        number: usize,
-        tags: Object<'_>,
-    ) -> Result<Option<Map>, F> {
-        let mut changed = false;
-        let mut entries = BTreeMap::new();
-        for entry in pattern.entries() {
-            self.budget.step()?;
-            let Node::Scalar(Scalar::Text(text)) = &entry.node else {
-                changed = true;
-                continue;
-            };
-            match self.tag_for::<F>(&entry.raw, tags)? {
-                Some(raw) => {
-                    changed = true;
-                    entries.insert(raw, text);
-                }
-                None => drop(entries.insert(entry.raw.to_string(), text)),
-            }
-        }
-        let new = |(raw, text): (String, &Text)| Entry::new(&raw, Node::Scalar(Scalar::Text(text.clone())));
-        Ok(changed.then(|| Map::new(entries.into_iter().map(new).collect(), Some(number))))
-    }
-
-    /// What the key `raw` of the pattern becomes, if it is a wildcard that fits a key of `tags`.
-    fn tag_for<F: Failure>(&mut self, raw: &str, tags: Object<'_>) -> Result<Option<String>, F> {
-        if !wildcard::contains_wildcard(raw) {
-            return Ok(None);
-        }
-        for (key, value) in tags.iter() {
-            if value.as_str().is_some() && wildcard::matches_within(bare_key(raw), key, self.budget)? {
-                F::meet(key)?;
-                let anchored = |anchor: Anchor<'_>| Anchor { kind: anchor.kind, key }.to_string();
-                return Ok(Some(Anchor::parse(raw).map_or_else(|| key.to_owned(), anchored)));
-            }
-        }
-        Ok(None)
     }
 }
 
