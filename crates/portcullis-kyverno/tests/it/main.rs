@@ -1,4 +1,14 @@
 //! The public surface of the crate.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
+mod conditions;
+mod pattern_comparison;
+mod patterns;
 mod policies;
+mod slow;
