@@ -1,6 +1,6 @@
 //! Compiled pattern trees: anchors read, keys in the order in which they are judged.
 
-use portcullis_gocompat::wildcard;
+use portcullis_gocompat::wildcard::{Wildcard, contains_wildcard};
 use portcullis_value::{Budget, Exhausted, Object, Value};
 
 use super::scalar::Scalar;
@@ -40,12 +40,22 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
+/// A pattern of labels or annotations that is rewritten.
+#[derive(Clone, Debug)]
+pub(super) struct Tags {
+    pub(super) map: Map,
+    /// The keys as written that hold wildcards, and the wildcards.
+    pub(super) wild: Box<[(Box<str>, Wildcard)]>,
+    /// Whether something is no text and is dropped.
+    pub(super) drops: bool,
+}
+
 /// A whole pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     pub(super) root: Node,
     /// Labels and annotations that are rewritten when they meet a resource.
-    pub(super) tags: Box<[Map]>,
+    pub(super) tags: Box<[Tags]>,
     /// Whether a text of the pattern holds the word `anchor`.
     pub(super) mentions_anchor: bool,
     /// Whether anchors go with what is no text in those labels and annotations.
@@ -82,6 +92,15 @@ impl Map {
 
     fn holds_anchor(&self) -> bool {
         self.entries().any(|entry| entry.holds_anchor)
+    }
+}
+
+impl Tags {
+    pub(super) fn new(map: Map) -> Self {
+        let wildcard = |entry: &Entry| (entry.raw().into(), Wildcard::new(bare_key(entry.raw())));
+        let wild = map.entries().filter(|entry| contains_wildcard(entry.raw())).map(wildcard).collect();
+        let drops = map.entries().any(|entry| !entry.is_text());
+        Self { map, wild, drops }
     }
 }
 
@@ -135,7 +154,7 @@ enum Position {
 /// Reads a pattern tree.
 #[derive(Default)]
 struct Compiler {
-    tags: Vec<Map>,
+    tags: Vec<Tags>,
     mentions_anchor: bool,
 }
 
@@ -145,7 +164,7 @@ impl Tree {
         let (root, _) = compiler.node(pattern, Position::Anywhere, budget)?;
         let Compiler { tags, mentions_anchor } = compiler;
         let dropped = |entry: &Entry| entry.holds_anchor && !entry.is_text();
-        let drops_anchors = tags.iter().any(|map| map.entries().any(dropped));
+        let drops_anchors = tags.iter().any(|tags| tags.map.entries().any(dropped));
         Ok(Self { root, tags: tags.into(), mentions_anchor, drops_anchors })
     }
 }
@@ -163,11 +182,13 @@ impl Compiler {
             Value::Object(object) => {
                 let map = budget.nested(|budget| self.map(object, position, budget))?;
                 let holds_anchor = map.holds_anchor();
-                let is_rewritten =
-                    |entry: &Entry| wildcard::contains_wildcard(entry.raw()) || !entry.is_text();
-                if position == Position::Tags && map.entries().any(is_rewritten) {
-                    self.tags.push(map);
-                    return Ok((Node::Tags(self.tags.len() - 1), holds_anchor));
+                if position == Position::Tags {
+                    let tags = Tags::new(map);
+                    if tags.drops || !tags.wild.is_empty() {
+                        self.tags.push(tags);
+                        return Ok((Node::Tags(self.tags.len() - 1), holds_anchor));
+                    }
+                    return Ok((Node::Map(tags.map), holds_anchor));
                 }
                 Ok((Node::Map(map), holds_anchor))
             }

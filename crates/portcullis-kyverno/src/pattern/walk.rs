@@ -8,7 +8,7 @@ use portcullis_value::{Budget, Object, Value};
 
 use super::failure::{CONDITION_MISMATCH, Class, Failure, GLOBAL_MISMATCH, NEGATION_MATCHED, Path, Seen};
 use super::scalar::Scalar;
-use super::tree::{Entry, Map, Node, Tree};
+use super::tree::{Entry, Map, Node, Tags, Tree};
 use crate::anchor::AnchorKind;
 
 /// One walk and what it remembers.
@@ -17,7 +17,7 @@ pub(super) struct Walk<'w, 't> {
     numbers: Numbers,
     pub(super) budget: &'w mut Budget<'t>,
     /// The labels and annotations of the tree that were rewritten, by their number.
-    pub(super) rewritten: Vec<(usize, Rc<Map>)>,
+    pub(super) rewritten: Vec<(usize, Rc<Tags>)>,
     /// Condition and existence anchors that were met, and whether the key was there at least once.
     met: BTreeMap<Box<str>, bool>,
 }
@@ -138,10 +138,11 @@ impl<'w, 't> Walk<'w, 't> {
             self.meet_anchors(pattern, object);
         }
         self.anchors::<F>(&pattern.anchors, object, path)?;
-        match self.fields_by_now(pattern)? {
-            Some(fields) => fields.into_iter().try_for_each(|entry| self.field(entry, object, path)),
-            None => pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path)),
+        if self.tree.drops_anchors && !self.rewritten.is_empty() {
+            let fields = self.fields_by_now(pattern)?;
+            return fields.into_iter().try_for_each(|entry| self.field(entry, object, path));
         }
+        pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path))
     }
 
     fn meet_anchors(&mut self, pattern: &Map, object: Object<'_>) {
