@@ -78,6 +78,12 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
+/// Reads a file that need be no text; the error names it.
+#[expect(clippy::disallowed_methods, reason = "the corpora are files, and the error names the path")]
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
 /// Reads a file of JSON Lines; the error names the file and the line.
 pub(crate) fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = read_text(path)?;

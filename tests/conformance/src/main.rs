@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod arguments;
+mod cli_output;
 mod corpus;
 mod floor;
 mod jmespath;
@@ -39,6 +40,7 @@ const CORPORA: &[Corpus] = &[
     yaml::CORPUS,
     kyverno_core::CORPUS,
     policy_validation::CORPUS,
+    cli_output::CORPUS,
 ];
 
 /// The folder of this crate, which holds the recorded floor and the known differences.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use portcullis_value::{Arena, json};
 
-use crate::corpus::{Case, Corpus, Finding, read_text};
+use crate::corpus::{Case, Corpus, Finding, read_bytes, read_text};
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "yaml", cases };
 
@@ -16,7 +16,7 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
         let mut columns = line.split('\t');
         let file = columns.next().unwrap_or_default().to_owned();
         let want = columns.next().context("a line of expected.tsv has no second column")?.to_owned();
-        let text = std::fs::read(root.join("cases").join(&file)).with_context(|| file.clone())?;
+        let text = read_bytes(&root.join("cases").join(&file))?;
         cases.push(Case::new(file, "documents", move || check(&text, &want)));
     }
     Ok(cases)

@@ -38,12 +38,12 @@ impl Patch {
 
 /// What Go's YAML library says of a mistake in `source`, where that is known.
 fn yaml_error(source: &str, error: &portcullis_yaml::Error) -> String {
-    if !error.message().starts_with("unclosed bracket") {
+    if !error.message().contains("is missing in a") {
         return format!("yaml: line {}: {}", error.line(), error.message());
     }
     // COMPAT(kyverno): lines count from 0 here, and one in the first line is said to be where the text ends.
     let line = if error.line() > 1 { error.line() - 1 } else { source.lines().count() };
-    let close = if error.message().contains('{') { '}' } else { ']' };
+    let close = if error.message().contains('}') { '}' } else { ']' };
     format!("yaml: line {line}: did not find expected ',' or '{close}'")
 }
 

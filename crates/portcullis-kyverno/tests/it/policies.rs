@@ -258,7 +258,7 @@ validate:
         namespace: "ops".to_owned(),
         name: "settings".to_owned(),
     };
-    assert_eq!(questions, [question.clone()]);
+    assert_eq!(questions, std::slice::from_ref(&question));
     let message = |answer: Answer| {
         let answers = Answers::from([(question.clone(), answer)]);
         let Evaluated::Done(evaluation) = evaluate(&answers) else { panic!("asked again") };
