@@ -93,6 +93,11 @@ impl Regex {
         Ok(Regex { compiled, names: translated.names.into() })
     }
 
+    /// The pattern in the syntax of the `regex` crate.
+    pub fn translated(&self) -> &str {
+        self.compiled.as_str()
+    }
+
     /// Whether some part of `text` matches. Takes time in proportion to the pattern times the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.compiled.is_match(text)

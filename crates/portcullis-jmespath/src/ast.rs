@@ -1,5 +1,6 @@
 //! The tree of a compiled expression.
 
+use portcullis_gocompat::regex::Regex;
 use portcullis_value::OwnedValue;
 
 use crate::functions::Function;
@@ -91,4 +92,6 @@ pub(crate) struct Call {
     /// `None` if there is no function of the name, which is an error of the evaluation alone.
     pub(crate) function: Option<&'static Function>,
     pub(crate) arguments: Vec<Node>,
+    /// The first argument, if the function takes a regular expression there and it is written as a literal.
+    pub(crate) regex: Option<Regex>,
 }

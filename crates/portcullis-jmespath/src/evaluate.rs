@@ -37,7 +37,6 @@ pub(crate) struct Evaluator<'a, 'c, 't> {
     pub(crate) budget: &'c mut Budget<'t>,
     #[expect(dead_code, reason = "the time functions read it")]
     pub(crate) now: Timestamp,
-    #[expect(dead_code, reason = "random() reads it")]
     pub(crate) random: &'c mut dyn FnMut() -> u64,
     /// Lists that `sort_by` has sorted, each with its sorted form.
     pub(crate) sorted: Vec<(&'a [Value<'a>], &'a [Value<'a>])>,
@@ -106,7 +105,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     /// The value of a node that has others below it.
     fn inner(&mut self, node: &'a Node, current: Value<'a>) -> Evaluated<'a> {
         match node {
-            Node::Chain(links) => links.iter().try_fold(current, |value, link| self.evaluate(link, value)),
+            Node::Chain(links) => self.chain(links, current),
             Node::Pipe(parts) => {
                 parts.iter().try_fold(current, |value, part| or_null(self.evaluate(part, value)))
             }
@@ -136,6 +135,21 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
                 self.evaluate(node, current)
             }
         }
+    }
+
+    fn chain(&mut self, links: &'a [Node], current: Value<'a>) -> Evaluated<'a> {
+        let mut value = current;
+        for link in links {
+            value = match link {
+                // Most links are fields: they are taken without a call of the evaluator.
+                Node::Field(name) => {
+                    self.budget.step()?;
+                    self.field(value, name)?
+                }
+                link => self.evaluate(link, value)?,
+            };
+        }
+        Ok(value)
     }
 
     fn field(&self, current: Value<'a>, name: &'a str) -> Evaluated<'a> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use portcullis_gocompat::fmt::display;
+use portcullis_gocompat::regex::Regex;
 use portcullis_value::{Number, Object, Value};
 
 use crate::ast::{Call, Node};
@@ -15,6 +16,7 @@ mod lists;
 mod numbers;
 mod objects;
 mod patterns;
+mod random;
 mod strings;
 mod types;
 mod versions;
@@ -26,6 +28,8 @@ pub enum Type {
     Bool,
     Number,
     String,
+    /// A string that is a regular expression in Go's syntax.
+    Regex,
     Array,
     Object,
     NumberArray,
@@ -48,6 +52,7 @@ const NUMBER: Parameter = Parameter::One(&[Type::Number]);
 const NUMBERS: Parameter = Parameter::One(&[Type::NumberArray]);
 const OBJECT: Parameter = Parameter::One(&[Type::Object]);
 const REFERENCE: Parameter = Parameter::One(&[Type::Reference]);
+const REGEX: Parameter = Parameter::One(&[Type::Regex]);
 const STRING: Parameter = Parameter::One(&[Type::String]);
 
 /// A row of the table: arity, types, documentation and the test of a function come from it.
@@ -73,6 +78,7 @@ const FAMILIES: &[&[Function]] = &[
     numbers::FUNCTIONS,
     objects::FUNCTIONS,
     patterns::FUNCTIONS,
+    random::FUNCTIONS,
     strings::FUNCTIONS,
     types::FUNCTIONS,
     versions::FUNCTIONS,
@@ -95,6 +101,11 @@ impl Function {
             [.., Parameter::Rest(_)] => count >= self.parameters.len(),
             parameters => count == parameters.len(),
         }
+    }
+
+    /// Whether the first argument is a regular expression.
+    pub(crate) fn takes_regex(&self) -> bool {
+        matches!(self.parameters, [Parameter::One([Type::Regex]), ..])
     }
 
     /// `name(string, object|array) number`
@@ -154,7 +165,7 @@ impl Type {
             (Type::Any, _)
             | (Type::Bool, Value::Bool(_))
             | (Type::Number, Value::Number(_))
-            | (Type::String, Value::String(_))
+            | (Type::String | Type::Regex, Value::String(_))
             | (Type::Array, Value::Array(_))
             | (Type::Object, Value::Object(_)) => true,
             (Type::NumberArray, Value::Array(items)) => {
@@ -174,7 +185,7 @@ impl fmt::Display for Type {
             Type::Any => "any",
             Type::Bool => "bool",
             Type::Number => "number",
-            Type::String => "string",
+            Type::String | Type::Regex => "string",
             Type::Array => "array",
             Type::Object => "object",
             Type::NumberArray => "array[number]",
@@ -209,6 +220,8 @@ pub(crate) enum Argument<'a> {
 pub(crate) struct Arguments<'a, 's> {
     name: &'static str,
     arguments: &'s [Argument<'a>],
+    /// The first argument, compiled with the expression.
+    regex: Option<&'a Regex>,
 }
 
 macro_rules! argument_of_type {
@@ -286,7 +299,7 @@ impl<'a> Evaluator<'a, '_, '_> {
             return Err(Failure::runtime(format!("unknown function: {}", call.name)));
         };
         function.check(self, arguments)?;
-        (function.call)(self, Arguments { name: function.name, arguments })
+        (function.call)(self, Arguments { name: function.name, arguments, regex: call.regex.as_ref() })
     }
 
     /// The value of the argument `node` on an element; a missing key is null.

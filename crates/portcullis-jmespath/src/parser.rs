@@ -3,6 +3,7 @@
 //! COMPAT(kyverno): commas are optional in calls and maps, a call may end in one, and the name of a call is the text
 //! of whatever stands before the parenthesis, be it a string.
 
+use portcullis_gocompat::regex::Regex;
 use portcullis_value::{Arena, OwnedValue};
 
 use crate::ast::{Call, Compare, Elements, Literal, Node, Operator, Project, Slice};
@@ -370,7 +371,16 @@ impl<'s> Parser<'s> {
         }
         self.expect(Kind::RightParen)?;
         let function = find(&name);
-        self.over(below, Node::Call(Box::new(Call { name, function, arguments })))
+        let regex = match (function, arguments.first()) {
+            (Some(function), Some(Node::Literal(Literal { value: OwnedValue::String(pattern), .. })))
+                if function.takes_regex() =>
+            {
+                // One that does not compile is an error of the call.
+                Regex::new(pattern).ok()
+            }
+            _ => None,
+        };
+        self.over(below, Node::Call(Box::new(Call { name, function, arguments, regex })))
     }
 
     /// `right` evaluated on the value of `left`.

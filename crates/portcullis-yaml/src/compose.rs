@@ -1,4 +1,6 @@
 //! From tokens to values: the grammar, anchors and aliases, merge keys, limits.
+//!
+//! Long because the grammar is one family of functions that call each other.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! The fields of Go's `x509.Certificate` and `x509.CertificateRequest`, by their names there.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
