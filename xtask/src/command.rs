@@ -45,7 +45,9 @@ pub(crate) fn is_there(program: &str) -> bool {
 
 /// The command as one would type it in the root of the repository.
 pub(crate) fn show(command: &Command) -> String {
-    let variables = command.get_envs().filter_map(|(name, value)| {
+    // A search path with our tools in front would hide the rest.
+    let telling = command.get_envs().filter(|(name, _)| *name != "PATH");
+    let variables = telling.filter_map(|(name, value)| {
         let value = value?.to_string_lossy();
         Some(format!("{}={}", name.to_string_lossy(), quoted(&value)))
     });

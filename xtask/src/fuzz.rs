@@ -35,6 +35,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         let mut fuzz_run = command("cargo +nightly fuzz run");
         fuzz_run.arg(target).arg(corpus).arg(fuzz.join("seeds").join(target)).env("PATH", &path);
         fuzz_run.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-rss_limit_mb=2048"]);
+        fuzz_run.args(["-verbosity=0", "-print_final_stats=1"]);
         run_command(&mut fuzz_run)?;
     }
     Ok(())
