@@ -135,7 +135,9 @@ impl<R: BufRead> DocumentReader<R> {
         let mut trouble = None;
         loop {
             let start = bytes.len();
-            match self.reader.read_until(b'\n', &mut bytes) {
+            // One byte beyond the limit tells that it is passed.
+            let room = (self.limit + 1).saturating_sub(start);
+            match read_line(&mut self.reader, &mut bytes, room) {
                 Ok(0) => {
                     self.ended = true;
                     break;
@@ -185,6 +187,29 @@ impl<R: BufRead> DocumentReader<R> {
     }
 }
 
+/// Reads to the end of the line and appends at most `room` bytes of it to `line`, so that a line without an end takes
+/// no more memory than that. Gives the bytes read, kept or not.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, room: usize) -> io::Result<usize> {
+    let (mut read, mut room) = (0, room);
+    loop {
+        let buffer = match reader.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(buffer.len(), |end| end + 1);
+        let kept = buffer.get(..taken.min(room)).unwrap_or_default();
+        line.extend_from_slice(kept);
+        room -= kept.len();
+        read += taken;
+        reader.consume(taken);
+        if end.is_some() || taken == 0 {
+            return Ok(read);
+        }
+    }
+}
+
 /// How many documents `reader` yields, by their separators alone.
 ///
 /// # Errors
@@ -193,7 +218,8 @@ pub fn count_documents(mut reader: impl BufRead) -> io::Result<usize> {
     let (mut count, mut content, mut line) = (0, false, Vec::new());
     loop {
         line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
+        // A separator is told by its beginning.
+        if read_line(&mut reader, &mut line, 4096)? == 0 {
             return Ok(count + usize::from(content));
         }
         match Line::of(&line) {

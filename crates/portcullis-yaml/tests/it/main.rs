@@ -1,6 +1,7 @@
 //! Tests of the crate's surface.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod documents;
 mod print;
 mod read;
