@@ -8,7 +8,9 @@
 
 pub mod duration;
 pub mod fmt;
+pub mod image;
 pub mod labels;
+pub mod path;
 pub mod quantity;
 pub mod regex;
 pub mod semver;

@@ -8,6 +8,7 @@ mod autogen;
 mod checks;
 pub mod condition;
 mod context;
+mod images;
 pub mod kind;
 mod matching;
 pub mod mutate;

@@ -9,6 +9,7 @@ use portcullis_model::{Answer, Answers, Input, Operation, Question, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
 use crate::context::ContextEntry;
+use crate::images;
 use crate::variable::{Compiled, Query, TemplatePath, VariableError};
 
 /// How many variables one evaluation may substitute.
@@ -22,6 +23,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     /// Whether outcomes say why.
     pub(crate) explain: bool,
     is_delete: bool,
+    /// Whether there is an object to take `images` from.
+    has_object: bool,
     now: i64,
     random: u64,
     root: Object<'a>,
@@ -44,6 +47,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             budget: run.budget,
             explain: run.explain,
             is_delete: input.operation == Operation::Delete,
+            has_object: input.object.is_some(),
             now: input.now,
             random: input.seed,
             root: input.variables,
@@ -236,6 +240,14 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             if let Some(value) = loading? {
                 self.set(&entry.name, value);
             }
+        }
+        if self.has_object
+            && mentions(expression, "images")
+            && self.root.get("images").is_none()
+            && let Some(object) = self.root.get("request").and_then(|request| request.get("object"))
+            && let Some(images) = images::of(self.arena, object).map_err(VariableError::unresolved)?
+        {
+            self.set("images", images);
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl<'a> Resolver<'a> {
             target.to_owned()
         } else {
             let leaf: String = path.iter().map(|token| format!("/{token}")).collect();
-            join(&leaf, target)
+            portcullis_gocompat::path::join(&[&leaf, target])
         };
         let found = self.find(self.document, "", &target);
         match (operator, found) {
@@ -178,17 +178,4 @@ fn next_reference(text: &str) -> Option<Reference<'_>> {
             _ => from = start + 2,
         }
     }
-}
-
-/// `target` seen from `leaf`, cleaned of `.` and `..`.
-fn join(leaf: &str, target: &str) -> String {
-    let mut tokens: Vec<&str> = Vec::new();
-    for token in leaf.split('/').chain(target.split('/')) {
-        match token {
-            "" | "." => {}
-            ".." => drop(tokens.pop()),
-            token => tokens.push(token),
-        }
-    }
-    format!("/{}", tokens.join("/"))
 }

@@ -321,3 +321,15 @@ fn text_of_the_resource_cannot_grow_without_bound() {
         "r fail: validation error: variables substitution error in rule r execution error: pattern and resource have different structures. Path: /spec/. Expected map[string]interface {}, found <nil>",
     );
 }
+
+#[test]
+fn images_are_taken_apart() {
+    let rule = r#"validate: {deny: {conditions: {any: [{key: "{{ images.containers.*.registry }}", operator: AnyNotIn, value: [ghcr.io]}]}}}"#;
+    let pod = |image: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{containers: [{{name: c, image: '{image}'}}]}}}}"
+        )
+    };
+    check(&policy("Pod", rule), &pod("nginx"), "r fail: validation error: rule r failed");
+    check(&policy("Pod", rule), &pod("ghcr.io/a/b:1"), "r pass: validation rule 'r' passed.");
+}

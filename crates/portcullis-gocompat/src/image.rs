@@ -1,0 +1,190 @@
+//! References to container images, by the grammar of the distribution project.
+
+use std::fmt;
+
+/// The registry of an image that names none.
+pub const DEFAULT_REGISTRY: &str = "docker.io";
+
+/// An image reference, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reference {
+    pub registry: String,
+    /// The repository within the registry.
+    pub path: String,
+    /// The last part of the path.
+    pub name: String,
+    /// Empty where there is a digest alone.
+    pub tag: String,
+    /// `algorithm:hex`, or empty.
+    pub digest: String,
+}
+
+/// Why a text is no image reference, in the reference's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "bad image: {image}, defaultRegistry: {DEFAULT_REGISTRY}, enableDefaultRegistryMutation: true: {reason}"
+)]
+pub struct ImageError {
+    image: String,
+    reason: &'static str,
+}
+
+/// How long the name before tag and digest may be.
+const MAX_NAME: usize = 255;
+
+impl Reference {
+    /// Parses `image`; without a registry it is of [`DEFAULT_REGISTRY`], without tag and digest it is `latest`.
+    ///
+    /// # Errors
+    /// What is no reference: upper case in the repository, an empty part, a bad tag or digest.
+    pub fn parse(image: &str) -> Result<Self, ImageError> {
+        let full =
+            if names_registry(image) { image.to_owned() } else { format!("{DEFAULT_REGISTRY}/{image}") };
+        Self::parse_full(&full).map_err(|reason| ImageError { image: full, reason })
+    }
+
+    fn parse_full(full: &str) -> Result<Self, &'static str> {
+        const INVALID: &str = "invalid reference format";
+        let (rest, digest) = match full.split_once('@') {
+            Some((rest, digest)) => (rest, digest),
+            None => (full, ""),
+        };
+        if full.contains('@') && !is_digest(digest) {
+            return Err(if digest.starts_with("sha256:") {
+                "invalid checksum digest length"
+            } else {
+                INVALID
+            });
+        }
+        let (registry, rest) = rest.split_once('/').ok_or(INVALID)?;
+        // A colon behind the last slash begins the tag.
+        let (path, tag) = match rest.rsplit_once(':') {
+            Some((path, tag)) if !tag.contains('/') => (path, tag),
+            _ => (rest, ""),
+        };
+        if rest.len() > path.len() && !is_tag(tag) {
+            return Err(INVALID);
+        }
+        if !is_domain(registry) {
+            return Err(INVALID);
+        }
+        if !path.split('/').all(is_component) {
+            let lower = path.to_lowercase();
+            let is_case = lower != path && lower.split('/').all(is_component);
+            return Err(if is_case {
+                "invalid reference format: repository name must be lowercase"
+            } else {
+                INVALID
+            });
+        }
+        if registry.len() + 1 + path.len() > MAX_NAME {
+            return Err("repository name must not be more than 255 characters");
+        }
+        let tag = if tag.is_empty() && digest.is_empty() { "latest" } else { tag };
+        Ok(Self {
+            registry: registry.to_owned(),
+            path: path.to_owned(),
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            tag: tag.to_owned(),
+            digest: digest.to_owned(),
+        })
+    }
+
+    /// `registry/path@digest`, or `registry/path:tag` without a digest.
+    pub fn reference(&self) -> String {
+        if self.digest.is_empty() { self.reference_with_tag() } else { format!("{self}@{}", self.digest) }
+    }
+
+    /// `registry/path:tag`; with a digest and no tag the colon ends it.
+    pub fn reference_with_tag(&self) -> String {
+        format!("{self}:{}", self.tag)
+    }
+}
+
+/// `registry/path`.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+/// Whether the first part is a registry: it has a dot or a colon, is `localhost`, or is not all lower case.
+fn names_registry(image: &str) -> bool {
+    image.split_once('/').is_some_and(|(first, _)| {
+        first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first
+    })
+}
+
+fn is_domain(domain: &str) -> bool {
+    let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    host.split('.').all(is_part)
+        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// `[a-z0-9]+` joined by `.`, `_`, `__` or any number of `-`.
+fn is_component(component: &str) -> bool {
+    let mut separators =
+        component.split(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit());
+    let is_word = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
+    component.starts_with(is_word)
+        && component.ends_with(is_word)
+        && separators.all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|byte| byte == b'-')
+        })
+}
+
+fn is_tag(tag: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    tag.len() <= 128
+        && tag.bytes().next().is_some_and(is_word)
+        && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
+}
+
+fn is_digest(digest: &str) -> bool {
+    let Some((algorithm, hex)) = digest.split_once(':') else { return false };
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return false,
+    };
+    hex.len() == length && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(image: &str, registry: &str, path: &str, tag: &str, reference: &str) {
+        let parsed = Reference::parse(image).unwrap();
+        let got = (parsed.registry.as_str(), parsed.path.as_str(), parsed.tag.as_str(), parsed.reference());
+        assert_eq!(got, (registry, path, tag, reference.to_owned()), "{image}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        check("nginx", "docker.io", "nginx", "latest", "docker.io/nginx:latest");
+        check("test/nginx:v1", "docker.io", "test/nginx", "v1", "docker.io/test/nginx:v1");
+        check("localhost:4443/t/n", "localhost:4443", "t/n", "latest", "localhost:4443/t/n:latest");
+        check("Foo/x", "Foo", "x", "latest", "Foo/x:latest");
+        let digest = format!("sha256:{}", "a".repeat(64));
+        check(&format!("ghcr.io/a/b@{digest}"), "ghcr.io", "a/b", "", &format!("ghcr.io/a/b@{digest}"));
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        for image in ["", "NGINX", "a//b", "a:", "a@sha256:xyz", "a b", "-a", "a:b:c", "a__-b"] {
+            assert!(Reference::parse(image).is_err(), "{image}");
+        }
+        assert!(
+            Reference::parse("NGINX").unwrap_err().to_string().ends_with("repository name must be lowercase")
+        );
+    }
+}
