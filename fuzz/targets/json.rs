@@ -8,7 +8,8 @@ use serde::Deserialize as _;
 fuzz_target!(|text: &str| {
     let arena = Arena::new();
     let ours = json::read(&arena, text);
-    if brackets(text) <= json::MAX_DEPTH {
+    // `serde_json::Value` takes keys of its own crate for orders, which ours does not.
+    if brackets(text) <= json::MAX_DEPTH && !text.contains("$serde_json::private") {
         assert_eq!(ours.is_ok(), is_json(text), "ours: {ours:?}");
     }
     let Ok(value) = ours else { return };
