@@ -26,7 +26,10 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("portcullis-model", 2, 0),
     layer("portcullis-kyverno", 3, 0),
     layer("portcullis-engine", 4, 0),
+    layer("portcullis-cluster", 5, 0),
     layer("portcullis-cli", 6, 0),
+    layer("portcullis-controllers", 6, 0),
+    layer("portcullis-webhook", 6, 0),
     layer("portcullis", 7, 0),
 ];
 

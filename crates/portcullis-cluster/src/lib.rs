@@ -1,0 +1,1 @@
+//! The cluster as the engine sees it: a client, watches into plain indexes, discovery, answers to questions.

@@ -1,0 +1,1 @@
+//! A real control plane for tests: started on loopback, once per test binary.
