@@ -9,6 +9,7 @@ mod checks;
 pub mod condition;
 mod context;
 mod images;
+mod job_ttl;
 pub mod kind;
 mod matching;
 pub mod mutate;
@@ -23,6 +24,7 @@ mod validation;
 mod variable;
 
 pub use checks::{Findings, Kinds, Served, check};
+pub use job_ttl::{sets_job_ttl, warn_of_job_ttl};
 pub use policy::Policy;
 pub use validation::FailureAction;
 pub use variable::substitute;
