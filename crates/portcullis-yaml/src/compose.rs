@@ -280,7 +280,8 @@ impl<'a, M: Marking<'a>> Composer<'a, M> {
         self.nodes += 1;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(error(format!("nested deeper than {MAX_DEPTH} levels"), place));
+            let error = error(format!("nested deeper than {MAX_DEPTH} levels"), place);
+            return Err(error.with_hint("no object of Kubernetes is that deep"));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Streams of documents: where one ends and the next begins, as Kubernetes' own reader sees it.
 //!
 //! A line that starts with `---` ends a document; after it only blanks or a comment may follow. Documents that hold
-//! nothing but blanks and comments are passed over. Directives (`%YAML 1.1`) stay with the document they introduce.
+//! nothing but blanks and comments are passed over, so that a text never holds the separators of two. Directives
+//! (`%YAML 1.1`) stay with the document they introduce.
 
 use std::io::{self, BufRead};
 
@@ -58,14 +59,19 @@ impl<'t> Iterator for Documents<'t> {
     type Item = Result<Source<'t>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (text, first_line) = (self.rest, self.line);
-        let mut content = false;
+        let (text, mut first_line) = (self.rest, self.line);
+        let (mut content, mut introduced) = (false, false);
         let mut trouble = None;
-        let mut end = 0;
+        let (mut start, mut end) = (0, 0);
         for line in text.split_inclusive('\n') {
             let kind = Line::of(line.as_bytes());
-            if kind == Line::Separator && content {
-                break;
+            if kind == Line::Separator {
+                if content {
+                    break;
+                }
+                if std::mem::replace(&mut introduced, true) {
+                    (start, first_line) = (end, self.line);
+                }
             }
             content |= matches!(kind, Line::Content | Line::Crowded);
             if kind == Line::Crowded && trouble.is_none() {
@@ -75,7 +81,7 @@ impl<'t> Iterator for Documents<'t> {
             self.line += 1;
         }
         self.rest = text.get(end..).unwrap_or_default();
-        let source = Source::at_line(text.get(..end).unwrap_or_default(), first_line);
+        let source = Source::at_line(text.get(start..end).unwrap_or_default(), first_line);
         content.then(|| trouble.map_or(Ok(source), Err))
     }
 }
@@ -124,13 +130,13 @@ impl<R: BufRead> DocumentReader<R> {
         if self.ended {
             return None;
         }
-        let first_line = self.line;
+        let mut first_line = self.line;
         let mut bytes = std::mem::take(&mut self.document).into_bytes();
         bytes.clear();
         bytes.append(&mut self.pending);
-        if !bytes.is_empty() {
-            self.line += 1;
-        }
+        // What is pending is a separator.
+        let mut introduced = !bytes.is_empty();
+        self.line += usize::from(introduced);
         let mut content = false;
         let mut trouble = None;
         loop {
@@ -150,9 +156,15 @@ impl<R: BufRead> DocumentReader<R> {
             }
             let line = bytes.get(start..).unwrap_or_default();
             let kind = Line::of(line);
-            if kind == Line::Separator && content {
-                self.pending = bytes.split_off(start);
-                break;
+            if kind == Line::Separator {
+                if content {
+                    self.pending = bytes.split_off(start);
+                    break;
+                }
+                if std::mem::replace(&mut introduced, true) {
+                    bytes.drain(..start);
+                    first_line = self.line;
+                }
             }
             content |= matches!(kind, Line::Content | Line::Crowded);
             if kind == Line::Crowded && trouble.is_none() {
@@ -160,10 +172,9 @@ impl<R: BufRead> DocumentReader<R> {
             }
             self.line += 1;
             if bytes.len() > self.limit {
-                trouble = Some(Error::new(
-                    format!("document is larger than {} bytes", self.limit),
-                    (first_line, 1),
-                ));
+                let message = format!("document is larger than {} bytes", self.limit);
+                let hint = "put `---` between objects: each is read by itself";
+                trouble = Some(Error::new(message, (first_line, 1)).with_hint(hint));
                 bytes.clear();
             }
         }
@@ -181,7 +192,8 @@ impl<R: BufRead> DocumentReader<R> {
             Err(error) => {
                 let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
                 let line = first_line + good.iter().filter(|byte| **byte == b'\n').count();
-                Some(Err(Error::new("text is not UTF-8", (line, 1)).into()))
+                let error = Error::new("text is not UTF-8", (line, 1)).with_hint("save the file as UTF-8");
+                Some(Err(error.into()))
             }
         }
     }

@@ -19,6 +19,23 @@ fn documents_are_split_at_their_separators() {
 }
 
 #[test]
+fn a_document_of_comments_alone_hides_none_after_it() {
+    let text = "a: 1\n---\n# a heading\n---\nb: 2\n";
+    let want = ["a: 1", "---\nb: 2"];
+    let mut reader = DocumentReader::new(text.as_bytes());
+    let mut lines = Vec::new();
+    for want in want {
+        let source = reader.next_document().unwrap().unwrap();
+        assert_eq!(source.text().trim_end(), want);
+        lines.push(source.line());
+    }
+    let split: Vec<_> = portcullis_yaml::documents(text).map(Result::unwrap).collect();
+    assert_eq!(lines, [1, 4]);
+    assert_eq!(split.iter().map(|source| source.line()).collect::<Vec<_>>(), lines);
+    assert_eq!(split[1].text().trim_end(), want[1]);
+}
+
+#[test]
 fn a_document_beyond_the_limit_is_an_error_and_the_stream_goes_on() {
     let mut reader = DocumentReader::new("a: 12345678901234567890\n---\nb: 2\n".as_bytes()).limit(10);
     assert!(reader.next_document().unwrap().is_err());
