@@ -238,8 +238,9 @@ impl<'a> Merger<'a, '_, '_> {
                 match keys {
                     _ if before.is_empty() => slots.push(Slot { rank, value: Some(item) }),
                     _ if map.is_empty() => {}
-                    [key, ..] => return Err(below(Problem::NoMergeKey(key).into())),
-                    [] => {}
+                    [key] => return Err(below(Problem::NoMergeKey(key).into())),
+                    // COMPAT(kyverno): in a list of two keys an element that has neither changes nothing.
+                    _ => {}
                 }
                 continue;
             }
@@ -247,6 +248,11 @@ impl<'a> Merger<'a, '_, '_> {
             for slot in &mut slots {
                 let Some(old) = slot.value.filter(|old| is_same_element(keys, *old, map)) else { continue };
                 found = true;
+                // COMPAT(kyverno): what tells the overlay's element apart and is not written in the resource's is not
+                // added to it: that element stays as it is.
+                if keys.len() > 1 && lacks_key(keys, old, map) {
+                    break;
+                }
                 // COMPAT(kyverno): an element with `$patch: replace` comes to the front and is left as it is.
                 if directive(map).map_err(below)? != Some(Directive::Replace) {
                     slot.value = self.node(Field::Map(element), Some(old), item).map_err(below)?;
@@ -285,6 +291,12 @@ fn is_same_element(keys: &[&str], old: Value<'_>, new: Object<'_>) -> bool {
         }
     }
     common
+}
+
+/// Whether `new` has a key that `old` lacks.
+fn lacks_key(keys: &[&str], old: Value<'_>, new: Object<'_>) -> bool {
+    let is_null = |value: Option<Value<'_>>| value.is_none_or(Value::is_null);
+    keys.iter().any(|key| is_null(old.get(key)) && !is_null(new.get(key)))
 }
 
 /// What `$patch` says.

@@ -105,7 +105,7 @@ fn compile_map(map: Object<'_>, budget: &mut Budget<'_>) -> Result<Node, Overlay
                 is_plain = false;
                 let is_global = kind == AnchorKind::Global;
                 let condition = if adds_fields(value) {
-                    let node = compile(value, budget).map_err(below)?;
+                    let node = compile(value, budget).map_err(below)?.without_conditions();
                     from_guards.push(Field { key: key.into(), if_absent: false, node });
                     Condition::Present
                 } else {
@@ -166,6 +166,14 @@ fn adds_fields(value: Value<'_>) -> bool {
 }
 
 impl Node {
+    /// COMPAT(kyverno): conditions beside what a condition adds are not tested.
+    fn without_conditions(self) -> Self {
+        match self {
+            Node::Map(map) => Node::Map(Map { conditions: Box::default(), ..map }),
+            node => node,
+        }
+    }
+
     /// Whether a global condition stands anywhere inside.
     fn has_global(&self) -> bool {
         match self {

@@ -141,8 +141,10 @@ impl<'a> Resolver<'a, '_, '_> {
 /// The list that elements with anchors are written to.
 struct Target<'a> {
     schema: Schema,
-    /// Elements of the overlay as they are to be merged.
+    /// Elements of the overlay as they are to be merged: those written without anchors.
     front: Vec<Value<'a>>,
+    /// Those that anchors made, which come after.
+    generated: Vec<Value<'a>>,
     /// In a list that is replaced as a whole: the elements of the resource, patched.
     items: Vec<Option<Value<'a>>>,
     is_patched: bool,
@@ -154,7 +156,7 @@ impl<'a> Target<'a> {
             Schema::Keyed { .. } => Vec::new(),
             _ => items.iter().copied().map(Some).collect(),
         };
-        Self { schema, front: Vec::new(), items, is_patched: false }
+        Self { schema, front: Vec::new(), generated: Vec::new(), items, is_patched: false }
     }
 
     fn element_type(&self) -> &'static Type {
@@ -181,7 +183,12 @@ impl<'a> Target<'a> {
         }
         let patch = patch.with(arena, &["name"], name);
         if let Schema::Keyed { keys, .. } = self.schema {
-            self.front.push(with_keys(arena, keys, item, patch));
+            // A list of one key knows the element by it, written or not.
+            let own = match keys {
+                [key] if patch.get(key).is_none() => item.get(key).map(|value| (*key, value)),
+                _ => None,
+            };
+            self.generated.push(own.map_or(patch, |(key, value)| patch.with(arena, &[key], value)));
             return Ok(());
         }
         self.is_patched = true;
@@ -198,22 +205,12 @@ impl<'a> Target<'a> {
     /// The elements to merge.
     fn finish(self) -> Vec<Value<'a>> {
         let mut elements = self.front;
+        elements.extend(self.generated);
         if self.is_patched {
             elements.extend(self.items.into_iter().flatten());
         }
         elements
     }
-}
-
-/// `patch` with the keys by which the list knows `item`, if it has none of them itself.
-fn with_keys<'a>(arena: &'a Arena, keys: &[&'static str], item: Value<'a>, patch: Value<'a>) -> Value<'a> {
-    if keys.iter().any(|key| patch.get(key).is_some()) {
-        return patch;
-    }
-    keys.iter().fold(patch, |patch, key| match item.get(key) {
-        Some(value) => patch.with(arena, &[key], value),
-        None => patch,
-    })
 }
 
 impl Stop {

@@ -296,9 +296,10 @@ fn test(document: Value<'_>, path: &Path<'_>, want: Value<'_>) -> Result<(), App
         let parent =
             find(document, &path.parents).ok_or_else(|| missing("test", "is missing path", path.text))?;
         match container::get(parent, &path.key) {
-            // COMPAT(kyverno): the empty key of a map is never found.
-            Ok(found) if !path.key.is_empty() => found,
-            Ok(_) | Err(ChildError::NoKey(_)) => Value::Null,
+            // COMPAT(kyverno): the empty key of a map is the map.
+            _ if path.key.is_empty() && matches!(parent, Value::Object(_)) => parent,
+            Ok(found) => found,
+            Err(ChildError::NoKey(_)) => Value::Null,
             Err(problem) => return Err(at("test for path", path.text)(problem)),
         }
     };

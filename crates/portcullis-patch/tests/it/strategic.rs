@@ -122,11 +122,8 @@ fn in_lists_of_two_keys_an_absent_key_tells_nothing_apart() {
             r#"[{"name":"dns","port":53}]"#,
             r#"[{"port":1},{"name":"dns","port":53,"protocol":"UDP"}]"#,
         ),
-        (
-            r#"[{"port":53}]"#,
-            r#"[{"port":53,"protocol":"TCP"},{"port":54}]"#,
-            r#"[{"port":54},{"port":53,"protocol":"TCP"}]"#,
-        ),
+        (r#"[{"port":53}]"#, r#"[{"port":53,"protocol":"TCP"},{"port":54}]"#, r#"[{"port":54},{"port":53}]"#),
+        (r#"[{"port":53,"protocol":"UDP"}]"#, r#"[{"name":"dns"}]"#, r#"[{"port":53,"protocol":"UDP"}]"#),
     ] {
         check(&service(ports), &service(overlay), &service(want));
     }
