@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub use read::{Error, MAX_DEPTH, Seed, is_valid, read};
+pub use read::{Error, MAX_DEPTH, Seed, is_valid, read, read_unique};
 pub use write::{Writer, quote};

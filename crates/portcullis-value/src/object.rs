@@ -110,13 +110,16 @@ impl<'a> Object<'a> {
 }
 
 /// Sorts the entries from `start` on by key and drops all but the last of equal keys.
-pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) {
-    let Some(new) = entries.get_mut(start..) else { return };
+pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> bool {
+    let Some(new) = entries.get_mut(start..) else { return false };
     if new.is_sorted_by(|a, b| a.0 < b.0) {
-        return;
+        return false;
     }
     // The sort is stable, so that of equal keys the one written last comes last.
     new.sort_by(|a, b| a.0.cmp(b.0));
+    if new.is_sorted_by(|a, b| a.0 < b.0) {
+        return false;
+    }
     let mut kept = start;
     for index in start..entries.len() {
         let superseded = match (entries.get(index), entries.get(index + 1)) {
@@ -129,6 +132,7 @@ pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) {
         }
     }
     entries.truncate(kept);
+    true
 }
 
 impl fmt::Debug for Object<'_> {

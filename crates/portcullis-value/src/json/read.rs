@@ -28,11 +28,26 @@ pub struct Error {
 /// # Errors
 /// Invalid JSON, anything after the document, more than [`MAX_DEPTH`] levels, a number beyond a double.
 pub fn read<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>, Error> {
+    document(arena, text).map(|(value, _)| value)
+}
+
+/// As [`read`], but `None` where a map has a key twice.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_unique<'a>(arena: &'a Arena, text: &'a str) -> Result<Option<Value<'a>>, Error> {
+    document(arena, text).map(|(value, repeats)| (!repeats).then_some(value))
+}
+
+/// The document, and whether a map in it has a key twice.
+fn document<'a>(arena: &'a Arena, text: &'a str) -> Result<(Value<'a>, bool), Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // The seed counts levels itself: serde_json's own limit is 128 and cannot be moved.
+    // The stack counts levels itself: serde_json's own limit is 128 and cannot be moved.
     deserializer.disable_recursion_limit();
-    let value = Seed::new(arena).deserialize(&mut deserializer);
-    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
+    let mut stack = Stack::new(arena);
+    let value = Node(&mut stack).deserialize(&mut deserializer);
+    let value = value.and_then(|value| deserializer.end().map(|()| (value, stack.repeats)));
+    value.map_err(|error| {
         let text = error.to_string();
         let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
         Error { message: message.to_owned(), line: error.line(), column: error.column() }
@@ -60,8 +75,7 @@ impl<'de: 'a, 'a> DeserializeSeed<'de> for Seed<'a> {
     type Value = Value<'a>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'a>, D::Error> {
-        let mut stack = Stack { arena: self.arena, items: Vec::new(), entries: Vec::new(), depth: 0 };
-        Node(&mut stack).deserialize(deserializer)
+        Node(&mut Stack::new(self.arena)).deserialize(deserializer)
     }
 }
 
@@ -72,9 +86,15 @@ struct Stack<'a> {
     items: Vec<Value<'a>>,
     entries: Vec<(&'a str, Value<'a>)>,
     depth: usize,
+    /// Whether a map had a key twice.
+    repeats: bool,
 }
 
-impl Stack<'_> {
+impl<'a> Stack<'a> {
+    fn new(arena: &'a Arena) -> Self {
+        Self { arena, items: Vec::new(), entries: Vec::new(), depth: 0, repeats: false }
+    }
+
     fn enter<E: de::Error>(&mut self) -> Result<(), E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
@@ -159,7 +179,7 @@ impl<'de: 'a, 'a> Visitor<'de> for Node<'_, 'a> {
             stack.entries.push((key, value));
         }
         stack.depth -= 1;
-        sort_last_wins(&mut stack.entries, start);
+        stack.repeats |= sort_last_wins(&mut stack.entries, start);
         let entries = stack.arena.slice(stack.entries.get(start..).unwrap_or_default());
         stack.entries.truncate(start);
         Ok(Value::Object(Object::from_sorted(entries)))
