@@ -20,7 +20,7 @@ use portcullis_model::{self as model, Diagnostic, Severity};
 use portcullis_value::Pointer;
 use portcullis_yaml::{Duplicate, Marks, Place, Source};
 
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::paint::Paint;
 use crate::printable;
 use crate::surroundings::Stream;
@@ -87,10 +87,13 @@ impl<'r, 's> Reporter<'r, 's> {
 
     /// Warns of a key that stands twice.
     pub(crate) fn duplicate(&mut self, source: Source<'_>, duplicate: &Duplicate<'_>) {
-        let message = format!(
-            "key `{}` stands twice, on line {} and on line {}: the last one counts",
-            duplicate.key, duplicate.first.line, duplicate.last.line
-        );
+        let (key, first, last) = (&duplicate.key, duplicate.first, duplicate.last);
+        let places = if first.line == last.line {
+            format!("on line {}, in columns {} and {}", first.line, first.column, last.column)
+        } else {
+            format!("on lines {} and {}", first.line, last.line)
+        };
+        let message = format!("key `{key}` stands twice, {places}: the last one counts");
         self.tell(&Finding {
             severity: Severity::Warning,
             message: message.into(),
@@ -110,7 +113,7 @@ impl<'r, 's> Reporter<'r, 's> {
 
     /// Tells why reading had to end.
     pub(crate) fn io(&mut self, error: &std::io::Error) {
-        self.whole(Severity::Error, &format!("cannot read on: {error}"), None);
+        self.whole(Severity::Error, &format!("cannot read on: {}", files::reason(error)), None);
     }
 
     /// Tells a mistake of the whole file.

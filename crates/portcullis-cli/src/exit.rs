@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use crate::files::{self, FileError};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
@@ -61,17 +62,20 @@ fn tell(error: &anyhow::Error, surroundings: &mut Surroundings<'_>) {
     let paint = Paint::on(stderr);
     // When standard error cannot be written there is nobody left to tell.
     let _ = writeln!(stderr, "{} {}", paint.error("error:"), crate::printable::line(&format!("{error:#}")));
-    if let Some(hinted) = error.downcast_ref::<Hinted>() {
-        let _ = writeln!(stderr, "{} {}", paint.hint("hint:"), crate::printable::line(&hinted.hint));
+    let of_argument = error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.as_str());
+    let of_file = error.downcast_ref::<FileError>().and_then(FileError::hint);
+    if let Some(hint) = of_argument.or(of_file) {
+        let _ = writeln!(stderr, "{} {}", paint.hint("hint:"), crate::printable::line(hint));
     }
     let _ = stderr.flush();
 }
 
 /// An error of standard output, named as such unless its reader went away.
 pub(crate) fn standard_output(error: io::Error) -> anyhow::Error {
-    let broken = error.kind() == io::ErrorKind::BrokenPipe;
-    let error = anyhow::Error::from(error);
-    if broken { error } else { error.context("cannot write to standard output") }
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => error.into(),
+        _ => anyhow::anyhow!("cannot write to standard output: {}", files::reason(&error)),
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

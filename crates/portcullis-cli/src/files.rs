@@ -26,11 +26,13 @@ const BUFFER: usize = 64 << 10;
 /// Why a path cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("cannot read `{}`: {}", path.display(), reason(source))]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write `{}`: {}", path.display(), reason(source))]
-    Write { path: PathBuf, source: io::Error },
-    #[error("cannot read standard input: {0}")]
+    #[error("cannot read `{}`: {}", path.display(), reason(error))]
+    Read { path: PathBuf, error: io::Error },
+    #[error("cannot write `{}`: {}", path.display(), reason(error))]
+    Write { path: PathBuf, error: io::Error },
+    #[error("cannot write `{}`: it is {what}", path.display())]
+    NoTarget { path: PathBuf, what: &'static str },
+    #[error("cannot read standard input: {}", reason(.0))]
     Stdin(io::Error),
     #[error("`{}` is {what}, not a file or folder", path.display())]
     Special { path: PathBuf, what: &'static str },
@@ -45,6 +47,12 @@ pub(crate) enum FileError {
 impl FileError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
+            FileError::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Some("relative paths start in the folder that the command runs in")
+            }
+            FileError::NoTarget { .. } => Some(
+                "give a file that ends in `.yaml` or `.yml`, or a folder, which is made where it is missing",
+            ),
             FileError::Special { .. } => {
                 Some("to read from a pipe, give `-` and connect it to standard input")
             }
@@ -55,7 +63,7 @@ impl FileError {
 }
 
 /// What the system says, in the words of these messages: lower case, no error number.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut characters = text.chars();
@@ -63,11 +71,11 @@ fn reason(error: &io::Error) -> String {
 }
 
 fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
-    |source| FileError::Read { path: path.to_owned(), source }
+    |error| FileError::Read { path: path.to_owned(), error }
 }
 
 fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
-    |source| FileError::Write { path: path.to_owned(), source }
+    |error| FileError::Write { path: path.to_owned(), error }
 }
 
 /// What a path names.
@@ -101,6 +109,24 @@ fn special(kind: FileType) -> &'static str {
         () if kind.is_fifo() => "a named pipe",
         () if kind.is_socket() => "a socket",
         () => "a device",
+    }
+}
+
+/// Where to write what is to stand at `path`: a file where the name ends in `.yaml` or `.yml`, else a folder.
+///
+/// A link to a file is followed, so that the file is written and the link stays.
+///
+/// # Errors
+/// Something else is there already.
+pub(crate) fn target(path: &Path) -> Result<(Entry, PathBuf), FileError> {
+    let no_target = |what| FileError::NoTarget { path: path.to_owned(), what };
+    match fs::metadata(path).map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_dir() => Ok((Entry::Folder, path.to_owned())),
+        Ok(kind) if !kind.is_file() => Err(no_target(special(kind))),
+        Ok(_) if is_yaml(path) => Ok((Entry::File, fs::canonicalize(path).map_err(cannot_write(path))?)),
+        Ok(_) => Err(no_target("a file of another name")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_write(path)(error)),
+        Err(_) => Ok((if is_yaml(path) { Entry::File } else { Entry::Folder }, path.to_owned())),
     }
 }
 
@@ -266,6 +292,8 @@ impl NewFile {
     pub(crate) fn finish(self) -> Result<(), FileError> {
         let path = self.path;
         let file = self.writer.into_inner().map_err(|error| cannot_write(&path)(error.into_error()))?;
+        // Some file systems notice only here that they are full.
+        file.as_file().sync_all().map_err(cannot_write(&path))?;
         file.persist(&path).map_err(|error| cannot_write(&path)(error.error))?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// What a command reads and writes beside files. A test makes its own; the binary takes the process's.
 pub struct Surroundings<'s> {
-    /// Where relative paths start.
+    /// Where relative paths start; empty for the folder of the process.
     pub directory: PathBuf,
     pub stdin: Box<dyn Read + 's>,
     pub stdin_is_terminal: bool,
@@ -56,8 +56,8 @@ impl Surroundings<'static> {
         let wants_colour = |choice| choice != anstream::ColorChoice::Never;
         let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         Self {
-            // Without a folder every path is taken as it stands, and its own error says what is wrong.
-            directory: std::env::current_dir().unwrap_or_default(),
+            // The process's own: paths stay as they were given, in messages too.
+            directory: PathBuf::new(),
             stdin: Box::new(io::stdin()),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout: Stream {

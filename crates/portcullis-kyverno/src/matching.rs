@@ -313,7 +313,11 @@ pub(crate) struct Reason<'m, 'c> {
 impl fmt::Display for Reason<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |items: &mut dyn Iterator<Item = String>| {
-            items.map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+            let items: Vec<String> = items.map(|item| format!("`{item}`")).collect();
+            match items.as_slice() {
+                [item] => format!("is not {item}"),
+                items => format!("is none of {}", items.join(", ")),
+            }
         };
         let texts = |items: &[Box<str>]| list(&mut items.iter().map(ToString::to_string));
         let resource = self.candidate.resource;
@@ -321,19 +325,19 @@ impl fmt::Display for Reason<'_, '_> {
             Mismatch::Empty => write!(f, "its match block names nothing"),
             Mismatch::Operation(filter) => write!(
                 f,
-                "operation {} is not among {}",
+                "operation {} {}",
                 self.candidate.operation,
                 list(&mut filter.operations.iter().map(ToString::to_string))
             ),
             Mismatch::Kind(filter) => {
-                write!(f, "kind {} is not among {}", self.candidate.gvk.kind, texts(&filter.written_kinds))
+                write!(f, "kind {} {}", self.candidate.gvk.kind, texts(&filter.written_kinds))
             }
             Mismatch::Name(filter) => {
                 let patterns: Vec<_> = filter.name.iter().chain(&filter.names).cloned().collect();
-                write!(f, "name `{}` is not among {}", resource.name(), texts(&patterns))
+                write!(f, "name `{}` {}", resource.name(), texts(&patterns))
             }
             Mismatch::Namespace(filter) => {
-                write!(f, "namespace `{}` is not among {}", resource.namespace(), texts(&filter.namespaces))
+                write!(f, "namespace `{}` {}", resource.namespace(), texts(&filter.namespaces))
             }
             Mismatch::Annotations => f.write_str("its annotations are not those wanted"),
             Mismatch::Selector => f.write_str("its labels do not match the selector"),

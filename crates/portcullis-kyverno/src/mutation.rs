@@ -102,8 +102,7 @@ impl Mutation {
             }
             Ok(Outcome::Unchanged) => {
                 let explanation = scope.explain.then(|| {
-                    "the patch changes nothing: what it sets is there already, or its conditions do not hold"
-                        .to_owned()
+                    "what the patch sets is there already, or its conditions do not hold".to_owned()
                 });
                 Ending { explanation, ..Ending::new(Status::Skip, mutate::UNCHANGED) }
             }

@@ -171,8 +171,7 @@ impl Rule {
                     "" => "preconditions not met".to_owned(),
                     message => format!("preconditions not met; {message}"),
                 };
-                let explanation = verdict.seen.map(|seen| format!("precondition does not hold: {seen}"));
-                Ok(Some(Ending { explanation, ..Ending::new(Status::Skip, message) }))
+                Ok(Some(Ending { explanation: verdict.seen, ..Ending::new(Status::Skip, message) }))
             }
             Err(error) => Ending::failed("failed to evaluate preconditions: ", error).map(Some),
         }

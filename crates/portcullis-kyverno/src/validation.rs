@@ -277,8 +277,7 @@ impl Validation {
                 Err(_) => verdict.message,
             }
         };
-        let explanation = verdict.seen.map(|seen| format!("condition holds: {seen}"));
-        Ok(Ending { explanation, ..Ending::new(Status::Fail, message) })
+        Ok(Ending { explanation: verdict.seen, ..Ending::new(Status::Fail, message) })
     }
 
     fn pattern<'a>(
@@ -298,10 +297,7 @@ impl Validation {
             Ok(Verdict::Pass) => {
                 return Ok(Ending::new(Status::Pass, format!("validation rule '{}' passed.", rule.name)));
             }
-            Ok(Verdict::Skip { message }) => {
-                let explanation = scope.explain.then(|| message.clone());
-                return Ok(Ending { explanation, ..Ending::new(Status::Skip, message) });
-            }
+            Ok(Verdict::Skip { message }) => return Ok(Ending::new(Status::Skip, message)),
             Ok(Verdict::Fail { path, message }) => (Status::Fail, format!("failed at path {path}"), message),
             Ok(Verdict::Error { message }) => (Status::Error, format!("execution error: {message}"), message),
             Err(exhausted) => (Status::Error, format!("execution error: {exhausted}"), exhausted.to_string()),

@@ -70,9 +70,10 @@ pub(crate) fn read_quietly<'a>(arena: &'a Arena, source: Source<'a>) -> Option<V
     read_json(arena, source.text()).or_else(|| source.read(arena).ok().map(|document| document.value))
 }
 
-/// The value of a text that is JSON. It is YAML too, but for tabs, and quicker read as what it is.
+/// The value of a text that is JSON. It is YAML too, and quicker read as what it is; but only the YAML reader tells
+/// where a key stands twice.
 fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
-    text.trim_ascii_start().starts_with('{').then(|| json::read(arena, text).ok()).flatten()
+    text.trim_ascii_start().starts_with('{').then(|| json::read_unique(arena, text).ok().flatten()).flatten()
 }
 
 /// The items, if the document is a list as the API server answers with: a kind that ends in `List`, and no name.

@@ -34,7 +34,13 @@ impl Mutations {
         }
         let paint = Paint::on(stdout);
         for mutation in judged.mutations() {
-            let text = if self.diff { diff(judged, &mutation, paint) } else { object(mutation.ending) };
+            if self.diff {
+                let diff = diff(judged, &mutation, paint);
+                let gap = if self.bare || diff.is_empty() { "" } else { "\n" };
+                write!(stdout, "{gap}{diff}")?;
+                continue;
+            }
+            let text = object(mutation.ending);
             if self.bare {
                 writeln!(stdout, "{text}---")?;
                 continue;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use portcullis_model::Resource;
 use portcullis_value::Value;
 
-use crate::files::{FileError, NewFile, NewFiles};
+use crate::files::{self, Entry, FileError, NewFile, NewFiles};
 
 /// Where `--output` leads: one file, or a folder with a file for each name.
 ///
@@ -22,11 +22,9 @@ impl OutputFiles {
     /// # Errors
     /// Nothing can be written there.
     pub(crate) fn create(path: &Path) -> Result<Self, FileError> {
-        let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_file && !path.is_dir() {
-            Ok(OutputFiles::File { file: NewFile::create(path)?, is_empty: true })
-        } else {
-            Ok(OutputFiles::Folder(NewFiles::create(path)?))
+        match files::target(path)? {
+            (Entry::File, path) => Ok(OutputFiles::File { file: NewFile::create(&path)?, is_empty: true }),
+            (_, path) => Ok(OutputFiles::Folder(NewFiles::create(&path)?)),
         }
     }
 

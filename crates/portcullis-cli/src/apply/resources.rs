@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_model::{Diagnostic, Gvk, Resource};
+use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
 use portcullis_value::{Arena, Object, Pointer, Value};
 use portcullis_yaml::Source;
 
@@ -174,14 +174,16 @@ pub(crate) fn each<E>(
     arena: &mut Arena,
     mut visit: impl FnMut(Value<'_>, &mut Stream<'_>) -> Result<(), E>,
 ) -> Result<usize, E> {
-    let name = input.name.clone();
-    documents::each(input, stderr, |source, stderr| {
+    let (name, is_named) = (input.name.clone(), input.is_named);
+    let mut is_empty = true;
+    let errors = documents::each(input, stderr, |source, stderr| {
         arena.reset();
         let mut reporter = Reporter::new(&name, stderr);
         let Some(document) = documents::read(arena, source, &mut reporter) else {
             return Ok(reporter.errors());
         };
         let mut errors = reporter.errors();
+        is_empty &= document.is_null();
         match documents::items(document) {
             None if document.is_null() => {}
             None if is_resource(document) => visit(document, stderr)?,
@@ -200,7 +202,11 @@ pub(crate) fn each<E>(
             }
         }
         Ok(errors)
-    })
+    })?;
+    if is_empty && is_named && errors == 0 {
+        Reporter::new(&name, stderr).whole(Severity::Warning, "there is no resource in this file", None);
+    }
+    Ok(errors)
 }
 
 fn is_resource(value: Value<'_>) -> bool {
@@ -216,7 +222,8 @@ fn tell_no_resource(
     stderr: &mut Stream<'_>,
 ) -> usize {
     let message = if value.as_object().is_none() {
-        format!("expected a resource, found a {}", value.kind())
+        let found = if value.as_array().is_some() { "list" } else { value.kind().name() };
+        format!("expected a resource, found a {found}")
     } else if Gvk::of(value).kind.is_empty() {
         "the resource has no `kind`".to_owned()
     } else {

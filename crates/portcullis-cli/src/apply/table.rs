@@ -14,11 +14,11 @@ use crate::surroundings::{Stream, Surroundings};
 
 /// Lines between the columns, and above and below the rows.
 const STYLE: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('│', '─', '│', '│'))
+    .top_border(LineStyle::new('┌', '─', '┬', '┐'))
     .header_lines(ContentLineStyle::new('│', '│', '│'))
-    .header_separator(LineStyle::new('│', '─', '│', '│'))
+    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
     .content_lines(ContentLineStyle::new('│', '│', '│'))
-    .bottom_border(LineStyle::new('│', '─', '│', '│'));
+    .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
 
 /// The table form.
 #[derive(Debug)]

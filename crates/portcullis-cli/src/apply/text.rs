@@ -102,7 +102,7 @@ impl Text {
         } else {
             format!("policy {name} -> resource {key} failed:")
         };
-        self.line(format_args!("{}", self.paint.bad(line)));
+        self.line(format_args!("\n{}", self.paint.bad(line)));
         for (index, outcome) in failed.into_iter().enumerate() {
             let message = match outcome.message.as_str() {
                 "" => "validation failed".into(),
@@ -127,9 +127,9 @@ impl Text {
         let key = judged.resource.key().to_string();
         let key = printable::line(&key);
         let is_idle = |response: &&Response<'_>| response.evaluation.outcomes.is_empty();
-        if judged.responses.iter().all(|response| is_idle(&response)) {
+        if !judged.responses.is_empty() && judged.responses.iter().all(|response| is_idle(&response)) {
             let reasons = judged.responses.iter().flat_map(|response| &response.evaluation.not_applied);
-            self.line(format_args!("{INDENT}no rule is about {key}{}", self.reasons(reasons)));
+            self.line(format_args!("\n{INDENT}no rule matches {key}{}", self.reasons(reasons)));
             return;
         }
         // A policy that mutates is shown as applied above: here stands that it was not.
@@ -140,7 +140,7 @@ impl Text {
             if policy.has_rule(RuleKind::Mutate) {
                 let reasons = self.reasons(&response.evaluation.not_applied);
                 self.line(format_args!(
-                    "{INDENT}no rule of {} changes {key}{reasons}",
+                    "\n{INDENT}no rule of {} changes {key}{reasons}",
                     printable::line(policy.name())
                 ));
             }

@@ -30,7 +30,7 @@ pub(crate) struct Verdict {
     pub(crate) holds: bool,
     /// The messages of the conditions that made it so, joined.
     pub(crate) message: String,
-    /// The condition that decided and the value it saw, where an explanation was asked for.
+    /// The condition that decided, whether it holds, and the values it saw, where an explanation was asked for.
     pub(crate) seen: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds, and, where asked for, the condition with the value it saw.
+    /// Whether it holds, and, where asked for, that in a sentence with the values it saw.
     fn evaluate<'a>(
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
@@ -98,9 +98,16 @@ impl Condition {
             OperatorError::Exhausted(exhausted) => VariableError::Exhausted(exhausted),
             error => VariableError::unresolved(error.to_string()),
         })?;
-        let seen = scope.explain.then(|| match self.key.literal() {
-            Some(_) => self.written.to_string(),
-            None => format!("{}: saw {}", self.written, shortened(&key.to_string())),
+        let seen = scope.explain.then(|| {
+            let ending = if holds { "holds" } else { "does not hold" };
+            let operands = [("key", &self.key, key), ("value", &self.value, value)];
+            let saw: Vec<String> = operands
+                .into_iter()
+                .filter(|(_, template, _)| template.literal().is_none())
+                .map(|(part, _, saw)| format!("the {part} is {}", shortened(&saw.to_string())))
+                .collect();
+            let colon = if saw.is_empty() { "" } else { ": " };
+            format!("{} {ending}{colon}{}", self.written, saw.join(", "))
         });
         Ok((holds, seen))
     }

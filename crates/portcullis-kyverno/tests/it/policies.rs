@@ -121,9 +121,9 @@ fn an_explanation_names_the_condition_and_the_value_it_saw() {
     };
     assert_eq!(
         explain(&job(", ownerReferences: [{kind: CronJob, name: hello}]", "")),
-        r#"precondition does not hold: {{ request.object.metadata.ownerReferences || '' }} Equals '': saw [{"kind":"CronJob","name":"hello"}]"#
+        r#"{{ request.object.metadata.ownerReferences || '' }} Equals '' does not hold: the key is [{"kind":"CronJob","name":"hello"}]"#
     );
-    assert_eq!(explain("{apiVersion: v1, kind: Pod, metadata: {name: p}}"), "kind Pod is not among `Job`");
+    assert_eq!(explain("{apiVersion: v1, kind: Pod, metadata: {name: p}}"), "kind Pod is not `Job`");
 }
 
 #[test]
