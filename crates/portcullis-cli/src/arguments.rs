@@ -43,6 +43,8 @@ Exit code: 0 when all is well, 1 otherwise.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
+    /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.
+    Crds,
     /// Print the completion script of a shell.
     Completion {
         /// The shell that is to complete commands.

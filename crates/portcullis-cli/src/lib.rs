@@ -14,6 +14,7 @@
 
 mod apply;
 mod arguments;
+mod crds;
 mod diagnostics;
 mod exit;
 mod files;
@@ -34,6 +35,7 @@ pub use surroundings::{Stream, Surroundings};
 pub fn run(arguments: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings<'_>) -> Exit {
     let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
+        arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Completion { shell } => shell::completion(shell, surroundings),
         arguments::Command::Man => shell::manual(surroundings),
     });

@@ -8,6 +8,7 @@ mod autogen;
 mod checks;
 pub mod condition;
 mod context;
+mod crds;
 mod images;
 mod job_ttl;
 pub mod kind;
@@ -24,6 +25,7 @@ mod validation;
 mod variable;
 
 pub use checks::{Findings, Kinds, Served, check};
+pub use crds::crds;
 pub use job_ttl::{sets_job_ttl, warn_of_job_ttl};
 pub use policy::Policy;
 pub use validation::FailureAction;

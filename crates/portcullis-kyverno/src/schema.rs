@@ -1,22 +1,53 @@
-//! The schema of a policy document: which fields there are, and what they hold.
+//! The schema of a policy document: which fields there are, what they hold, and what they mean.
 //!
-//! The tables in [`policy`] say what the CRDs of `kyverno.io` say; [`check`] finds what a document has that its
-//! schema does not know, and what is of a wrong type, all of it in one pass.
+//! Every field stands once, in the table of the struct that has it, and serves three readers:
+//! - [`check`] finds what a document has that its schema does not know, and what is of a wrong type;
+//! - [`crate::crds`] tells an API server and `kubectl explain` the same;
+//! - `checks::quote` prints a rule as the reference's Go types do. That is why the fields of a table stand in the order
+//!   of `api/kyverno`, and why a field says when Go prints it.
 
+mod check;
+mod conditions;
+mod context;
+mod exception;
+mod generate;
+mod images;
+mod mutate;
 mod policy;
+mod selection;
 mod suggest;
+mod validate;
 
-use portcullis_model::Diagnostic;
-use portcullis_value::{Number, Object, Pointer, Value};
-
-pub(crate) use policy::{MUTATE_FOREACH, SPEC_V1, SPEC_V2BETA1, VALIDATE_FOREACH};
+pub(crate) use check::check;
+pub(crate) use conditions::{ANY_ALL, CONDITION_LIST};
+pub(crate) use exception::EXCEPTION;
+pub(crate) use images::VERIFY_IMAGE;
+pub(crate) use mutate::MUTATE_FOREACH;
+pub(crate) use policy::{POLICY, RULE, SPEC};
+pub(crate) use selection::LABEL_SELECTOR;
 pub(crate) use suggest::closest;
+pub(crate) use validate::VALIDATE_FOREACH;
+
+/// The generations of the API, which differ in some fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// `kyverno.io/v1`.
+    V1,
+    /// `kyverno.io/v2beta1` and `v2`, without the forms that are deprecated in `v1`.
+    V2,
+}
 
 /// What a node may be.
 #[derive(Debug)]
 pub(crate) enum Shape {
     /// Anything at all.
     Any,
+    /// Conditions, a list or a map of `any` and `all`: the CRD takes anything.
+    Conditions,
+    /// A shape that the CRD leaves open, so that anything is taken.
+    Undeclared(&'static Shape),
+    /// What the engine copies from a place that has this shape in `v1`, and is described there.
+    Copied(&'static Shape),
     Text,
     Flag,
     Integer,
@@ -29,8 +60,10 @@ pub(crate) enum Shape {
     Fields(&'static [Field]),
     /// A map with these keys and any others.
     Open(&'static [Field]),
+    /// A list or map that server-side apply replaces as a whole.
+    Atomic(&'static Shape),
     /// A shape of which more is asked.
-    With(&'static Shape, Demand),
+    With(&'static Shape, &'static [Demand]),
 }
 
 /// What is asked of a value beyond its shape.
@@ -40,190 +73,81 @@ pub(crate) enum Demand {
     NotTogether(&'static [&'static str]),
     /// One of these keys.
     ExactlyOne(&'static [&'static str]),
+    /// No fewer characters than this.
+    Shortest(usize),
     /// No more characters than this.
     Longest(usize),
     /// No number below this.
     AtLeast(i64),
+    /// A match of this regular expression.
+    Match(&'static str),
+    /// The format of OpenAPI that the value has.
+    Format(&'static str),
 }
 
 /// One key of a map.
 #[derive(Debug)]
 pub(crate) struct Field {
-    name: &'static str,
-    shape: &'static Shape,
-    required: bool,
+    pub(crate) name: &'static str,
+    pub(crate) shape: &'static Shape,
+    /// What it is for, in whole sentences: users read it in `kubectl explain`.
+    pub(crate) doc: &'static str,
+    pub(crate) is_required: bool,
+    pub(crate) printed: Printed,
+    /// The only version that has it.
+    only: Option<Version>,
 }
 
-const fn field(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, shape, required: false }
+/// When Go prints a field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Printed {
+    /// As is usual: a required field always, one of fields or of any value when it is given, another when it is not
+    /// empty.
+    Usual,
+    /// When it is given, be it empty: a pointer.
+    Given,
+    /// Always, though it is not required: a struct, or a field without `omitempty`.
+    Always,
+    /// Always, as this JSON when it is not given: the reference's CRD has a default, which ours has not.
+    Default(&'static str),
 }
 
-const fn required(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, shape, required: true }
+const fn field(name: &'static str, shape: &'static Shape, doc: &'static str) -> Field {
+    Field { name, shape, doc, is_required: false, printed: Printed::Usual, only: None }
 }
 
-/// How many findings are looked for. Nobody mends more at once.
-const MAX_FOUND: usize = 200;
-
-/// Appends what `value` at `path` has that `shape` does not allow.
-pub(crate) fn check(value: Value<'_>, shape: &Shape, path: &mut Pointer, found: &mut Vec<Diagnostic>) {
-    if found.len() >= MAX_FOUND {
-        return;
+impl Field {
+    const fn required(self) -> Field {
+        Field { is_required: true, ..self }
     }
-    match (shape, value) {
-        // A null is read as an absent field, as Go's decoder reads it.
-        (Shape::Any, _) | (_, Value::Null) => {}
-        (Shape::With(shape, demand), value) => {
-            check(value, shape, path, found);
-            if let Some(message) = demand.broken_by(value) {
-                let broken = Diagnostic::error(path.clone(), message);
-                found.push(match demand.hint() {
-                    Some(hint) => broken.with_hint(hint),
-                    None => broken,
-                });
-            }
-        }
-        (Shape::Text, Value::String(_))
-        | (Shape::Flag, Value::Bool(_))
-        | (Shape::Integer, Value::Number(Number::Int(_))) => {}
-        (Shape::Enum(allowed), Value::String(text)) => {
-            if !allowed.contains(&text) {
-                let message = format!("unsupported value `{text}`: supported values: {}", quoted(allowed));
-                let found_one = Diagnostic::error(path.clone(), message);
-                found.push(match closest(text, allowed.iter().copied()) {
-                    Some(close) => found_one.with_hint(format!("did you mean `{close}`?")),
-                    None => found_one,
-                });
-            }
-        }
-        (Shape::List(items), Value::Array(values)) => {
-            for (index, item) in values.iter().enumerate() {
-                path.push(&index.to_string());
-                check(*item, items, path, found);
-                path.pop();
-            }
-        }
-        (Shape::Map(values), Value::Object(object)) => {
-            for (key, item) in object.iter() {
-                path.push(key);
-                check(item, values, path, found);
-                path.pop();
-            }
-        }
-        (Shape::Fields(fields) | Shape::Open(fields), Value::Object(object)) => {
-            for (key, item) in object.iter() {
-                path.push(key);
-                match fields.iter().find(|field| field.name == key) {
-                    Some(field) => check(item, field.shape, path, found),
-                    None if matches!(shape, Shape::Open(_)) => {}
-                    None if found.len() >= MAX_FOUND => {}
-                    None => found.push(unknown_field(key, fields, path)),
-                }
-                path.pop();
-            }
-            for field in fields.iter().filter(|field| field.required) {
-                if object.get(field.name).is_none_or(Value::is_null) {
-                    found.push(
-                        Diagnostic::error(
-                            path.clone(),
-                            format!("required field `{}` is missing", field.name),
-                        )
-                        .at_key(),
-                    );
-                }
-            }
-        }
-        (expected, found_value) => {
-            let message = format!("expected {}, found {}", expected.name(), describe(found_value));
-            let wrong = Diagnostic::error(path.clone(), message);
-            found.push(match (expected, found_value) {
-                (Shape::Text | Shape::Enum(_), Value::Bool(_) | Value::Number(_)) => {
-                    wrong.with_hint(format!("put it in quotes: \"{found_value}\""))
-                }
-                (Shape::List(_), _) => wrong.with_hint("write it as a list item, with `- ` before it"),
-                (Shape::Flag | Shape::Integer, Value::String(text)) => {
-                    wrong.with_hint(format!("write it without quotes: {text}"))
-                }
-                _ => wrong,
-            });
-        }
+
+    const fn only(self, version: Version) -> Field {
+        Field { only: Some(version), ..self }
+    }
+
+    /// A pointer in Go, to something that has an empty value.
+    const fn pointer(self) -> Field {
+        Field { printed: Printed::Given, ..self }
+    }
+
+    const fn always(self) -> Field {
+        Field { printed: Printed::Always, ..self }
+    }
+
+    /// `json` is what stands for the field when it is not given.
+    const fn default(self, json: &'static str) -> Field {
+        Field { printed: Printed::Default(json), ..self }
+    }
+
+    pub(crate) fn is_in(&self, version: Version) -> bool {
+        self.only.is_none_or(|only| only == version)
     }
 }
 
-impl Demand {
-    /// How `value` falls short of it.
-    fn broken_by(&self, value: Value<'_>) -> Option<String> {
-        match (self, value) {
-            (Demand::NotTogether(keys), Value::Object(object)) => match *present(object, keys) {
-                [one, other, ..] => Some(format!("`{one}` and `{other}` cannot stand together")),
-                _ => None,
-            },
-            (Demand::ExactlyOne(keys), Value::Object(object)) => match *present(object, keys) {
-                [] => Some("it is not said where the value comes from".to_owned()),
-                [_] => None,
-                [one, other, ..] => Some(format!("`{one}` and `{other}` cannot stand together")),
-            },
-            (Demand::Longest(most), Value::String(text)) => {
-                (text.chars().count() > *most).then(|| format!("longer than {most} characters"))
-            }
-            (Demand::AtLeast(least), Value::Number(number)) => {
-                (number < Number::Int(*least)).then(|| format!("less than {least}"))
-            }
-            _ => None,
-        }
-    }
+static TEXTS: Shape = Shape::List(&Shape::Text);
+/// Annotations, labels and the like.
+static TEXT_MAP: Shape = Shape::Map(&Shape::Text);
+static INT32: Shape = Shape::With(&Shape::Integer, &[Demand::Format("int32")]);
 
-    fn hint(&self) -> Option<String> {
-        match self {
-            Demand::ExactlyOne(keys) => {
-                let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
-                Some(format!("write one of {}", keys.join(", ")))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Those of `keys` that `object` has.
-fn present(object: Object<'_>, keys: &[&'static str]) -> Vec<&'static str> {
-    keys.iter().copied().filter(|key| object.get(key).is_some_and(|value| !value.is_null())).collect()
-}
-
-fn unknown_field(key: &str, fields: &[Field], path: &Pointer) -> Diagnostic {
-    let diagnostic = Diagnostic::error(path.clone(), format!("unknown field `{key}`")).at_key();
-    match closest(key, fields.iter().map(|field| field.name)) {
-        Some(close) => diagnostic.with_hint(format!("did you mean `{close}`?")),
-        None => {
-            let names: Vec<_> = fields.iter().map(|field| field.name).collect();
-            diagnostic.with_hint(format!("the fields here are {}", names.join(", ")))
-        }
-    }
-}
-
-fn quoted(texts: &[&str]) -> String {
-    texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ")
-}
-
-fn describe(value: Value<'_>) -> String {
-    match value {
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "a map".to_owned(),
-        Value::String(text) if text.chars().count() > 40 => "a string".to_owned(),
-        Value::String(_) => format!("the string `{}`", value.as_str().unwrap_or_default()),
-        scalar => format!("the {} `{scalar}`", scalar.kind()),
-    }
-}
-
-impl Shape {
-    fn name(&self) -> &'static str {
-        match self {
-            Shape::With(shape, _) => shape.name(),
-            Shape::Any => "any value",
-            Shape::Text | Shape::Enum(_) => "a string",
-            Shape::Flag => "true or false",
-            Shape::Integer => "an integer",
-            Shape::List(_) => "a list",
-            Shape::Map(_) | Shape::Fields(_) | Shape::Open(_) => "a map",
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

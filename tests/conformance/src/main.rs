@@ -6,6 +6,7 @@
 mod arguments;
 mod cli_output;
 mod corpus;
+mod crds;
 mod floor;
 mod jmespath;
 mod json;
@@ -41,6 +42,7 @@ const CORPORA: &[Corpus] = &[
     kyverno_core::CORPUS,
     policy_validation::CORPUS,
     cli_output::CORPUS,
+    crds::CORPUS,
 ];
 
 /// The folder of this crate, which holds the recorded floor and the known differences.

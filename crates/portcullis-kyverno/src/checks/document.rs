@@ -5,7 +5,7 @@ use portcullis_value::{Pointer, Value, json};
 
 use super::Kinds;
 use super::finder::Finder;
-use crate::schema::{self, SPEC_V1, SPEC_V2BETA1, closest};
+use crate::schema::{self, SPEC, Version, closest};
 
 /// The value of `key`, unless it is null, which Go's decoder takes for absent.
 pub(super) fn given<'a>(value: Value<'a>, key: &str) -> Option<Value<'a>> {
@@ -129,16 +129,16 @@ pub(super) fn check(document: &Document<'_>, finder: &mut Finder) {
             finder.error("required field `spec` is missing").by_schema().about_key();
         }
         Some(spec) => finder.below("spec", |finder| {
-            finder.schema(|path, found| schema::check(spec, version, path, found));
+            finder.schema(|path, found| schema::check(spec, &SPEC, version, path, found));
         }),
     }
 }
 
-/// The shape of `spec` in the version that the document is of.
-fn check_version(root: Value<'_>, finder: &mut Finder) -> &'static schema::Shape {
+/// The version that the document is of.
+fn check_version(root: Value<'_>, finder: &mut Finder) -> Version {
     match text(root, "apiVersion") {
-        "kyverno.io/v1" => &SPEC_V1,
-        "kyverno.io/v2beta1" => &SPEC_V2BETA1,
+        "kyverno.io/v1" => Version::V1,
+        "kyverno.io/v2beta1" => Version::V2,
         other => {
             finder.below("apiVersion", |finder| {
                 finder
@@ -146,7 +146,7 @@ fn check_version(root: Value<'_>, finder: &mut Finder) -> &'static schema::Shape
                     .by_schema()
                     .hint("write `kyverno.io/v1` or `kyverno.io/v2beta1`");
             });
-            &SPEC_V1
+            Version::V1
         }
     }
 }

@@ -4,7 +4,7 @@ use portcullis_value::Value;
 
 use super::document::{Rule, given, list};
 use super::finder::Finder;
-use crate::schema::{self, MUTATE_FOREACH, Shape, VALIDATE_FOREACH};
+use crate::schema::{self, MUTATE_FOREACH, Shape, VALIDATE_FOREACH, Version};
 
 /// Fields that are unknown or of a wrong type, which the reference drops; `finder` is at the rule.
 pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
@@ -21,7 +21,7 @@ fn warn_of_inner(holder: Value<'_>, shape: &Shape, finder: &mut Finder) {
         finder.item("foreach", index, |finder| {
             if let Some(inner) = given(*entry, "foreach") {
                 finder.below("foreach", |finder| {
-                    finder.warnings(|path, found| schema::check(inner, shape, path, found));
+                    finder.warnings(|path, found| schema::check(inner, shape, Version::V1, path, found));
                 });
             }
             warn_of_inner(*entry, shape, finder);

@@ -1,89 +1,57 @@
 //! A rule as the reference quotes it in a message: its Go type, marshalled after the CRD's defaults.
 //!
 //! COMPAT(kyverno): fields stand in the order in which the type declares them, and what is empty is left out or
-//! printed as the type says. [`types`] holds the declarations.
-
-mod types;
+//! printed as the type says. Whatever the version of the document, the type is that of `v1`.
 
 use portcullis_value::{Value, json};
 
 use super::document::printed;
-
-/// How Go marshals a value.
-#[derive(Debug)]
-enum Type {
-    /// As it is, keys sorted.
-    Plain,
-    List(&'static Type),
-    /// A map with any keys.
-    Map(&'static Type),
-    Struct(&'static [Member]),
-    /// Conditions, new style or old.
-    Conditions,
-}
-
-/// A field of a struct.
-#[derive(Debug)]
-struct Member {
-    name: &'static str,
-    of: &'static Type,
-    when: When,
-}
-
-/// When a field is printed.
-#[derive(Debug)]
-enum When {
-    /// When it is given, be it empty: a pointer.
-    Given,
-    /// When it is not empty: a plain string, number, flag, list or map.
-    NonEmpty,
-    /// Always: a struct, or a field without `omitempty`.
-    Always,
-    /// Always, as this text when it is not given: the CRD has a default.
-    Default(&'static str),
-}
+use crate::schema::{
+    ANY_ALL, CONDITION_LIST, Field, LABEL_SELECTOR, Printed, RULE, Shape, VERIFY_IMAGE, Version,
+};
 
 /// `rule` as the reference prints it.
 pub(super) fn rule(rule: Value<'_>) -> String {
-    write_new(rule, &types::RULE)
+    write_new(rule, &RULE)
 }
 
 /// A label selector as the reference prints it.
 pub(super) fn selector(selector: Value<'_>) -> String {
-    write_new(selector, &types::SELECTOR)
+    write_new(selector, &LABEL_SELECTOR)
 }
 
 /// An entry of `verifyImages` as the reference prints it.
 pub(super) fn image_verification(entry: Value<'_>) -> String {
-    write_new(entry, &types::VERIFY_IMAGE)
+    write_new(entry, &VERIFY_IMAGE)
 }
 
-fn write_new(value: Value<'_>, of: &Type) -> String {
+fn write_new(value: Value<'_>, shape: &Shape) -> String {
     let mut out = String::new();
-    write(&mut out, value, of);
+    write(&mut out, value, shape);
     out
 }
 
-fn write(out: &mut String, value: Value<'_>, of: &Type) {
-    match (of, value) {
-        (Type::List(of), Value::Array(items)) => {
+fn write(out: &mut String, value: Value<'_>, shape: &Shape) {
+    match (plain(shape), value) {
+        (Shape::Undeclared(shape) | Shape::Copied(shape), value) => write(out, value, shape),
+        (Shape::List(of), Value::Array(items)) => {
             write_all(out, ['[', ']'], items, |out, item| write(out, *item, of));
         }
-        (Type::Map(of), Value::Object(object)) => {
+        (Shape::Map(of), Value::Object(object)) => {
             write_all(out, ['{', '}'], object.entries(), |out, (key, item)| {
                 write_key(out, key);
                 write(out, *item, of);
             });
         }
-        (Type::Struct(members), _) => {
-            let printed: Vec<_> = members.iter().filter(|member| member.is_printed(value)).collect();
-            write_all(out, ['{', '}'], &printed, |out, member| {
-                write_key(out, member.name);
-                member.write(out, value.get(member.name).unwrap_or_default());
+        (Shape::Fields(fields) | Shape::Open(fields), _) => {
+            let printed: Vec<_> = fields.iter().filter(|field| is_printed(field, value)).collect();
+            write_all(out, ['{', '}'], &printed, |out, field| {
+                write_key(out, field.name);
+                write_field(out, field, value.get(field.name).unwrap_or_default());
             });
         }
-        (Type::Conditions, Value::Array(_)) => write(out, value, &types::CONDITION_LIST),
-        (Type::Conditions, Value::Object(_)) => write(out, value, &types::ANY_ALL),
+        (Shape::Conditions, Value::Array(_)) => write(out, value, &CONDITION_LIST),
+        (Shape::Conditions, Value::Object(_)) => write(out, value, &ANY_ALL),
         (_, value) => out.push_str(&printed(value)),
     }
 }
@@ -106,24 +74,38 @@ fn write_key(out: &mut String, key: &str) {
     out.push(':');
 }
 
-impl Member {
-    fn is_printed(&self, holder: Value<'_>) -> bool {
-        let value = holder.get(self.name).unwrap_or_default();
-        match self.when {
-            When::Given => !value.is_null(),
-            When::NonEmpty => !is_empty(value),
-            When::Always | When::Default(_) => true,
-        }
+fn is_printed(field: &Field, holder: Value<'_>) -> bool {
+    if !field.is_in(Version::V1) {
+        return false;
     }
+    let value = holder.get(field.name).unwrap_or_default();
+    match field.printed {
+        Printed::Usual => match plain(field.shape) {
+            Shape::Any | Shape::Conditions | Shape::Undeclared(_) => !value.is_null(),
+            _ if field.is_required => true,
+            Shape::Fields(_) | Shape::Open(_) => !value.is_null(),
+            _ => !is_empty(value),
+        },
+        Printed::Given => !value.is_null(),
+        Printed::Always | Printed::Default(_) => true,
+    }
+}
 
-    fn write(&self, out: &mut String, value: Value<'_>) {
-        match (&self.when, self.of, value) {
-            (When::Default(text), _, Value::Null) => out.push_str(text),
-            // What Go makes of an absent value.
-            (When::Always, Type::Plain, Value::Null) => out.push_str("\"\""),
-            _ => write(out, value, self.of),
-        }
+fn write_field(out: &mut String, field: &Field, value: Value<'_>) {
+    match (field.printed, plain(field.shape), value) {
+        (Printed::Default(json), _, Value::Null) => out.push_str(json),
+        // What Go makes of an absent text.
+        (_, Shape::Text | Shape::Enum(_), Value::Null) => out.push_str("\"\""),
+        (_, shape, _) => write(out, value, shape),
     }
+}
+
+/// `shape` without what is asked beyond it, of which Go's types know nothing.
+fn plain(mut shape: &Shape) -> &Shape {
+    while let Shape::With(inner, _) | Shape::Atomic(inner) = shape {
+        shape = inner;
+    }
+    shape
 }
 
 /// Whether `omitempty` leaves `value` out.

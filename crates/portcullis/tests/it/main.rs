@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod apply;
+mod crds;
 mod examples;
 
 use std::path::{Path, PathBuf};
