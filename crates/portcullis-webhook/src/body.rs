@@ -1,0 +1,49 @@
+//! Reading the body of a request within its limits.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use crate::service::Refusal;
+use crate::slots::Room;
+
+/// Allocated at once for a body that says how long it is; more is allocated as it arrives.
+const TRUSTED_BYTES: usize = 64 << 10;
+
+/// Reads `body`, which must have arrived by `due`.
+///
+/// # Errors
+/// It is longer than `limit`, there is no room for it, it is late, or it does not end as HTTP has it.
+pub(crate) async fn read(
+    mut body: Incoming,
+    limit: usize,
+    room: &mut Room<'_>,
+    due: Instant,
+) -> Result<Bytes, Refusal> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Refusal::TooLarge);
+    }
+    let mut read = BytesMut::new();
+    loop {
+        let frame = timeout_at(due, body.frame()).await.map_err(|_| Refusal::Late)?;
+        let Some(frame) = frame else { return Ok(read.freeze()) };
+        let frame = frame.map_err(|error| Refusal::Bad(format!("the body does not end: {error}")))?;
+        // Trailers say nothing that a review needs.
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > limit - read.len() {
+            return Err(Refusal::TooLarge);
+        }
+        if !room.grow(data.len()) {
+            return Err(Refusal::Overloaded);
+        }
+        if read.is_empty() {
+            if data.len() == announced {
+                return Ok(data);
+            }
+            read.reserve(announced.clamp(data.len(), TRUSTED_BYTES.max(data.len())));
+        }
+        read.extend_from_slice(&data);
+    }
+}

@@ -1,0 +1,128 @@
+//! Probes and the scrape: plain HTTP on a port of its own.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{Lifecycle, Metrics, Stage};
+
+/// Connections at once: a kubelet and some scrapers.
+const CONNECTIONS: usize = 64;
+/// A connection that asks nothing for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long nothing is accepted after the system could not.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The type of what `/metrics` answers.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Says whether the process is ready, and if not, why.
+pub type Ready = dyn Fn() -> Result<(), String> + Send + Sync;
+
+/// What the probes and the scrape ask.
+#[derive(Clone)]
+pub struct Health {
+    ready: Arc<Ready>,
+    lifecycle: Lifecycle,
+    metrics: Arc<Metrics>,
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("lifecycle", &self.lifecycle).finish_non_exhaustive()
+    }
+}
+
+impl Health {
+    /// Ready is what `ready` says, while `lifecycle` is serving.
+    pub fn new(
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        lifecycle: Lifecycle,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { ready: Arc::new(ready), lifecycle, metrics }
+    }
+
+    /// Serves `/healthz`, `/readyz` and `/metrics` until it is dropped.
+    pub async fn serve(self, listener: TcpListener) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            // The semaphore is never closed.
+            let permit = permits.clone().acquire_owned().await;
+            let Ok((stream, _)) = listener.accept().await else {
+                sleep_until(Instant::now() + ACCEPT_PAUSE).await;
+                continue;
+            };
+            let health = self.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request| std::future::ready(health.answer(&request)));
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(IDLE)
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Err(reason) = connection.await {
+                    tracing::debug!(%reason, "connection failed");
+                }
+                drop(permit);
+            });
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Ok(response);
+        }
+        Ok(match request.uri().path() {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.ready() {
+                Ok(()) => text(StatusCode::OK, "ok\n"),
+                Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+            },
+            "/metrics" => {
+                let mut response = text(StatusCode::OK, self.metrics.encode());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+                response
+            }
+            _ => text(StatusCode::NOT_FOUND, "nothing is served at this path\n"),
+        })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match self.lifecycle.stage() {
+            Stage::Serving => (self.ready)(),
+            _ => Err("shutting down".to_owned()),
+        }
+    }
+}
+
+/// COMPAT(kyverno): the probes on the webhook's own port, for manifests written for it. Readiness there is that of the
+/// server.
+pub(crate) fn on_webhook_port(path: &str, lifecycle: &Lifecycle) -> Option<Response<Full<Bytes>>> {
+    match path {
+        "/health/liveness" => Some(text(StatusCode::OK, "")),
+        "/health/readiness" if lifecycle.stage() == Stage::Serving => Some(text(StatusCode::OK, "")),
+        "/health/readiness" => Some(text(StatusCode::INTERNAL_SERVER_ERROR, "")),
+        _ => None,
+    }
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,234 @@
+//! What a connection is waiting for, and how long it may: one timer for all of its requests.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::Limits;
+use crate::head::Head;
+use crate::slots::Slot;
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of the headers; in HTTP/1 only.
+    Headers,
+    /// Bodies and reviews, which have time limits of their own.
+    Busy,
+    /// The client, to take the answer.
+    Answering,
+    /// The client, to close the connection.
+    Lingering,
+}
+
+/// The phase of a connection. The stream, the requests and the timer of the connection share it.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    state: Mutex<State>,
+    /// Bytes of headers in HTTP/1; HTTP/2 has none: its frames are not told apart here.
+    header_bytes: Option<usize>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    since: Instant,
+    /// Requests at work: one in HTTP/1, one per stream in HTTP/2.
+    active: usize,
+    /// Whether there was a request.
+    served: bool,
+    head: Head,
+}
+
+impl State {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+}
+
+impl Pulse {
+    /// With `header_bytes`, what comes on an idle connection is the beginning of a request.
+    pub(crate) fn new(header_bytes: Option<usize>) -> Arc<Self> {
+        let state = State {
+            phase: Phase::Idle,
+            since: Instant::now(),
+            active: 0,
+            served: false,
+            head: Head::default(),
+        };
+        Arc::new(Self { state: Mutex::new(state), header_bytes })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request has begun; it ends when what is returned is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Beat {
+        let mut state = self.state();
+        state.active += 1;
+        state.served = true;
+        state.phase = Phase::Busy;
+        state.head.take();
+        Beat(self.clone())
+    }
+
+    /// [`Head::has`] of the request at hand, in HTTP/1.
+    pub(crate) fn had_header(&self, name: &[u8]) -> Option<bool> {
+        self.state().head.has(name)
+    }
+
+    fn received(&self, bytes: &[u8]) {
+        let Some(header_bytes) = self.header_bytes else { return };
+        let mut state = self.state();
+        match state.phase {
+            Phase::Idle => {
+                state.enter(Phase::Headers);
+                state.head.begin(bytes);
+            }
+            Phase::Headers => state.head.extend(bytes, header_bytes),
+            Phase::Busy | Phase::Answering | Phase::Lingering => {}
+        }
+    }
+
+    fn flushed(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Answering {
+            state.enter(Phase::Idle);
+        }
+    }
+
+    fn linger(&self) {
+        self.state().enter(Phase::Lingering);
+    }
+
+    /// The phase, and when it has lasted too long; or when to ask again.
+    fn due(&self, limits: &Limits, slot: &Slot, now: Instant) -> (Phase, Instant) {
+        let state = self.state();
+        let due = match state.phase {
+            Phase::Idle if state.served => state.since + limits.idle,
+            // A client may open a connection in advance, and use it as late as any other. Where places are scarce it
+            // must use it at once.
+            Phase::Idle if slot.crowded() => state.since + limits.headers.min(limits.idle),
+            Phase::Idle => (state.since + limits.idle).min(now + limits.headers),
+            Phase::Headers => state.since + limits.headers,
+            Phase::Busy => now + limits.idle,
+            Phase::Answering => state.since + limits.response,
+            Phase::Lingering => state.since + limits.linger,
+        };
+        (state.phase, due)
+    }
+}
+
+/// A request at work.
+#[derive(Debug)]
+pub(crate) struct Beat(Arc<Pulse>);
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.active = state.active.saturating_sub(1);
+        if state.active == 0 && state.phase == Phase::Busy {
+            state.enter(Phase::Answering);
+        }
+    }
+}
+
+/// Ends with the phase that lasts too long. It must be polled whenever the connection was, and after it.
+///
+/// The timer is set anew only when it is due later than it should be, which with requests in quick succession is
+/// once in a few seconds.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    pulse: Arc<Pulse>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Watchdog {
+    pub(crate) fn new(pulse: Arc<Pulse>) -> Self {
+        Self { pulse, timer: Box::pin(sleep_until(Instant::now())) }
+    }
+
+    pub(crate) fn poll(&mut self, limits: &Limits, slot: &Slot, cx: &mut Context<'_>) -> Poll<Phase> {
+        loop {
+            let now = Instant::now();
+            let (phase, due) = self.pulse.due(limits, slot, now);
+            if due <= now {
+                return Poll::Ready(phase);
+            }
+            if due < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(due);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+        }
+    }
+}
+
+/// A stream that tells the pulse what happens on it, and that waits for the client when it is shut down.
+#[derive(Debug)]
+pub(crate) struct Watched<S> {
+    stream: S,
+    pulse: Arc<Pulse>,
+    /// The client has closed its side.
+    ended: bool,
+    /// We have closed ours.
+    shut: bool,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
+        Self { stream, pulse, ended: false, shut: false }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        match buffer.filled().get(before..) {
+            Some(bytes) if !bytes.is_empty() && result.is_ok() => self.pulse.received(bytes),
+            _ => self.ended = true,
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        self.pulse.flushed();
+        Poll::Ready(result)
+    }
+
+    /// Closes our side, and then reads until the client has closed its own: what is still unread when a socket is
+    /// closed resets the connection, and the client may lose the answer.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shut = true;
+            self.pulse.linger();
+        }
+        let mut discarded = [0; 4096];
+        while !self.ended {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            // An error ends it as well, and nobody is left to be told of it.
+            let _ = ready!(self.as_mut().poll_read(cx, &mut buffer));
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,175 @@
+//! One request: what is no review is refused by a status code, a review is judged and answered.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use portcullis_model::Review;
+use tokio::time::Instant;
+
+use crate::connection::Peer;
+use crate::metrics::Reviewed;
+use crate::{Deadline, Reviewer, Route, Stage, Verdict, body, health, response};
+
+/// Bytes of a uid, which is 36 in practice.
+const UID_BYTES: usize = 1024;
+/// What a reviewer that panics is answered by, when the failure policy has spoken.
+const PANICKED: &str = "the policies could not be evaluated: internal error";
+
+/// Why a request is not judged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    Bad(String),
+    #[error("nothing is served at this path")]
+    NotFound,
+    #[error("only POST is served at this path")]
+    Method,
+    #[error("the body did not arrive in time")]
+    Late,
+    #[error("the body is larger than is accepted")]
+    TooLarge,
+    #[error("the path is longer than is accepted")]
+    PathTooLong,
+    #[error("{0}")]
+    MediaType(&'static str),
+    #[error("too much is at work already")]
+    Overloaded,
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Bad(_) => StatusCode::BAD_REQUEST,
+            Refusal::NotFound => StatusCode::NOT_FOUND,
+            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::Late => StatusCode::REQUEST_TIMEOUT,
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::PathTooLong => StatusCode::URI_TOO_LONG,
+            Refusal::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(format!("{self}\n")));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        match self {
+            Refusal::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
+            Refusal::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => {}
+        }
+        response
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer<R: Reviewer>(
+    peer: Arc<Peer<R>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let _beat = peer.pulse.begin();
+    let version = request.version();
+    let answered = serve(&peer, request).await;
+    let refused = answered.is_err();
+    let mut response = answered.unwrap_or_else(|refusal| {
+        peer.shared.metrics.refused(refusal.status().as_u16());
+        refusal.response()
+    });
+    // What a refused request still brings must not be read as the next one.
+    let close = refused || peer.shared.lifecycle.stage() >= Stage::Closing;
+    if close && version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+async fn serve<R: Reviewer>(
+    peer: &Peer<R>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let start = Instant::now();
+    let shared = &peer.shared;
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let query = head.uri.query();
+    if path.len() + query.map_or(0, str::len) > shared.limits.path_bytes {
+        return Err(Refusal::PathTooLong);
+    }
+    if head.method == Method::GET
+        && let Some(response) = health::on_webhook_port(path, &shared.lifecycle)
+    {
+        return Ok(response);
+    }
+    let route = Route::parse(path).ok_or(Refusal::NotFound)?;
+    if head.method != Method::POST {
+        return Err(Refusal::Method);
+    }
+    check_headers(&head.headers)?;
+    // The library has dropped a `Content-Length` beside it: only the bytes tell.
+    let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    if chunked && peer.pulse.had_header(b"content-length") != Some(false) {
+        let reason =
+            "`Transfer-Encoding` with `Content-Length`, or behind a request that was not answered yet";
+        return Err(Refusal::Bad(reason.to_owned()));
+    }
+    let deadline = Deadline::of_query(query, &shared.limits, start);
+    let due = deadline.instant().min(start + shared.limits.body);
+    let mut room = peer.slot.room();
+    let body = body::read(body, shared.limits.body_bytes, &mut room, due).await?;
+    let turn = shared.turns.take().ok_or(Refusal::Overloaded)?;
+    let long = body.len() >= shared.limits.long_review_bytes;
+    let answer = turn.run(long, || judge(peer, &route, &body, deadline, start))?;
+    shared.metrics.answered(path, route.webhook, start.elapsed());
+    let mut response = Response::new(Full::from(answer));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let media_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if !media_type.eq_ignore_ascii_case(b"application/json") {
+        return Err(Refusal::MediaType("the content type must be `application/json`"));
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Refusal::MediaType("the body must not be encoded"));
+    }
+    Ok(())
+}
+
+/// Parses and judges a review, and writes the answer.
+fn judge<R: Reviewer>(
+    peer: &Peer<R>,
+    route: &Route<'_>,
+    body: &[u8],
+    deadline: Deadline,
+    start: Instant,
+) -> Result<Vec<u8>, Refusal> {
+    let shared = &peer.shared;
+    let body =
+        str::from_utf8(body).map_err(|error| Refusal::Bad(format!("the body is not UTF-8: {error}")))?;
+    let review = Review::parse(body).map_err(|error| Refusal::Bad(error.to_string()))?;
+    let request = &review.request;
+    if request.uid.len() > UID_BYTES {
+        return Err(Refusal::Bad(format!("the uid has more than {UID_BYTES} bytes")));
+    }
+    // A reviewer holds no state that a panic could leave half changed: it has what it judges by value or behind a snapshot.
+    let judged = catch_unwind(AssertUnwindSafe(|| shared.reviewer.review(route, &review, deadline)));
+    let verdict = judged.unwrap_or_else(|_| {
+        shared.metrics.panicked();
+        tracing::error!(uid = %request.uid, kind = %request.gvk(), namespace = %request.namespace,
+            name = %request.name, operation = %review.operation, "reviewer panicked");
+        Verdict::by_failure_policy(route, PANICKED)
+    });
+    let reviewed = Reviewed::new(&review, route.webhook, verdict.allowed);
+    shared.metrics.reviewed(&reviewed, start.elapsed());
+    Ok(response::write(&request.uid, &verdict))
+}

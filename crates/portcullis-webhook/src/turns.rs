@@ -1,0 +1,144 @@
+//! Where a review runs: on the worker that read it, without a change of thread, as long as that leaves a worker.
+//!
+//! Nearly every review takes microseconds, and handing it to another thread would cost as much as the review. A
+//! review that takes long, however, must not keep the connections of its worker waiting, and when each worker has
+//! one, nothing is accepted or answered any more. So a review runs in place, unless it would take the last free worker
+//! and the others show that they are long, or its body says so at once. Then its worker is handed over to a fresh
+//! thread (`block_in_place`), which costs some microseconds, and the operating system shares the cores.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+use tokio::time::Instant;
+
+/// A review that runs for longer than this is long.
+const LONG: Duration = Duration::from_micros(100);
+
+/// Counts the reviews at work.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    limit: usize,
+    running: AtomicUsize,
+    /// How many of them run in place.
+    in_place: AtomicUsize,
+    /// When the last one in place began, in nanoseconds from `epoch`: what is behind it is older.
+    last_start: AtomicU64,
+    epoch: Instant,
+}
+
+impl Turns {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            running: AtomicUsize::new(0),
+            in_place: AtomicUsize::new(0),
+            last_start: AtomicU64::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// A turn for one review, or `None` when as many as may be are at work.
+    pub(crate) fn take(&self) -> Option<Turn<'_>> {
+        let turn = Turn { turns: self };
+        (self.running.fetch_add(1, Relaxed) < self.limit).then_some(turn)
+    }
+
+    /// Whether a review may run in place: not the last free worker, or the other reviews are still young.
+    fn may_stay(&self, others: usize, workers: usize, now: u64) -> bool {
+        let long = u64::try_from(LONG.as_nanos()).unwrap_or(u64::MAX);
+        others + 1 < workers || now.saturating_sub(self.last_start.load(Relaxed)) < long
+    }
+}
+
+/// One review at work.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+}
+
+impl Turn<'_> {
+    /// Runs `review`, which must not panic.
+    pub(crate) fn run<T>(self, long: bool, review: impl FnOnce() -> T) -> T {
+        let runtime = Handle::current();
+        if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return review();
+        }
+        let turns = self.turns;
+        let now = u64::try_from(turns.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let others = turns.in_place.fetch_add(1, Relaxed);
+        if long || !turns.may_stay(others, runtime.metrics().num_workers(), now) {
+            turns.in_place.fetch_sub(1, Relaxed);
+            return block_in_place(review);
+        }
+        turns.last_start.fetch_max(now, Relaxed);
+        let result = review();
+        turns.in_place.fetch_sub(1, Relaxed);
+        result
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turns.running.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_reviews_are_at_work_than_may_be() {
+        let turns = Turns::new(2);
+        let first = turns.take().unwrap();
+        let second = turns.take().unwrap();
+        assert!(turns.take().is_none());
+        drop(first);
+        let third = turns.take().unwrap();
+        assert!(turns.take().is_none());
+        drop((second, third));
+        assert_eq!(turns.running.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn the_last_worker_is_left_to_others_once_the_other_reviews_are_long() {
+        let turns = Turns::new(9);
+        let second = 1_000_000_000;
+        turns.last_start.store(second, Relaxed);
+        assert!(turns.may_stay(0, 2, 2 * second), "a worker is left");
+        assert!(turns.may_stay(1, 2, second + 5_000), "the other one is young");
+        assert!(!turns.may_stay(1, 2, 2 * second));
+        assert!(!turns.may_stay(0, 1, 2 * second), "there is but one worker");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn reviews_that_take_long_leave_the_runtime_alive() {
+        // Each review waits for what only another task can send. Were all workers taken, none would ever end.
+        let turns = std::sync::Arc::new(Turns::new(64));
+        let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let (gates, reviews): (Vec<_>, Vec<_>) = (0..8)
+            .map(|_| {
+                let (open, gate) = std::sync::mpsc::channel::<()>();
+                let (turns, started) = (turns.clone(), started.clone());
+                let review = async move {
+                    turns.take().unwrap().run(true, || {
+                        started.send(()).unwrap();
+                        gate.recv().unwrap();
+                    });
+                };
+                (open, tokio::spawn(review))
+            })
+            .unzip();
+        for _ in 0..8 {
+            starts.recv().await.unwrap();
+        }
+        for open in gates {
+            open.send(()).unwrap();
+        }
+        for review in reviews {
+            review.await.unwrap();
+        }
+    }
+}
