@@ -11,11 +11,11 @@ pub struct Duration(pub i64);
 /// What `time.ParseDuration` says of a text that is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("time: invalid duration {}", quote_ascii(.0))]
+    #[error("time: invalid duration {}", quote_ascii(.0.as_bytes()))]
     Invalid(Box<str>),
-    #[error("time: missing unit in duration {}", quote_ascii(.0))]
+    #[error("time: missing unit in duration {}", quote_ascii(.0.as_bytes()))]
     MissingUnit(Box<str>),
-    #[error("time: unknown unit {} in duration {}", quote_ascii(.unit), quote_ascii(.text))]
+    #[error("time: unknown unit {} in duration {}", quote_ascii(.unit.as_bytes()), quote_ascii(.text.as_bytes()))]
     UnknownUnit { unit: Box<str>, text: Box<str> },
 }
 
@@ -86,15 +86,16 @@ impl Duration {
         nanoseconds.map(Duration).ok_or_else(invalid)
     }
 
-    /// The duration of `seconds`, its fraction of a nanosecond dropped; clamped to what fits, 0 for NaN.
-    pub fn from_seconds(seconds: f64) -> Duration {
-        Duration::from_nanoseconds(seconds * Duration::SECOND.0 as f64)
-    }
-
-    /// The duration of `nanoseconds`, its fraction dropped; clamped to what fits, 0 for NaN.
-    pub fn from_nanoseconds(nanoseconds: f64) -> Duration {
-        #[expect(clippy::cast_possible_truncation, reason = "the conversion clamps")]
-        Duration(nanoseconds as i64)
+    /// The duration of `seconds`, its fraction of a nanosecond dropped; `None` if it is too long, or no number.
+    pub fn checked_from_seconds(seconds: f64) -> Option<Duration> {
+        let nanoseconds = seconds * Duration::SECOND.0 as f64;
+        // 2^63 is a double, 2^63 - 1 is none.
+        let limit = LIMIT as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "within the limits; the fraction is to be dropped"
+        )]
+        (-limit..limit).contains(&nanoseconds).then_some(Duration(nanoseconds as i64))
     }
 
     /// The duration in seconds, as `time.Duration.Seconds`.
@@ -287,8 +288,10 @@ mod tests {
         assert_eq!(most.saturating_add(second), most);
         assert_eq!(Duration(i64::MIN).checked_rem(Duration(-1)), Some(Duration(0)));
         assert_eq!(second.checked_rem(Duration(0)), None);
-        assert_eq!(Duration::from_seconds(1e300), most);
-        assert_eq!(Duration::from_seconds(1.5).to_string(), "1.5s");
+        assert_eq!(Duration::checked_from_seconds(1e300), None);
+        assert_eq!(Duration::checked_from_seconds(f64::NAN), None);
+        assert_eq!(Duration::checked_from_seconds(1.5), Some(Duration(1_500_000_000)));
+        assert_eq!(Duration::checked_from_seconds(-9_223_372_036.854_776), Some(Duration(i64::MIN)));
         assert_eq!(Duration(-1_500_000_000).seconds(), -1.5);
     }
 

@@ -94,10 +94,10 @@ fn push_quoted(quoted: &mut String, letter: char) {
 }
 
 /// The text in double quotes as Go's `time` package writes it: every byte that is no printable ASCII as `\xNN`.
-pub(crate) fn quote_ascii(text: &str) -> String {
+pub(crate) fn quote_ascii(text: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             b'"' | b'\\' => {
                 quoted.push('\\');

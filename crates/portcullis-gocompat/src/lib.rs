@@ -10,6 +10,7 @@ pub mod duration;
 pub mod fmt;
 pub mod image;
 pub mod labels;
+pub mod math;
 pub mod path;
 pub mod quantity;
 pub mod regex;

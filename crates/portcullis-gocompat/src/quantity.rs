@@ -1,7 +1,9 @@
 //! Kubernetes quantities: `500m`, `1.5Gi`, `1e3`.
 
+mod arithmetic;
 mod decimal;
 mod parse;
+mod print;
 
 use std::cmp::Ordering;
 
@@ -15,11 +17,9 @@ pub struct Quantity {
     value: Decimal,
     format: Format,
     /// The decimals that the reference keeps the amount with: they decide how a quotient is rounded.
-    #[expect(dead_code, reason = "for the arithmetic, which comes next")]
+    ///
+    /// INVARIANT: `value` is a multiple of `10^-scale`.
     scale: i32,
-    /// Whether the reference holds the amount as a big decimal, not as a 64-bit integer and a power of ten.
-    #[expect(dead_code, reason = "for the arithmetic, which comes next")]
-    big: bool,
 }
 
 /// How a quantity was written and is written again.
@@ -46,6 +46,11 @@ pub enum Error {
     /// compute for hours.
     #[error("quantity is out of range")]
     OutOfRange,
+    #[error("division by zero")]
+    DivisionByZero,
+    /// A remainder is taken of whole numbers only.
+    #[error("quantity is not a whole number")]
+    NotWhole,
 }
 
 impl Quantity {
@@ -91,7 +96,7 @@ impl From<i64> for Quantity {
     /// A whole number, written without a suffix.
     fn from(value: i64) -> Self {
         let value = Decimal { mantissa: i128::from(value), exponent: 0 };
-        Self { value, format: Format::DecimalSi, scale: 0, big: false }
+        Self { value, format: Format::DecimalSi, scale: 0 }
     }
 }
 

@@ -39,6 +39,74 @@ impl Decimal {
         Ok(Decimal { mantissa, exponent })
     }
 
+    /// The same number with the largest exponent that leaves the mantissa whole; 0 for 0.
+    pub(super) fn trimmed(mut self) -> Decimal {
+        if self.is_zero() {
+            return Decimal::ZERO;
+        }
+        while self.mantissa % 10 == 0 && self.exponent < i32::MAX {
+            self.mantissa /= 10;
+            self.exponent += 1;
+        }
+        self
+    }
+
+    /// The number as an integer, if it is one and fits; `self` is trimmed.
+    pub(super) fn whole(self) -> Option<i128> {
+        if self.exponent < 0 { None } else { self.rescaled(0).ok().map(|number| number.mantissa) }
+    }
+
+    pub(super) fn checked_add(self, other: Decimal) -> Result<Decimal, Error> {
+        if self.is_zero() || other.is_zero() {
+            return Ok(if self.is_zero() { other } else { self });
+        }
+        let exponent = self.exponent.min(other.exponent);
+        let (left, right) = (self.rescaled(exponent)?, other.rescaled(exponent)?);
+        let mantissa = left.mantissa.checked_add(right.mantissa).ok_or(Error::OutOfRange)?;
+        Ok(Decimal { mantissa, exponent })
+    }
+
+    pub(super) fn checked_mul(self, other: Decimal) -> Result<Decimal, Error> {
+        let (left, right) = (self.trimmed(), other.trimmed());
+        let mantissa = left.mantissa.checked_mul(right.mantissa).ok_or(Error::OutOfRange)?;
+        let exponent = left.exponent.checked_add(right.exponent).ok_or(Error::OutOfRange)?;
+        Ok(Decimal { mantissa, exponent })
+    }
+
+    /// The quotient, cut off behind `scale` decimals.
+    pub(super) fn checked_div(self, divisor: Decimal, scale: i32) -> Result<Decimal, Error> {
+        if divisor.is_zero() {
+            return Err(Error::DivisionByZero);
+        }
+        let (number, divisor) = (self.trimmed(), divisor.trimmed());
+        let last = scale.checked_neg().ok_or(Error::OutOfRange)?;
+        let first = i64::from(number.exponent) - i64::from(divisor.exponent);
+        // Division by hand: one digit of the quotient for each place between that of the mantissas and the last one
+        // wanted. It ends early when nothing is left or the quotient is full.
+        let mut quotient = number.mantissa / divisor.mantissa;
+        let mut rest = number.mantissa % divisor.mantissa;
+        let mut place = first;
+        while place > i64::from(last) && rest != 0 {
+            rest = rest.checked_mul(10).ok_or(Error::OutOfRange)?;
+            let digit = rest / divisor.mantissa;
+            quotient = quotient
+                .checked_mul(10)
+                .and_then(|shifted| shifted.checked_add(digit))
+                .ok_or(Error::OutOfRange)?;
+            rest %= divisor.mantissa;
+            place -= 1;
+        }
+        if place < i64::from(last) {
+            // The mantissas alone say more than is wanted. A power that does not fit is larger than any quotient.
+            let power =
+                u32::try_from(i64::from(last) - place).ok().and_then(|places| 10_i128.checked_pow(places));
+            quotient = power.map_or(0, |power| quotient / power);
+            place = i64::from(last);
+        }
+        let exponent = i32::try_from(place).map_err(|_| Error::OutOfRange)?;
+        Ok(Decimal { mantissa: quotient, exponent })
+    }
+
     /// The number 1n above this multiple of 1n.
     pub(super) fn next_nano(self) -> Result<Decimal, Error> {
         let fine = self.rescaled(NANO)?;

@@ -63,7 +63,6 @@ pub(super) fn parse(text: &str) -> Result<Quantity, Error> {
         value: if negative { magnitude.negated() } else { magnitude },
         format: if below_one { Format::DecimalSi } else { suffix.format },
         scale,
-        big: !small,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reading and comparing quantities.
+//! Reading, comparing, printing and calculating with quantities.
 
 use std::cmp::Ordering;
 
@@ -88,7 +88,144 @@ fn hostile_texts_take_bounded_work() {
     equal(&[&format!("0.{}1", "0".repeat(100_000)), "1n"]);
 }
 
+/// Checks an operation by its text: `a + b = c`, where `c` is a printed quantity or an error.
+#[track_caller]
+fn calculate(calculation: &str) {
+    let (question, want) = calculation.split_once(" = ").unwrap();
+    let (a, rest) = question.split_once(' ').unwrap();
+    let (operator, b) = rest.split_once(' ').unwrap();
+    let (a, b) = (quantity(a), quantity(b));
+    let got = match operator {
+        "+" => a.checked_add(b),
+        "-" => a.checked_sub(b),
+        "*" => a.checked_mul(b),
+        "/" => a.checked_div(b),
+        "%" => a.checked_rem(b),
+        _ => panic!("no operator `{operator}`"),
+    };
+    assert_eq!(got.map_or_else(|error| error.to_string(), |got| got.to_string()), want, "{question}");
+}
+
+#[test]
+fn quantities_print_in_canonical_form() {
+    for (text, want) in [
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("1000Mi", "1000Mi"),
+        ("1023", "1023"),
+        ("0.5Ki", "512"),
+        ("1000", "1k"),
+        ("1000000000000000000000E", "1"),
+        ("0.1", "100m"),
+        ("-1500m", "-1500m"),
+        ("20k", "20k"),
+        ("1e3", "1e3"),
+        ("1e4", "10e3"),
+        ("1e-1", "100e-3"),
+        ("0Gi", "0"),
+        ("10Ei", "9223372036854775807"),
+    ] {
+        assert_eq!(quantity(text).to_string(), want, "`{text}`");
+    }
+}
+
+#[test]
+fn results_have_the_format_of_the_first_operand() {
+    calculate("1Gi + 512Mi = 1536Mi");
+    calculate("1Gi + 500M = 1573741824");
+    calculate("1 + 1Gi = 1073741825");
+    calculate("0 + 1Gi = 1Gi");
+    calculate("1e-3 + 10M = 10000000001e-3");
+    calculate("1.5Gi + 0.5 = 1610612736500m");
+    calculate("1 - 3 = -2");
+    calculate("1m - 1m = 0");
+    calculate("0 - 1Ki = -1Ki");
+    calculate("1Gi * 1.5 = 1536Mi");
+    calculate("1 * 0.0001 = 100u");
+    calculate("1Gi * 0.3333333333333333 = 357913942049161216n");
+    calculate("10Gi % 3Gi = 1Gi");
+    calculate("-7 % 3 = -1");
+}
+
+#[test]
+fn quotients_are_cut_off_at_the_finer_scale() {
+    calculate("10Gi / 3 = 3579139413");
+    calculate("1 / 3 = 0");
+    calculate("-1 / 100 = 0");
+    calculate("10 / 0.3 = 33300m");
+    calculate("1500m / 2 = 750m");
+    calculate("1E / 2 = 500P");
+    calculate("1e18 / 3 = 333333333333333333");
+    calculate("1000000000000000000 / 3 = 333333333333333333333333333n");
+    calculate("1 / 0 = division by zero");
+}
+
+#[test]
+fn sums_are_exact_beyond_64_bits_and_never_wrap() {
+    calculate("1 + 9223372036854775807 = 9223372036854775808");
+    calculate("9223372036854775807 + 0.5 = 9223372036854775807500m");
+    calculate("1e30 + 1n = quantity is out of range");
+    calculate("1e2000000000 * 1e2000000000 = quantity is out of range");
+    calculate("1e2000000000 + 1 = quantity is out of range");
+    calculate("1e2000000000 / 3 = quantity is out of range");
+    calculate("1e2000000000 % 3 = quantity is out of range");
+    calculate("1 % 1500m = quantity is not a whole number");
+    calculate("1 % 0 = division by zero");
+    calculate("8Ei * 170141183460469231731 = quantity is out of range");
+}
+
+#[test]
+fn ratios_are_doubles() {
+    assert_eq!(quantity("1Gi").ratio(quantity("30m")), Ok(35_791_394_133.333_336));
+    assert_eq!(quantity("1e-3").ratio(quantity("12E")), Ok(8.333_333_333_333_333e-23));
+    assert_eq!(quantity("1").ratio(quantity("0")), Err(Error::DivisionByZero));
+}
+
+/// Quantities whose sums have at most 38 digits, and a suffix for each of them.
+fn moderate() -> impl Strategy<Value = Quantity> {
+    "-?[0-9]{1,12}([.][0-9]{1,6})?(n|u|m|k|M|G|Ki|Mi|e-3|e3)?".prop_map(|text| quantity(&text))
+}
+
 proptest! {
+    #[test]
+    fn what_is_printed_reads_back(a in moderate()) {
+        prop_assert_eq!(Quantity::parse(&a.to_string()), Ok(a));
+        prop_assert_eq!(quantity(&a.to_string()).to_string(), a.to_string());
+    }
+
+    #[test]
+    fn addition_is_commutative_and_associative(a in moderate(), b in moderate(), c in moderate()) {
+        prop_assert_eq!(a.checked_add(b), b.checked_add(a));
+        let left = a.checked_add(b).and_then(|sum| sum.checked_add(c));
+        let right = b.checked_add(c).and_then(|sum| a.checked_add(sum));
+        prop_assert!(left.is_ok());
+        prop_assert_eq!(left, right);
+    }
+
+    #[test]
+    fn subtraction_undoes_addition(a in moderate(), b in moderate()) {
+        prop_assert_eq!(a.checked_add(b).and_then(|sum| sum.checked_sub(b)), Ok(a));
+    }
+
+    #[test]
+    fn quotient_and_remainder_make_up_the_dividend(a: i64, b in any::<i64>().prop_filter("zero", |b| *b != 0)) {
+        let (a, b) = (Quantity::from(a), Quantity::from(b));
+        let product = a.checked_div(b).and_then(|quotient| quotient.checked_mul(b));
+        prop_assert_eq!(product.and_then(|product| a.checked_rem(b)?.checked_add(product)), Ok(a));
+    }
+
+    #[test]
+    fn any_calculation_ends_without_overflow(
+        texts in proptest::array::uniform2("[+-]?[0-9]{1,40}([.][0-9]{0,40})?(n|E|Ki|Ei|e-?[0-9]{1,10})?"),
+    ) {
+        if let [Ok(a), Ok(b)] = texts.map(|text| Quantity::parse(&text)) {
+            for result in [a.checked_add(b), a.checked_sub(b), a.checked_mul(b), a.checked_div(b), a.checked_rem(b)] {
+                let _ = result.map(|result| result.to_string());
+            }
+            let _ = a.ratio(b);
+        }
+    }
+
     #[test]
     fn order_is_that_of_the_numbers(
         a in -1_000_000_000_000_i64..1_000_000_000_000, b in -1_000_000_000_000_i64..1_000_000_000_000,
