@@ -16,7 +16,9 @@ pub mod quantity;
 pub mod regex;
 pub mod semver;
 pub mod strconv;
+pub mod time;
 pub mod wildcard;
 
 pub use duration::Duration;
 pub use quantity::Quantity;
+pub use time::Time;
