@@ -29,8 +29,8 @@ pub struct ImageError {
     reason: &'static str,
 }
 
-/// How long the name before tag and digest may be.
-const MAX_NAME: usize = 255;
+/// How long the name between registry and tag may be.
+const MAX_PATH: usize = 255;
 
 impl Reference {
     /// Parses `image`; without a registry it is of [`DEFAULT_REGISTRY`], without tag and digest it is `latest`.
@@ -46,41 +46,34 @@ impl Reference {
     fn parse_full(full: &str) -> Result<Self, &'static str> {
         const INVALID: &str = "invalid reference format";
         let (rest, digest) = match full.split_once('@') {
-            Some((rest, digest)) => (rest, digest),
+            Some((rest, digest)) if is_digest(digest) => (rest, digest),
+            Some(_) => return Err(INVALID),
             None => (full, ""),
         };
-        if full.contains('@') && !is_digest(digest) {
-            return Err(if digest.starts_with("sha256:") {
-                "invalid checksum digest length"
-            } else {
-                INVALID
-            });
-        }
         let (registry, rest) = rest.split_once('/').ok_or(INVALID)?;
         // A colon behind the last slash begins the tag.
         let (path, tag) = match rest.rsplit_once(':') {
-            Some((path, tag)) if !tag.contains('/') => (path, tag),
-            _ => (rest, ""),
+            Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+            _ => (rest, None),
         };
-        if rest.len() > path.len() && !is_tag(tag) {
+        if !tag.is_none_or(is_tag) {
             return Err(INVALID);
         }
-        if !is_domain(registry) {
-            return Err(INVALID);
+        // A first part with `_` is no host name but part of the path; it is taken for the registry all the same.
+        let is_name = |registry: &str, path: &str| {
+            (is_domain(registry) || is_component(registry)) && path.split('/').all(is_component)
+        };
+        if !is_name(registry, path) {
+            let is_upper = is_name(&registry.to_lowercase(), &path.to_lowercase());
+            return Err(if is_upper { "repository name must be lowercase" } else { INVALID });
         }
-        if !path.split('/').all(is_component) {
-            let lower = path.to_lowercase();
-            let is_case = lower != path && lower.split('/').all(is_component);
-            return Err(if is_case {
-                "invalid reference format: repository name must be lowercase"
-            } else {
-                INVALID
-            });
-        }
-        if registry.len() + 1 + path.len() > MAX_NAME {
+        if path.len() > MAX_PATH {
             return Err("repository name must not be more than 255 characters");
         }
-        let tag = if tag.is_empty() && digest.is_empty() { "latest" } else { tag };
+        if !digest.is_empty() {
+            check_digest(digest)?;
+        }
+        let tag = tag.unwrap_or(if digest.is_empty() { "latest" } else { "" });
         Ok(Self {
             registry: registry.to_owned(),
             path: path.to_owned(),
@@ -115,16 +108,26 @@ fn names_registry(image: &str) -> bool {
     })
 }
 
+/// A host name or an IPv6 address in brackets, and a port if there is one.
 fn is_domain(domain: &str) -> bool {
-    let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
     let is_part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('-')
             && !part.ends_with('-')
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    host.split('.').all(is_part)
-        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    let (is_host, port) = match domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, after)) => {
+            let is_address = address.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
+            let port = after.strip_prefix(':');
+            (is_address && !address.is_empty() && port.is_some() != after.is_empty(), port)
+        }
+        None => match domain.split_once(':') {
+            Some((host, port)) => (host.split('.').all(is_part), Some(port)),
+            None => (domain.split('.').all(is_part), None),
+        },
+    };
+    is_host && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `[a-z0-9]+` joined by `.`, `_`, `__` or any number of `-`.
@@ -146,15 +149,37 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
+/// `algorithm:hex` by its form: words joined by one of `-_+.`, and 32 digits or more.
 fn is_digest(digest: &str) -> bool {
     let Some((algorithm, hex)) = digest.split_once(':') else { return false };
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_alphabetic())
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    algorithm.split(['-', '_', '+', '.']).all(is_word)
+        && hex.len() >= 32
+        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Checks that the digest is one of a known algorithm.
+fn check_digest(digest: &str) -> Result<(), &'static str> {
+    let (algorithm, hex) = digest.split_once(':').unwrap_or_default();
     let length = match algorithm {
         "sha256" => 64,
         "sha384" => 96,
         "sha512" => 128,
-        _ => return false,
+        _ if algorithm.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            return Err("invalid checksum digest format");
+        }
+        _ => return Err("unsupported digest algorithm"),
     };
-    hex.len() == length && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    if hex.len() != length {
+        return Err("invalid checksum digest length");
+    }
+    if hex.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err("invalid checksum digest format");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,6 +199,8 @@ mod tests {
         check("test/nginx:v1", "docker.io", "test/nginx", "v1", "docker.io/test/nginx:v1");
         check("localhost:4443/t/n", "localhost:4443", "t/n", "latest", "localhost:4443/t/n:latest");
         check("Foo/x", "Foo", "x", "latest", "Foo/x:latest");
+        check("[::1]:80/x", "[::1]:80", "x", "latest", "[::1]:80/x:latest");
+        check("a_b.c/d:1", "a_b.c", "d", "1", "a_b.c/d:1");
         let digest = format!("sha256:{}", "a".repeat(64));
         check(&format!("ghcr.io/a/b@{digest}"), "ghcr.io", "a/b", "", &format!("ghcr.io/a/b@{digest}"));
     }
@@ -183,8 +210,10 @@ mod tests {
         for image in ["", "NGINX", "a//b", "a:", "a@sha256:xyz", "a b", "-a", "a:b:c", "a__-b"] {
             assert!(Reference::parse(image).is_err(), "{image}");
         }
-        assert!(
-            Reference::parse("NGINX").unwrap_err().to_string().ends_with("repository name must be lowercase")
+        assert_eq!(
+            Reference::parse("NGINX").unwrap_err().to_string(),
+            "bad image: docker.io/NGINX, defaultRegistry: docker.io, enableDefaultRegistryMutation: true: \
+             repository name must be lowercase"
         );
     }
 }

@@ -17,6 +17,7 @@ pub mod regex;
 pub mod semver;
 pub mod strconv;
 pub mod time;
+pub mod url;
 pub mod wildcard;
 
 pub use duration::Duration;
