@@ -35,7 +35,6 @@ pub(crate) type Evaluated<'a> = Result<Value<'a>, Failure<'a>>;
 pub(crate) struct Evaluator<'a, 'c, 't> {
     pub(crate) arena: &'a Arena,
     pub(crate) budget: &'c mut Budget<'t>,
-    #[expect(dead_code, reason = "the time functions read it")]
     pub(crate) now: Timestamp,
     pub(crate) random: &'c mut dyn FnMut() -> u64,
     /// Lists that `sort_by` has sorted, each with its sorted form.

@@ -10,14 +10,17 @@ use crate::ast::{Call, Node};
 use crate::error::Failure;
 use crate::evaluate::{Evaluated, Evaluator};
 
+mod arithmetic;
 mod certificates;
 mod encoding;
 mod lists;
+mod names;
 mod numbers;
 mod objects;
 mod patterns;
 mod random;
 mod strings;
+mod times;
 mod types;
 mod versions;
 
@@ -72,14 +75,17 @@ pub(crate) type Implementation =
     for<'a, 'e, 'c, 't, 's> fn(&'e mut Evaluator<'a, 'c, 't>, Arguments<'a, 's>) -> Evaluated<'a>;
 
 const FAMILIES: &[&[Function]] = &[
+    arithmetic::FUNCTIONS,
     certificates::FUNCTIONS,
     encoding::FUNCTIONS,
     lists::FUNCTIONS,
+    names::FUNCTIONS,
     numbers::FUNCTIONS,
     objects::FUNCTIONS,
     patterns::FUNCTIONS,
     random::FUNCTIONS,
     strings::FUNCTIONS,
+    times::FUNCTIONS,
     types::FUNCTIONS,
     versions::FUNCTIONS,
 ];

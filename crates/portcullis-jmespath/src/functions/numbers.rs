@@ -1,5 +1,6 @@
 //! Functions of plain numbers.
 
+use portcullis_gocompat::math::power_by_squaring;
 use portcullis_value::Value;
 
 use super::{Arguments, Function, NUMBER, NUMBERS, Type};
@@ -38,6 +39,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: ("floor(`1.8`)", "1"),
         call: floor,
     },
+    Function {
+        name: "round",
+        parameters: &[NUMBER, NUMBER],
+        returns: Type::Number,
+        doc: "The first number rounded to so many digits behind the point, half away from zero.",
+        example: ("round(`9.876`, `2`)", "9.88"),
+        call: round,
+    },
 ];
 
 fn abs<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
@@ -64,4 +73,18 @@ fn avg<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) 
     #[expect(clippy::cast_precision_loss, reason = "a list is shorter than 2^53")]
     let count = numbers.len() as f64;
     Ok(Value::from(sum / count))
+}
+
+/// COMPAT(kyverno): the text about a negative number of digits is the one that is printed, verbs and all; more than 308
+/// digits give no number.
+fn round<'a>(_: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
+    let (number, digits) = (arguments.number(0)?.as_f64(), arguments.number(1)?.as_f64());
+    if digits.fract() != 0.0 {
+        return Err(arguments.error("Non-integer argument(s) passed for round off"));
+    }
+    if digits < 0.0 {
+        return Err(arguments.error("%!d(MISSING) argument is out of bounds (%!d(MISSING))"));
+    }
+    let power = power_by_squaring(digits);
+    Ok(((number * power).round() / power).into())
 }

@@ -130,3 +130,60 @@ fn lookups_and_items() {
         "JMESPath function 'object_from_lists': argument #1 is not of type StringArray",
     );
 }
+
+#[test]
+fn what_reads_as_a_quantity_is_no_duration() {
+    check("{}", "add('1h', '30m')", "JMESPath function 'add': Types mismatch");
+    check("{}", "[add('1h', '1m30s'), add('30m', '30m')]", r#"["1h1m30s","60m"]"#);
+    check("{}", "divide('30m', '10m')", "3");
+    check("{}", "multiply('1h', '2h')", "JMESPath function 'multiply': Types mismatch");
+    check("{}", "subtract('1h', 'soon')", "JMESPath function 'subtract': invalid operand");
+}
+
+#[test]
+fn amounts_beyond_reason_are_errors_and_nothing_wraps() {
+    check("{}", "add('1e999999Gi', '1')", "JMESPath function 'add': invalid operand");
+    check("{}", "add('1e99999999999', '1')", "JMESPath function 'add': quantity is out of range");
+    check("{}", "add('999999999999999999999999999999ms', '1h')", "JMESPath function 'add': invalid operand");
+    check("{}", "add('1e30', '1n')", "JMESPath function 'add': quantity is out of range");
+    check("{}", "add('2562047h', '1h')", "JMESPath function 'add': duration is out of range");
+    check("{}", "multiply('1h', `1e300`)", "JMESPath function 'multiply': duration is out of range");
+    check(
+        "{}",
+        "modulo(`1e300`, `2`)",
+        "JMESPath function 'modulo': Non-integer argument(s) passed for modulo",
+    );
+    check("{}", "modulo('1', '0')", "JMESPath function 'modulo': Zero divisor passed");
+    check("{}", "divide('1s', '0s')", "JMESPath function 'divide': Zero divisor passed");
+    check("{}", "round(`1.5`, `1e300`)", "json: unsupported value: NaN");
+    check("{}", "time_parse('1', '9223372036854775807')", "time is out of range");
+}
+
+#[test]
+fn a_sum_is_read_again_before_the_next_element_is_added() {
+    check("{}", "sum(`[\"1Gi\", \"500M\", \"768\"]`)", r#""1573742592""#);
+    check("{}", "sum(`[{}]`)", "{}");
+    check("{}", "sum(`[]`)", "JMESPath function 'sum': at least one element in the array is required");
+}
+
+#[test]
+fn times_leave_the_years_of_four_digits_and_keep_their_offset() {
+    check("{}", "time_add('9999-12-31T23:59:59Z', '1s')", r#""10000-01-01T00:00:00Z""#);
+    check("{}", "time_add('2024-02-28T23:30:00+05:30', '1h')", r#""2024-02-29T00:30:00+05:30""#);
+    check("{}", "time_diff('0001-01-01T00:00:00Z', '1970-01-01T00:00:00Z')", r#""2562047h47m16.854775807s""#);
+    check("{}", "time_parse('2006', '2021')", r#""1970-01-01T00:33:41Z""#);
+    check("{}", "time_since('', '2024-03-01T09:00:00Z', '')", r#""1h0m0s""#);
+}
+
+#[test]
+fn only_an_address_is_external_or_not() {
+    check("{}", "is_external_url('http://[::ffff:10.0.0.1]:80')", "false");
+    check("{}", "is_external_url('http://169.254.169.254')", "true");
+    check("{}", "is_external_url('http://[fe80::1%25eth0]/')", "true");
+    check("{}", "is_external_url('http://localhost:8080')", "false");
+    check(
+        "{}",
+        "is_external_url('https://example.com')",
+        "JMESPath function 'is_external_url': host `example.com` is no IP address, and names are not resolved here",
+    );
+}
