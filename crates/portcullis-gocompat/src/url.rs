@@ -1,6 +1,6 @@
 //! Hosts of URLs, as Go's `net/url` takes URLs apart.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::fmt::quote;
 

@@ -1,6 +1,6 @@
 //! Functions of texts that name something elsewhere: files, images, hosts.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use portcullis_gocompat::image::Reference;
 use portcullis_gocompat::{path, url};
