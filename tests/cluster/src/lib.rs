@@ -1,1 +1,44 @@
-//! A real control plane for tests: started on loopback, once per test binary.
+//! A real control plane for tests and for people: etcd, the API server, the controller manager, the scheduler, and
+//! KWOK in place of kubelets, started on loopback.
+//!
+//! `cargo xtask controlplane` builds the programs; `cargo xtask e2e` names their folder to the tests in
+//! `PORTCULLIS_CONTROLPLANE`. A test is a function that hands its body to [`cluster_test`]:
+//!
+//! ```no_run
+//! use portcullis_cluster_tests::cluster_test;
+//!
+//! fn the_api_server_says_its_version() -> anyhow::Result<()> {
+//!     cluster_test(async |test| {
+//!         let version = test.kubectl(&["version"]).await?.succeeded()?;
+//!         anyhow::ensure!(version.contains("Server Version: v1.36"), "{version}");
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! What holds:
+//!
+//! - **Nothing is left behind**, however this process ends: each program runs under `lifeline`, which kills it when
+//!   the pipe from here closes, and the folder goes with etcd.
+//! - **No test waits for time to pass.** [`wait`] waits for conditions, with a deadline that only a failure reaches.
+//! - **Portcullis is never administrator**: [`Serve`] runs it as its own service account, and a request that the
+//!   API server refuses it fails the test.
+
+mod cluster_test;
+mod control_plane;
+mod files;
+mod keys;
+mod kubeconfig;
+mod kubectl;
+mod process;
+mod programs;
+mod serve;
+mod site;
+pub mod wait;
+
+pub use cluster_test::{ClusterTest, cluster_test};
+pub use control_plane::ControlPlane;
+pub use kubectl::{Kubectl, KubectlOutput};
+pub use process::Process;
+pub use programs::Programs;
+pub use serve::{Serve, ServeOptions};

@@ -1,0 +1,255 @@
+//! A control plane: starting it, what it hands out, stopping and starting its API server.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Error, Result};
+use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use kube::api::{ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::site::{CLIENTS, Site};
+use crate::{Kubectl, Process, Programs, files, wait};
+
+/// The nodes that KWOK plays.
+const NODES: [&str; 2] = ["node-1", "node-2"];
+
+/// How often to start anew when another process took a port between its choice and its use.
+const ATTEMPTS: usize = 3;
+
+/// What is said of a port that is taken.
+const PORT_TAKEN: &str = "address already in use";
+
+/// How much of a log is shown when a test fails.
+const SHOWN_LINES: usize = 40;
+
+/// A running control plane. Dropping it ends all of it and removes its folder.
+#[derive(Debug)]
+pub struct ControlPlane {
+    processes: Mutex<Processes>,
+    site: Site,
+}
+
+/// In the order in which they are dropped: etcd last, whose lifeline removes the folder.
+#[derive(Debug)]
+struct Processes {
+    clients: Vec<Process>,
+    api_server: Process,
+    etcd: Process,
+}
+
+impl ControlPlane {
+    /// The control plane that the tests of this process share. The first test that asks starts it.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn shared(programs: &Programs) -> Result<&'static ControlPlane> {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        SHARED.get_or_try_init(async || ControlPlane::start(programs).await).await
+    }
+
+    /// Starts a control plane of one's own, and waits until it can be worked with: the API server is ready, the
+    /// default service account is there and the nodes are ready.
+    ///
+    /// # Errors
+    /// When a part ends or does not become ready, with the end of its log.
+    pub async fn start(programs: &Programs) -> Result<ControlPlane> {
+        // The provider of the binary has to be chosen once; a second time changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        for _ in 1..ATTEMPTS {
+            match ControlPlane::start_once(programs).await {
+                Err(error) if format!("{error:#}").contains(PORT_TAKEN) => {}
+                outcome => return outcome,
+            }
+        }
+        ControlPlane::start_once(programs).await
+    }
+
+    async fn start_once(programs: &Programs) -> Result<ControlPlane> {
+        let (site, folder) = Site::prepare(programs)?;
+        let etcd = site.start_part("etcd")?;
+        // From here on the folder goes with etcd.
+        let _ = folder.keep();
+        let api_server = site.start_part("kube-apiserver")?;
+        let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd });
+        let plane = ControlPlane { processes, site };
+        plane.until_ready().await?;
+        // They end when the API server does not answer within ten seconds, so they start once it does.
+        for name in CLIENTS {
+            let client = plane.site.start_part(name)?;
+            plane.lock().clients.push(client);
+        }
+        plane.register_nodes().await?;
+        plane.until_usable().await?;
+        Ok(plane)
+    }
+
+    /// The file with which kubectl and others are administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.site.kubeconfig("admin")
+    }
+
+    /// How a client connects as administrator.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read.
+    pub async fn config(&self) -> Result<Config> {
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig())?;
+        Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+    }
+
+    /// A client that is administrator. It belongs to the runtime that it is made in.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::config`].
+    pub async fn client(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    /// kubectl as administrator, in a namespace.
+    pub fn kubectl(&self, namespace: &str) -> Kubectl {
+        Kubectl {
+            program: self.site.programs.path("kubectl"),
+            kubeconfig: self.kubeconfig(),
+            cache: self.site.path("kubectl-cache"),
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// The folder of the programs, to put in front of `PATH`.
+    pub fn programs(&self) -> &Path {
+        self.site.programs.folder()
+    }
+
+    /// Kills the API server, as a crash does. Its port stays its own, its data are etcd's.
+    pub fn stop_api_server(&self) {
+        self.lock().api_server.kill();
+    }
+
+    /// Starts the API server again, on the same port and data, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_api_server(&self) -> Result<()> {
+        let started = self.site.start_part("kube-apiserver")?;
+        self.lock().api_server = started;
+        self.until_ready().await
+    }
+
+    /// The folder of its files. It is gone when the control plane is.
+    pub fn folder(&self) -> &Path {
+        self.site.folder()
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn until_ready(&self) -> Result<()> {
+        let client = self.client().await?;
+        self.until("an API server that is ready", async || {
+            client.request_text(http::Request::get("/readyz").body(Vec::new())?).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Waits until Pods can be made and run.
+    async fn until_usable(&self) -> Result<()> {
+        let client = self.client().await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+        let nodes: Api<Node> = Api::all(client);
+        self.until("the default service account and nodes that are ready", async || {
+            let account = accounts.get_opt("default").await?;
+            let nodes = nodes.list(&ListParams::default()).await?;
+            Ok(account.is_some() && nodes.items.iter().all(is_ready))
+        })
+        .await
+    }
+
+    /// Waits for a condition, and gives up at once when a part has ended.
+    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+        let outcome = wait::until(what, async || match self.early_end()? {
+            Some(end) => Ok(Some(Err(end))),
+            None => Ok(holds().await?.then_some(Ok(()))),
+        });
+        outcome.await?.map_err(Error::msg)
+    }
+
+    /// What to say of a part that has ended by itself.
+    fn early_end(&self) -> Result<Option<String>> {
+        let mut processes = self.lock();
+        let Processes { clients, api_server, etcd } = &mut *processes;
+        for process in [etcd, api_server].into_iter().chain(clients) {
+            if let Some(status) = process.ended()? {
+                let log = last_lines(&process.log()?, SHOWN_LINES);
+                return Ok(Some(format!("`{}` has ended ({status})\n{log}", process.name())));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn register_nodes(&self) -> Result<()> {
+        let nodes: Api<Node> = Api::all(self.client().await?);
+        let room = json!({ "cpu": "32", "memory": "256Gi", "pods": "110" });
+        for name in NODES {
+            let node = serde_json::from_value(json!({
+                "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
+                "status": { "capacity": room, "allocatable": room },
+            }))?;
+            nodes
+                .create(&PostParams::default(), &node)
+                .await
+                .with_context(|| format!("cannot make `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// The requests of a service account that the authorizer refused, from the audit log: `list /apis/batch/v1/jobs`, ...
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn refused(&self, user: &str) -> Result<Vec<String>> {
+        let log = files::read(&self.site.path("audit.log"))?;
+        let events = log.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        let of_user =
+            events.iter().filter(|event| event.pointer("/user/username").is_some_and(|name| name == user));
+        let refused = of_user.filter(|event| {
+            // Its name holds a slash, which a pointer writes as `~1`.
+            event
+                .pointer("/annotations/authorization.k8s.io~1decision")
+                .is_some_and(|decision| decision == "forbid")
+        });
+        let text =
+            |event: &Value, path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("").to_owned();
+        Ok(refused.map(|event| format!("{} {}", text(event, "/verb"), text(event, "/requestURI"))).collect())
+    }
+
+    /// The end of every log, for a person who looks into a failure.
+    pub fn logs(&self) -> String {
+        let mut text = String::new();
+        for (name, path) in self.site.logs() {
+            let log = files::read(&path).unwrap_or_else(|error| format!("{error:#}"));
+            text.push_str(&format!("---- end of the log of {name}\n{}\n", last_lines(&log, SHOWN_LINES)));
+        }
+        text
+    }
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let skipped = lines.len().saturating_sub(count);
+    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,177 @@
+//! `portcullis serve` beside the control plane, as it runs in a cluster: with the token of its own service account.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::kubeconfig::Credentials;
+use crate::process::{Process, Start};
+use crate::{ControlPlane, wait};
+
+/// The namespace and the service account that Portcullis is installed with.
+const NAMESPACE: &str = "portcullis";
+const ACCOUNT: &str = "portcullis";
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The binary.
+    pub program: PathBuf,
+    /// Its arguments, `serve` first. It finds its kubeconfig in the variable `KUBECONFIG`.
+    pub arguments: Vec<String>,
+    /// The roles of the installation: a file of ClusterRoles and Roles, each of which is bound to the account.
+    pub roles: PathBuf,
+}
+
+/// A running `portcullis serve`.
+#[derive(Debug)]
+pub struct Serve<'a> {
+    control_plane: &'a ControlPlane,
+    options: ServeOptions,
+    kubeconfig: PathBuf,
+    process: Process,
+}
+
+impl Serve<'_> {
+    /// Starts Portcullis, runs `body`, and stops it with SIGTERM. Then it must have ended with 0, and neither its log
+    /// nor the audit log of the API server may hold a request that was refused to it.
+    ///
+    /// # Errors
+    /// The error of the body; otherwise what Portcullis lacked.
+    pub async fn during(
+        control_plane: &ControlPlane,
+        options: ServeOptions,
+        body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let kubeconfig = install(control_plane, &options).await?;
+        let process = start(control_plane, &options, &kubeconfig)?;
+        let mut serve = Serve { control_plane, options, kubeconfig, process };
+        body(&mut serve).await?;
+        serve.stop().await?;
+        serve.was_refused_nothing()
+    }
+
+    /// Everything it has printed.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.process.log()
+    }
+
+    /// Waits until the log holds a text.
+    ///
+    /// # Errors
+    /// When it does not come, with the log.
+    pub async fn until_logged(&self, text: &str) -> Result<()> {
+        let holds = async || Ok(self.log()?.contains(text).then_some(()));
+        wait::until(&format!("`{text}` in the log of portcullis"), holds).await
+    }
+
+    /// Kills it with SIGKILL. [`Serve::start`] starts it again.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after it was stopped or killed.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        self.process = start(self.control_plane, &self.options, &self.kubeconfig)?;
+        Ok(())
+    }
+
+    /// Stops it with SIGTERM and waits for its end; it may have been stopped or killed before.
+    ///
+    /// # Errors
+    /// When it does not end, or not with 0.
+    pub async fn stop(&mut self) -> Result<()> {
+        if self.process.is_killed() {
+            return Ok(());
+        }
+        self.process.signal("SIGTERM")?;
+        let status = wait::until("the end of portcullis", async || self.process.ended()).await?;
+        self.process.kill();
+        ensure!(status.success(), "portcullis ended with {status} after SIGTERM");
+        Ok(())
+    }
+
+    fn was_refused_nothing(&self) -> Result<()> {
+        let log = self.log()?;
+        if let Some(line) = log.lines().find(|line| tells_of_refusal(line)) {
+            bail!("portcullis lacks a permission: {line}");
+        }
+        let refused = self.control_plane.refused(&format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}"))?;
+        ensure!(refused.is_empty(), "portcullis lacks permissions: {}", refused.join(", "));
+        Ok(())
+    }
+}
+
+/// Makes namespace, account and roles, and returns the path of the account's kubeconfig.
+async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<PathBuf> {
+    let kubectl = control_plane.kubectl(NAMESPACE);
+    let account = format!(
+        r#"{{"apiVersion": "v1", "kind": "List", "items": [
+            {{"apiVersion": "v1", "kind": "Namespace", "metadata": {{"name": "{NAMESPACE}"}}}},
+            {{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {{"name": "{ACCOUNT}", "namespace": "{NAMESPACE}"}}}}
+        ]}}"#
+    );
+    kubectl.run_with(&["apply", "-f", "-"], &account).await?.succeeded()?;
+    let roles = options.roles.to_string_lossy();
+    let applied = kubectl.run(&["apply", "-o", "name", "-f", &roles]).await?.succeeded()?;
+    let account = format!("--serviceaccount={NAMESPACE}:{ACCOUNT}");
+    for line in applied.lines() {
+        let (kind, name) = line.split_once('/').with_context(|| format!("`{line}` is not `KIND/NAME`"))?;
+        let (binding, role) = match kind {
+            "clusterrole.rbac.authorization.k8s.io" => {
+                ("clusterrolebinding", format!("--clusterrole={name}"))
+            }
+            "role.rbac.authorization.k8s.io" => ("rolebinding", format!("--role={name}")),
+            other => bail!("`{roles}` holds a `{other}`: only roles are expected"),
+        };
+        let made = kubectl.run(&["create", binding, name, &role, &account]).await?;
+        // Another test of this control plane has bound it.
+        if !made.stderr.contains("AlreadyExists") {
+            made.succeeded()?;
+        }
+    }
+    let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"]).await?.succeeded()?;
+    control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(token.trim()))
+}
+
+fn start(control_plane: &ControlPlane, options: &ServeOptions, kubeconfig: &Path) -> Result<Process> {
+    let site = control_plane.site();
+    let start = Start {
+        program: &options.program,
+        arguments: &options.arguments,
+        environment: &[("KUBECONFIG", kubeconfig.as_os_str())],
+        log: site.log("portcullis"),
+        remove: None,
+    };
+    Process::start(&site.programs, &start)
+}
+
+/// Whether a line of a log says that the API server refused a request: status 403, or the words it comes with.
+fn tells_of_refusal(line: &str) -> bool {
+    let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.');
+    line.contains("is forbidden: ")
+        || line.match_indices("403").any(|(start, status)| {
+            let before = line.get(..start).and_then(|text| text.chars().next_back());
+            let after = line.get(start + status.len()..).and_then(|text| text.chars().next());
+            apart(before) && apart(after)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tells_of_refusal;
+
+    #[test]
+    fn a_refusal_is_told_from_a_time_and_a_port() {
+        assert!(tells_of_refusal(r#"{"level":"warn","status":403}"#));
+        assert!(tells_of_refusal("jobs.batch is forbidden: User \"x\" cannot list resource"));
+        assert!(!tells_of_refusal("2026-01-01T00:00:00.403Z started"));
+        assert!(!tells_of_refusal("listening on 127.0.0.1:40312"));
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests on a real control plane. `cargo xtask e2e` runs them.
+
+mod control_plane;
+mod processes;
+mod sandbox;
