@@ -5,10 +5,13 @@
 
 mod bench;
 mod command;
+mod controlplane;
+mod e2e;
 mod files;
 mod fuzz;
 mod help;
 mod output;
+mod sandbox;
 mod shell_files;
 mod test;
 mod tidy;
@@ -45,6 +48,27 @@ const TASKS: &[Task] = &[
 Runs tests/conformance with the options given; `cargo xtask conformance --help` lists them, and
 tests/conformance/README.md tells how to add a corpus.",
         run: test::conformance,
+    },
+    Task {
+        name: "e2e",
+        arguments: "[FILTER]",
+        summary: "Run the tests on a real control plane",
+        text: e2e::HELP,
+        run: e2e::run,
+    },
+    Task {
+        name: "sandbox",
+        arguments: "",
+        summary: "Run a control plane to try things on",
+        text: sandbox::HELP,
+        run: sandbox::run,
+    },
+    Task {
+        name: "controlplane",
+        arguments: "",
+        summary: "Build the programs of the control plane",
+        text: controlplane::HELP,
+        run: controlplane::run,
     },
     Task {
         name: "tidy",

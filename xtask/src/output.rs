@@ -18,6 +18,11 @@ pub(crate) fn done(title: &str, took: Duration) {
     line(&format!("    {title}: ok, {}", seconds(took)));
 }
 
+/// A word on stderr about what takes long.
+pub(crate) fn progress(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// An error on stderr, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "error: {error:#}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::command::{command, run as run_command, show};
-use crate::{files, output, tidy};
+use crate::{e2e, files, output, tidy};
 
 pub(crate) const HELP: &str = "\
 Runs these steps in order, or only those that are named, and stops at the first that fails, with the command
@@ -15,10 +15,11 @@ to run it again:
   format       cargo fmt --check
   lints        clippy on everything, warnings are errors
   tidy         the layers and the rules of the house
-  tests        cargo test of the workspace
+  tests        cargo test of the workspace, without the tests on a control plane
   alone        every crate checked without the others, so that none leans on their features
   docs         rustdoc without warnings
-  conformance  the corpora, no score below its floor (skipped with a word where there is no corpus)";
+  conformance  the corpora, no score below its floor (skipped with a word where there is no corpus)
+  e2e          the tests on a real control plane (skipped with a word where there is no `go`)";
 
 /// A step: its name and its commands.
 struct Step {
@@ -33,7 +34,10 @@ const STEPS: &[Step] = &[
         run: || shown(&mut command("cargo clippy --quiet --workspace --all-targets -- -D warnings")),
     },
     Step { name: "tidy", run: || tidy::run(&[]) },
-    Step { name: "tests", run: || shown(&mut command("cargo test --workspace")) },
+    Step {
+        name: "tests",
+        run: || shown(&mut command("cargo test --workspace --exclude portcullis-cluster-tests")),
+    },
     Step { name: "alone", run: each_crate_alone },
     Step {
         name: "docs",
@@ -43,6 +47,7 @@ const STEPS: &[Step] = &[
         },
     },
     Step { name: "conformance", run: || conformance(&[]) },
+    Step { name: "e2e", run: || e2e::run(&[]) },
 ];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {

@@ -1,0 +1,39 @@
+//! `cargo xtask e2e`: the tests on a real control plane.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::command::{command, run as run_command};
+use crate::{controlplane, files, output};
+
+pub(crate) const HELP: &str = "\
+Builds the control plane (see `cargo xtask help controlplane`) and runs tests/cluster against it: all tests, or those
+whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`. Without `go`,
+the tests are skipped with a line that says so; with CI=true that is a failure.";
+
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let Some(folder) = controlplane::build()? else {
+        return skip();
+    };
+    let mut cargo = with_control_plane("cargo test --package portcullis-cluster-tests", &folder);
+    if !words.is_empty() {
+        cargo.args(["--test", "it", "--"]).args(words);
+    }
+    run_command(&mut cargo)
+}
+
+/// A command that finds the programs of the control plane.
+pub(crate) fn with_control_plane(line: &str, folder: &std::path::Path) -> Command {
+    let mut command = command(line);
+    command.env("PORTCULLIS_CONTROLPLANE", folder);
+    command
+}
+
+fn skip() -> Result<()> {
+    if files::variable("CI").is_some_and(|value| value == "true") {
+        bail!("there is no `go` here to build the control plane with, and with CI=true no test is skipped");
+    }
+    output::line("skipped: there is no `go` here, which builds the control plane (https://go.dev/dl)");
+    Ok(())
+}
