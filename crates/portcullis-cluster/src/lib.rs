@@ -1,3 +1,37 @@
 //! The cluster as the engine sees it: a client, watches into plain indexes, discovery, answers to questions.
+//!
+//! [`Connection`] is the way to the API server: all clients of the process share its limiter. [`Cluster`] follows what
+//! the engine needs to know, by watches that feed plain structs without async, each of which publishes an immutable
+//! snapshot. A request takes one [`View`] and keeps it: what it sees does not change under it, and the API server may
+//! be away.
+//!
+//! What is deliberately absent: compiling policies (whoever subscribes to [`Cluster::cluster_policies`] does), deciding
+//! anything, and whole objects. An index keeps the few fields that somebody reads.
 
+mod backoff;
+mod cluster;
+mod connection;
 pub mod discovery;
+mod error;
+mod event;
+mod index;
+mod lease;
+mod limiter;
+mod reader;
+mod readiness;
+#[cfg(test)]
+mod scripted;
+mod served;
+mod watch;
+
+pub use backoff::Backoff;
+pub use cluster::{Cluster, Options, View};
+pub use connection::{Access, ConnectError, Connection};
+pub use error::{ApiError, Asked};
+pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};
+pub use index::{
+    Bindings, Configuration, Document, Documents, Labels, Metadata, Namespaces, Published, UserRoles,
+};
+pub use lease::{Candidate, Clock, Leadership, LeaseTimes};
+pub use readiness::{Pending, Readiness};
+pub use watch::{WatchState, WatchStates};

@@ -1,0 +1,261 @@
+//! All that is known of a cluster, kept up to date by watches.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::discovery::Discovery;
+use crate::error::{ApiError, Asked};
+use crate::index::{
+    BindingIndex, Bindings, Configuration, ConfigurationIndex, DocumentIndex, Documents, Index, JobIndex,
+    KindIndex, Labels, Namespace, NamespaceIndex, Namespaces, Published, UserRoles,
+};
+use crate::reader::{Query, Reader};
+use crate::readiness::Readiness;
+use crate::served::DiscoveryRefresh;
+use crate::watch::{Source, Watch, WatchStates, encoded};
+
+/// What to watch beside policies.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespace and the name of the ConfigMap that configures the engine.
+    pub configuration: (String, String),
+    /// Whether finished Jobs that nobody removes are counted.
+    pub jobs: bool,
+}
+
+/// All that is known of a cluster. Dropping it ends the watches.
+#[derive(Debug)]
+pub struct Cluster {
+    pub cluster_policies: Arc<Published<Documents>>,
+    /// Of all namespaces.
+    pub policies: Arc<Published<Documents>>,
+    /// Of all namespaces: whose exceptions count is not decided here.
+    pub exceptions: Arc<Published<Documents>>,
+    pub namespaces: Arc<Published<Namespaces>>,
+    pub configuration: Arc<Published<Configuration>>,
+    pub discovery: Arc<Published<Discovery>>,
+    /// How many finished Jobs have neither a TTL nor an owner.
+    pub dangling_jobs: Arc<Published<usize>>,
+    /// `None` until the bindings were listed once.
+    role_bindings: Arc<Published<Option<Bindings>>>,
+    cluster_role_bindings: Arc<Published<Option<Bindings>>>,
+    connection: Connection,
+    readiness: Readiness,
+    states: WatchStates,
+    lookups: Semaphore,
+    kinds: watch::Sender<()>,
+    tasks: JoinSet<std::convert::Infallible>,
+}
+
+/// How many namespaces are looked up at once.
+const LOOKUPS: usize = 16;
+/// The most bytes of one namespace.
+const LONGEST_OBJECT: usize = 10 << 20;
+
+/// Policies can be large: few in a page, since a page lies in memory at once.
+const fn documents(name: &'static str, resource: &'static str, path: &'static str) -> Source {
+    Source { name, resource, path, metadata_only: false, page: 50 }
+}
+
+const CLUSTER_POLICIES: Source =
+    documents("clusterpolicies", "clusterpolicies.kyverno.io", "/apis/kyverno.io/v1/clusterpolicies");
+const POLICIES: Source = documents("policies", "policies.kyverno.io", "/apis/kyverno.io/v1/policies");
+const EXCEPTIONS: Source =
+    documents("policyexceptions", "policyexceptions.kyverno.io", "/apis/kyverno.io/v2/policyexceptions");
+const NAMESPACES: Source = Source {
+    name: "namespaces",
+    resource: "namespaces",
+    path: "/api/v1/namespaces",
+    metadata_only: true,
+    page: 500,
+};
+const ROLE_BINDINGS: Source = Source {
+    name: "rolebindings",
+    resource: "rolebindings.rbac.authorization.k8s.io",
+    path: "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    metadata_only: false,
+    page: 500,
+};
+const CLUSTER_ROLE_BINDINGS: Source = Source {
+    name: "clusterrolebindings",
+    resource: "clusterrolebindings.rbac.authorization.k8s.io",
+    path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    metadata_only: false,
+    page: 500,
+};
+const CONFIG_MAPS: Source = Source {
+    name: "configuration",
+    resource: "configmaps",
+    path: "/api/v1/configmaps",
+    metadata_only: false,
+    page: 50,
+};
+const JOBS: Source = Source {
+    name: "jobs",
+    resource: "jobs.batch",
+    path: "/apis/batch/v1/jobs",
+    metadata_only: false,
+    page: 100,
+};
+const KINDS: Source = Source {
+    name: "customresourcedefinitions",
+    resource: "customresourcedefinitions.apiextensions.k8s.io",
+    path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    metadata_only: true,
+    page: 100,
+};
+
+impl Cluster {
+    /// Starts the watches. Returns at once; [`Cluster::readiness`] tells when everything was listed.
+    pub fn start(connection: Connection, options: &Options) -> Self {
+        let mut cluster = Self {
+            cluster_policies: Published::new(Documents::default()),
+            policies: Published::new(Documents::default()),
+            exceptions: Published::new(Documents::default()),
+            namespaces: Published::new(Namespaces::default()),
+            configuration: Published::new(Configuration::default()),
+            discovery: Published::new(Discovery::default()),
+            dangling_jobs: Published::new(0),
+            role_bindings: Published::new(None),
+            cluster_role_bindings: Published::new(None),
+            connection,
+            readiness: Readiness::default(),
+            states: WatchStates::default(),
+            lookups: Semaphore::new(LOOKUPS),
+            kinds: watch::Sender::new(()),
+            tasks: JoinSet::new(),
+        };
+        cluster.refresh_discovery();
+        cluster.watch(KINDS, KindIndex::new(cluster.kinds.clone()));
+        cluster.watch(CLUSTER_POLICIES, DocumentIndex::new(cluster.cluster_policies.clone()));
+        cluster.watch(POLICIES, DocumentIndex::new(cluster.policies.clone()));
+        cluster.watch(EXCEPTIONS, DocumentIndex::new(cluster.exceptions.clone()));
+        cluster.watch(NAMESPACES, NamespaceIndex::new(cluster.namespaces.clone()));
+        cluster.watch(ROLE_BINDINGS, BindingIndex::new(cluster.role_bindings.clone()));
+        cluster.watch(CLUSTER_ROLE_BINDINGS, BindingIndex::new(cluster.cluster_role_bindings.clone()));
+        cluster.watch_configuration(options);
+        if options.jobs {
+            // A count for people: nothing waits for it.
+            let index = JobIndex::new(cluster.dangling_jobs.clone());
+            let watch = Watch { pending: None, ..cluster.watch_of(JOBS, index) };
+            cluster.tasks.spawn(watch.run());
+        }
+        cluster
+    }
+
+    fn refresh_discovery(&mut self) {
+        let refresh = DiscoveryRefresh {
+            reader: Reader::background(&self.connection),
+            discovery: self.discovery.clone(),
+            pending: Some(self.readiness.wait_for("discovery")),
+            kinds: self.kinds.subscribe(),
+        };
+        self.tasks.spawn(refresh.run());
+    }
+
+    fn watch_configuration(&mut self, options: &Options) {
+        let (namespace, name) = &options.configuration;
+        let path = format!("/api/v1/namespaces/{}/configmaps", encoded(namespace));
+        let index = ConfigurationIndex::new(self.configuration.clone());
+        let watch = self.watch_of(CONFIG_MAPS, index);
+        let selector = format!("&fieldSelector={}", encoded(&format!("metadata.name={name}")));
+        self.tasks.spawn(Watch { path: path.into(), selector, ..watch }.run());
+    }
+
+    fn watch<I: Index>(&mut self, source: Source, index: I) {
+        let watch = self.watch_of(source, index);
+        self.tasks.spawn(watch.run());
+    }
+
+    fn watch_of<I: Index>(&self, source: Source, index: I) -> Watch<I> {
+        Watch {
+            reader: Reader::background(&self.connection),
+            source,
+            path: source.path.into(),
+            selector: String::new(),
+            index,
+            states: self.states.clone(),
+            pending: Some(self.readiness.wait_for(source.name)),
+            kinds: self.kinds.subscribe(),
+        }
+    }
+
+    /// Ready when everything was listed once. It stays ready when the API server goes away.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// How the watches are doing, for conditions, metrics and people.
+    pub fn watches(&self) -> &WatchStates {
+        &self.states
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What is known at this moment. A request takes one view and keeps it.
+    pub fn view(&self) -> View {
+        View {
+            namespaces: self.namespaces.load(),
+            role_bindings: self.role_bindings.load(),
+            cluster_role_bindings: self.cluster_role_bindings.load(),
+        }
+    }
+
+    /// The labels of a namespace that the view does not know, asked of the API server: it may have been created a
+    /// moment ago. The caller sets the time it is willing to wait, and evaluates again with [`View::with_namespace`].
+    ///
+    /// # Errors
+    /// The namespace does not exist, or the API server cannot be asked.
+    pub async fn look_up_namespace(&self, name: &str) -> Result<Labels, ApiError> {
+        // Never closed, so that a permit always comes.
+        let _permit = self.lookups.acquire().await;
+        // The watch may have been quicker while we waited.
+        if let Some(labels) = self.namespaces.load().labels(name) {
+            return Ok(labels.clone());
+        }
+        let asked = Asked { verb: "get", resource: NAMESPACES.resource.to_owned() };
+        let query = Query {
+            asked: asked.clone(),
+            path: format!("{}/{}", NAMESPACES.path, encoded(name)),
+            accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            limit: LONGEST_OBJECT,
+        };
+        let body = Reader::admission(&self.connection).read(&query).await?;
+        let namespace: Namespace = serde_json::from_slice(&body)
+            .map_err(|error| ApiError::Unreadable { asked, reason: error.to_string() })?;
+        Ok(namespace.into_labels())
+    }
+}
+
+/// What is known of the cluster at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    namespaces: Arc<Namespaces>,
+    role_bindings: Arc<Option<Bindings>>,
+    cluster_role_bindings: Arc<Option<Bindings>>,
+}
+
+impl View {
+    /// The labels of a namespace; `None` when it is not known, which does not mean that it has none.
+    pub fn namespace_labels(&self, name: &str) -> Option<&Labels> {
+        self.namespaces.labels(name)
+    }
+
+    /// The roles of a user whose request is about `namespace`; `None` when the bindings are not known yet.
+    pub fn roles_of(&self, username: &str, groups: &[&str], namespace: &str) -> Option<UserRoles> {
+        let role_bindings = self.role_bindings.as_ref().as_ref()?;
+        let cluster_role_bindings = self.cluster_role_bindings.as_ref().as_ref()?;
+        Some(UserRoles::of(role_bindings, cluster_role_bindings, username, groups, namespace))
+    }
+
+    /// This view, and the labels of a namespace that was looked up.
+    pub fn with_namespace(mut self, name: &str, labels: Labels) -> Self {
+        self.namespaces = Arc::new(self.namespaces.with(name, labels));
+        self
+    }
+}

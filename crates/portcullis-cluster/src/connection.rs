@@ -1,0 +1,153 @@
+//! The way to the API server: where it is, who we are, and the clients that everybody uses.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube::client::ClientBuilder;
+use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+use crate::limiter::{Class, Limited, Limiter};
+
+/// Where the address and the credentials come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The service account of the Pod we run in; its token is read again as it is renewed.
+    InCluster,
+    /// A kubeconfig: the file given, else the one that `KUBECONFIG` names, else `~/.kube/config`.
+    Kubeconfig { file: Option<PathBuf>, context: Option<String> },
+    /// The kubeconfig if there is one, else the service account.
+    #[default]
+    Infer,
+}
+
+/// Why there is nothing to connect to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("cannot use the kubeconfig{}: {source}", .file.as_ref().map(|file| format!(" `{}`", file.display())).unwrap_or_default())]
+    Kubeconfig { file: Option<PathBuf>, source: Box<KubeconfigError> },
+    #[error("not in a cluster: {0}")]
+    InCluster(#[from] Box<InClusterError>),
+    #[error("found neither a kubeconfig ({kubeconfig}) nor a service account ({in_cluster})")]
+    Neither { kubeconfig: Box<KubeconfigError>, in_cluster: Box<InClusterError> },
+    #[error("cannot build a client: {0}")]
+    Client(Box<kube::Error>),
+}
+
+impl ConnectError {
+    pub fn hint(&self) -> &'static str {
+        match self {
+            ConnectError::InCluster(_) => "outside of a cluster, give `--kubeconfig FILE`",
+            ConnectError::Neither { .. } => {
+                "give `--kubeconfig FILE`, or run where `kubectl get namespaces` works"
+            }
+            ConnectError::Kubeconfig { .. } | ConnectError::Client(_) => {
+                "`kubectl config view` shows what kubectl makes of the same file"
+            }
+        }
+    }
+}
+
+/// A connection to one API server. Cheap to clone; all clones share the limiter.
+#[derive(Clone)]
+pub struct Connection {
+    server: Arc<str>,
+    namespace: Arc<str>,
+    admission: Client,
+    background: Client,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Reads the configuration and builds the clients; asks the API server nothing yet.
+    ///
+    /// # Errors
+    /// No usable kubeconfig or service account.
+    pub async fn open(access: &Access) -> Result<Self, ConnectError> {
+        Self::from_config(configuration(access).await?)
+    }
+
+    /// By a configuration that somebody else has read.
+    ///
+    /// # Errors
+    /// Credentials or certificates in it cannot be used.
+    pub fn from_config(mut config: Config) -> Result<Self, ConnectError> {
+        config.connect_timeout = Some(Duration::from_secs(5));
+        config.write_timeout = Some(Duration::from_secs(30));
+        // The limiter retries, for all clients together.
+        config.default_retry = false;
+        let server = config.cluster_url.to_string();
+        let client =
+            ClientBuilder::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))?;
+        Ok(Self::over(&client.build(), &server))
+    }
+
+    /// Over a client that exists; `server` names it in errors.
+    pub fn over(client: &Client, server: &str) -> Self {
+        let limiter = Arc::new(Limiter::default());
+        let namespace = client.default_namespace().to_owned();
+        let limited = |class| {
+            let service = Limited { client: client.clone(), limiter: limiter.clone(), class };
+            Client::new(service, namespace.clone())
+        };
+        Self {
+            server: server.trim_end_matches('/').into(),
+            admission: limited(Class::Admission),
+            background: limited(Class::Background),
+            namespace: namespace.into(),
+        }
+    }
+
+    /// The address of the API server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The namespace of the service account, or that of the kubeconfig's context.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The client for what an admission review waits for.
+    pub fn admission(&self) -> &Client {
+        &self.admission
+    }
+
+    /// The client for everything else.
+    pub fn background(&self) -> &Client {
+        &self.background
+    }
+}
+
+async fn configuration(access: &Access) -> Result<Config, ConnectError> {
+    match access {
+        Access::InCluster => Config::incluster().map_err(|error| Box::new(error).into()),
+        Access::Kubeconfig { file, context } => {
+            let failed = |source| ConnectError::Kubeconfig { file: file.clone(), source: Box::new(source) };
+            kubeconfig(file.clone(), context.clone()).await.map_err(failed)
+        }
+        Access::Infer => match kubeconfig(None, None).await {
+            Ok(config) => Ok(config),
+            Err(error) => Config::incluster().map_err(|in_cluster| ConnectError::Neither {
+                kubeconfig: Box::new(error),
+                in_cluster: Box::new(in_cluster),
+            }),
+        },
+    }
+}
+
+async fn kubeconfig(file: Option<PathBuf>, context: Option<String>) -> Result<Config, KubeconfigError> {
+    let kubeconfig = match file {
+        Some(file) => Kubeconfig::read_from(file)?,
+        None => Kubeconfig::read()?,
+    };
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await
+}

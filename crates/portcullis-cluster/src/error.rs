@@ -1,0 +1,117 @@
+//! Why a request to the API server failed, said for people.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+/// What was asked of the API server, as RBAC names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `list`, `watch`, `get`, `create`, `update`, `patch`, `delete`.
+    pub verb: &'static str,
+    /// The plural name with its group: `policies.kyverno.io`.
+    pub resource: String,
+}
+
+/// Why the API server could not be asked, or what it said instead of an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    #[error("cannot reach the API server at `{server}`: {reason}")]
+    Unreachable { server: String, reason: String },
+    #[error("the API server at `{server}` did not answer within {} s", .after.as_secs())]
+    TimedOut { server: String, after: Duration },
+    #[error("the API server does not accept our credentials: {message}")]
+    Unauthorized { message: String },
+    #[error("not allowed to {} `{}`: {message}", .asked.verb, .asked.resource)]
+    Forbidden { asked: Asked, message: String },
+    /// The object, or the whole kind, is not there.
+    #[error("no `{}` there to {}: {message}", .asked.resource, .asked.verb)]
+    NotFound { asked: Asked, message: String },
+    /// The resource version is older than what the API server remembers, or a page of a list came too late.
+    #[error("the API server has forgotten this version of `{}`: {message}", .asked.resource)]
+    Expired { asked: Asked, message: String },
+    /// It asked us to come back later, more often than we are willing to.
+    #[error("the API server is too busy to {} `{}`: {message}", .asked.verb, .asked.resource)]
+    Busy { asked: Asked, message: String },
+    #[error("the API server refused to {} `{}` ({code}): {message}", .asked.verb, .asked.resource)]
+    Refused { asked: Asked, code: u16, message: String },
+    #[error("the answer to {} `{}` is longer than {limit} bytes", .asked.verb, .asked.resource)]
+    TooLong { asked: Asked, limit: usize },
+    #[error("the answer to {} `{}` cannot be read: {reason}", .asked.verb, .asked.resource)]
+    Unreadable { asked: Asked, reason: String },
+}
+
+impl ApiError {
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ApiError::Unreachable { server, .. } => Some(format!(
+                "check that `{server}` is the API server and listens; `kubectl cluster-info` asks the same"
+            )),
+            ApiError::Unauthorized { .. } => Some(
+                "renew the token or the client certificate of the kubeconfig or service account".to_owned(),
+            ),
+            ApiError::Forbidden { asked, .. } => Some(format!(
+                "grant it: `kubectl create clusterrole NAME --verb={} --resource={}`, bound to our service account",
+                asked.verb, asked.resource
+            )),
+            _ => None,
+        }
+    }
+
+    /// What a status other than success means.
+    pub(crate) fn from_status(asked: Asked, http_code: u16, status: &Status) -> Self {
+        let code = if status.code == 0 { http_code } else { status.code };
+        let message = if status.message.is_empty() { status.reason.clone() } else { status.message.clone() };
+        match code {
+            401 => ApiError::Unauthorized { message },
+            403 => ApiError::Forbidden { asked, message },
+            404 => ApiError::NotFound { asked, message },
+            410 => ApiError::Expired { asked, message },
+            429 => ApiError::Busy { asked, message },
+            _ => ApiError::Refused { asked, code, message },
+        }
+    }
+
+    /// What an error of the client means; `server` is where it was sent.
+    pub fn from_client(asked: Asked, server: &str, error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::from_status(asked, status.code, status),
+            kube::Error::SerdeError(error) => ApiError::Unreadable { asked, reason: error.to_string() },
+            kube::Error::Service(source) if source.is::<TimedOut>() => {
+                let after = source.downcast_ref::<TimedOut>().map_or(Duration::ZERO, |timed_out| timed_out.0);
+                ApiError::TimedOut { server: server.to_owned(), after }
+            }
+            _ => ApiError::Unreachable { server: server.to_owned(), reason: root_cause(error) },
+        }
+    }
+}
+
+/// The innermost reason: `connection refused` rather than the four layers around it.
+fn root_cause(error: &kube::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    // A chain of causes is a handful; the bound is against one that refers to itself.
+    for _ in 0..16 {
+        match cause.source() {
+            Some(source) => cause = source,
+            None => break,
+        }
+    }
+    if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+        return match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+            _ => error.to_string(),
+        };
+    }
+    match error {
+        kube::Error::Service(source) if source.source().is_none() => source.to_string(),
+        _ => cause.to_string(),
+    }
+}
+
+/// No answer began within this time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", .0.as_secs())]
+pub(crate) struct TimedOut(pub(crate) Duration);

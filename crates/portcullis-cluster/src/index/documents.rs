@@ -1,0 +1,125 @@
+//! Policies and exceptions, as the documents they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::index::{Index, Metadata, Published};
+
+/// One policy or exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub metadata: Metadata,
+    /// The object as JSON, without `status`, `metadata.managedFields`, `metadata.resourceVersion`: what its author
+    /// wrote. While it stays the same, snapshots share it, so that `Arc::ptr_eq` tells what to compile anew.
+    pub text: Arc<str>,
+    /// The `status` as JSON; empty when there is none.
+    pub status: Arc<str>,
+}
+
+/// All documents of one kind, by namespace and name; the namespace is empty for cluster-wide ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documents(BTreeMap<(Box<str>, Box<str>), Document>);
+
+impl Documents {
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Document> {
+        self.0.get(&(namespace.into(), name.into()))
+    }
+
+    /// In the order of namespace and name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> {
+        self.0.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Fields by name, each still text.
+type Fields<'a> = BTreeMap<std::borrow::Cow<'a, str>, &'a RawValue>;
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Fields::deserialize(deserializer)?;
+        let error = |error: serde_json::Error| serde::de::Error::custom(error);
+        let status = fields.remove("status").map_or("", RawValue::get).into();
+        let written = fields.get("metadata").map_or("{}", |metadata| metadata.get());
+        let metadata = serde_json::from_str(written).map_err(error)?;
+        let mut kept: Fields<'_> = serde_json::from_str(written).map_err(error)?;
+        kept.remove("managedFields");
+        kept.remove("resourceVersion");
+        let kept = serde_json::value::to_raw_value(&kept).map_err(error)?;
+        fields.insert("metadata".into(), &kept);
+        let text = serde_json::to_string(&fields).map_err(error)?.into();
+        Ok(Self { metadata, text, status })
+    }
+}
+
+/// Follows the documents of one kind.
+#[derive(Debug)]
+pub(crate) struct DocumentIndex {
+    documents: Documents,
+    published: Arc<Published<Documents>>,
+    changed: bool,
+}
+
+impl DocumentIndex {
+    pub(crate) fn new(published: Arc<Published<Documents>>) -> Self {
+        Self { documents: Documents::default(), published, changed: true }
+    }
+}
+
+impl Document {
+    fn key(&self) -> (Box<str>, Box<str>) {
+        (self.metadata.namespace.clone(), self.metadata.name.clone())
+    }
+
+    /// The same, sharing the text with the document it replaces where that says the same.
+    fn sharing(mut self, before: Option<&Document>) -> Self {
+        if let Some(before) = before
+            && before.text == self.text
+        {
+            self.text = before.text.clone();
+        }
+        self
+    }
+}
+
+impl Index for DocumentIndex {
+    type Object = Document;
+
+    fn apply(&mut self, document: Document) {
+        let key = document.key();
+        let document = document.sharing(self.documents.0.get(&key));
+        self.documents.0.insert(key, document);
+        self.changed = true;
+    }
+
+    fn delete(&mut self, document: &Document) {
+        self.changed |= self.documents.0.remove(&document.key()).is_some();
+    }
+
+    fn reset(&mut self, documents: Vec<Document>) {
+        let before = std::mem::take(&mut self.documents.0);
+        let shared = |document: Document| {
+            let key = document.key();
+            let document = document.sharing(before.get(&key));
+            (key, document)
+        };
+        self.documents = Documents(documents.into_iter().map(shared).collect());
+        self.changed = true;
+    }
+
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.published.store(self.documents.clone());
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Leader election by a Lease: of all replicas, one at a time runs the controllers.
+//!
+//! The rules are those of Kubernetes' own components. A holder renews its lease every few seconds, and stops leading
+//! when it could not renew it within the renew deadline, which is shorter than the time after which others may take the
+//! lease. Others measure that time by their own clock, from when they saw the lease change: clocks need not agree. For a
+//! moment two may believe that they lead, so that writes of a leader carry preconditions.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::backoff::random_part;
+use crate::connection::Connection;
+use crate::error::{ApiError, Asked};
+
+/// Where the time of day comes from.
+pub type Clock = fn() -> Timestamp;
+
+/// How long what takes.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseTimes {
+    /// Others take the lease when it was not renewed for this long.
+    pub duration: Duration,
+    /// The holder stops leading when it could not renew for this long.
+    pub renew_deadline: Duration,
+    /// Between two attempts.
+    pub retry: Duration,
+}
+
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Whether we lead at this moment.
+#[derive(Clone, Debug)]
+pub struct Leadership(watch::Receiver<bool>);
+
+impl Leadership {
+    pub fn is_leader(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns when we lead; `false` when we never will, because the candidate is gone.
+    pub async fn gained(&mut self) -> bool {
+        self.0.wait_for(|leads| *leads).await.is_ok()
+    }
+
+    /// Returns when we do not lead any more: what only a leader may do stops at once.
+    pub async fn lost(&mut self) {
+        // When the candidate is gone, nobody renews the lease.
+        let _ = self.0.wait_for(|leads| !*leads).await;
+    }
+}
+
+/// Takes part in the election for one lease.
+pub struct Candidate {
+    leases: Api<Lease>,
+    server: Box<str>,
+    name: String,
+    identity: String,
+    times: LeaseTimes,
+    clock: Clock,
+    leads: watch::Sender<bool>,
+    /// The lease as we wrote it last, while we hold it.
+    held: Option<Lease>,
+    /// The lease as somebody else wrote it last, and when we saw that.
+    seen: Option<(LeaseSpec, Instant)>,
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate")
+            .field("name", &self.name)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Held,
+    HeldByOther,
+}
+
+impl Candidate {
+    /// A candidate for the lease `namespace`/`name`; `identity` differs from that of every other replica.
+    pub fn new(connection: &Connection, namespace: &str, name: &str, identity: &str, clock: Clock) -> Self {
+        Self {
+            // Renewing does not queue behind background work, or the lease would be lost to a busy queue.
+            leases: Api::namespaced(connection.admission().clone(), namespace),
+            server: connection.server().into(),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            times: LeaseTimes::default(),
+            clock,
+            leads: watch::Sender::new(false),
+            held: None,
+            seen: None,
+        }
+    }
+
+    pub fn with_times(self, times: LeaseTimes) -> Self {
+        Self { times, ..self }
+    }
+
+    /// To ask whether we lead.
+    pub fn leadership(&self) -> Leadership {
+        Leadership(self.leads.subscribe())
+    }
+
+    /// Takes part until `shutdown`, and then gives the lease back.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        let mut renewed = Instant::now();
+        loop {
+            let begun = Instant::now();
+            let deadline = if self.leads() { renewed } else { begun } + self.times.renew_deadline;
+            let attempt = tokio::select! {
+                attempt = tokio::time::timeout_at(deadline, self.attempt()) => attempt,
+                () = &mut shutdown => break,
+            };
+            match attempt {
+                Ok(Ok(Attempt::Held)) => {
+                    renewed = begun;
+                    self.set(true, "holds the lease");
+                }
+                Ok(Ok(Attempt::HeldByOther)) => self.set(false, "somebody else holds the lease"),
+                Ok(Err(error)) => {
+                    tracing::warn!(lease = self.name, %error, "cannot renew or take the lease");
+                    if renewed.elapsed() >= self.times.renew_deadline {
+                        self.set(false, "the lease could not be renewed in time");
+                    }
+                }
+                Err(_) => self.set(false, "the lease could not be renewed in time"),
+            }
+            let mut next = begun + self.times.retry + random_part(self.times.retry / 10);
+            if self.leads() {
+                next = next.min(renewed + self.times.renew_deadline);
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(next.max(Instant::now())) => {}
+                () = &mut shutdown => break,
+            }
+        }
+        self.release().await;
+    }
+
+    fn leads(&self) -> bool {
+        *self.leads.borrow()
+    }
+
+    fn set(&mut self, leads: bool, reason: &str) {
+        let changed = self.leads.send_if_modified(|now| std::mem::replace(now, leads) != leads);
+        if changed {
+            tracing::info!(lease = self.name, identity = self.identity, leads, reason, "leadership");
+        }
+    }
+
+    /// Renews the lease, or takes it where nobody holds it.
+    async fn attempt(&mut self) -> Result<Attempt, ApiError> {
+        // What we wrote last is good to be written over; if somebody else wrote in between, that is a conflict, and the
+        // next attempt reads what it was.
+        if let Some(held) = self.held.take() {
+            return self.write(held).await;
+        }
+        let found = self.leases.get_opt(&self.name).await.map_err(|error| self.failed("get", &error))?;
+        let Some(lease) = found else {
+            return self.create().await;
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        if self.is_held_by_other(&spec) {
+            return Ok(Attempt::HeldByOther);
+        }
+        self.write(lease).await
+    }
+
+    /// Whether the lease is somebody else's and not run out, by our own clock since it last changed.
+    fn is_held_by_other(&mut self, spec: &LeaseSpec) -> bool {
+        let holder = spec.holder_identity.as_deref().unwrap_or_default();
+        if holder.is_empty() || holder == self.identity {
+            return false;
+        }
+        let since = match &self.seen {
+            Some((seen, since)) if seen == spec => *since,
+            _ => {
+                let now = Instant::now();
+                self.seen = Some((spec.clone(), now));
+                now
+            }
+        };
+        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        since.elapsed() < seconds.map_or(self.times.duration, Duration::from_secs)
+    }
+
+    async fn create(&mut self) -> Result<Attempt, ApiError> {
+        let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+        let lease = Lease { metadata, spec: Some(self.spec(&LeaseSpec::default())) };
+        let created = self.leases.create(&PostParams::default(), &lease).await;
+        self.held = Some(created.map_err(|error| self.failed("create", &error))?);
+        Ok(Attempt::Held)
+    }
+
+    /// Writes the lease as ours. The resource version in it is the precondition.
+    async fn write(&mut self, mut lease: Lease) -> Result<Attempt, ApiError> {
+        lease.spec = Some(self.spec(&lease.spec.unwrap_or_default()));
+        self.held = Some(self.replace(&lease).await?);
+        Ok(Attempt::Held)
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<Lease, ApiError> {
+        let replaced = self.leases.replace(&self.name, &PostParams::default(), lease).await;
+        replaced.map_err(|error| self.failed("update", &error))
+    }
+
+    /// The lease held by us from now.
+    fn spec(&self, before: &LeaseSpec) -> LeaseSpec {
+        let now = Some(MicroTime((self.clock)()));
+        let ours = before.holder_identity.as_deref() == Some(self.identity.as_str());
+        let transitions = before.lease_transitions.unwrap_or_default();
+        // Counts how often the lease went from one holder to another.
+        let given_over = !ours && before.holder_identity.is_some();
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.times.duration.as_secs()).ok(),
+            acquire_time: if ours { before.acquire_time.clone() } else { now.clone() },
+            renew_time: now,
+            lease_transitions: Some(transitions.saturating_add(i32::from(given_over))),
+            ..before.clone()
+        }
+    }
+
+    /// Gives the lease back, so that the next leader need not wait until it runs out.
+    async fn release(mut self) {
+        self.set(false, "shutting down");
+        let Some(mut lease) = self.held.take() else {
+            return;
+        };
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            spec.renew_time = Some(MicroTime((self.clock)()));
+        }
+        match tokio::time::timeout(self.times.retry, self.replace(&lease)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "cannot give the lease back"),
+            Err(_) => tracing::warn!(lease = self.name, "no time to give the lease back"),
+        }
+    }
+
+    fn failed(&self, verb: &'static str, error: &kube::Error) -> ApiError {
+        let asked = Asked { verb, resource: "leases.coordination.k8s.io".to_owned() };
+        ApiError::from_client(asked, &self.server, error)
+    }
+}
+
+#[cfg(test)]
+mod tests;
