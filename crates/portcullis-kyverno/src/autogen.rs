@@ -7,6 +7,7 @@ use portcullis_model::Resource;
 use portcullis_value::{Arena, Object, Value, json};
 
 use crate::kind::KindSelector;
+use crate::variable::map_references;
 
 /// The annotation that says for which controllers rules are generated.
 const ANNOTATION: &str = "pod-policies.kyverno.io/autogen-controllers";
@@ -17,9 +18,9 @@ const CONTROLLERS: [(&str, &str); 7] = [
     ("DaemonSet", "apps/v1/DaemonSet"),
     ("Deployment", "apps/v1/Deployment"),
     ("Job", "batch/v1/Job"),
-    ("StatefulSet", "apps/v1/StatefulSet"),
     ("ReplicaSet", "apps/v1/ReplicaSet"),
     ("ReplicationController", "v1/ReplicationController"),
+    ("StatefulSet", "apps/v1/StatefulSet"),
     (CRON_JOB, "batch/v1/CronJob"),
 ];
 
@@ -38,6 +39,28 @@ pub(crate) fn controllers(policy: Value<'_>) -> Vec<String> {
         Some("none" | "") => Vec::new(),
         // Not trimmed, as in the reference.
         Some(list) => list.split(',').map(str::to_owned).collect(),
+    }
+}
+
+/// The rules of `policy`, and those generated from them.
+pub(crate) fn all_rules<'a>(arena: &'a Arena, policy: Value<'a>) -> Rules<'a> {
+    let written = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
+    let controllers = controllers(policy);
+    let generated = written.iter().flat_map(|rule| generate(arena, *rule, &controllers)).collect();
+    Rules { written, generated }
+}
+
+/// The rules of a policy, as documents.
+pub(crate) struct Rules<'a> {
+    pub(crate) written: &'a [Value<'a>],
+    pub(crate) generated: Vec<Value<'a>>,
+}
+
+impl<'a> Rules<'a> {
+    /// All of them in one list.
+    pub(crate) fn into_vec(mut self) -> Vec<Value<'a>> {
+        self.generated.extend(self.written);
+        self.generated
     }
 }
 
@@ -166,6 +189,13 @@ fn expand<'a>(arena: &'a Arena, rule: Value<'a>, name: &str, target: &Target<'a>
     if let Some((path, value)) = action {
         generated = generated.with(arena, path, value);
     }
+    if let Some(Value::String(message)) = present(&["validate", "message"]) {
+        let pivot = ["pattern", "deny", "podSecurity", "anyPattern"]
+            .into_iter()
+            .find(|key| present(&["validate", key]).is_some());
+        let shifted = pivot.map_or(message.into(), |pivot| shift_references(message, pivot, target.path()));
+        generated = generated.with(arena, &["validate", "message"], arena.string(&shifted));
+    }
     let new_name: String = format!("{}{name}", target.prefix()).chars().take(63).collect();
     generated = generated.with(arena, &["name"], arena.string(&new_name));
     for key in ["match", "exclude"] {
@@ -174,6 +204,20 @@ fn expand<'a>(arena: &'a Arena, rule: Value<'a>, name: &str, target: &Target<'a>
         }
     }
     Some(rewrite(arena, generated, target.path(), is_cel))
+}
+
+/// `message` with its references to what stands below `pivot` leading to the Pod template there.
+fn shift_references(message: &str, pivot: &str, path: &[&str]) -> String {
+    map_references(message, |reference| {
+        let Some((before, after)) = reference.split_once(pivot) else { return reference.to_owned() };
+        // The alternatives of anyPattern have a number, behind which their template begins.
+        let number = match after.strip_prefix('/').and_then(|after| after.split(['/', ')']).next()) {
+            Some(number) if pivot == "anyPattern" => number.len() + 1,
+            _ => 0,
+        };
+        let (number, after) = after.split_at_checked(number).unwrap_or(("", after));
+        format!("{before}{pivot}{number}/{}{after}", path.join("/"))
+    })
 }
 
 /// The rule with the paths of its expressions leading to the Pod template.
@@ -244,4 +288,45 @@ fn names_pod_or_controller(rule: Value<'_>) -> bool {
         .iter()
         .flat_map(|key| kinds_of(rule.get(key).unwrap_or_default()))
         .any(|kind| kind == "Pod" || CONTROLLERS.iter().any(|(controller, _)| *controller == kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages of the rules generated from one that validates with `validate`.
+    fn messages(validate: &str) -> Vec<String> {
+        let arena = Arena::new();
+        let rule = format!(
+            "{{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{{validate}}}}}"
+        );
+        let rule = portcullis_yaml::read(&arena, arena.str(&rule)).unwrap();
+        generate(&arena, rule, &["Deployment".to_owned(), "CronJob".to_owned()])
+            .into_iter()
+            .map(|rule| rule.path(&["validate", "message"]).and_then(Value::as_str).unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn references_in_a_message_lead_to_the_pod_template() {
+        assert_eq!(
+            messages(
+                "message: 'not $(./../pattern/spec/x) or \\$(./../pattern/y)', pattern: {spec: {x: '1'}}"
+            ),
+            [
+                "not $(./../pattern/spec/template/spec/x) or \\$(./../pattern/y)",
+                "not $(./../pattern/spec/jobTemplate/spec/template/spec/x) or \\$(./../pattern/y)",
+            ]
+        );
+        assert_eq!(
+            messages(
+                "message: '$(./../anyPattern/0/a) $(./../anyPattern/1/b)', anyPattern: [{a: b}, {b: c}]"
+            )[0],
+            "$(./../anyPattern/0/spec/template/a) $(./../anyPattern/1/spec/template/b)"
+        );
+        assert_eq!(
+            messages("message: $(./../deny/conditions/0/key) $(./../pattern/x), deny: {conditions: []}")[0],
+            "$(./../deny/spec/template/conditions/0/key) $(./../pattern/x)"
+        );
+    }
 }

@@ -21,7 +21,7 @@ mod match_block;
 mod mutate;
 mod pattern;
 mod pod_security;
-mod quote;
+pub(crate) mod quote;
 mod rule;
 mod spec;
 mod validate;

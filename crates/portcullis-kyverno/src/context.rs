@@ -84,6 +84,17 @@ impl ContextEntry {
         Self { name: entry.get("name").and_then(Value::as_str).unwrap_or_default().into(), source }
     }
 
+    /// What the entry is, where its value comes from outside.
+    pub(crate) fn outside(&self) -> Option<&'static str> {
+        match self.source {
+            Source::ConfigMap { .. } => Some("context.configMap"),
+            Source::ApiCall { .. } => Some("context.apiCall"),
+            Source::GlobalReference { .. } => Some("context.globalReference"),
+            Source::ImageRegistry { .. } => Some("context.imageRegistry"),
+            Source::Variable { .. } | Source::None => None,
+        }
+    }
+
     /// The value of the entry; `None` where nobody can be asked for it.
     ///
     /// # Errors

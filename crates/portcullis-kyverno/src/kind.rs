@@ -4,7 +4,7 @@ use portcullis_gocompat::wildcard;
 use portcullis_model::Gvk;
 
 /// Which kinds and subresources a filter names. Every part is a wildcard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KindSelector {
     pub group: Box<str>,
     pub version: Box<str>,

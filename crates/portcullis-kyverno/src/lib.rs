@@ -21,8 +21,10 @@ mod rule;
 mod schema;
 mod scope;
 pub mod selector;
+pub mod status;
 mod validation;
 mod variable;
+pub mod webhooks;
 
 pub use checks::{Findings, Kinds, Served, check};
 pub use crds::crds;

@@ -90,6 +90,11 @@ impl Policy {
         self.rules.len() + self.generated.len()
     }
 
+    /// The rules that this version does not execute in a cluster, each with the part that it does not know.
+    pub fn rules_not_executed(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.rules.iter().filter_map(|rule| Some((&*rule.name, rule.not_executed()?)))
+    }
+
     /// Whether it is used in background scans.
     pub fn is_background(&self) -> bool {
         self.background

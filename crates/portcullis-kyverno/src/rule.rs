@@ -98,6 +98,14 @@ impl Rule {
         }
     }
 
+    /// The part of the rule that is not executed in a cluster, if any: its action, or a fact that is not asked for.
+    pub(crate) fn not_executed(&self) -> Option<&'static str> {
+        match self.action {
+            Action::NotExecuted(_, name) => Some(name),
+            _ => self.context.iter().find_map(ContextEntry::outside),
+        }
+    }
+
     /// Whether the rule can be about objects of `gvk` and `subresource` at all, by its match block's kinds.
     pub(crate) fn matching(&self) -> &Matching {
         &self.matching

@@ -1,4 +1,4 @@
-//! A rule as the reference quotes it in a message: its Go type, marshalled after the CRD's defaults.
+//! A rule as the reference quotes it in a message and writes it in a status: its Go type, marshalled after the CRD's defaults.
 //!
 //! COMPAT(kyverno): fields stand in the order in which the type declares them, and what is empty is left out or
 //! printed as the type says. Whatever the version of the document, the type is that of `v1`.
@@ -11,7 +11,7 @@ use crate::schema::{
 };
 
 /// `rule` as the reference prints it.
-pub(super) fn rule(rule: Value<'_>) -> String {
+pub(crate) fn rule(rule: Value<'_>) -> String {
     write_new(rule, &RULE)
 }
 

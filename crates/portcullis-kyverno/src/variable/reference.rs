@@ -31,6 +31,19 @@ fn mentions_reference(value: Value<'_>) -> bool {
     }
 }
 
+/// `text` with each of its references replaced by what `map` makes of it.
+pub(crate) fn map_references(text: &str, map: impl Fn(&str) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(reference) = next_reference(rest) {
+        out.push_str(reference.before);
+        out.push_str(&map(reference.matched));
+        rest = reference.after;
+    }
+    out.push_str(rest);
+    out
+}
+
 struct Resolver<'a> {
     arena: &'a Arena,
     document: Value<'a>,

@@ -1,0 +1,240 @@
+//! The status of a policy: how many rules it has, which were generated, and whether all of it is in force.
+
+use std::fmt::Write as _;
+
+use portcullis_model::Diagnostic;
+use portcullis_value::{Arena, Value, json};
+
+use crate::autogen;
+use crate::checks::quote;
+use crate::policy::Policy;
+
+/// What `status` says of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyStatus {
+    pub rule_count: RuleCount,
+    /// The generated rules as JSON, written as the reference's types are.
+    pub generated: Vec<String>,
+    pub readiness: Readiness,
+}
+
+/// The number of written rules by what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCount {
+    pub validate: i64,
+    pub mutate: i64,
+    pub generate: i64,
+    pub verify_images: i64,
+}
+
+/// Whether a policy is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Every rule is executed.
+    Ready,
+    /// Some rules are not executed: the name of each, and the part of it that this version does not know.
+    RulesNotEnforced(Vec<(String, &'static str)>),
+    /// Nothing of it is executed, for these errors.
+    Invalid(Vec<Diagnostic>),
+}
+
+/// The condition that says whether a policy is in force.
+const READY: &str = "Ready";
+/// Of a list of errors or rules, so many are told.
+const TOLD: usize = 10;
+
+impl PolicyStatus {
+    /// The status of the policy `document`: `compiled` is what was made of it, or the errors that stand in the way.
+    pub fn of(document: Value<'_>, compiled: Result<&Policy, Vec<Diagnostic>>) -> Self {
+        let arena = Arena::new();
+        let rules = autogen::all_rules(&arena, document);
+        let readiness = match compiled {
+            Err(diagnostics) => Readiness::Invalid(diagnostics),
+            Ok(policy) => {
+                let rules: Vec<_> =
+                    policy.rules_not_executed().map(|(rule, part)| (rule.to_owned(), part)).collect();
+                if rules.is_empty() { Readiness::Ready } else { Readiness::RulesNotEnforced(rules) }
+            }
+        };
+        Self {
+            rule_count: RuleCount::of(rules.written),
+            generated: rules.generated.into_iter().map(quote::rule).collect(),
+            readiness,
+        }
+    }
+
+    /// The content of `status`, in place of `current`; `now` is an RFC 3339 time.
+    ///
+    /// The time of the condition stays as it is unless what it says changes. Conditions of others are kept.
+    pub fn to_value<'a>(&self, arena: &'a Arena, current: Value<'a>, now: &'a str) -> Value<'a> {
+        let generated: Vec<_> =
+            self.generated.iter().filter_map(|rule| json::read(arena, arena.str(rule)).ok()).collect();
+        let autogen = match generated.is_empty() {
+            true => Vec::new(),
+            false => vec![("rules", arena.array(&generated))],
+        };
+        let conditions = current.get("conditions").and_then(Value::as_array).unwrap_or_default();
+        let is_ours = |condition: &&Value<'_>| condition.get("type").and_then(Value::as_str) == Some(READY);
+        let ready = self.condition(arena, conditions.iter().find(is_ours), now);
+        let conditions: Vec<_> =
+            conditions.iter().filter(|condition| !is_ours(condition)).copied().chain([ready]).collect();
+        let object = |mut entries: Vec<(&'a str, Value<'a>)>| arena.object(&mut entries);
+        object(vec![
+            ("autogen", object(autogen)),
+            ("conditions", arena.array(&conditions)),
+            ("rulecount", object(self.rule_count.entries().to_vec())),
+            // Admission policies of the API server are never made of ours.
+            (
+                "validatingadmissionpolicy",
+                object(vec![("generated", Value::Bool(false)), ("message", Value::String(""))]),
+            ),
+        ])
+    }
+
+    fn condition<'a>(&self, arena: &'a Arena, current: Option<&Value<'a>>, now: &'a str) -> Value<'a> {
+        let (status, reason) = match &self.readiness {
+            Readiness::Ready => ("True", "Succeeded"),
+            Readiness::RulesNotEnforced(_) => ("False", "RulesNotEnforced"),
+            Readiness::Invalid(_) => ("False", "Invalid"),
+        };
+        let text = |key| current.and_then(|condition| condition.get(key)?.as_str());
+        let since = text("lastTransitionTime").filter(|_| text("status") == Some(status)).unwrap_or(now);
+        arena.object(&mut vec![
+            ("lastTransitionTime", Value::String(since)),
+            ("message", arena.string(&self.readiness.message())),
+            ("reason", Value::String(reason)),
+            ("status", Value::String(status)),
+            ("type", Value::String(READY)),
+        ])
+    }
+}
+
+impl RuleCount {
+    fn of(rules: &[Value<'_>]) -> Self {
+        let number = |action: &str| {
+            let has = |rule: &&Value<'_>| rule.get(action).is_some_and(|action| !action.is_null());
+            i64::try_from(rules.iter().filter(has).count()).unwrap_or(i64::MAX)
+        };
+        Self {
+            validate: number("validate"),
+            mutate: number("mutate"),
+            generate: number("generate"),
+            verify_images: number("verifyImages"),
+        }
+    }
+
+    fn entries<'a>(self) -> [(&'a str, Value<'a>); 4] {
+        [
+            ("generate", self.generate.into()),
+            ("mutate", self.mutate.into()),
+            ("validate", self.validate.into()),
+            ("verifyimages", self.verify_images.into()),
+        ]
+    }
+}
+
+impl Readiness {
+    /// What the condition says to people: one line.
+    fn message(&self) -> String {
+        match self {
+            Readiness::Ready => "Ready".to_owned(),
+            Readiness::RulesNotEnforced(rules) => {
+                told("not executed by this version: ", rules, |out, (rule, part)| {
+                    let _ = write!(out, "rule `{rule}` ({part})");
+                })
+            }
+            Readiness::Invalid(diagnostics) => told("", diagnostics, |out, diagnostic| {
+                let _ = write!(out, "{}: {}", diagnostic.path, diagnostic.message);
+            }),
+        }
+    }
+}
+
+fn told<T>(head: &str, items: &[T], tell: impl Fn(&mut String, &T)) -> String {
+    let mut out = head.to_owned();
+    for (index, item) in items.iter().take(TOLD).enumerate() {
+        if index > 0 {
+            out.push_str("; ");
+        }
+        tell(&mut out, item);
+    }
+    if let more @ 1.. = items.len().saturating_sub(TOLD) {
+        let _ = write!(out, "; and {more} more");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::Severity;
+
+    fn status(yaml: &str) -> PolicyStatus {
+        let arena = Arena::new();
+        let document = portcullis_yaml::read(&arena, yaml).unwrap();
+        let errors: Vec<_> =
+            crate::check(document).into_iter().filter(|found| found.severity == Severity::Error).collect();
+        let policy = Policy::compile(document);
+        PolicyStatus::of(document, if errors.is_empty() { Ok(&policy) } else { Err(errors) })
+    }
+
+    fn policy(rules: &str) -> String {
+        format!(
+            "{{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{rules}]}}}}"
+        )
+    }
+
+    const GOOD: &str =
+        "{name: a, match: {any: [{resources: {kinds: [Job]}}]}, validate: {pattern: {spec: {x: y}}}}";
+    const GENERATE: &str = "{name: b, match: {any: [{resources: {kinds: [Namespace]}}]}, generate: {apiVersion: v1, \
+                            kind: ConfigMap, name: c, namespace: d, data: {}}}";
+    const ASKING: &str = "{name: c, match: {any: [{resources: {kinds: [Job]}}]}, context: [{name: x, apiCall: \
+                          {urlPath: /api}}], validate: {pattern: {spec: {x: '{{ x }}'}}}}";
+
+    #[test]
+    fn rules_that_are_not_executed_are_named() {
+        let status = status(&policy(&[GOOD, GENERATE, ASKING].join(", ")));
+        assert_eq!(
+            status.readiness.message(),
+            "not executed by this version: rule `b` (generate); rule `c` (context.apiCall)"
+        );
+        assert_eq!(status.rule_count, RuleCount { validate: 2, generate: 1, ..RuleCount::default() });
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_used_says_why() {
+        let status = status(&policy(
+            "{name: a, match: {any: [{resources: {kinds: [Job]}}]}, validate: {pattern: 1, deny: {}}}",
+        ));
+        assert!(matches!(&status.readiness, Readiness::Invalid(_)));
+        assert!(status.readiness.message().starts_with("/spec/rules/0"), "{}", status.readiness.message());
+    }
+
+    #[test]
+    fn the_time_of_a_condition_is_that_of_its_last_change() {
+        let arena = Arena::new();
+        let time = |status: Value<'_>| {
+            status
+                .path(&["conditions"])
+                .and_then(Value::as_array)
+                .unwrap()
+                .last()
+                .unwrap()
+                .get("lastTransitionTime")
+                .unwrap()
+                .to_string()
+        };
+        let ready = status(&policy(GOOD));
+        let first = ready.to_value(&arena, Value::Null, "t1");
+        let same = ready.to_value(&arena, first, "t2");
+        assert_eq!(same, first, "nothing changed, so there is nothing to write");
+        let other = status(&policy(GENERATE)).to_value(&arena, first, "t3");
+        assert_eq!([time(first), time(other)], ["\"t1\"", "\"t3\""]);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let rules = (0..12).map(|index| (index.to_string(), "generate")).collect();
+        assert!(Readiness::RulesNotEnforced(rules).message().ends_with("rule `9` (generate); and 2 more"));
+    }
+}
