@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
@@ -82,6 +82,20 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 #[expect(clippy::disallowed_methods, reason = "the corpora are files, and the error names the path")]
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The files of `folder` whose names begin with `prefix`, sorted; the error names the folder.
+pub(crate) fn files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot list `{}`", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Reads a file of JSON Lines; the error names the file and the line.

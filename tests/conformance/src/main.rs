@@ -3,6 +3,7 @@
 //! `cargo xtask conformance` runs it; README.md beside `src` says how to add a corpus.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod admission;
 mod arguments;
 mod cli_output;
 mod corpus;
@@ -41,6 +42,7 @@ const CORPORA: &[Corpus] = &[
     yaml::CORPUS,
     kyverno_core::CORPUS,
     policy_validation::CORPUS,
+    admission::CORPUS,
     cli_output::CORPUS,
     crds::CORPUS,
 ];

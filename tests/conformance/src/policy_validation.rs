@@ -8,15 +8,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use portcullis_kyverno::kind::KindSelector;
-use portcullis_kyverno::{Findings, Kinds, Served};
-use portcullis_model::{Gvk, Severity};
+use anyhow::Result;
+use portcullis_cluster::discovery::Discovery;
+use portcullis_controllers::kinds::ServedKinds;
+use portcullis_kyverno::Findings;
+use portcullis_model::Severity;
 use portcullis_value::{Arena, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::corpus::{Case, Corpus, Finding, read_json_lines, read_text};
+use crate::admission::read_discovery;
+use crate::corpus::{Case, Corpus, Finding, read_json_lines};
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "policy-validation", cases };
 
@@ -39,8 +41,7 @@ struct Expected {
 }
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
-    let discovery = read_text(&root.join("admission/discovery.json"))?;
-    let served: Arc<Discovery> = Arc::new(serde_json::from_str(&discovery).context("discovery.json")?);
+    let served = Arc::new(read_discovery(root)?);
     let rows: Vec<Row> = read_json_lines(&root.join("policy-validation/cases.jsonl"))?;
     let case = |row: Row| {
         let served = Arc::clone(&served);
@@ -49,7 +50,8 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
     Ok(rows.into_iter().map(case).collect())
 }
 
-fn check(row: &Row, served: &Discovery) -> Finding {
+fn check(row: &Row, discovery: &Discovery) -> Finding {
+    let served = &ServedKinds(discovery);
     let arena = Arena::new();
     let policy = json::read(&arena, row.policy.get()).map_err(|error| error.to_string())?;
     let findings = Findings::of(policy, Some(served));
@@ -92,54 +94,4 @@ fn normal(text: &str) -> String {
     let Some((list, after)) = list.split_once(']') else { return text.to_owned() };
     let values: BTreeSet<&str> = list.split(' ').collect();
     format!("{before}{values:?}{after}")
-}
-
-/// The discovery documents of the API server that the answers come from.
-#[derive(Deserialize)]
-struct Discovery {
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Resource {
-    group_version: String,
-    kind: String,
-    name: String,
-    namespaced: bool,
-}
-
-impl Discovery {
-    /// The resource whose subresource `name` is, as `deployments` is of `deployments/scale`.
-    fn parent(&self, of: &Resource) -> Option<&Resource> {
-        let (parent, _) = of.name.split_once('/')?;
-        self.resources.iter().find(|found| found.name == parent && found.group_version == of.group_version)
-    }
-}
-
-impl Kinds for Discovery {
-    fn find(&self, kind: &str) -> Served {
-        let selector = KindSelector::parse(kind);
-        let mut found = Served::Unknown;
-        for resource in &self.resources {
-            let top = self.parent(resource).unwrap_or(resource);
-            let subresource = resource.name.split_once('/').map_or("", |(_, subresource)| subresource);
-            if selector.matches(Gvk::new(&top.group_version, &top.kind), subresource, false) {
-                match subresource {
-                    "" if found == Served::Unknown => found = Served::Resource,
-                    "" => {}
-                    _ => found = Served::Subresource,
-                }
-            }
-        }
-        found
-    }
-
-    fn is_cluster_scoped(&self, kind: &str) -> bool {
-        self.resources.iter().any(|resource| {
-            !resource.namespaced
-                && !resource.name.contains('/')
-                && (resource.kind == kind || format!("{}/{}", resource.group_version, resource.kind) == kind)
-        })
-    }
 }

@@ -1,0 +1,161 @@
+//! The two webhook configurations that the policies in force need.
+//!
+//! Policies are put into buckets: one for each failure policy, and one for each policy with conditions of its own. A
+//! bucket that asks for requests becomes a webhook. Nothing depends on the order of the policies.
+
+mod bucket;
+mod exclusions;
+mod rules;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use portcullis_cluster::discovery::Discovery;
+use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
+
+use bucket::{Bucket, Buckets};
+
+pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
+
+/// Both configurations, as they are to be in the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configurations {
+    pub mutating: MutatingWebhookConfiguration,
+    pub validating: ValidatingWebhookConfiguration,
+}
+
+impl Configurations {
+    /// What `policies` need of an API server that serves `discovery`.
+    ///
+    /// Where nothing is needed the configurations are there and hold no webhook. Kinds that are not served are passed
+    /// over: they are found once they are.
+    pub fn of<'p>(
+        policies: impl IntoIterator<Item = &'p WebhookNeeds>,
+        discovery: &Discovery,
+        settings: &Settings,
+    ) -> Self {
+        let mut mutating = Buckets::default();
+        let mut validating = Buckets::default();
+        for policy in policies {
+            mutating.add(policy, mutating_failure_policy(policy, settings), &policy.mutating, discovery);
+            validating.add(
+                policy,
+                validating_failure_policy(policy, settings),
+                &policy.validating,
+                discovery,
+            );
+        }
+        let names = settings.names;
+        let mutating = webhooks(mutating, settings, names.mutating_webhook(), "/mutate");
+        let validating = webhooks(validating, settings, names.validating_webhook(), "/validate");
+        Self {
+            mutating: MutatingWebhookConfiguration {
+                metadata: metadata(names.mutating_configuration(), settings),
+                webhooks: Some(mutating.into_iter().map(into_mutating).collect()),
+            },
+            validating: ValidatingWebhookConfiguration {
+                metadata: metadata(names.validating_configuration(), settings),
+                webhooks: Some(validating),
+            },
+        }
+    }
+}
+
+/// The failure policy of the webhook at which rules of `policy` change objects.
+pub fn mutating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> FailurePolicy {
+    if settings.ignore_failures { FailurePolicy::Ignore } else { policy.failure_policy }
+}
+
+/// The failure policy of the webhook at which rules of `policy` judge objects.
+///
+/// A policy that never refuses a request must not have any refused because nobody answers.
+pub fn validating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> FailurePolicy {
+    if policy.may_enforce { mutating_failure_policy(policy, settings) } else { FailurePolicy::Ignore }
+}
+
+/// The webhooks of `buckets`, sorted by name; `name` and `path` are those of the configuration.
+fn webhooks(buckets: Buckets, settings: &Settings, name: &str, path: &str) -> Vec<ValidatingWebhook> {
+    let mut webhooks: BTreeMap<String, ValidatingWebhook> = BTreeMap::new();
+    for (key, bucket) in buckets {
+        // Policy `b-c` of namespace `a` and policy `c` of namespace `a-b` share a name, which an API server refuses.
+        let name = unique(&format!("{name}-{}", key.name()), |name| webhooks.contains_key(name));
+        let path = format!("{path}/{}", key.path());
+        webhooks.insert(name.clone(), webhook(name, &path, key.failure_policy, bucket, settings));
+    }
+    webhooks.into_values().collect()
+}
+
+fn webhook(
+    name: String,
+    path: &str,
+    failure_policy: FailurePolicy,
+    bucket: Bucket,
+    settings: &Settings,
+) -> ValidatingWebhook {
+    let conditions = bucket.match_conditions.unwrap_or_else(|| settings.match_conditions.clone());
+    let conditions = exclusions::match_conditions(conditions, failure_policy);
+    ValidatingWebhook {
+        name,
+        admission_review_versions: vec!["v1".to_owned()],
+        client_config: settings.client_config(path),
+        failure_policy: Some(spelled(failure_policy).to_owned()),
+        match_conditions: (!conditions.is_empty()).then_some(conditions),
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(exclusions::namespace_selector(settings)),
+        object_selector: Some(settings.object_selector.clone().unwrap_or_default()),
+        rules: Some(bucket.rules.into_rules()),
+        side_effects: "None".to_owned(),
+        timeout_seconds: Some(settings.timeout(bucket.timeout_seconds)),
+    }
+}
+
+/// The webhook as one of the mutating configuration.
+fn into_mutating(webhook: ValidatingWebhook) -> MutatingWebhook {
+    MutatingWebhook {
+        name: webhook.name,
+        admission_review_versions: webhook.admission_review_versions,
+        client_config: webhook.client_config,
+        failure_policy: webhook.failure_policy,
+        match_conditions: webhook.match_conditions,
+        match_policy: webhook.match_policy,
+        namespace_selector: webhook.namespace_selector,
+        object_selector: webhook.object_selector,
+        // Whoever changes the object after us may bring it back to where a policy applies.
+        reinvocation_policy: Some("IfNeeded".to_owned()),
+        rules: webhook.rules,
+        side_effects: "NoneOnDryRun".to_owned(),
+        timeout_seconds: webhook.timeout_seconds,
+    }
+}
+
+fn metadata(name: &str, settings: &Settings) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(settings.labels()),
+        annotations: (!settings.annotations.is_empty()).then(|| settings.annotations.clone()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// `name`, with a number behind it where it is taken.
+fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut unique = name.to_owned();
+    let mut number = 2;
+    while is_taken(&unique) {
+        unique = format!("{name}-{number}");
+        number += 1;
+    }
+    unique
+}
+
+/// As webhook configurations spell it.
+fn spelled(failure_policy: FailurePolicy) -> &'static str {
+    match failure_policy {
+        FailurePolicy::Fail => "Fail",
+        FailurePolicy::Ignore => "Ignore",
+    }
+}
