@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::{ControlPlane, Kubectl, KubectlOutput, Programs, wait};
+use crate::{ControlPlane, KubectlOutput, Programs, wait};
 
 /// What a test is given: the control plane, a client that is administrator, a namespace of its own.
 #[expect(missing_debug_implementations, reason = "a client has nothing to show")]
@@ -63,17 +63,12 @@ impl ClusterTest {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// kubectl as administrator, in the namespace of the test.
-    pub fn kubectl_in_namespace(&self) -> Kubectl {
-        self.control_plane.kubectl(&self.namespace)
-    }
-
-    /// Runs kubectl so.
+    /// Runs kubectl as administrator, in the namespace of the test.
     ///
     /// # Errors
     /// When it cannot be run.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<KubectlOutput> {
-        self.kubectl_in_namespace().run(arguments).await
+        self.control_plane.kubectl(&self.namespace).run(arguments).await
     }
 
     /// Runs `kubectl apply` with these documents.
@@ -81,7 +76,7 @@ impl ClusterTest {
     /// # Errors
     /// When it cannot be run.
     pub async fn apply(&self, documents: &str) -> Result<KubectlOutput> {
-        self.kubectl_in_namespace().run_with(&["apply", "-f", "-"], documents).await
+        self.control_plane.kubectl(&self.namespace).run_with(&["apply", "-f", "-"], documents).await
     }
 }
 

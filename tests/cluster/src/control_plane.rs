@@ -31,6 +31,8 @@ const SHOWN_LINES: usize = 40;
 pub struct ControlPlane {
     processes: Mutex<Processes>,
     site: Site,
+    /// Held by the test that runs Portcullis.
+    serving: tokio::sync::Mutex<()>,
 }
 
 /// In the order in which they are dropped: etcd last, whose lifeline removes the folder.
@@ -75,7 +77,7 @@ impl ControlPlane {
         let _ = folder.keep();
         let api_server = site.start_part("kube-apiserver")?;
         let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd });
-        let plane = ControlPlane { processes, site };
+        let plane = ControlPlane { processes, site, serving: tokio::sync::Mutex::default() };
         plane.until_ready().await?;
         // They end when the API server does not answer within ten seconds, so they start once it does.
         for name in CLIENTS {
@@ -146,6 +148,10 @@ impl ControlPlane {
 
     pub(crate) fn site(&self) -> &Site {
         &self.site
+    }
+
+    pub(crate) fn serving(&self) -> &tokio::sync::Mutex<()> {
+        &self.serving
     }
 
     fn lock(&self) -> MutexGuard<'_, Processes> {

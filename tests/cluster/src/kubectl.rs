@@ -27,12 +27,6 @@ pub struct KubectlOutput {
 }
 
 impl Kubectl {
-    /// The same user in another namespace.
-    #[must_use]
-    pub fn in_namespace(&self, namespace: &str) -> Kubectl {
-        Kubectl { namespace: namespace.to_owned(), ..self.clone() }
-    }
-
     /// Runs kubectl.
     ///
     /// # Errors

@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::{Value, json};
 
 use crate::kubeconfig::Credentials;
 use crate::process::{Process, Start};
-use crate::{ControlPlane, wait};
+use crate::{ControlPlane, files, wait};
 
 /// The namespace and the service account that Portcullis is installed with.
 const NAMESPACE: &str = "portcullis";
 const ACCOUNT: &str = "portcullis";
+
+/// What the API server calls it.
+const USER: &str = "system:serviceaccount:portcullis:portcullis";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -34,21 +38,34 @@ pub struct Serve<'a> {
 
 impl Serve<'_> {
     /// Starts Portcullis, runs `body`, and stops it with SIGTERM. Then it must have ended with 0, and neither its log
-    /// nor the audit log of the API server may hold a request that was refused to it.
+    /// nor the audit log of the API server may hold a request that was refused to it. A cluster has one Portcullis:
+    /// where another test runs it, this waits.
     ///
     /// # Errors
-    /// The error of the body; otherwise what Portcullis lacked.
+    /// What Portcullis lacked, and the error of the body.
     pub async fn during(
         control_plane: &ControlPlane,
         options: ServeOptions,
         body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
     ) -> Result<()> {
+        let _alone = control_plane.serving().lock().await;
+        let log = control_plane.site().log("portcullis");
+        files::write(&log, "")?;
+        let refused_before = control_plane.refused(USER)?.len();
         let kubeconfig = install(control_plane, &options).await?;
         let process = start(control_plane, &options, &kubeconfig)?;
         let mut serve = Serve { control_plane, options, kubeconfig, process };
-        body(&mut serve).await?;
-        serve.stop().await?;
-        serve.was_refused_nothing()
+        let mut outcome = body(&mut serve).await;
+        if outcome.is_ok() {
+            outcome = serve.stop().await;
+        }
+        let lacking = serve.lacking(refused_before)?;
+        if lacking.is_empty() {
+            return outcome;
+        }
+        // What is missing explains why a body failed.
+        let lacking = format!("portcullis lacks permissions: {}", lacking.join("; "));
+        outcome.and_then(|()| Err(anyhow!("all else went well"))).context(lacking)
     }
 
     /// Everything it has printed.
@@ -97,47 +114,45 @@ impl Serve<'_> {
         Ok(())
     }
 
-    fn was_refused_nothing(&self) -> Result<()> {
-        let log = self.log()?;
-        if let Some(line) = log.lines().find(|line| tells_of_refusal(line)) {
-            bail!("portcullis lacks a permission: {line}");
-        }
-        let refused = self.control_plane.refused(&format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}"))?;
-        ensure!(refused.is_empty(), "portcullis lacks permissions: {}", refused.join(", "));
-        Ok(())
+    /// The refusals that its log and the audit log tell of.
+    fn lacking(&self, refused_before: usize) -> Result<Vec<String>> {
+        let mut lacking = self.control_plane.refused(USER)?.split_off(refused_before);
+        lacking.extend(self.log()?.lines().filter(|line| tells_of_refusal(line)).map(str::to_owned));
+        Ok(lacking)
     }
 }
 
 /// Makes namespace, account and roles, and returns the path of the account's kubeconfig.
 async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<PathBuf> {
     let kubectl = control_plane.kubectl(NAMESPACE);
-    let account = format!(
-        r#"{{"apiVersion": "v1", "kind": "List", "items": [
-            {{"apiVersion": "v1", "kind": "Namespace", "metadata": {{"name": "{NAMESPACE}"}}}},
-            {{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {{"name": "{ACCOUNT}", "namespace": "{NAMESPACE}"}}}}
-        ]}}"#
-    );
-    kubectl.run_with(&["apply", "-f", "-"], &account).await?.succeeded()?;
+    let apply = async |items: Vec<Value>| -> Result<String> {
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
+        kubectl.run_with(&["apply", "-f", "-"], &list).await?.succeeded()
+    };
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": ACCOUNT } });
+    apply(vec![namespace, account]).await?;
     let roles = options.roles.to_string_lossy();
-    let applied = kubectl.run(&["apply", "-o", "name", "-f", &roles]).await?.succeeded()?;
-    let account = format!("--serviceaccount={NAMESPACE}:{ACCOUNT}");
-    for line in applied.lines() {
-        let (kind, name) = line.split_once('/').with_context(|| format!("`{line}` is not `KIND/NAME`"))?;
-        let (binding, role) = match kind {
-            "clusterrole.rbac.authorization.k8s.io" => {
-                ("clusterrolebinding", format!("--clusterrole={name}"))
-            }
-            "role.rbac.authorization.k8s.io" => ("rolebinding", format!("--role={name}")),
-            other => bail!("`{roles}` holds a `{other}`: only roles are expected"),
-        };
-        let made = kubectl.run(&["create", binding, name, &role, &account]).await?;
-        // Another test of this control plane has bound it.
-        if !made.stderr.contains("AlreadyExists") {
-            made.succeeded()?;
-        }
-    }
+    let names = kubectl.run(&["apply", "-o", "name", "-f", &roles]).await?.succeeded()?;
+    apply(names.lines().map(binding).collect::<Result<_>>()?).await?;
     let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"]).await?.succeeded()?;
     control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(token.trim()))
+}
+
+/// The binding of a role, named as kubectl does it, to the account.
+fn binding(role: &str) -> Result<Value> {
+    let (kind, name) = match role.split_once(".rbac.authorization.k8s.io/") {
+        Some(("clusterrole", name)) => ("ClusterRole", name),
+        Some(("role", name)) => ("Role", name),
+        _ => bail!("`{role}` is no role, and the file of the roles is to hold nothing else"),
+    };
+    Ok(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": format!("{kind}Binding"),
+        "metadata": { "name": name },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE }],
+    }))
 }
 
 fn start(control_plane: &ControlPlane, options: &ServeOptions, kubeconfig: &Path) -> Result<Process> {

@@ -3,3 +3,4 @@
 mod control_plane;
 mod processes;
 mod sandbox;
+mod serve;

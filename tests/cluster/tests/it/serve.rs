@@ -1,0 +1,66 @@
+//! How the harness runs a server in the cluster's stead: as its service account, watched for what is refused to it.
+//! A shell that asks kubectl plays the server.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result, ensure};
+use portcullis_cluster_tests::{ClusterTest, Serve, ServeOptions, cluster_test, wait};
+use tempfile::NamedTempFile;
+
+/// May list Jobs, nothing else.
+const ROLES: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: lists-jobs
+rules:
+  - apiGroups: [batch]
+    resources: [jobs]
+    verbs: [list]
+";
+
+#[test]
+fn a_server_is_its_service_account_and_ends_in_order() -> Result<()> {
+    cluster_test(async |test| {
+        run(test, "kubectl auth whoami && kubectl get jobs --all-namespaces && echo asked", async |serve| {
+            serve.until_logged("asked").await?;
+            ensure!(serve.log()?.contains("system:serviceaccount:portcullis:portcullis"), "{}", serve.log()?);
+            serve.kill();
+            serve.start()?;
+            wait::until("a second server has asked", async || {
+                Ok((serve.log()?.matches("asked").count() == 2).then_some(()))
+            })
+            .await
+        })
+        .await
+    })
+}
+
+#[test]
+fn a_request_that_is_refused_to_a_server_fails_the_test() -> Result<()> {
+    cluster_test(async |test| {
+        let asking = "kubectl get secrets --all-namespaces >/dev/null 2>&1; echo asked";
+        let outcome = run(test, asking, async |serve| serve.until_logged("asked").await).await;
+        let error = format!("{:#}", outcome.err().context("the refusal went unseen")?);
+        ensure!(error.contains("lacks permissions: list /api/v1/secrets"), "{error}");
+        Ok(())
+    })
+}
+
+/// Runs a shell that asks once and then stays until SIGTERM.
+async fn run(
+    test: &ClusterTest,
+    asking: &str,
+    body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut roles = NamedTempFile::with_suffix(".yaml")?;
+    roles.write_all(ROLES.as_bytes())?;
+    let programs = test.control_plane.programs().display();
+    let script = format!("trap 'exit 0' TERM; PATH={programs}:$PATH; {asking}; tail -f /dev/null & wait");
+    let options = ServeOptions {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".to_owned(), script],
+        roles: roles.path().to_owned(),
+    };
+    Serve::during(test.control_plane, options, body).await
+}
