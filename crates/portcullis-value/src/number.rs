@@ -108,22 +108,34 @@ impl fmt::Display for Number {
             Number::Int(value) => write!(f, "{value}"),
             Number::Uint(value) => write!(f, "{value}"),
             Number::Float(value) if !value.is_finite() => f.write_str("null"),
+            // Whole numbers have no exponent within the limits, and no fraction to round.
+            Number::Float(value) if value.fract() == 0.0 && value.abs() < 1e21 => write!(f, "{value}"),
+            Number::Float(value) if (1e-6..1e21).contains(&value.abs()) => {
+                let shortest = value.to_string();
+                let places = shortest.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                f.write_str(&nearer(value, shortest, format!("{value:.places$}")))
+            }
             Number::Float(value) => {
-                let magnitude = value.abs();
-                if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-                    let text = format!("{value:e}");
-                    match text.split_once('e') {
-                        Some((digits, exponent)) if !exponent.starts_with('-') => {
-                            write!(f, "{digits}e+{exponent}")
-                        }
-                        _ => f.write_str(&text),
+                let shortest = format!("{value:e}");
+                let digits = shortest.split_once('e').map_or("", |(digits, _)| digits);
+                let places = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                let text = nearer(value, shortest, format!("{value:.places$e}"));
+                match text.split_once('e') {
+                    Some((digits, exponent)) if !exponent.starts_with('-') => {
+                        write!(f, "{digits}e+{exponent}")
                     }
-                } else {
-                    write!(f, "{value}")
+                    _ => f.write_str(&text),
                 }
             }
         }
     }
+}
+
+/// `rounded`, which is the text of that length nearest to `value`, if it reads as `value`; otherwise `shortest`.
+///
+/// They differ where `value` lies halfway between two texts: Go takes the even last digit, Rust the one farther from 0.
+fn nearer(value: f64, shortest: String, rounded: String) -> String {
+    if rounded.parse() == Ok(value) { rounded } else { shortest }
 }
 
 #[cfg(test)]
@@ -142,6 +154,12 @@ mod tests {
             (1e-6, "0.000001"),
             (-0.0, "-0"),
             (1.2345678901234568e29, "1.2345678901234568e+29"),
+            (3_310_676_648_770_385.0 / 4.0, "827669162192596.2"),
+            (-3_310_676_648_770_387.0 / 4.0, "-827669162192596.8"),
+            (1.0 / 33_554_432.0, "2.9802322387695312e-8"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
         ] {
             assert_eq!(Number::Float(value).to_string(), text);
         }

@@ -1,6 +1,7 @@
 //! Floats in text.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, LowerExp, Write};
+use std::str::FromStr;
 
 /// A verb of `strconv.FormatFloat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn format_float(value: f64, format: FloatFormat, precision: Option<usize>, b
         #[expect(clippy::cast_possible_truncation, reason = "rounded to single precision on purpose")]
         FloatBits::Single if precision.is_none() => {
             let single = value as f32;
-            let digits = Digits::of(&format!("{:e}", single.abs()));
+            let digits = Digits::of(&shortest(single.abs()));
             write_digits(&mut text, single.is_sign_negative(), f64::from(single), &digits, format, None)
         }
         #[expect(clippy::cast_possible_truncation, reason = "rounded to single precision on purpose")]
@@ -59,13 +60,22 @@ pub(crate) fn write_float(
         return write!(out, "{sign}{magnitude:.precision$}");
     }
     let scientific = match precision {
-        None => format!("{magnitude:e}"),
+        None => shortest(magnitude),
         Some(digits) if format == FloatFormat::General => {
             format!("{magnitude:.*e}", digits.saturating_sub(1))
         }
         Some(digits) => format!("{magnitude:.digits$e}"),
     };
     write_digits(out, value.is_sign_negative(), value, &Digits::of(&scientific), format, precision)
+}
+
+/// The fewest digits that read as `value`, like `1.25e-7`. Of two such texts Go takes the nearer one, and that with the
+/// even last digit if there is none; Rust takes the larger one then.
+fn shortest<F: LowerExp + FromStr + PartialEq + Copy>(value: F) -> String {
+    let shortest = format!("{value:e}");
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let nearest = format!("{value:.*e}", digits.saturating_sub(1));
+    if nearest.parse().is_ok_and(|read: F| read == value) { nearest } else { shortest }
 }
 
 /// The decimal digits of a float and the power of ten of the first.
@@ -303,6 +313,8 @@ mod tests {
         check(-0.0, General, None, "-0");
         check(0.0, General, Some(3), "0");
         check(1e100, Exponent, None, "1e+100");
+        check(3_310_676_648_770_385.0 / 4.0, Fixed, None, "827669162192596.2");
+        check(3_310_676_648_770_387.0 / 4.0, Exponent, None, "8.276691621925968e+14");
         check(f64::NAN, General, None, "NaN");
         check(f64::INFINITY, Fixed, Some(2), "+Inf");
         check(f64::NEG_INFINITY, Exponent, None, "-Inf");
@@ -314,6 +326,7 @@ mod tests {
         assert_eq!(single(123_456_789.0), "123456790");
         assert_eq!(single(16_777_217.0), "16777216");
         assert_eq!(single(1.5), "1.5");
+        assert_eq!(single(8_388_609.0 / 4.0), "2097152.2");
         assert_eq!(single(1e21), "1000000000000000000000");
         assert_eq!(single(1e300), "+Inf");
     }
