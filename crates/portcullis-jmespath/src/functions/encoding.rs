@@ -91,7 +91,13 @@ fn base64_decode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments
         };
         Failure::runtime(format!("illegal base64 data at input byte {offset}"))
     })?;
-    evaluator.string(&String::from_utf8_lossy(&bytes))
+    // One U+FFFD for each byte, as Go counts and prints them; Rust's own conversion makes one of several.
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    evaluator.string(&text)
 }
 
 fn base64_encode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
