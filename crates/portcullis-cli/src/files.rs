@@ -123,8 +123,11 @@ pub(crate) fn target(path: &Path) -> Result<(Entry, PathBuf), FileError> {
     match fs::metadata(path).map(|metadata| metadata.file_type()) {
         Ok(kind) if kind.is_dir() => Ok((Entry::Folder, path.to_owned())),
         Ok(kind) if !kind.is_file() => Err(no_target(special(kind))),
-        Ok(_) if is_yaml(path) => Ok((Entry::File, fs::canonicalize(path).map_err(cannot_write(path))?)),
-        Ok(_) => Err(no_target("a file of another name")),
+        Ok(_) if is_yaml(path) && path.is_symlink() => {
+            Ok((Entry::File, fs::canonicalize(path).map_err(cannot_write(path))?))
+        }
+        Ok(_) if is_yaml(path) => Ok((Entry::File, path.to_owned())),
+        Ok(_) => Err(no_target("a file whose name ends neither in `.yaml` nor in `.yml`")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_write(path)(error)),
         Err(_) => Ok((if is_yaml(path) { Entry::File } else { Entry::Folder }, path.to_owned())),
     }

@@ -26,6 +26,9 @@ pub(crate) fn manual(surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended>
     for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         clap_mangen::Man::new(command.clone()).render(&mut pages)?;
     }
-    surroundings.stdout.write_all(&pages).map_err(standard_output)?;
+    // The generator puts all that follows the arguments under a heading of its own.
+    let pages = String::from_utf8_lossy(&pages).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    let pages = pages.replace("\nExit code:\n", "\n.SH EXIT STATUS\n");
+    surroundings.stdout.write_all(pages.as_bytes()).map_err(standard_output)?;
     Ok(Exit::SUCCESS)
 }

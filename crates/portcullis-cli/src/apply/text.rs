@@ -66,6 +66,13 @@ impl Text {
             }
         }
         self.failures(judged, outcomes, policy, &name, &key);
+        let is_told = |outcome: &RuleOutcome<'_>| matches!(outcome.status, Status::Error | Status::Skip);
+        let has_failures = outcomes.iter().any(|outcome| outcome.status == Status::Fail);
+        if !has_failures
+            && outcomes.iter().any(|outcome| outcome.kind != RuleKind::Mutate && is_told(outcome))
+        {
+            self.line(format_args!(""));
+        }
         for outcome in outcomes.iter().filter(|outcome| outcome.kind != RuleKind::Mutate) {
             let rule = printable::line(outcome.rule);
             match outcome.status {

@@ -44,30 +44,6 @@ fn a_mistake_in_a_policy_is_shown_in_its_line_and_the_others_run() {
 }
 
 #[test]
-fn input_that_is_none_is_refused_with_its_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let long = "[".repeat(100_000);
-    let files: [(&str, &[u8], &str); 5] = [
-        ("binary.yaml", &[0, 159, 146, 150], "is not text"),
-        ("deep.yaml", long.as_bytes(), "nested deeper than 256 levels"),
-        ("tab.yaml", b"a:\n\tb: 1\n", "tab"),
-        ("kindless.yaml", b"a: 1\n", "no `kind`"),
-        ("bomb.yaml", b"a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d]\n", "aliases make more than 10000 values"),
-    ];
-    let policy = root().join(POLICY);
-    for (name, bytes, reason) in files {
-        fs::write(folder.path().join(name), bytes).unwrap();
-        let output = run(folder.path(), &["apply", policy.to_str().unwrap(), "--resource", name]);
-        assert_eq!(output.status.code(), Some(1), "{name}");
-        assert!(stderr(&output).contains(reason), "{name}: {}", stderr(&output));
-        assert!(stdout(&output).contains("error: 1"), "{name}");
-    }
-    let output = run(folder.path(), &["apply", policy.to_str().unwrap(), "--resource", "nowhere.yaml"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no such file or directory"), "{}", stderr(&output));
-}
-
-#[test]
 fn flags_that_come_later_say_so() {
     for arguments in [
         vec!["apply", POLICY, "--cluster"],
@@ -81,18 +57,51 @@ fn flags_that_come_later_say_so() {
     }
 }
 
+/// The rows of the table of exit codes in docs/cli.md.
 #[test]
-fn a_full_disk_is_an_error_and_leaves_nothing() {
-    if !std::path::Path::new("/dev/full").exists() {
-        return;
+fn exit_codes_are_those_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |annotations: &str| {
+        format!(
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: labelled{annotations}}}\nspec:\n  rules:\n  \
+             - name: labelled\n    match: {{any: [{{resources: {{kinds: [Job]}}}}]}}\n    validate:\n      \
+             failureAction: Audit\n      message: a team is missing\n      pattern: {{metadata: {{labels: {{team: '?*'}}}}}}\n"
+        )
+    };
+    fs::write(folder.path().join("audit.yaml"), policy("")).unwrap();
+    let unscored = policy(", annotations: {policies.kyverno.io/scored: 'false'}");
+    fs::write(folder.path().join("unscored.yaml"), unscored).unwrap();
+    fs::copy(root().join(POLICY), folder.path().join("ttl.yaml")).unwrap();
+    fs::copy(root().join(JOB), folder.path().join("job.yaml")).unwrap();
+    fs::copy(
+        root().join("examples/dangling-jobs/resources/cronjob.yaml"),
+        folder.path().join("cronjob.yaml"),
+    )
+    .unwrap();
+    for (arguments, code) in [
+        ("apply ttl.yaml -r job.yaml", 0),
+        ("--help", 0),
+        ("apply --help", 0),
+        ("completion bash", 0),
+        ("man", 0),
+        ("unknown", 1),
+        ("apply", 1),
+        ("apply ttl.yaml", 1),
+        ("apply ttl.yaml -r job.yaml --unknown", 1),
+        ("apply ttl.yaml -r job.yaml --cluster", 1),
+        ("apply audit.yaml -r job.yaml", 1),
+        ("apply nowhere.yaml -r job.yaml", 1),
+        ("apply ttl.yaml -r nowhere.yaml", 1),
+        ("apply ttl.yaml -r job.yaml -o /dev/null", 1),
+        ("apply unscored.yaml -r job.yaml", 0),
+        ("apply unscored.yaml -r job.yaml --warn-exit-code 7", 7),
+        ("apply audit.yaml -r job.yaml --audit-warn --warn-exit-code 7", 7),
+        ("apply audit.yaml -r job.yaml --warn-exit-code 7", 1),
+        ("apply ttl.yaml -r cronjob.yaml --warn-no-pass", 0),
+        ("apply ttl.yaml -r cronjob.yaml --warn-no-pass --warn-exit-code 7", 7),
+        ("apply ttl.yaml -r job.yaml --warn-no-pass --warn-exit-code 7", 0),
+    ] {
+        let output = run(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(code), "{arguments}\n{}", stderr(&output));
     }
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .current_dir(root())
-        .args(["apply", POLICY, "--resource", JOB])
-        .stdout(full)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .unwrap();
-    assert_eq!(status.code(), Some(1));
 }

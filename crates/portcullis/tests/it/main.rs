@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod apply;
+mod bad_input;
+mod bad_output;
 mod crds;
 mod examples;
+mod printed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,4 +27,22 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// All that a run shows, as one text: the command, standard output, standard error, the exit code.
+fn shown(arguments: &[&str], output: &Output) -> String {
+    let mut text = format!("$ portcullis {}\n{}", arguments.join(" "), stdout(output));
+    let told = stderr(output);
+    if !told.is_empty() {
+        text += &format!("-- standard error\n{told}");
+    }
+    text + &format!("-- exit code {}\n", output.status.code().unwrap())
+}
+
+/// Compares with the file `name` of the folder `snapshots`. `INSTA_UPDATE=always cargo test -p portcullis` writes it.
+#[track_caller]
+fn check_snapshot(name: &str, text: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, text);
+    });
 }
