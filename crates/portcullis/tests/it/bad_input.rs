@@ -17,7 +17,7 @@ fn policy(folder: &Path) {
 
 /// Ten aliases of ten aliases of ten, and so on.
 fn bomb() -> String {
-    let list = |name: &str| vec![name; 10].join(",");
+    let list = |name: &str| [name; 10].join(",");
     ["b", "c", "d", "e"]
         .iter()
         .zip(["a", "b", "c", "d"])
