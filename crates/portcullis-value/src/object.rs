@@ -109,15 +109,21 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Sorts the entries from `start` on by key and drops all but the last of equal keys.
+/// Sorts the entries from `start` on by key and drops all but the last of equal keys. Says whether there were such.
 pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> bool {
     let Some(new) = entries.get_mut(start..) else { return false };
     if new.is_sorted_by(|a, b| a.0 < b.0) {
         return false;
     }
     // The sort is stable, so that of equal keys the one written last comes last.
-    new.sort_by(|a, b| a.0.cmp(b.0));
-    if new.is_sorted_by(|a, b| a.0 < b.0) {
+    // Two that come to stand side by side have been compared with each other, so that none equal is missed.
+    let mut repeats = false;
+    new.sort_by(|a, b| {
+        let order = a.0.cmp(b.0);
+        repeats |= order.is_eq();
+        order
+    });
+    if !repeats {
         return false;
     }
     let mut kept = start;
