@@ -175,6 +175,11 @@ impl Work<'_> {
         };
         judged.outcomes().for_each(|(_, _, verdict)| self.run.counts.add(verdict));
         self.form.resource(&judged, stdout).map_err(standard_output)?;
+        if self.arguments.record
+            && let Some(warning) = judged.mutations().iter().find_map(|mutation| mutation.warning)
+        {
+            diagnostics::warning(stderr, &format!("{}: {warning}", judged.resource.key()));
+        }
         if let Some(output) = &mut self.output {
             let mutations = judged.mutations();
             match mutations::outcome(&mutations) {

@@ -28,6 +28,8 @@ pub(crate) struct Mutation<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) before: Value<'a>,
     pub(crate) ending: Ending<'a>,
+    /// What was wrong with the record that the resource came with.
+    pub(crate) warning: Option<&'static str>,
 }
 
 /// How the mutate rules of a policy ended.
@@ -88,9 +90,13 @@ impl<'j, 'a> Judged<'j, 'a> {
                 is_changed = true;
                 current = after;
             }
+            let mut warning = None;
             if is_changed {
-                let recorded = || record::record(self.arena, current, &changes).object;
-                shown = if self.record { recorded() } else { current };
+                shown = current;
+                if self.record {
+                    record::Recorded { object: shown, warning } =
+                        record::record(self.arena, current, &changes);
+                }
             }
             let failed = response.evaluation.outcomes.iter().any(|outcome| outcome.status == Status::Error);
             let ending = match () {
@@ -98,7 +104,7 @@ impl<'j, 'a> Judged<'j, 'a> {
                 () if is_changed => Ending::Changed(shown),
                 () => Ending::Unchanged(shown),
             };
-            mutations.push(Mutation { policy, before, ending });
+            mutations.push(Mutation { policy, before, ending, warning });
         }
         mutations
     }

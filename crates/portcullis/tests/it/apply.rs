@@ -105,3 +105,31 @@ fn exit_codes_are_those_of_the_table() {
         assert_eq!(output.status.code(), Some(code), "{arguments}\n{}", stderr(&output));
     }
 }
+
+#[test]
+fn a_record_that_is_none_is_replaced_with_a_warning_and_an_earlier_one_is_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = |name: &str, record: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations:\n    \
+             policies.kyverno.io/last-applied-patches: {record}\nspec: {{}}\n---\n"
+        )
+    };
+    let earlier = "|\n      x.y.kyverno.io: removed /spec/a";
+    let jobs = [job("wrong", "'[1'"), job("earlier", earlier)].concat();
+    fs::write(folder.path().join("jobs.yaml"), jobs).unwrap();
+    let policy = root().join(POLICY);
+    let arguments = ["apply", policy.to_str().unwrap(), "-r", "jobs.yaml", "--record", "-o", "out"];
+    let output = run(folder.path(), &arguments);
+    let warning = "warning: default/Job/wrong: the record that came with the object is no map of strings; it is replaced";
+    assert!(stderr(&output).lines().any(|line| line == warning), "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("it is replaced").count(), 1);
+    let line =
+        "add-ttl-to-dangling-job.add-ttl-to-dangling-job.kyverno.io: added /spec/ttlSecondsAfterFinished\n";
+    for (name, want) in
+        [("wrong", line.to_owned()), ("earlier", format!("{line}      x.y.kyverno.io: removed /spec/a\n"))]
+    {
+        let written = fs::read_to_string(folder.path().join(format!("out/{name}-mutated.yaml"))).unwrap();
+        assert!(written.contains(&format!("last-applied-patches: |\n      {want}  name:")), "{written}");
+    }
+}
