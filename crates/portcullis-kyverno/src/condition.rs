@@ -13,7 +13,7 @@ use portcullis_value::Value;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 
-pub(crate) use block::Conditions;
+pub(crate) use block::{Conditions, shortened};
 use joined::{Answer, Conclusion, Joined};
 pub use operator::{Operator, OperatorError};
 

@@ -5,6 +5,7 @@
 
 mod condition;
 mod json_patch;
+mod obstacle;
 mod overlay;
 mod resolve;
 

@@ -101,13 +101,25 @@ impl Mutation {
                 Ending { patched: Some(patched), ..Ending::new(Status::Pass, mutated(Resource(patched))) }
             }
             Ok(Outcome::Unchanged) => {
-                let explanation = scope.explain.then(|| {
-                    "what the patch sets is there already, or its conditions do not hold".to_owned()
-                });
+                let explanation = scope.explain.then(|| self.why_unchanged(object, scope));
                 Ending { explanation, ..Ending::new(Status::Skip, mutate::UNCHANGED) }
             }
             Err(error) => Ending::new(Status::Error, error.to_string()),
         })
+    }
+
+    /// Why the patch, which could be applied to `object`, did not change it.
+    fn why_unchanged<'a>(&'a self, object: Value<'a>, scope: &mut Scope<'a, '_, '_>) -> String {
+        let obstacle = match &self.patch {
+            Patch::Overlay(overlay) => overlay.obstacle(object, scope.budget()),
+            Patch::Strategic(template) => template
+                .render(scope)
+                .ok()
+                .and_then(|overlay| compile(overlay).ok())
+                .and_then(|overlay| overlay.obstacle(object, scope.budget())),
+            Patch::Json(_) | Patch::None => None,
+        };
+        obstacle.unwrap_or_else(|| "what the patch sets is there already".to_owned())
     }
 }
 

@@ -143,7 +143,7 @@ fn written(value: Value<'_>) -> String {
 }
 
 /// A value that is read, not processed: at most 160 characters.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const LONGEST: usize = 160;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
