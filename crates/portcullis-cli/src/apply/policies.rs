@@ -130,6 +130,8 @@ impl Policies {
         };
         // In the order of the text, as a person goes through it.
         diagnostics.sort_by_key(|diagnostic| marks.at(&diagnostic.path).map(|place| place.start));
+        // A rule and the rules generated from it may share a mistake.
+        diagnostics.dedup_by(|a, b| a.message == b.message && a.path == b.path);
         diagnostics.iter().for_each(|diagnostic| reporter.diagnostic(source, &marks, diagnostic));
         let policy = Policy::compile(value);
         if Sort::of(gvk) == Sort::Classic {

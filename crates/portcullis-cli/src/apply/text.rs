@@ -3,6 +3,7 @@
 //! What the reference leaves unsaid stands in indented lines below: why a rule was skipped, why nothing applied, what
 //! could not be judged.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
@@ -132,11 +133,11 @@ impl Text {
     /// Why rules did not apply at all.
     fn not_applied(&mut self, judged: &Judged<'_, '_>) {
         let key = judged.resource.key().to_string();
-        let key = printable::line(&key);
+        let key = printable::line(key.trim_start_matches('/'));
         let is_idle = |response: &&Response<'_>| response.evaluation.outcomes.is_empty();
         if !judged.responses.is_empty() && judged.responses.iter().all(|response| is_idle(&response)) {
-            let reasons = judged.responses.iter().flat_map(|response| &response.evaluation.not_applied);
-            self.line(format_args!("\n{INDENT}no rule matches {key}{}", self.reasons(reasons)));
+            let reasons = self.reasons(judged, judged.responses);
+            self.line(format_args!("\n{INDENT}no rule matches {key}{reasons}"));
             return;
         }
         // A policy that mutates is shown as applied above: here stands that it was not.
@@ -145,27 +146,40 @@ impl Text {
         {
             let Some(policy) = judged.policy(response) else { continue };
             if policy.has_rule(RuleKind::Mutate) {
-                let reasons = self.reasons(&response.evaluation.not_applied);
-                self.line(format_args!(
-                    "\n{INDENT}no rule of {} changes {key}{reasons}",
-                    printable::line(policy.name())
-                ));
+                let reasons = self.reasons(judged, std::slice::from_ref(response));
+                let name = printable::line(policy.name());
+                self.line(format_args!("\n{INDENT}no rule of {name} changes {key}{reasons}"));
             }
         }
     }
 
-    fn reasons<'r>(&self, reasons: impl IntoIterator<Item = &'r (&'r str, String)>) -> String {
-        let reasons: Vec<_> = reasons.into_iter().collect();
+    /// The first reasons of `responses` in a line; with the names of the policies where there are several.
+    fn reasons(&self, judged: &Judged<'_, '_>, responses: &[Response<'_>]) -> String {
+        let mut seen = BTreeSet::new();
+        let mut first = Vec::new();
+        for response in responses {
+            let policy = judged.policy(response).map_or("", |policy| policy.name());
+            for (rule, reason) in &response.evaluation.not_applied {
+                // A policy is asked twice, to mutate and to judge.
+                if seen.insert((policy, *rule, reason)) && first.len() < MAX_REASONS {
+                    first.push((policy, *rule, reason));
+                }
+            }
+        }
+        let is_one_policy = seen.iter().zip(seen.iter().skip(1)).all(|(a, b)| a.0 == b.0);
         let mut text = String::new();
-        for (index, (rule, reason)) in reasons.iter().take(MAX_REASONS).enumerate() {
+        for (index, (policy, rule, reason)) in first.iter().enumerate() {
             text.push_str(if index == 0 { ": " } else { "; " });
+            if !is_one_policy {
+                let _ = write!(text, "policy {}: ", printable::line(policy));
+            }
             if !rule.is_empty() {
                 let _ = write!(text, "rule {}: ", printable::line(rule));
             }
             text.push_str(&printable::line(reason));
         }
-        if reasons.len() > MAX_REASONS {
-            let _ = write!(text, "; and {} more", reasons.len() - MAX_REASONS);
+        if seen.len() > first.len() {
+            let _ = write!(text, "; and {} more", seen.len() - first.len());
         }
         self.paint.quiet(text).to_string()
     }

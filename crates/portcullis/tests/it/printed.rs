@@ -52,7 +52,7 @@ fn verdicts_in_every_form() {
 
 #[test]
 fn help_as_people_expect_it() {
-    let book: String = [&["--help"][..], &["apply", "-h"], &["apply", "--help"]]
+    let book: String = [["apply", "-h"], ["apply", "--help"]]
         .iter()
         .map(|arguments| shown(arguments, &run(&root(), arguments)) + "\n")
         .collect();
