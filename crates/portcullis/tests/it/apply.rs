@@ -133,3 +133,45 @@ fn a_record_that_is_none_is_replaced_with_a_warning_and_an_earlier_one_is_merged
         assert!(written.contains(&format!("last-applied-patches: |\n      {want}  name:")), "{written}");
     }
 }
+
+const KNOWN_TEAMS: &str = r#"apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: known-teams}
+spec:
+  rules:
+  - name: team-is-known
+    match: {any: [{resources: {kinds: [Job]}}]}
+    context:
+    - {name: teams, configMap: {name: teams, namespace: platform}}
+    validate:
+      failureAction: Enforce
+      message: 'the team of {{ request.object.metadata.name }} is none of {{ teams.data.names }}'
+      deny:
+        conditions:
+          all:
+          - {key: "{{ request.object.metadata.labels.team || '' }}", operator: AnyNotIn, value: "{{ teams.data.names | parse_json(@) }}"}
+"#;
+
+#[test]
+fn what_a_policy_asks_of_the_cluster_is_answered_by_a_values_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("policy.yaml"), KNOWN_TEAMS).unwrap();
+    let job = |name: &str, team: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, labels: {{team: {team}}}}}\n---\n"
+        )
+    };
+    fs::write(folder.path().join("jobs.yaml"), job("good", "blue") + &job("bad", "pink")).unwrap();
+    let values = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Values\npolicies:\n- name: known-teams\n  rules:\n  \
+                  - name: team-is-known\n    values: {teams.data.names: '[\"blue\", \"green\"]'}\n";
+    fs::write(folder.path().join("values.yaml"), values).unwrap();
+
+    let arguments = ["apply", "policy.yaml", "--resource", "jobs.yaml"];
+    let output = run(folder.path(), &[&arguments[..], &["--values-file", "values.yaml"]].concat());
+    let text = stdout(&output);
+    assert!(text.contains("1 - team-is-known the team of bad is none of [\"blue\", \"green\"]\n"), "{text}");
+    assert!(text.contains("pass: 1, fail: 1, warn: 0, error: 0, skip: 0 \n"), "{text}");
+
+    let text = stdout(&run(folder.path(), &arguments));
+    assert!(text.contains("pass: 0, fail: 0, warn: 0, error: 2, skip: 0 \n"), "{text}");
+}
