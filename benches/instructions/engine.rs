@@ -43,18 +43,18 @@ fn policy() -> Policy {
 struct Creation<'a>(&'a Arena);
 
 impl<'a> Host<'a> for Creation<'a> {
-    fn input(&mut self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+    fn input(&self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
         Input::create(self.0, object.unwrap_or_default())
     }
 
-    fn answer(&mut self, _: &'a dyn CompiledPolicy, _: &Question) -> Answer {
+    fn answer(&self, _: &'a dyn CompiledPolicy, _: &Question) -> Answer {
         Answer::Unavailable
     }
 }
 
 /// Judges the object and records what was changed; gives the number of changes.
 fn judge_and_record<'a>(policy: &'a Policy, arena: &'a Arena, object: Value<'a>) -> usize {
-    let judgement = judge(&[policy as &dyn CompiledPolicy], Some(object), arena, &mut Creation(arena));
+    let judgement = judge(&[policy as &dyn CompiledPolicy], Some(object), arena, &Creation(arena));
     let mut before = object;
     let mut changes = Vec::new();
     for response in &judgement.responses {

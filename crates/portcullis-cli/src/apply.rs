@@ -162,8 +162,8 @@ impl Work<'_> {
         self.arena.reset();
         let arena = &self.arena;
         let resource = self.scopes.complete(arena, resource);
-        let mut host = ResourceHost::new(&self.circumstances, arena, resource);
-        let judgement = portcullis_engine::judge(&self.policies, Some(resource), arena, &mut host);
+        let host = ResourceHost::new(&self.circumstances, arena, resource);
+        let judgement = portcullis_engine::judge(&self.policies, Some(resource), arena, &host);
         let judged = Judged {
             resource: portcullis_model::Resource(resource),
             namespace_labels: host.namespace_labels(),

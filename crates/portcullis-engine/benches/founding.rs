@@ -35,11 +35,11 @@ fn main() {
 struct Creation<'a>(&'a Arena);
 
 impl<'a> Host<'a> for Creation<'a> {
-    fn input(&mut self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+    fn input(&self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
         Input::create(self.0, object.unwrap_or_default())
     }
 
-    fn answer(&mut self, _: &'a dyn CompiledPolicy, _: &Question) -> Answer {
+    fn answer(&self, _: &'a dyn CompiledPolicy, _: &Question) -> Answer {
         Answer::Unavailable
     }
 }
@@ -52,7 +52,7 @@ fn judge_job(bencher: Bencher<'_, '_>, (_, text): (&str, &str)) {
     bencher.bench_local(|| {
         arena.reset();
         let object = object.borrow(&arena);
-        let judgement = judge(&[&policy as &dyn CompiledPolicy], Some(object), &arena, &mut Creation(&arena));
+        let judgement = judge(&[&policy as &dyn CompiledPolicy], Some(object), &arena, &Creation(&arena));
         black_box(judgement.responses.len())
     });
 }

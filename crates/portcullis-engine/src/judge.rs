@@ -1,20 +1,17 @@
 //! One object through all policies.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use portcullis_model::{Answer, CompiledPolicy, Evaluation, Input, Phase, Question};
+use portcullis_value::{Arena, Limits, Value};
 
-use portcullis_model::{
-    Answer, Answers, CompiledPolicy, Evaluated, Evaluation, Input, Phase, Question, RuleKind, RuleOutcome,
-    Run, Status,
-};
-use portcullis_value::{Arena, Budget, Limits, Value};
+use crate::evaluate::{Terms, evaluate};
 
-/// What surrounds the evaluation: the command line, an admission request, a replay.
+/// What surrounds the evaluation: the command line, a replay.
 pub trait Host<'a> {
     /// What `policy` is evaluated against, `object` being the object as the policies before left it.
-    fn input(&mut self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a>;
+    fn input(&self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a>;
 
     /// The answer to a question of `policy`.
-    fn answer(&mut self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer;
+    fn answer(&self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer;
 
     /// Whether the time for one object is over.
     fn expired(&self) -> bool {
@@ -52,21 +49,27 @@ pub struct Response<'a> {
     pub object: Option<Value<'a>>,
 }
 
-/// How often a policy may ask before it is given up: a chain of facts where each is needed to ask for the next.
-const MAX_ROUNDS: usize = 64;
-
 /// Judges `object` by `policies`, in their order.
 pub fn judge<'a>(
     policies: &[&'a dyn CompiledPolicy],
     object: Option<Value<'a>>,
     arena: &'a Arena,
-    host: &mut dyn Host<'a>,
+    host: &dyn Host<'a>,
 ) -> Judgement<'a> {
     let mut judgement = Judgement { responses: Vec::new(), object };
     for phase in [Phase::Mutate, Phase::Validate] {
         for (index, policy) in policies.iter().enumerate() {
             let input = host.input(*policy, judgement.object);
-            let evaluation = evaluate(*policy, phase, &input, arena, host);
+            let terms = Terms {
+                arena,
+                limits: host.limits(),
+                expired: &|| host.expired(),
+                answer: &|question| Some(host.answer(*policy, question)),
+                explain: host.explain(),
+                guard: None,
+            };
+            // The host answers everything, so that no question is left open.
+            let evaluation = evaluate(*policy, phase, &input, &terms).unwrap_or_default();
             if let Some(patched) = evaluation.patched() {
                 judgement.object = Some(patched);
             }
@@ -74,49 +77,4 @@ pub fn judge<'a>(
         }
     }
     judgement
-}
-
-/// Evaluates one policy until it asks no more.
-fn evaluate<'a>(
-    policy: &'a dyn CompiledPolicy,
-    phase: Phase,
-    input: &Input<'a>,
-    arena: &'a Arena,
-    host: &mut dyn Host<'a>,
-) -> Evaluation<'a> {
-    let mut answers = Answers::new();
-    for _ in 0..MAX_ROUNDS {
-        let expired = || host.expired();
-        let mut budget = Budget::new(host.limits(), &expired);
-        let mut run = Run { arena, answers: &answers, budget: &mut budget, explain: host.explain() };
-        let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
-        match evaluated {
-            Ok(Evaluated::Done(evaluation)) => return evaluation,
-            Ok(Evaluated::Need(questions)) => {
-                for question in questions {
-                    let answer = host.answer(policy, &question);
-                    answers.insert(question, answer);
-                }
-            }
-            Err(_) => return failed(phase, "evaluation failed unexpectedly"),
-        }
-    }
-    failed(phase, "evaluation asks for more facts than allowed")
-}
-
-/// The evaluation of a policy of which nothing is known but that it failed.
-fn failed<'a>(phase: Phase, message: &str) -> Evaluation<'a> {
-    let kind = match phase {
-        Phase::Mutate => RuleKind::Mutate,
-        Phase::Validate => RuleKind::Validate,
-    };
-    let outcome = RuleOutcome {
-        rule: "",
-        kind,
-        status: Status::Error,
-        message: message.to_owned(),
-        explanation: None,
-        patched: None,
-    };
-    Evaluation { outcomes: vec![outcome], not_applied: Vec::new() }
 }

@@ -1,12 +1,30 @@
 //! The engine: one object through all policies, and the record of what they changed.
 //!
-//! [`judge`] runs the mutate rules of every policy in order, each on what the one before left, and then all other rules
-//! on the final object. It answers questions through its [`Host`], keeps each policy inside its budget, and turns a
+//! [`review`] answers one admission request: the [`PolicySet`] in force says which policies it concerns, they are
+//! evaluated, and what comes of it is folded into a [`Verdict`] by action and failure policy. [`judge`] does the same for
+//! an object without a request, as the command line needs it. Both keep each policy inside its budget, and turn a
 //! panic of one policy into an error outcome of that policy.
 //!
-//! What is deliberately absent: I/O, clocks, Kubernetes clients. The host has them.
+//! What is deliberately absent: I/O, clocks, Kubernetes clients. Whoever calls has them: [`Facts`] are what is known
+//! beside the request, a [`Need`] is what has to be found out before a review can go on.
 
+mod evaluate;
+mod facts;
+mod fold;
+mod immutable;
 mod judge;
 pub mod record;
+mod review;
+mod route;
+mod set;
+mod settings;
+mod verdict;
 
+pub use facts::{Facts, FixedFacts, Missing, Need};
+pub use immutable::ImmutableFields;
 pub use judge::{Host, Judgement, Response, judge};
+pub use review::{Options, ReviewContext, review};
+pub use route::{Route, Selection};
+pub use set::{PolicySet, Subject};
+pub use settings::{Names, Problem, ResourceFilter, Settings};
+pub use verdict::{Judged, Unseen, Verdict};

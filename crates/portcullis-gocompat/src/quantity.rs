@@ -67,6 +67,20 @@ impl Quantity {
         self.format
     }
 
+    /// The amount as a whole number, rounded up as Go's `Value` does; `None` beyond 64 bits.
+    pub fn to_i64(self) -> Option<i64> {
+        let Decimal { mantissa, exponent } = self.value;
+        let power = 10_i128.checked_pow(exponent.unsigned_abs());
+        let whole = match (power, exponent) {
+            (Some(power), 0..) => mantissa.checked_mul(power)?,
+            (Some(power), _) => mantissa.div_euclid(power) + i128::from(mantissa.rem_euclid(power) != 0),
+            // Finer than any digit that the mantissa can hold.
+            (None, ..0) => i128::from(mantissa > 0),
+            (None, _) => return (mantissa == 0).then_some(0),
+        };
+        i64::try_from(whole).ok()
+    }
+
     pub fn is_zero(self) -> bool {
         self.value.is_zero()
     }

@@ -30,8 +30,13 @@ pub fn evaluate<'a>(
     run: &mut Run<'a, '_, '_>,
 ) -> Result<(bool, String), String> {
     let conditions = Conditions::compile(block);
-    let mut run =
-        Run { arena: run.arena, answers: run.answers, budget: &mut *run.budget, explain: run.explain };
+    let mut run = Run {
+        arena: run.arena,
+        answers: run.answers,
+        budget: &mut *run.budget,
+        explain: run.explain,
+        guard: None,
+    };
     match conditions.evaluate(&mut Scope::new(input, &mut run), numbers) {
         Ok(verdict) => Ok((verdict.holds, verdict.message)),
         Err(VariableError::Unresolved { text, .. }) => Err(text),

@@ -11,12 +11,16 @@ mod context;
 mod crds;
 mod images;
 mod job_ttl;
-pub mod kind;
+pub mod kind {
+    //! Kind selectors: `Pod`, `apps/v1/Deployment`, `*/scale`.
+    pub use portcullis_model::KindSelector;
+}
 mod matching;
 pub mod mutate;
 mod mutation;
 pub mod pattern;
 mod policy;
+mod profile;
 mod rule;
 mod schema;
 mod scope;

@@ -60,7 +60,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) subresource: &'a str,
     pub(crate) operation: Operation,
     pub(crate) user: Option<User<'a>>,
-    pub(crate) namespace_labels: Object<'a>,
+    /// `None` where they are not known.
+    pub(crate) namespace_labels: Option<Object<'a>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -92,6 +93,8 @@ pub(crate) enum Mismatch<'m> {
     User,
     /// An exclude block holds.
     Excluded,
+    /// It cannot be told, for want of a fact: what is not known.
+    Unknown(&'static str),
 }
 
 impl Matching {
@@ -116,6 +119,8 @@ impl Matching {
                 for filter in filters {
                     match filter.check(candidate, Use::Match) {
                         Ok(()) => return Ok(()),
+                        Err(unknown @ Mismatch::Unknown(_)) => first = Some(unknown),
+                        Err(_) if matches!(first, Some(Mismatch::Unknown(_))) => {}
                         // The kind says least: a reason beyond it is of more use.
                         Err(reason) if !matches!(first, Some(ref first) if !matches!(first, Mismatch::Kind(_))) =>
                         {
@@ -126,21 +131,32 @@ impl Matching {
                 }
                 Err(first.unwrap_or(Mismatch::Empty))
             }
-            Matching::All(filters) => {
-                filters.iter().try_for_each(|filter| filter.check(candidate, Use::Match))
-            }
+            Matching::All(filters) => all(filters, candidate, Use::Match),
             Matching::Direct(filter) => filter.check(candidate, Use::Match),
         }
     }
 
-    /// Whether the block, as an exclude block, holds for `candidate`.
-    pub(crate) fn excludes(&self, candidate: &Candidate<'_>) -> bool {
-        let holds = |filter: &Filter| filter.check(candidate, Use::Exclude).is_ok();
-        match self {
-            Matching::Any(filters) => filters.iter().any(holds),
-            Matching::All(filters) => filters.iter().all(holds),
-            Matching::Direct(filter) => holds(filter),
+    /// Whether `candidate` passes the block, as an exclude block: it does not hold.
+    pub(crate) fn lets_pass(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+        let mut unknown = None;
+        let mut holds = |result: Result<(), _>| match result {
+            Ok(()) => true,
+            Err(mismatch) => {
+                unknown = matches!(mismatch, Mismatch::Unknown(_)).then_some(mismatch).or(unknown);
+                false
+            }
+        };
+        let is_excluded = match self {
+            Matching::Any(filters) => {
+                filters.iter().any(|filter| holds(filter.check(candidate, Use::Exclude)))
+            }
+            Matching::All(filters) => holds(all(filters, candidate, Use::Exclude)),
+            Matching::Direct(filter) => holds(filter.check(candidate, Use::Exclude)),
+        };
+        if is_excluded {
+            return Err(Mismatch::Excluded);
         }
+        unknown.map_or(Ok(()), Err)
     }
 
     pub(crate) fn filters(&self) -> &[Filter] {
@@ -149,6 +165,18 @@ impl Matching {
             Matching::Direct(filter) => std::slice::from_ref(filter),
         }
     }
+}
+
+/// Whether all of `filters` hold. What is not known of one matters only where the others do.
+fn all<'m>(filters: &'m [Filter], candidate: &Candidate<'_>, use_as: Use) -> Result<(), Mismatch<'m>> {
+    let mut unknown = Ok(());
+    for filter in filters {
+        match filter.check(candidate, use_as) {
+            Err(mismatch @ Mismatch::Unknown(_)) => unknown = Err(mismatch),
+            result => result?,
+        }
+    }
+    unknown
 }
 
 /// What a block is used for: the part about the user counts differently where nobody asks.
@@ -211,6 +239,19 @@ impl Filter {
         &self.kinds
     }
 
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    pub(crate) fn namespaces(&self) -> &[Box<str>] {
+        &self.namespaces
+    }
+
+    /// Whether the labels of the namespace play a part.
+    pub(crate) fn reads_namespace_labels(&self) -> bool {
+        self.namespace_selector.is_some()
+    }
+
     fn has_user(&self) -> bool {
         !(self.roles.is_empty() && self.cluster_roles.is_empty() && self.subjects.is_empty())
     }
@@ -253,22 +294,40 @@ impl Filter {
         if self.selector.as_ref().is_some_and(|selector| !selector.selects(resource.labels())) {
             return Err(Mismatch::Selector);
         }
-        if let Some(selector) = &self.namespace_selector
-            && (is_namespace || !selector.selects(candidate.namespace_labels))
-        {
-            return Err(Mismatch::NamespaceSelector);
+        let mut unknown = Ok(());
+        if let Some(selector) = &self.namespace_selector {
+            match candidate.namespace_labels {
+                _ if is_namespace => return Err(Mismatch::NamespaceSelector),
+                Some(labels) if selector.selects(labels) => {}
+                Some(_) => return Err(Mismatch::NamespaceSelector),
+                None => unknown = Err(Mismatch::Unknown("the labels of its namespace")),
+            }
         }
-        if with_user && !candidate.user.is_some_and(|user| self.names_user(&user)) {
-            return Err(Mismatch::User);
+        if with_user {
+            let user = candidate.user.ok_or(Mismatch::User)?;
+            match self.names_user(&user) {
+                Some(true) => {}
+                Some(false) => return Err(Mismatch::User),
+                None => unknown = Err(Mismatch::Unknown("the roles of the user")),
+            }
         }
-        Ok(())
+        unknown
     }
 
-    fn names_user(&self, user: &User<'_>) -> bool {
+    /// `None` where the user's roles would have to be known.
+    fn names_user(&self, user: &User<'_>) -> Option<bool> {
         let any_of = |wanted: &[Box<str>], held: &[&str]| wanted.iter().any(|role| held.contains(&&**role));
-        (self.roles.is_empty() || any_of(&self.roles, user.roles))
-            && (self.cluster_roles.is_empty() || any_of(&self.cluster_roles, user.cluster_roles))
-            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject.is(user)))
+        if !self.subjects.is_empty() && !self.subjects.iter().any(|subject| subject.is(user)) {
+            return Some(false);
+        }
+        if self.roles.is_empty() && self.cluster_roles.is_empty() {
+            return Some(true);
+        }
+        let held = user.roles?;
+        Some(
+            (self.roles.is_empty() || any_of(&self.roles, held.roles))
+                && (self.cluster_roles.is_empty() || any_of(&self.cluster_roles, held.cluster_roles)),
+        )
     }
 }
 
@@ -346,6 +405,7 @@ impl fmt::Display for Reason<'_, '_> {
             }
             Mismatch::User => f.write_str("the user is not among those named"),
             Mismatch::Excluded => f.write_str("the exclude block holds"),
+            Mismatch::Unknown(fact) => write!(f, "{fact} are not known"),
         }
     }
 }

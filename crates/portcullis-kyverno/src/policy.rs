@@ -1,12 +1,14 @@
 //! A policy: its rules, and what holds for all of them.
 
 use portcullis_model::{
-    CompiledPolicy, Evaluated, Evaluation, Input, Phase, Resource, RuleKind, Run, Status,
+    ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase, Profile,
+    Refusal, Resource, RuleKind, RuleOutcome, Run, Status,
 };
 use portcullis_value::{Arena, Object, Value};
 
 use crate::autogen;
 use crate::kind::KindSelector;
+use crate::profile::profile;
 use crate::rule::{Action, Applied, Rule};
 use crate::scope::Scope;
 use crate::validation::{ActionOverride, FailureAction, Validation};
@@ -27,6 +29,7 @@ pub struct Policy {
     background: bool,
     failure_action: FailureAction,
     overrides: Vec<ActionOverride>,
+    profile: Profile,
 }
 
 impl Policy {
@@ -45,15 +48,8 @@ impl Policy {
         });
         let text = |path: &[&str]| spec.path(path).and_then(Value::as_str);
         let failure_action = FailureAction::of(text(&["validationFailureAction"]).unwrap_or_default());
-        let has_match_conditions = spec
-            .path(&["webhookConfiguration", "matchConditions"])
-            .and_then(Value::as_array)
-            .is_some_and(|conditions| !conditions.is_empty());
         let compile = |rule: Value<'_>| {
             let mut rule = Rule::compile(rule, namespace.unwrap_or_default());
-            if let (true, Some(kind)) = (has_match_conditions, rule.action.kind()) {
-                rule.action = Action::NotExecuted(kind, "webhookConfiguration.matchConditions");
-            }
             if let Action::Validate(validation) = &mut rule.action {
                 validation.policy_enforces = failure_action == FailureAction::Enforce;
             }
@@ -61,8 +57,14 @@ impl Policy {
         };
         let rules = spec.get("rules").and_then(Value::as_array).unwrap_or_default();
         let controllers = autogen::controllers(document);
-        let generated = rules.iter().flat_map(|rule| autogen::generate(&arena, *rule, &controllers));
+        let generated: Vec<Rule> = rules
+            .iter()
+            .flat_map(|rule| autogen::generate(&arena, *rule, &controllers))
+            .map(compile)
+            .collect();
+        let rules: Vec<Rule> = rules.iter().copied().map(compile).collect();
         Self {
+            profile: profile(document, rules.iter().chain(&generated)),
             name: resource.name().into(),
             namespace: namespace.map(Box::from),
             annotations: resource
@@ -70,8 +72,8 @@ impl Policy {
                 .iter()
                 .filter_map(|(key, value)| Some((key.into(), value.as_str()?.into())))
                 .collect(),
-            generated: generated.map(compile).collect(),
-            rules: rules.iter().copied().map(compile).collect(),
+            generated,
+            rules,
             controllers,
             apply_one: text(&["applyRules"]) == Some("One"),
             background: spec.get("background").and_then(Value::as_bool).unwrap_or(true),
@@ -119,11 +121,19 @@ impl Policy {
     ///
     /// The rule's overrides come before its action, that before the policy's overrides, those before its action.
     pub fn failure_action(&self, rule: &str, namespace: &str, labels: Object<'_>) -> FailureAction {
-        let validation: Option<&Validation> =
-            self.all_rules().find_map(|candidate| match &candidate.action {
-                Action::Validate(validation) if &*candidate.name == rule => Some(&**validation),
-                _ => None,
-            });
+        let validation = self.all_rules().find_map(|candidate| match &candidate.action {
+            Action::Validate(validation) if &*candidate.name == rule => Some(&**validation),
+            _ => None,
+        });
+        self.action_of(validation, namespace, Some(labels))
+    }
+
+    fn action_of(
+        &self,
+        validation: Option<&Validation>,
+        namespace: &str,
+        labels: Option<Object<'_>>,
+    ) -> FailureAction {
         let covering = |overrides: &[ActionOverride]| {
             overrides.iter().find(|candidate| candidate.covers(namespace, labels)).map(|found| found.action)
         };
@@ -131,6 +141,38 @@ impl Policy {
             .and_then(|validation| covering(&validation.overrides).or(validation.failure_action))
             .or_else(|| covering(&self.overrides))
             .unwrap_or(self.failure_action)
+    }
+
+    /// The action by which the reference chooses the rules that it evaluates before it answers.
+    ///
+    /// COMPAT(kyverno): one override is enough whose namespaces or whose selector hold, overrides of the policy come
+    /// before the action of a rule, and both in namespaces alone.
+    fn selected_by(
+        &self,
+        validation: &Validation,
+        namespace: &str,
+        labels: Option<Object<'_>>,
+    ) -> FailureAction {
+        let overrides = match validation.overrides.as_slice() {
+            [] => self.overrides.as_slice(),
+            own => own,
+        };
+        let covering = overrides.iter().find(|candidate| candidate.selects(namespace, labels));
+        covering.map(|found| found.action).or(validation.failure_action).unwrap_or(self.failure_action)
+    }
+
+    /// What a failure of `rule` means for an object in `namespace`.
+    fn enforcement(&self, rule: &Rule, namespace: &str, labels: Option<Object<'_>>) -> Enforcement {
+        let Action::Validate(validation) = &rule.action else {
+            let is_mutation = rule.action.kind() == Some(RuleKind::Mutate);
+            return if is_mutation { Enforcement::Enforce } else { Enforcement::Audit };
+        };
+        let selected = self.selected_by(validation, namespace, labels);
+        match (selected, self.action_of(Some(validation), namespace, labels)) {
+            (FailureAction::Audit, _) => Enforcement::Audit,
+            (FailureAction::Enforce, FailureAction::Audit) => Enforcement::Told,
+            (FailureAction::Enforce, FailureAction::Enforce) => Enforcement::Enforce,
+        }
     }
 
     fn all_rules(&self) -> impl Iterator<Item = &Rule> {
@@ -148,8 +190,10 @@ impl Policy {
         &'a self,
         phase: Phase,
         input: &Input<'a>,
+        guard: Option<&dyn ChangeGuard>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Evaluation<'a>, VariableError> {
+        scope.awaits_match_conditions = self.profile.has_match_conditions && !input.match_conditions_hold;
         let mut evaluation = Evaluation::default();
         if !self.is_in_scope(input) {
             if scope.explain {
@@ -172,7 +216,12 @@ impl Policy {
                 Applied::NotMatched(reason) => {
                     evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
                 }
-                Applied::Outcome(outcome) => {
+                Applied::Outcome(mut outcome) => {
+                    let namespace = input.resource().namespace();
+                    outcome.enforcement = self.enforcement(rule, namespace, input.namespace_labels);
+                    if let (Some(guard), Some(before)) = (guard, object) {
+                        keep_guard(guard, before, &mut outcome);
+                    }
                     if let Some(patched) = outcome.patched {
                         object = Some(patched);
                         scope.set_object(patched);
@@ -198,12 +247,35 @@ impl CompiledPolicy for Policy {
         self.namespace.as_deref().unwrap_or_default()
     }
 
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
     fn evaluate<'a>(&'a self, phase: Phase, input: &Input<'a>, run: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
+        let guard = run.guard;
         let mut scope = Scope::new(input, run);
-        match self.run(phase, input, &mut scope) {
+        match self.run(phase, input, guard, &mut scope) {
             Ok(evaluation) => Evaluated::Done(evaluation),
             // Nothing but the wait for an answer comes this far: all else became the outcome of a rule.
             Err(_) => Evaluated::Need(std::mem::take(&mut scope.questions)),
+        }
+    }
+}
+
+/// Takes the change of `outcome` back where `guard` does not let it be.
+fn keep_guard(guard: &dyn ChangeGuard, before: Value<'_>, outcome: &mut RuleOutcome<'_>) {
+    let Some(after) = outcome.patched else { return };
+    let Err(refusal) = guard.check(before, after) else { return };
+    outcome.patched = None;
+    match refusal {
+        Refusal::Immutable(field) => {
+            outcome.status = Status::Skip;
+            outcome.obstacle = Some(Obstacle::Immutable);
+            outcome.message = format!("immutable: {field} cannot be changed any more").into();
+        }
+        Refusal::Forbidden(text) => {
+            outcome.status = Status::Error;
+            outcome.message = text.into();
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One rule of a policy: whom it is about, when it applies, what it does.
 
-use portcullis_model::{Input, Numbers, RuleKind, RuleOutcome, Status};
-use portcullis_value::{Object, Value};
+use std::borrow::Cow;
+
+use portcullis_model::{Enforcement, Input, Numbers, Obstacle, RuleKind, RuleOutcome, Status};
+use portcullis_value::{Exhausted, Object, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
-use crate::matching::{Candidate, Matching, Mismatch, Reason};
+use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason};
 use crate::mutation::Mutation;
 use crate::scope::Scope;
 use crate::validation::Validation;
@@ -58,14 +60,15 @@ pub(crate) enum Applied<'a> {
 #[derive(Debug)]
 pub(crate) struct Ending<'a> {
     pub(crate) status: Status,
-    pub(crate) message: String,
+    pub(crate) message: Cow<'a, str>,
+    pub(crate) obstacle: Option<Obstacle>,
     pub(crate) explanation: Option<String>,
     pub(crate) patched: Option<Value<'a>>,
 }
 
 impl<'a> Ending<'a> {
-    pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), explanation: None, patched: None }
+    pub(crate) fn new(status: Status, message: impl Into<Cow<'a, str>>) -> Self {
+        Self { status, message: message.into(), obstacle: None, explanation: None, patched: None }
     }
 
     /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
@@ -76,10 +79,16 @@ impl<'a> Ending<'a> {
         match error {
             VariableError::Need => Err(VariableError::Need),
             VariableError::Unresolved { text, .. } => Ok(Self::new(Status::Error, format!("{frame}{text}"))),
-            VariableError::Exhausted(exhausted) => {
-                Ok(Self::new(Status::Error, format!("{frame}{exhausted}")))
-            }
+            VariableError::Exhausted(exhausted) => Ok(Self::exhausted(frame, exhausted)),
         }
+    }
+}
+
+impl Ending<'_> {
+    /// The outcome of an evaluation that ran into a limit.
+    pub(crate) fn exhausted(frame: &str, exhausted: Exhausted) -> Self {
+        let obstacle = Some(Obstacle::Exhausted(exhausted));
+        Self { obstacle, ..Self::new(Status::Error, format!("{frame}{exhausted}")) }
     }
 }
 
@@ -114,10 +123,18 @@ impl Rule {
     /// Whether the rule is about `candidate`.
     fn check_match(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
         self.matching.matches(candidate)?;
-        match &self.exclude {
-            Some(exclude) if exclude.excludes(candidate) => Err(Mismatch::Excluded),
-            _ => Ok(()),
-        }
+        self.exclude.as_ref().map_or(Ok(()), |exclude| exclude.lets_pass(candidate))
+    }
+
+    /// Whether the labels of the namespace play a part in matching, or in what a failure means.
+    pub(crate) fn reads_namespace_labels(&self) -> bool {
+        let blocks = std::iter::once(&self.matching).chain(&self.exclude);
+        let overrides = match &self.action {
+            Action::Validate(validation) => validation.overrides.as_slice(),
+            _ => &[],
+        };
+        blocks.flat_map(Matching::filters).any(Filter::reads_namespace_labels)
+            || overrides.iter().any(|candidate| candidate.namespace_selector.is_some())
     }
 
     /// Whether the rule is about `candidate`, for those who judge another object than that of the input.
@@ -137,32 +154,65 @@ impl Rule {
     ) -> Result<Applied<'a>, VariableError> {
         let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
         let candidate = Candidate::new(input, object);
-        if let Err(mismatch) = self.check_match(&candidate) {
-            let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
-            return Ok(Applied::NotMatched(reason));
-        }
-        let result =
-            scope.for_rule(&self.name, &self.context, |scope| match self.check_preconditions(scope)? {
-                Some(not_met) => Ok(Some(not_met)),
-                None => match &self.action {
-                    Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
-                    Action::Validate(validation) => validation.apply(self, input, object, scope),
-                    Action::NotExecuted(_, name) => {
-                        Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
-                    }
-                    Action::None => Ok(None),
-                },
-            })?;
-        Ok(match result {
-            None => Applied::Nothing,
-            Some(Ending { status, message, explanation, patched }) => Applied::Outcome(RuleOutcome {
-                rule: &self.name,
-                kind,
-                status,
-                message,
-                explanation,
-                patched,
+        let ending = match self.check_match(&candidate) {
+            Ok(()) => self.act(input, object, scope)?,
+            Err(Mismatch::Unknown(fact)) => Some(Ending {
+                obstacle: Some(Obstacle::UnknownFact),
+                ..Ending::new(Status::Error, format!("the rule cannot be matched: {fact} are not known"))
             }),
+            Err(mismatch) => {
+                let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
+                return Ok(Applied::NotMatched(reason));
+            }
+        };
+        let Some(Ending { status, message, obstacle, explanation, patched }) = ending else {
+            return Ok(Applied::Nothing);
+        };
+        let rule = &*self.name;
+        // What a failure means is for the policy to say.
+        let enforcement = Enforcement::Audit;
+        Ok(Applied::Outcome(RuleOutcome {
+            rule,
+            kind,
+            status,
+            enforcement,
+            message,
+            obstacle,
+            explanation,
+            patched,
+        }))
+    }
+
+    /// Does what the rule does, where its preconditions are met.
+    fn act<'a>(
+        &'a self,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<Ending<'a>>, VariableError> {
+        let not_executed = match &self.action {
+            Action::NotExecuted(_, name) => Some(*name),
+            _ if scope.awaits_match_conditions => Some("webhookConfiguration.matchConditions"),
+            _ => None,
+        };
+        let ending = scope.for_rule(&self.name, &self.context, |scope| {
+            if let Some(ending) = self.check_preconditions(scope)? {
+                return Ok(Some(ending));
+            }
+            match &self.action {
+                _ if let Some(name) = not_executed => {
+                    Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
+                }
+                Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
+                Action::Validate(validation) => validation.apply(self, input, object, scope),
+                Action::NotExecuted(..) | Action::None => Ok(None),
+            }
+        })?;
+        Ok(match (not_executed, ending) {
+            (Some(_), Some(ending)) if ending.status == Status::Error => {
+                Some(Ending { obstacle: Some(Obstacle::NotExecuted), ..ending })
+            }
+            (_, ending) => ending,
         })
     }
 
@@ -175,9 +225,9 @@ impl Rule {
         match preconditions.evaluate(scope, Numbers::Floats) {
             Ok(verdict) if verdict.holds => Ok(None),
             Ok(verdict) => {
-                let message = match verdict.message.as_str() {
-                    "" => "preconditions not met".to_owned(),
-                    message => format!("preconditions not met; {message}"),
+                let message: Cow<'a, str> = match verdict.message.as_str() {
+                    "" => "preconditions not met".into(),
+                    message => format!("preconditions not met; {message}").into(),
                 };
                 Ok(Some(Ending { explanation: verdict.seen, ..Ending::new(Status::Skip, message) }))
             }

@@ -22,6 +22,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     budget: &'b mut Budget<'t>,
     /// Whether outcomes say why.
     pub(crate) explain: bool,
+    /// Whether the policy's own match conditions have still to be checked, which only an API server does.
+    pub(crate) awaits_match_conditions: bool,
     is_delete: bool,
     /// Whether there is an object to take `images` from.
     has_object: bool,
@@ -40,12 +42,12 @@ pub(crate) struct Scope<'a, 'b, 't> {
 
 impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     pub(crate) fn new<'r: 'b>(input: &Input<'a>, run: &'b mut Run<'a, 'r, 't>) -> Self {
-        let run_arena = run.arena;
-        let mut scope = Self {
-            arena: run_arena,
+        Self {
+            arena: run.arena,
             answers: run.answers,
             budget: run.budget,
             explain: run.explain,
+            awaits_match_conditions: false,
             is_delete: input.operation == Operation::Delete,
             has_object: input.object.is_some(),
             now: input.now,
@@ -57,19 +59,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             level: 0,
             substitutions: 0,
             questions: Vec::new(),
-        };
-        let given = input.variables.get("request").and_then(Value::as_object).unwrap_or_default();
-        let request = input.request.merged(run_arena, given);
-        if !request.is_empty() {
-            scope.set("request", Value::Object(request));
         }
-        if let Some(object) = input.object {
-            scope.set_object(object);
-        }
-        if let Some(old_object) = input.old_object {
-            scope.set_request_field("oldObject", old_object);
-        }
-        scope
     }
 
     pub(crate) fn arena(&self) -> &'a Arena {

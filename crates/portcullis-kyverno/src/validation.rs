@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use portcullis_gocompat::wildcard;
-use portcullis_model::{Input, Numbers, Operation, Resource, Status};
+use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
 use crate::condition::Conditions;
@@ -133,13 +133,32 @@ impl ActionOverride {
     }
 
     /// Whether the override is for a namespace of this name and with these labels.
-    pub(crate) fn covers(&self, namespace: &str, labels: Object<'_>) -> bool {
-        let is_named = || self.namespaces.iter().any(|pattern| wildcard::matches(pattern, namespace));
+    pub(crate) fn covers(&self, namespace: &str, labels: Option<Object<'_>>) -> bool {
         match (&self.namespaces[..], &self.namespace_selector) {
             ([], None) => true,
-            ([], Some(selector)) => selector.selects(labels),
-            (_, None) => is_named(),
-            (_, Some(selector)) => is_named() && selector.selects(labels),
+            ([], Some(selector)) => self.has_labels(selector, labels),
+            (_, None) => self.names(namespace),
+            (_, Some(selector)) => self.names(namespace) && self.has_labels(selector, labels),
+        }
+    }
+
+    /// Whether the override makes the reference choose a rule: it is for all, or one of its parts holds.
+    pub(crate) fn selects(&self, namespace: &str, labels: Option<Object<'_>>) -> bool {
+        let has_labels =
+            || self.namespace_selector.as_ref().is_some_and(|selector| self.has_labels(selector, labels));
+        (self.namespaces.is_empty() && self.namespace_selector.is_none())
+            || (!namespace.is_empty() && (self.names(namespace) || has_labels()))
+    }
+
+    fn names(&self, namespace: &str) -> bool {
+        self.namespaces.iter().any(|pattern| wildcard::matches(pattern, namespace))
+    }
+
+    /// Labels that are not known are taken for those that enforce.
+    fn has_labels(&self, selector: &Selection, labels: Option<Object<'_>>) -> bool {
+        match labels {
+            Some(labels) => selector.selects(labels),
+            None => self.action == FailureAction::Enforce,
         }
     }
 }
@@ -217,7 +236,7 @@ impl Validation {
             subresource: "",
             object: Some(old_object),
             old_object: None,
-            user: Some(portcullis_model::User::default()),
+            user: Some(User::NOBODY),
             ..*input
         };
         if !rule.is_about(&Candidate::new(&created, created.object)) {

@@ -31,7 +31,8 @@ pub fn substitute<'a>(
 ) -> Result<Value<'a>, String> {
     let template = Template::compile(document);
     let arena = run.arena;
-    let mut run = Run { arena, answers: run.answers, budget: &mut *run.budget, explain: run.explain };
+    let mut run =
+        Run { arena, answers: run.answers, budget: &mut *run.budget, explain: run.explain, guard: None };
     let rendered = template.render(&mut Scope::new(input, &mut run)).map(|value| value.copy_to(arena));
     rendered.map_err(|error| match error {
         VariableError::Unresolved { text, .. } => text,

@@ -1,4 +1,4 @@
-//! Group, version and kind.
+//! Group, version and kind, or resource.
 
 use std::fmt;
 
@@ -44,4 +44,13 @@ impl fmt::Display for Gvk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.api_version(), self.kind)
     }
+}
+
+/// A resource as paths of the API name it: `apps`, `v1`, `deployments`. The core group is `""`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Gvr<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    /// In the plural, without a subresource.
+    pub resource: &'a str,
 }

@@ -51,7 +51,20 @@ impl FromStr for Operation {
 pub struct User<'a> {
     pub username: &'a str,
     pub groups: &'a [&'a str],
-    /// `namespace:name` of each Role bound to the user.
+    /// `None` where they are not known, which is an error to a rule that asks for them.
+    pub roles: Option<Roles<'a>>,
+}
+
+impl User<'_> {
+    /// Nobody: no name, no group, no role.
+    pub const NOBODY: User<'static> =
+        User { username: "", groups: &[], roles: Some(Roles { roles: &[], cluster_roles: &[] }) };
+}
+
+/// The roles bound to a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Roles<'a> {
+    /// `namespace:name` of each Role.
     pub roles: &'a [&'a str],
     pub cluster_roles: &'a [&'a str],
 }
@@ -81,11 +94,12 @@ pub struct Input<'a> {
     pub old_object: Option<Value<'a>>,
     /// `None` where nobody asks: command line without user info, background.
     pub user: Option<User<'a>>,
-    /// The labels of the object's namespace; empty where it has none.
-    pub namespace_labels: Object<'a>,
-    /// What variables read as `request`, without `object` and `oldObject`, which the evaluation adds.
-    pub request: Object<'a>,
-    /// Variables given from outside (`name` to value), beside `request`.
+    /// The labels of the object's namespace, empty where it has none; `None` where they are not known, which is an
+    /// error to a rule that asks for them.
+    pub namespace_labels: Option<Object<'a>>,
+    /// Whether an API server has found the policy's own match conditions to hold.
+    pub match_conditions_hold: bool,
+    /// What variables are read from: `request`, and whatever else is given. See [`variables`].
     pub variables: Object<'a>,
     /// Variables given from outside for one rule only: rule name and what is merged over all else in that rule.
     pub rule_variables: &'a [(&'a str, Object<'a>)],
@@ -100,10 +114,6 @@ impl<'a> Input<'a> {
     /// The creation of `object`, by nobody in particular.
     pub fn create(arena: &'a Arena, object: Value<'a>) -> Self {
         let resource = Resource(object);
-        let mut request = vec![("operation", Value::String(Operation::Create.as_str()))];
-        if !resource.namespace().is_empty() {
-            request.push(("namespace", Value::String(resource.namespace())));
-        }
         Self {
             operation: Operation::Create,
             gvk: resource.gvk(),
@@ -111,9 +121,9 @@ impl<'a> Input<'a> {
             object: Some(object),
             old_object: None,
             user: None,
-            namespace_labels: Object::default(),
-            request: Object::from_unsorted(arena, &mut request),
-            variables: Object::default(),
+            namespace_labels: Some(Object::default()),
+            match_conditions_hold: false,
+            variables: variables(arena, Self::creation(arena, object), Some(object), None, Object::default()),
             rule_variables: &[],
             numbers: Numbers::AsWritten,
             now: 0,
@@ -121,8 +131,40 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// What `request` holds of the creation of `object`, but for the object itself.
+    pub fn creation(arena: &'a Arena, object: Value<'a>) -> Object<'a> {
+        let mut request = vec![("operation", Value::String(Operation::Create.as_str()))];
+        match Resource(object).namespace() {
+            "" => {}
+            namespace => request.push(("namespace", Value::String(namespace))),
+        }
+        Object::from_unsorted(arena, &mut request)
+    }
+
     /// The object that is judged: the new one, on DELETE the old one.
     pub fn resource(&self) -> Resource<'a> {
         Resource(self.object.or(self.old_object).unwrap_or_default())
     }
+}
+
+/// What variables are read from: `given`, with `request` and the objects laid under and over it.
+///
+/// `request` holds what an AdmissionRequest holds beside its objects; a `request` that is given comes before it.
+pub fn variables<'a>(
+    arena: &'a Arena,
+    request: Object<'a>,
+    object: Option<Value<'a>>,
+    old_object: Option<Value<'a>>,
+    given: Object<'a>,
+) -> Object<'a> {
+    let mut request = match given.get("request") {
+        Some(Value::Object(given)) => request.merged(arena, given),
+        _ => request,
+    };
+    for (key, value) in [("object", object), ("oldObject", old_object)] {
+        if let Some(value) = value {
+            request = request.with(arena, key, value);
+        }
+    }
+    if request.is_empty() { given } else { given.with(arena, "request", Value::Object(request)) }
 }

@@ -10,17 +10,21 @@
 mod diagnostic;
 mod gvk;
 mod input;
+mod kind;
 mod outcome;
 mod policy;
+mod profile;
 mod question;
 mod resource;
 mod review;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
-pub use gvk::Gvk;
-pub use input::{Input, Numbers, Operation, User};
-pub use outcome::{Evaluation, RuleKind, RuleOutcome, Status};
-pub use policy::{CompiledPolicy, Evaluated, Phase, Run};
+pub use gvk::{Gvk, Gvr};
+pub use input::{Input, Numbers, Operation, Roles, User, variables};
+pub use kind::KindSelector;
+pub use outcome::{Enforcement, Evaluation, Obstacle, RuleKind, RuleOutcome, Status};
+pub use policy::{ChangeGuard, CompiledPolicy, Evaluated, Phase, Refusal, Run};
+pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target};
 pub use question::{Answer, Answers, Question};
 pub use resource::Resource;
 pub use review::{Request, Review, ReviewError};

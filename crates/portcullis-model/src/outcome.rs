@@ -1,6 +1,8 @@
 //! What came of an evaluation.
 
-use portcullis_value::Value;
+use std::borrow::Cow;
+
+use portcullis_value::{Exhausted, Value};
 
 /// What a rule does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,13 +33,59 @@ impl Status {
     }
 }
 
+/// What a failure of a rule means for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Enforcement {
+    /// It is reported.
+    Audit,
+    /// It is told together with the failures that refuse the request, but refuses none; an error in it does.
+    ///
+    /// COMPAT(kyverno): the reference selects rules and blocks requests by two readings of one policy, which differ
+    /// where overrides for namespaces stand beside an action of the rule.
+    Told,
+    /// The request is refused.
+    Enforce,
+}
+
+/// What kept a rule from being carried through, where it is neither the policy nor the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// This version knows rules of the kind and does not execute them.
+    NotExecuted,
+    /// The change that the rule makes is one to a field that cannot change any more.
+    Immutable,
+    /// A fact about the request could not be found out.
+    UnknownFact,
+    /// The evaluation ran into a limit.
+    Exhausted(Exhausted),
+    /// The evaluation ended in a panic.
+    Panic,
+}
+
+impl Obstacle {
+    /// The word that counters have for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Obstacle::NotExecuted => "not_executed",
+            Obstacle::Immutable => "immutable",
+            Obstacle::UnknownFact => "unknown_fact",
+            Obstacle::Exhausted(Exhausted::Time) => "deadline",
+            Obstacle::Exhausted(_) => "budget",
+            Obstacle::Panic => "panic",
+        }
+    }
+}
+
 /// The outcome of one rule that applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome<'a> {
+    /// Empty where a policy failed as a whole.
     pub rule: &'a str,
     pub kind: RuleKind,
     pub status: Status,
-    pub message: String,
+    pub enforcement: Enforcement,
+    pub message: Cow<'a, str>,
+    pub obstacle: Option<Obstacle>,
     /// Why it ended so, with the values seen; only where an explanation was asked for.
     pub explanation: Option<String>,
     /// The object as this rule left it, where it changed it.

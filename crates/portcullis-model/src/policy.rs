@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use portcullis_value::{Arena, Budget};
+use portcullis_value::{Arena, Budget, Value};
 
-use crate::{Answers, Evaluation, Input, Question, RuleKind};
+use crate::{Answers, Evaluation, Input, Profile, Question, RuleKind};
 
 /// Which rules of a policy are evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Rules that change the object.
     Mutate,
@@ -31,6 +31,33 @@ pub struct Run<'a, 'b, 't> {
     pub budget: &'b mut Budget<'t>,
     /// Whether outcomes say why, with the values seen.
     pub explain: bool,
+    /// Has a say in every change of the object.
+    pub guard: Option<&'b dyn ChangeGuard>,
+}
+
+impl<'a, 'b, 't> Run<'a, 'b, 't> {
+    /// A run without explanations, in which every change is taken.
+    pub fn new(arena: &'a Arena, answers: &'b Answers, budget: &'b mut Budget<'t>) -> Self {
+        Self { arena, answers, budget, explain: false, guard: None }
+    }
+}
+
+/// Why a change is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The rule is skipped: the change is to this field, which cannot change any more.
+    Immutable(String),
+    /// The rule is in error.
+    Forbidden(String),
+}
+
+/// Decides which changes of an object are taken.
+pub trait ChangeGuard: fmt::Debug {
+    /// Whether `before` may become `after`.
+    ///
+    /// # Errors
+    /// It may not.
+    fn check(&self, before: Value<'_>, after: Value<'_>) -> Result<(), Refusal>;
 }
 
 /// How far an evaluation came.
@@ -48,6 +75,9 @@ pub trait CompiledPolicy: fmt::Debug + Send + Sync {
 
     /// The namespace it lives in and is limited to; empty for a cluster-wide policy.
     fn namespace(&self) -> &str;
+
+    /// When to evaluate it, and what its failures mean.
+    fn profile(&self) -> &Profile;
 
     /// Evaluates the rules of `phase` on `input`.
     ///

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use portcullis_value::{Arena, Value, json};
+use portcullis_value::{Arena, Object, Value, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Gvk, Operation};
+use crate::{Gvk, Gvr, Operation};
 
 /// A request for admission. Objects stay text until something asks for them: most requests match no policy.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,21 +17,34 @@ pub struct Request<'a> {
     #[serde(borrow)]
     pub kind: Kind<'a>,
     #[serde(borrow, default)]
+    resource: Option<&'a RawValue>,
+    /// Empty for the resource itself.
+    #[serde(borrow, default)]
     pub sub_resource: Cow<'a, str>,
     #[serde(borrow, default)]
+    request_kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request_resource: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request_sub_resource: Option<&'a RawValue>,
+    /// Empty where the API server makes it from `generateName`.
+    #[serde(borrow, default)]
     pub name: Cow<'a, str>,
+    /// Empty for cluster-scoped objects.
     #[serde(borrow, default)]
     pub namespace: Cow<'a, str>,
     #[serde(borrow)]
     operation: Cow<'a, str>,
     #[serde(borrow)]
-    pub user_info: &'a RawValue,
+    user_info: &'a RawValue,
     #[serde(borrow, default)]
     object: Option<&'a RawValue>,
     #[serde(borrow, default)]
     old_object: Option<&'a RawValue>,
     #[serde(default)]
-    pub dry_run: bool,
+    dry_run: Option<bool>,
+    #[serde(borrow, default)]
+    options: Option<&'a RawValue>,
 }
 
 /// Group, version and kind as the envelope holds them.
@@ -98,6 +111,62 @@ impl<'a> Request<'a> {
     /// The kind of the object in the request.
     pub fn gvk(&self) -> Gvk<'_> {
         Gvk { group: &self.kind.group, version: &self.kind.version, kind: &self.kind.kind }
+    }
+
+    /// Whether nothing is to be changed by the request, so that nothing but the answer may come of it.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.unwrap_or(false)
+    }
+
+    /// The resource that is asked for, which for a subresource is of another kind than the object.
+    ///
+    /// # Errors
+    /// As [`Request::object`].
+    pub fn resource(&self, arena: &'a Arena) -> Result<Gvr<'a>, json::Error> {
+        let resource = read(arena, self.resource)?.unwrap_or_default();
+        let text = |key| resource.get(key).and_then(Value::as_str).unwrap_or_default();
+        Ok(Gvr { group: text("group"), version: text("version"), resource: text("resource") })
+    }
+
+    /// `userInfo`, read into `arena`.
+    ///
+    /// # Errors
+    /// As [`Request::object`].
+    pub fn user_info(&self, arena: &'a Arena) -> Result<Value<'a>, json::Error> {
+        json::read(arena, self.user_info.get())
+    }
+
+    /// All that the request holds, as variables read it, but for the objects and what is null.
+    ///
+    /// # Errors
+    /// As [`Request::object`].
+    pub fn fields(&'a self, arena: &'a Arena) -> Result<Vec<(&'a str, Value<'a>)>, json::Error> {
+        let kind = [
+            ("group", Value::String(&self.kind.group)),
+            ("kind", Value::String(&self.kind.kind)),
+            ("version", Value::String(&self.kind.version)),
+        ];
+        let mut fields = vec![
+            ("uid", Value::String(&self.uid)),
+            ("kind", Value::Object(Object::from_sorted(arena.slice(&kind)))),
+            ("operation", Value::String(&self.operation)),
+            ("userInfo", self.user_info(arena)?),
+        ];
+        let texts =
+            [("name", &self.name), ("namespace", &self.namespace), ("subResource", &self.sub_resource)];
+        let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        fields.extend(given.map(|(key, text)| (key, Value::String(text))));
+        fields.extend(self.dry_run.map(|dry_run| ("dryRun", Value::Bool(dry_run))));
+        for (key, raw) in [
+            ("resource", self.resource),
+            ("requestKind", self.request_kind),
+            ("requestResource", self.request_resource),
+            ("requestSubResource", self.request_sub_resource),
+            ("options", self.options),
+        ] {
+            fields.extend(read(arena, raw)?.map(|value| (key, value)));
+        }
+        Ok(fields)
     }
 
     /// The object, read into `arena`; `None` where the request holds none.

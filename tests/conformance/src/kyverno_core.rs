@@ -11,7 +11,7 @@ use portcullis_kyverno::kind::KindSelector;
 use portcullis_kyverno::pattern::{Pattern, Verdict, scalar};
 use portcullis_kyverno::selector::LabelSelector;
 use portcullis_model::{Answers, Gvk, Input, Numbers, Run};
-use portcullis_value::{Arena, Budget, Object, Value, json};
+use portcullis_value::{Arena, Budget, Value, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -152,12 +152,11 @@ fn survives(question: Question<'_>) -> Finding {
 fn concludes<'a>(arena: &'a Arena, question: Question<'a>) -> Finding {
     let input = Input {
         variables: question.0.get("context").and_then(Value::as_object).unwrap_or_default(),
-        request: Object::default(),
         object: None,
         ..Input::create(arena, Value::Null)
     };
     let (answers, mut budget) = (Answers::new(), Budget::default());
-    let mut run = Run { arena, answers: &answers, budget: &mut budget, explain: false };
+    let mut run = Run::new(arena, &answers, &mut budget);
     let wanted = question.wanted();
     match condition::evaluate(question.value("conditions"), &input, Numbers::AsWritten, &mut run) {
         Ok((holds, message)) => {

@@ -52,13 +52,12 @@ fn check(template: &str, document: &str, expect: &str, quirk: Option<&str>) -> F
     let input = Input {
         operation: operation.and_then(|operation| operation.parse().ok()).unwrap_or(Operation::Create),
         variables: document.with_float_numbers(&arena).as_object().unwrap_or_default(),
-        request: portcullis_value::Object::default(),
         object: None,
         ..Input::create(&arena, Value::Null)
     };
     let answers = Answers::new();
     let mut budget = Budget::default();
-    let mut run = Run { arena: &arena, answers: &answers, budget: &mut budget, explain: false };
+    let mut run = Run::new(&arena, &answers, &mut budget);
     let got = substitute(template.with_float_numbers(&arena), &input, &mut run);
     // A crash or a value that JSON cannot hold: any answer will do.
     if expect.get("panic").is_some() || expect.get("unserialisable").is_some() || quirk == Some("expref") {

@@ -1,7 +1,9 @@
 //! What surrounds an evaluation on the command line.
 
 use portcullis_engine::Host;
-use portcullis_model::{Answer, CompiledPolicy, Gvk, Input, Numbers, Operation, Question, Resource};
+use portcullis_model::{
+    Answer, CompiledPolicy, Gvk, Input, Numbers, Operation, Question, Resource, variables,
+};
 use portcullis_value::{Arena, Object, Value};
 
 use super::facts::Facts;
@@ -28,6 +30,8 @@ pub(crate) struct ResourceHost<'a> {
     name: &'a str,
     /// What holds for every policy.
     common: Input<'a>,
+    /// What variables read as `request`, but for the objects.
+    request: Object<'a>,
 }
 
 impl<'a> ResourceHost<'a> {
@@ -38,11 +42,12 @@ impl<'a> ResourceHost<'a> {
         common.numbers = Numbers::Floats;
         common.now = *now;
         common.seed = *seed;
-        common.namespace_labels = values.namespace_labels(arena, resource.namespace());
+        common.namespace_labels = Some(values.namespace_labels(arena, resource.namespace()));
+        let mut request = Input::creation(arena, object);
         if let Some(user) = user {
             common.user = Some(user.user(arena));
-            let mut fields: Vec<_> = common.request.iter().chain(user.request_fields(arena)).collect();
-            common.request = Object::from_unsorted(arena, &mut fields);
+            let mut fields: Vec<_> = request.iter().chain(user.request_fields(arena)).collect();
+            request = Object::from_unsorted(arena, &mut fields);
         }
         if let Some(subresource) = values.subresource(resource.kind()) {
             common.subresource = &subresource.name;
@@ -52,12 +57,12 @@ impl<'a> ResourceHost<'a> {
                 kind: &subresource.parent_kind,
             };
         }
-        Self { arena, circumstances, name: resource.name(), common }
+        Self { arena, circumstances, name: resource.name(), common, request }
     }
 
     /// The labels of the resource's namespace.
     pub(crate) fn namespace_labels(&self) -> Object<'a> {
-        self.common.namespace_labels
+        self.common.namespace_labels.unwrap_or_default()
     }
 
     fn variables(&self, policy: &dyn CompiledPolicy) -> Object<'a> {
@@ -66,13 +71,16 @@ impl<'a> ResourceHost<'a> {
 }
 
 impl<'a> Host<'a> for ResourceHost<'a> {
-    fn input(&mut self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+    fn input(&self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
         let arena = self.arena;
         let mut input = self.common;
         input.object = object;
         input.rule_variables = self.circumstances.values.rule_variables(arena, policy.name());
-        input.variables = self.variables(policy);
-        let Some(request) = input.variables.get("request") else { return input };
+        let given = self.variables(policy);
+        let Some(request) = given.get("request") else {
+            input.variables = variables(arena, self.request, object, None, given);
+            return input;
+        };
 
         // Values below `request.object` change what is matched and judged, not only what variables read.
         let laid_over = |object: Option<Value<'a>>, key: &str| match (object, request.get(key)) {
@@ -84,16 +92,16 @@ impl<'a> Host<'a> for ResourceHost<'a> {
         input.object = laid_over(object, "object");
         let operation = request.get("operation").and_then(Value::as_str).and_then(|text| text.parse().ok());
         input.operation = operation.unwrap_or_default();
-        input.request = input.request.with(arena, "operation", Value::String(input.operation.as_str()));
         match input.operation {
             Operation::Create | Operation::Connect => {}
             Operation::Update => input.old_object = laid_over(input.object, "oldObject"),
             Operation::Delete => input.old_object = laid_over(input.object.take(), "oldObject"),
         }
+        input.variables = variables(arena, self.request, input.object, input.old_object, given);
         input
     }
 
-    fn answer(&mut self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+    fn answer(&self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
         let rules = self.circumstances.values.rule_variables(self.arena, policy.name());
         let variables = self.variables(policy);
         let is_given = |name: &str| {

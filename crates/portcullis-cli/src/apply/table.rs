@@ -63,7 +63,7 @@ impl Form for Table {
             let mut row = vec![id, policy_key(policy), outcome.rule.to_owned(), resource.clone()];
             row.extend([verdict.title().to_owned(), String::new()]);
             if self.detailed {
-                row.push(outcome.message.clone());
+                row.push(outcome.message.to_string());
             }
             let row = row.iter().map(|cell| printable::message(cell, "").into_owned());
             self.rows.push(row.collect());

@@ -112,7 +112,7 @@ impl Text {
         };
         self.line(format_args!("\n{}", self.paint.bad(line)));
         for (index, outcome) in failed.into_iter().enumerate() {
-            let message = match outcome.message.as_str() {
+            let message = match &*outcome.message {
                 "" => "validation failed".into(),
                 message => printable::message(message, "    "),
             };

@@ -1,6 +1,6 @@
 //! The UserInfo file: who makes the request.
 
-use portcullis_model::User;
+use portcullis_model::{Roles, User};
 use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
 
 use super::values::read_strictly;
@@ -56,8 +56,7 @@ impl UserInfo {
         User {
             username: &self.username,
             groups: list(&self.groups),
-            roles: list(&self.roles),
-            cluster_roles: list(&self.cluster_roles),
+            roles: Some(Roles { roles: list(&self.roles), cluster_roles: list(&self.cluster_roles) }),
         }
     }
 

@@ -1,24 +1,26 @@
 //! One object through several policies.
 
+use std::cell::RefCell;
+
 use portcullis_engine::{Host, judge};
 use portcullis_kyverno::Policy;
-use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Question, Run, Status};
+use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Profile, Question, Run, Status};
 use portcullis_value::{Arena, OwnedValue, Value};
 
 /// A host that gives plain creations and one answer to all questions.
 struct Plain<'a> {
     arena: &'a Arena,
     answer: Answer,
-    asked: Vec<Question>,
+    asked: RefCell<Vec<Question>>,
 }
 
 impl<'a> Host<'a> for Plain<'a> {
-    fn input(&mut self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+    fn input(&self, _: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
         Input::create(self.arena, object.unwrap_or_default())
     }
 
-    fn answer(&mut self, _: &'a dyn CompiledPolicy, question: &Question) -> Answer {
-        self.asked.push(question.clone());
+    fn answer(&self, _: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+        self.asked.borrow_mut().push(question.clone());
         self.answer.clone()
     }
 }
@@ -39,10 +41,10 @@ fn a_policy_sees_what_the_one_before_left_and_validation_sees_it_all() {
     let first = policy("mutate: {patchStrategicMerge: {spec: {b: 1}}}");
     let second = policy("mutate: {patchStrategicMerge: {spec: {(b): 1, c: 1}}}");
     let check = policy("validate: {pattern: {spec: {a: 1, b: 1, c: 1}}}");
-    let mut host = Plain { arena: &arena, answer: Answer::Unavailable, asked: Vec::new() };
+    let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
     let object = portcullis_yaml::read(&arena, JOB).unwrap();
     // The order of mutation is that of the list; validation comes after all of it.
-    let judgement = judge(&[&check, &first, &second], Some(object), &arena, &mut host);
+    let judgement = judge(&[&check, &first, &second], Some(object), &arena, &host);
     let statuses: Vec<_> = judgement
         .responses
         .iter()
@@ -67,19 +69,25 @@ fn questions_are_answered_until_there_are_none() {
     let rules = "context: [{name: cm, configMap: {name: x, namespace: ns}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: ns}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";
     let policy = policy(rules);
     let answer = portcullis_yaml::read(&arena, "{data: {name: z}}").unwrap();
-    let mut host =
-        Plain { arena: &arena, answer: Answer::Value(OwnedValue::from(answer)), asked: Vec::new() };
+    let host =
+        Plain { arena: &arena, answer: Answer::Value(OwnedValue::from(answer)), asked: RefCell::default() };
     let object = portcullis_yaml::read(&arena, JOB).unwrap();
-    let judgement = judge(&[&policy], Some(object), &arena, &mut host);
+    let judgement = judge(&[&policy], Some(object), &arena, &host);
     let outcome = &judgement.responses[1].evaluation.outcomes[0];
-    assert_eq!((outcome.status, outcome.message.as_str()), (Status::Fail, "validation error: rule r failed"));
-    let names: Vec<_> = host.asked.iter().map(Question::entry).collect();
+    assert_eq!((outcome.status, &*outcome.message), (Status::Fail, "validation error: rule r failed"));
+    let names: Vec<_> = host.asked.borrow().iter().map(|asked| asked.entry().to_owned()).collect();
     assert_eq!(names, ["cm", "other"]);
 }
 
 /// A policy that does not behave.
 #[derive(Debug)]
-enum Bad {
+struct Bad {
+    manner: Manner,
+    profile: Profile,
+}
+
+#[derive(Debug)]
+enum Manner {
     Panics,
     AsksForEver,
 }
@@ -93,10 +101,14 @@ impl CompiledPolicy for Bad {
         ""
     }
 
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
     fn evaluate<'a>(&'a self, _: Phase, _: &Input<'a>, _: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
-        match self {
-            Bad::Panics => panic!("on purpose"),
-            Bad::AsksForEver => {
+        match self.manner {
+            Manner::Panics => panic!("on purpose"),
+            Manner::AsksForEver => {
                 Evaluated::Need(vec![Question::GlobalContext { entry: "e".to_owned(), name: "n".to_owned() }])
             }
         }
@@ -107,13 +119,14 @@ impl CompiledPolicy for Bad {
 fn a_policy_that_panics_or_asks_for_ever_is_an_error_of_its_own() {
     let arena = Arena::new();
     let object = portcullis_yaml::read(&arena, JOB).unwrap();
-    for (bad, message) in [
-        (Bad::Panics, "evaluation failed unexpectedly"),
-        (Bad::AsksForEver, "evaluation asks for more facts than allowed"),
+    for (manner, message) in [
+        (Manner::Panics, "evaluation failed unexpectedly"),
+        (Manner::AsksForEver, "evaluation asks for more facts than allowed"),
     ] {
+        let bad = Bad { manner, profile: Profile::default() };
         let good = policy("validate: {pattern: {spec: {a: 1}}}");
-        let mut host = Plain { arena: &arena, answer: Answer::Unavailable, asked: Vec::new() };
-        let judgement = judge(&[&bad, &good], Some(object), &arena, &mut host);
+        let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
+        let judgement = judge(&[&bad, &good], Some(object), &arena, &host);
         let outcomes: Vec<_> =
             judgement.responses.iter().flat_map(|response| &response.evaluation.outcomes).collect();
         assert_eq!(outcomes[0].message, message);

@@ -253,3 +253,16 @@ proptest! {
         let _ = Quantity::parse(&text);
     }
 }
+
+#[test]
+fn an_amount_is_a_whole_number_rounded_up() {
+    let whole = |text: &str| Quantity::parse(text).unwrap().to_i64();
+    assert_eq!(whole("2Mi"), Some(2 << 20));
+    assert_eq!(whole("1500m"), Some(2));
+    assert_eq!(whole("-1500m"), Some(-1));
+    assert_eq!(whole("1n"), Some(1));
+    assert_eq!(whole("0"), Some(0));
+    assert_eq!(whole("9223372036854775807"), Some(i64::MAX));
+    assert_eq!(whole("9223372036854775808"), None);
+    assert_eq!(whole("1e30"), None);
+}

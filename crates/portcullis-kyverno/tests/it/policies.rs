@@ -37,7 +37,7 @@ fn run<'a>(
     limits: Limits,
 ) -> Evaluation<'a> {
     let mut budget = Budget::new(limits, &|| false);
-    let mut run = Run { arena, answers, budget: &mut budget, explain: true };
+    let mut run = Run { arena, answers, budget: &mut budget, explain: true, guard: None };
     match policy.evaluate(phase, input, &mut run) {
         Evaluated::Done(evaluation) => evaluation,
         Evaluated::Need(questions) => panic!("not answered: {questions:?}"),
@@ -249,7 +249,7 @@ validate:
     let input = Input::create(&arena, object.unwrap());
     let evaluate = |answers: &Answers| {
         let mut budget = Budget::default();
-        let mut run = Run { arena: &arena, answers, budget: &mut budget, explain: false };
+        let mut run = Run::new(&arena, answers, &mut budget);
         policy.evaluate(Phase::Validate, &input, &mut run)
     };
     let Evaluated::Need(questions) = evaluate(&Answers::new()) else { panic!("nothing was asked") };

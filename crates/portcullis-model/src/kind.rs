@@ -1,7 +1,7 @@
 //! Kind selectors: `Pod`, `apps/v1/Deployment`, `*/scale`.
 
+use crate::Gvk;
 use portcullis_gocompat::wildcard;
-use portcullis_model::Gvk;
 
 /// Which kinds and subresources a filter names. Every part is a wildcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

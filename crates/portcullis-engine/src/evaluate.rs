@@ -1,0 +1,95 @@
+//! One policy on one input, kept inside its budget.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use portcullis_model::{
+    Answer, Answers, ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase,
+    Question, RuleKind, RuleOutcome, Run, Status,
+};
+use portcullis_value::{Arena, Budget, Exhausted, Limits};
+
+/// How often a policy may ask before it is given up: a chain of facts where each is needed to ask for the next.
+const MAX_ROUNDS: usize = 64;
+
+/// What an evaluation works with.
+pub(crate) struct Terms<'a, 'e> {
+    pub(crate) arena: &'a Arena,
+    pub(crate) limits: Limits,
+    /// Whether the time is over.
+    pub(crate) expired: &'e dyn Fn() -> bool,
+    /// The answer to a question; `None` where it has to be found out first.
+    pub(crate) answer: &'e dyn Fn(&Question) -> Option<Answer>,
+    pub(crate) explain: bool,
+    pub(crate) guard: Option<&'e dyn ChangeGuard>,
+}
+
+/// Evaluates `policy` until it asks no more. A panic, and a policy that never stops asking, are its error.
+///
+/// # Errors
+/// The questions that have no answer yet.
+pub(crate) fn evaluate<'a>(
+    policy: &'a dyn CompiledPolicy,
+    phase: Phase,
+    input: &Input<'a>,
+    terms: &Terms<'a, '_>,
+) -> Result<Evaluation<'a>, Vec<Question>> {
+    let mut answers = Answers::new();
+    for _ in 0..MAX_ROUNDS {
+        let mut budget = Budget::new(terms.limits, terms.expired);
+        let mut run = Run {
+            arena: terms.arena,
+            answers: &answers,
+            budget: &mut budget,
+            explain: terms.explain,
+            guard: terms.guard,
+        };
+        let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
+        match evaluated {
+            Ok(Evaluated::Done(evaluation)) => return Ok(evaluation),
+            Ok(Evaluated::Need(questions)) => {
+                let mut open = Vec::new();
+                for question in questions {
+                    match (terms.answer)(&question) {
+                        Some(answer) => drop(answers.insert(question, answer)),
+                        None => open.push(question),
+                    }
+                }
+                if !open.is_empty() {
+                    return Err(open);
+                }
+            }
+            Err(_) => {
+                return Ok(failed(policy, phase, Obstacle::Panic, "evaluation failed unexpectedly"));
+            }
+        }
+    }
+    let obstacle = Obstacle::Exhausted(Exhausted::Steps);
+    Ok(failed(policy, phase, obstacle, "evaluation asks for more facts than allowed"))
+}
+
+/// The evaluation of a policy of which nothing is known but that it failed.
+///
+/// It means what the strictest of its rules would mean.
+pub(crate) fn failed<'a>(
+    policy: &dyn CompiledPolicy,
+    phase: Phase,
+    obstacle: Obstacle,
+    message: &'static str,
+) -> Evaluation<'a> {
+    let (kind, enforcement) = match phase {
+        Phase::Mutate => (RuleKind::Mutate, Enforcement::Enforce),
+        Phase::Validate if policy.profile().may_enforce => (RuleKind::Validate, Enforcement::Enforce),
+        Phase::Validate => (RuleKind::Validate, Enforcement::Audit),
+    };
+    let outcome = RuleOutcome {
+        rule: "",
+        kind,
+        status: Status::Error,
+        enforcement,
+        message: message.into(),
+        obstacle: Some(obstacle),
+        explanation: None,
+        patched: None,
+    };
+    Evaluation { outcomes: vec![outcome], not_applied: Vec::new() }
+}

@@ -1,0 +1,165 @@
+//! One admission request through the policies that it concerns.
+
+mod finished_job;
+mod mutate;
+mod request;
+mod validate;
+
+use std::fmt;
+use std::time::Duration;
+
+use portcullis_model::{
+    ChangeGuard, CompiledPolicy, Input, Needs, Obstacle, Operation, Phase, RecordMode, Resource, Review,
+};
+use portcullis_value::{Arena, Exhausted, Limits};
+
+use crate::evaluate::{Terms, evaluate, failed};
+use crate::facts::{Facts, Need};
+use crate::immutable::ImmutableFields;
+use crate::route::Route;
+use crate::set::PolicySet;
+use crate::settings::Settings;
+use crate::verdict::{Judged, Unseen, Verdict};
+
+/// How requests are answered, whatever the policies say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Where mutations are recorded, unless the policy says so itself.
+    pub record: RecordMode,
+    pub immutable_fields: ImmutableFields,
+    /// What one policy may spend on one request.
+    pub limits: Limits,
+}
+
+/// What a review works with, beside the request.
+#[derive(Clone, Copy)]
+pub struct ReviewContext<'a> {
+    /// One set for the whole review.
+    pub policies: &'a PolicySet,
+    pub settings: &'a Settings,
+    pub options: Options,
+    pub facts: &'a dyn Facts,
+    /// All that the review makes lies here.
+    pub arena: &'a Arena,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub now: i64,
+    /// Where pseudo-random functions start.
+    pub seed: u64,
+    /// A clock that only goes forward, in nanoseconds.
+    pub clock: &'a dyn Fn() -> u64,
+    /// When by `clock` the answer is due: what is not judged by then is in error.
+    pub deadline: u64,
+}
+
+/// Answers the request of `review`, which came by `route`.
+///
+/// # Errors
+/// Facts that have to be found out first. The caller does so and starts the review again, which then comes further; it
+/// gives up where that goes on for too long.
+pub fn review<'a>(
+    review: &'a Review<'a>,
+    route: &Route<'_>,
+    context: &ReviewContext<'a>,
+) -> Result<Verdict<'a>, Vec<Need>> {
+    let dry_run = review.request.is_dry_run();
+    let verdict = answer(review, route, context)?;
+    Ok(Verdict { dry_run, ..verdict })
+}
+
+/// A request that concerns policies, with all that is known of it.
+struct Inquiry<'r, 'a> {
+    context: &'r ReviewContext<'a>,
+    /// What every policy is evaluated against, but for what other policies change.
+    input: Input<'a>,
+}
+
+fn answer<'a>(
+    review: &'a Review<'a>,
+    route: &Route<'_>,
+    context: &ReviewContext<'a>,
+) -> Result<Verdict<'a>, Vec<Need>> {
+    // Nothing is mutated while it is deleted.
+    if route.phase == Phase::Mutate && review.operation == Operation::Delete {
+        return Ok(Verdict::allow());
+    }
+    let subject = match request::subject(review, context) {
+        Ok(subject) => subject,
+        Err(problem) => return problem.verdict(route),
+    };
+    let policies = context.policies.matching(route, &subject);
+    if policies.is_empty() {
+        return Ok(Verdict::allow());
+    }
+    if context.settings.filters(subject.gvk, subject.subresource, subject.namespace, subject.name) {
+        return Ok(Verdict::unseen(Unseen::Filtered));
+    }
+    let needs = policies.iter().fold(Needs::default(), |needs, policy| needs.or(policy.profile().needs));
+    let user = match request::user(review, context, needs) {
+        Ok(user) => user,
+        Err(problem) => return problem.verdict(route),
+    };
+    if context.settings.exclude(&user) {
+        return Ok(Verdict::unseen(Unseen::ExcludedUser));
+    }
+    let mut input = match request::input(review, context, &subject, user, needs) {
+        Ok(input) => input,
+        Err(problem) => return problem.verdict(route),
+    };
+    let is_filtered = [input.object, input.old_object].into_iter().flatten().any(|object| {
+        let object = Resource(object);
+        context.settings.filters(subject.gvk, subject.subresource, object.namespace(), object.name())
+    });
+    if is_filtered {
+        return Ok(Verdict::unseen(Unseen::Filtered));
+    }
+    input.match_conditions_hold = route.is_for_one();
+    let inquiry = Inquiry { context, input };
+    match route.phase {
+        Phase::Mutate => inquiry.mutate(&policies),
+        Phase::Validate => inquiry.validate(&policies),
+    }
+}
+
+impl<'a> Inquiry<'_, 'a> {
+    /// Evaluates one policy on `input`, unless the time is over. Questions that are open become needs.
+    fn evaluate(
+        &self,
+        policy: &'a dyn CompiledPolicy,
+        phase: Phase,
+        input: &Input<'a>,
+        guard: Option<&dyn ChangeGuard>,
+    ) -> Result<Judged<'a>, Vec<Need>> {
+        let ReviewContext { arena, options, facts, clock, deadline, .. } = *self.context;
+        let start = clock();
+        let evaluation = if start >= deadline {
+            let obstacle = Obstacle::Exhausted(Exhausted::Time);
+            failed(policy, phase, obstacle, "evaluation ran out of time")
+        } else {
+            let terms = Terms {
+                arena,
+                limits: options.limits,
+                expired: &|| clock() >= deadline,
+                answer: &|question| facts.answer(policy.namespace(), question),
+                explain: false,
+                guard,
+            };
+            let need = |question| {
+                let policy_namespace = policy.namespace().to_owned();
+                Need::Answer { policy_namespace, question }
+            };
+            evaluate(policy, phase, input, &terms)
+                .map_err(|questions| questions.into_iter().map(need).collect::<Vec<_>>())?
+        };
+        let took = Duration::from_nanos(clock().saturating_sub(start));
+        Ok(Judged { policy, evaluation, took, refuses: false })
+    }
+}
+
+impl fmt::Debug for ReviewContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReviewContext")
+            .field("policies", &self.policies)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! Reading the request: what it is about, who asks, and what policies are evaluated against.
+
+use portcullis_model::{Gvk, Input, Needs, Numbers, Review, Roles, User};
+use portcullis_value::{Arena, Object, Value, json};
+
+use super::ReviewContext;
+use crate::facts::{Missing, Need};
+use crate::fold;
+use crate::route::Route;
+use crate::set::Subject;
+use crate::verdict::Verdict;
+
+/// What a service account's username begins with.
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
+/// Why a request cannot be judged, or not yet.
+pub(super) enum Problem {
+    /// A fact has to be found out first.
+    Need(Need),
+    /// The request holds what cannot be read.
+    Unreadable(String),
+}
+
+impl Problem {
+    /// What is answered: a request that cannot be read is refused or admitted by the failure policy of its webhook.
+    pub(super) fn verdict<'a>(self, route: &Route<'_>) -> Result<Verdict<'a>, Vec<Need>> {
+        match self {
+            Problem::Need(need) => Err(vec![need]),
+            Problem::Unreadable(text) => Ok(fold::unreadable(route, &text)),
+        }
+    }
+}
+
+impl From<json::Error> for Problem {
+    fn from(error: json::Error) -> Self {
+        Problem::Unreadable(error.to_string())
+    }
+}
+
+/// What the request is about.
+///
+/// For a subresource that is the kind of its parent, which only discovery knows.
+pub(super) fn subject<'a>(
+    review: &'a Review<'a>,
+    context: &ReviewContext<'a>,
+) -> Result<Subject<'a>, Problem> {
+    let request = &review.request;
+    let mut gvk = request.gvk();
+    if !request.sub_resource.is_empty() {
+        let resource = request.resource(context.arena)?;
+        gvk = match context.facts.kind(context.arena, resource) {
+            Ok(kind) => kind,
+            Err(Missing::NotYet) => {
+                return Err(Problem::Need(Need::Kind {
+                    group: resource.group.to_owned(),
+                    version: resource.version.to_owned(),
+                    resource: resource.resource.to_owned(),
+                }));
+            }
+            // No rule can name a kind that nobody knows.
+            Err(Missing::Unknown) => Gvk { kind: "", ..gvk },
+        };
+    }
+    Ok(Subject {
+        gvk,
+        subresource: &request.sub_resource,
+        operation: review.operation,
+        namespace: &request.namespace,
+        name: &request.name,
+    })
+}
+
+/// Who asks. What neither the policies nor the settings ask for is not looked at.
+pub(super) fn user<'a>(
+    review: &'a Review<'a>,
+    context: &ReviewContext<'a>,
+    needs: Needs,
+) -> Result<User<'a>, Problem> {
+    let ReviewContext { arena, settings, facts, .. } = *context;
+    if !needs.user && !needs.roles && !settings.ask_for_user() {
+        return Ok(User::NOBODY);
+    }
+    let info = review.request.user_info(arena)?;
+    let groups: Vec<&str> = info
+        .get("groups")
+        .and_then(Value::as_array)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|group| group.as_str())
+        .collect();
+    let username = info.get("username").and_then(Value::as_str).unwrap_or_default();
+    let user = User { username, groups: arena.slice(&groups), roles: Some(Roles::default()) };
+    if !needs.roles && !settings.ask_for_roles() {
+        return Ok(user);
+    }
+    match facts.roles(arena, &user, &review.request.namespace) {
+        Ok(roles) => Ok(User { roles: Some(roles), ..user }),
+        Err(Missing::NotYet) => Err(Problem::Need(Need::Roles)),
+        Err(Missing::Unknown) => Ok(User { roles: None, ..user }),
+    }
+}
+
+/// What all policies are evaluated against.
+pub(super) fn input<'a>(
+    review: &'a Review<'a>,
+    context: &ReviewContext<'a>,
+    subject: &Subject<'a>,
+    user: User<'a>,
+    needs: Needs,
+) -> Result<Input<'a>, Problem> {
+    let ReviewContext { arena, facts, .. } = *context;
+    let request = &review.request;
+    let (object, old_object) = (request.object(arena)?, request.old_object(arena)?);
+    let namespace_labels = match subject.namespace {
+        namespace if needs.namespace_labels && !namespace.is_empty() => {
+            match facts.namespace_labels(arena, namespace) {
+                Ok(labels) => Some(labels),
+                Err(Missing::NotYet) => {
+                    return Err(Problem::Need(Need::NamespaceLabels { namespace: namespace.to_owned() }));
+                }
+                Err(Missing::Unknown) => None,
+            }
+        }
+        _ => Some(Object::default()),
+    };
+    let variables = if needs.variables {
+        variables(review, arena, object, old_object, &user)?
+    } else {
+        Object::default()
+    };
+    Ok(Input {
+        operation: review.operation,
+        gvk: subject.gvk,
+        subresource: subject.subresource,
+        object: object.map(|object| with_namespace(arena, object, subject)),
+        old_object: old_object.map(|object| with_namespace(arena, object, subject)),
+        user: Some(user),
+        namespace_labels,
+        match_conditions_hold: false,
+        variables,
+        rule_variables: &[],
+        numbers: Numbers::AsWritten,
+        now: context.now,
+        seed: context.seed,
+    })
+}
+
+/// The object in the namespace of the request, which decides: an object need not name the one that it is created in.
+fn with_namespace<'a>(arena: &'a Arena, object: Value<'a>, subject: &Subject<'a>) -> Value<'a> {
+    let is_there = object.path(&["metadata", "namespace"]) == Some(Value::String(subject.namespace));
+    if subject.namespace.is_empty() || subject.gvk.kind == "Namespace" || is_there {
+        return object;
+    }
+    object.with(arena, &["metadata", "namespace"], Value::String(subject.namespace))
+}
+
+/// What variables are read from: the request as it came, the roles of its user, the parts of a service account's name.
+fn variables<'a>(
+    review: &'a Review<'a>,
+    arena: &'a Arena,
+    object: Option<Value<'a>>,
+    old_object: Option<Value<'a>>,
+    user: &User<'a>,
+) -> Result<Object<'a>, json::Error> {
+    let mut request = review.request.fields(arena)?;
+    request.push(("object", object.unwrap_or_default()));
+    request.push(("oldObject", old_object.unwrap_or_default()));
+    let roles = user.roles.unwrap_or_default();
+    for (key, names) in [("roles", roles.roles), ("clusterRoles", roles.cluster_roles)] {
+        if !names.is_empty() {
+            let names = arena.slice_of(names.iter().map(|name| Value::String(name)));
+            request.push((key, Value::Array(names)));
+        }
+    }
+    let account = user.username.strip_prefix(SERVICE_ACCOUNT).and_then(|account| account.split_once(':'));
+    let (namespace, name) = account.unwrap_or_default();
+    let root = [
+        ("request", arena.object(&mut request)),
+        ("serviceAccountName", Value::String(name)),
+        ("serviceAccountNamespace", Value::String(namespace)),
+    ];
+    Ok(Object::from_sorted(arena.slice(&root)))
+}

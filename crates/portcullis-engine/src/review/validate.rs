@@ -1,0 +1,64 @@
+//! The validate phase: every policy judges the object, and what they say is folded into one answer.
+
+use portcullis_model::{CompiledPolicy, Enforcement, FailurePolicy, Obstacle, Phase, RuleOutcome, Status};
+
+use super::{Inquiry, finished_job};
+use crate::facts::Need;
+use crate::fold;
+use crate::verdict::{Judged, Verdict};
+
+impl<'a> Inquiry<'_, 'a> {
+    /// Judges the object by `policies`.
+    ///
+    /// # Errors
+    /// What all of them need to know first, so that it can be found out at once.
+    pub(super) fn validate(&self, policies: &[&'a dyn CompiledPolicy]) -> Result<Verdict<'a>, Vec<Need>> {
+        let mut needs = Vec::new();
+        let mut judged: Vec<Judged<'a>> = Vec::with_capacity(policies.len());
+        for policy in policies {
+            match self.evaluate(*policy, Phase::Validate, &self.input, None) {
+                Ok(one) => judged.push(one),
+                Err(open) => needs.extend(open),
+            }
+        }
+        if !needs.is_empty() {
+            return Err(needs);
+        }
+        for one in &mut judged {
+            let policy = one.policy;
+            one.refuses = one.evaluation.outcomes.iter().any(|outcome| refuses(policy, outcome));
+        }
+        let mut verdict = Verdict { policies: judged, ..Verdict::allow() };
+        let mask = fold::Mask::of(&self.input);
+        if verdict.policies.iter().any(|judged| judged.refuses) {
+            verdict.allowed = false;
+            verdict.message = Some(fold::denial(self.input.resource(), &verdict, &mask));
+        } else {
+            let told = verdict.outcomes().filter(|(policy, outcome)| is_told(*policy, outcome));
+            verdict.warnings = told.map(|(policy, outcome)| fold::warning(policy, outcome, &mask)).collect();
+            verdict.warnings.extend(finished_job::warning(&self.input, self.input.object, self.context.now));
+        }
+        Ok(verdict)
+    }
+}
+
+/// Whether the outcome refuses the request: a violation where the rule enforces, an error where it is among those that
+/// do and its policy fails closed.
+fn refuses(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>) -> bool {
+    match outcome.status {
+        _ if outcome.obstacle == Some(Obstacle::NotExecuted) => false,
+        Status::Fail => outcome.enforcement == Enforcement::Enforce,
+        Status::Error => {
+            outcome.enforcement != Enforcement::Audit
+                && policy.profile().failure_policy == FailurePolicy::Fail
+        }
+        Status::Pass | Status::Skip => false,
+    }
+}
+
+/// Whether the user is told of the outcome though the request is admitted.
+fn is_told(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>) -> bool {
+    matches!(outcome.status, Status::Fail | Status::Error)
+        && outcome.obstacle != Some(Obstacle::NotExecuted)
+        && (outcome.enforcement != Enforcement::Audit || policy.profile().warns)
+}

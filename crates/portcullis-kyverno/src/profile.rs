@@ -1,0 +1,129 @@
+//! What the engine has to know of a policy: when to evaluate it, and what its failures mean.
+
+use portcullis_model::{
+    FailurePolicy, KindSelector, Needs, Operation, Operations, Phase, Profile, Resource, Target,
+};
+use portcullis_value::Value;
+
+use crate::matching::Matching;
+use crate::rule::Rule;
+use crate::validation::FailureAction;
+
+/// The annotation of a policy that says where its mutations are recorded.
+const RECORD: &str = "portcullis.dev/mutation-record";
+
+/// The profile of the policy `document`, whose compiled rules are `rules`, the generated ones included.
+pub(crate) fn profile<'r>(document: Value<'_>, rules: impl Iterator<Item = &'r Rule> + Clone) -> Profile {
+    let spec = document.get("spec").unwrap_or_default();
+    let text = |path: &[&str]| spec.path(path).and_then(Value::as_str);
+    let flag = |key| spec.get(key).and_then(Value::as_bool);
+    let annotations = Resource(document).annotations();
+    Profile {
+        is_background_only: flag("admission") == Some(false),
+        failure_policy: match text(&["webhookConfiguration", "failurePolicy"]).or(text(&["failurePolicy"])) {
+            Some("Ignore") => FailurePolicy::Ignore,
+            _ => FailurePolicy::Fail,
+        },
+        has_match_conditions: has_match_conditions(spec),
+        warns: flag("emitWarning") == Some(true),
+        may_enforce: may_enforce(spec),
+        record: annotations.get(RECORD).and_then(Value::as_str).and_then(|mode| mode.parse().ok()),
+        needs: needs(spec, rules.clone()),
+        mutates: targets(Phase::Mutate, rules.clone()),
+        validates: targets(Phase::Validate, rules),
+    }
+}
+
+/// Whether the policy asks for a webhook of its own, with conditions that an API server checks.
+pub(crate) fn has_match_conditions(spec: Value<'_>) -> bool {
+    spec.path(&["webhookConfiguration", "matchConditions"])
+        .and_then(Value::as_array)
+        .is_some_and(|conditions| !conditions.is_empty())
+}
+
+/// Whether any action, of the policy, of a rule or of an override, is to enforce.
+fn may_enforce(spec: Value<'_>) -> bool {
+    fn list<'v>(from: Value<'v>, key: &str) -> &'v [Value<'v>] {
+        from.get(key).and_then(Value::as_array).unwrap_or_default()
+    }
+    let enforces = |from: Value<'_>, key: &str| {
+        let action = from.get(key).and_then(Value::as_str).unwrap_or_default();
+        FailureAction::of(action) == FailureAction::Enforce
+    };
+    let any_override =
+        |from: Value<'_>, key: &str| list(from, key).iter().any(|item| enforces(*item, "action"));
+    enforces(spec, "validationFailureAction")
+        || any_override(spec, "validationFailureActionOverrides")
+        || list(spec, "rules").iter().any(|rule| {
+            let validate = rule.get("validate").unwrap_or_default();
+            enforces(validate, "failureAction")
+                || any_override(validate, "failureActionOverrides")
+                || list(*rule, "verifyImages").iter().any(|images| enforces(*images, "failureAction"))
+        })
+}
+
+/// The facts that the policy may ask for.
+///
+/// What an expression mentions is looked for in the text of the rules, as the reference looks for names; text of an
+/// object that is evaluated in its turn comes in through an expression of the policy.
+fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Needs {
+    let text = spec.get("rules").unwrap_or_default().to_string();
+    let has_expressions =
+        ["{{", "\"context\"", "\"foreach\"", "\"cel\""].into_iter().any(|sign| text.contains(sign));
+    let selects_namespaces = spec
+        .get("validationFailureActionOverrides")
+        .and_then(Value::as_array)
+        .unwrap_or_default()
+        .iter()
+        .any(|item| item.get("namespaceSelector").is_some_and(|selector| !selector.is_null()));
+    Needs {
+        namespace_labels: selects_namespaces || rules.any(Rule::reads_namespace_labels),
+        // Roles and subjects stand in match blocks too.
+        user: has_expressions || text.contains("\"subjects\"") || text.contains("oles\""),
+        roles: text.contains("oles"),
+        variables: has_expressions,
+    }
+}
+
+/// What the rules of `phase` are about, each target once.
+fn targets<'r>(phase: Phase, rules: impl Iterator<Item = &'r Rule>) -> Vec<Target> {
+    let possible: Operations = match phase {
+        Phase::Mutate => [Operation::Create, Operation::Update, Operation::Connect].into_iter().collect(),
+        Phase::Validate => Operations::ALL,
+    };
+    let mut targets = Vec::new();
+    for rule in rules.filter(|rule| rule.action.kind().is_some_and(|kind| phase.includes(kind))) {
+        for target in targets_of(rule.matching(), possible) {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+    }
+    targets
+}
+
+fn targets_of(matching: &Matching, possible: Operations) -> Vec<Target> {
+    let filters = match matching {
+        // All filters must hold: any one of them is enough to rule a request out.
+        Matching::All(filters) => {
+            let first = filters.iter().find(|filter| !filter.kinds().is_empty()).or(filters.first());
+            first.map(std::slice::from_ref).unwrap_or_default()
+        }
+        matching => matching.filters(),
+    };
+    let mut targets = Vec::new();
+    for filter in filters {
+        let operations = match filter.operations() {
+            [] => possible,
+            named => named.iter().copied().filter(|operation| possible.contains(*operation)).collect(),
+        };
+        let any_kind = [KindSelector::parse("*/*")];
+        let kinds = if filter.kinds().is_empty() { &any_kind } else { filter.kinds() };
+        targets.extend(kinds.iter().map(|kind| Target {
+            kind: kind.clone(),
+            operations,
+            namespaces: filter.namespaces().to_vec(),
+        }));
+    }
+    targets
+}
