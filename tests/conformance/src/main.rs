@@ -16,6 +16,7 @@ mod kyverno_core;
 mod patch;
 mod policy_validation;
 mod report;
+mod reviews;
 mod runner;
 mod score;
 mod variables;
@@ -43,6 +44,7 @@ const CORPORA: &[Corpus] = &[
     kyverno_core::CORPUS,
     policy_validation::CORPUS,
     admission::CORPUS,
+    reviews::CORPUS,
     cli_output::CORPUS,
     crds::CORPUS,
 ];

@@ -1,0 +1,205 @@
+//! The corpus `admission-reviews`: what an admission controller answers to the reviews of one policy each.
+//!
+//! Compared are the verdict, the text of a refusal, the warnings that were recorded, and the object that the patch makes;
+//! how a patch is split into operations is free. A review that comes to a rule which is not executed yet counts as
+//! failed, whatever the answer: it would be right by accident.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use portcullis_engine::{
+    Facts, ImmutableFields, Missing, Options, PolicySet, ReviewContext, Route, Settings, Verdict, review,
+};
+use portcullis_kyverno::Policy;
+use portcullis_model::{Answer, CompiledPolicy, Obstacle, Question, RecordMode, Review, Roles, User};
+use portcullis_patch::json6902::{self, Patch};
+use portcullis_value::{Arena, Budget, Object, Value, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::corpus::{Case, Corpus, Finding, files, read_text};
+
+pub(crate) const CORPUS: Corpus = Corpus { name: "admission-reviews", cases };
+
+/// What a user with a certificate is bound to in a cluster where nobody has bound anything.
+const CLUSTER_ROLES: [&str; 3] = ["system:basic-user", "system:discovery", "system:public-info-viewer"];
+
+#[derive(Deserialize)]
+struct Document {
+    id: String,
+    policy: Box<RawValue>,
+    /// The labels of namespaces, by name.
+    namespaces: Box<RawValue>,
+    /// The kinds of facts from outside that the policy asks for.
+    context: Vec<String>,
+    reviews: Vec<Recorded>,
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    path: String,
+    request: Box<RawValue>,
+    response: Response,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    allowed: bool,
+    message: Option<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+    patch: Option<Box<RawValue>>,
+}
+
+/// What the reviews of one policy have in common.
+struct Cluster {
+    policies: PolicySet,
+    namespaces: Box<RawValue>,
+}
+
+fn cases(root: &Path) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for path in files(&root.join("admission"), "adm-")? {
+        let document: Document =
+            serde_json::from_str(&read_text(&path)?).with_context(|| path.display().to_string())?;
+        let arena = Arena::new();
+        let policy = json::read(&arena, document.policy.get()).context("policy")?;
+        let class = class(policy, &document.context);
+        let compiled: Arc<dyn CompiledPolicy> = Arc::new(Policy::compile(policy));
+        let cluster =
+            Arc::new(Cluster { policies: PolicySet::new([compiled]), namespaces: document.namespaces });
+        for (index, recorded) in document.reviews.into_iter().enumerate() {
+            let cluster = Arc::clone(&cluster);
+            let id = format!("{}/{index}", document.id);
+            cases.push(Case::new(id, class.clone(), move || check(&cluster, &recorded)));
+        }
+    }
+    Ok(cases)
+}
+
+/// The kinds of the policy's rules, and of the facts that they ask for.
+fn class(policy: Value<'_>, facts: &[String]) -> String {
+    const PARTS: [&str; 10] = [
+        "foreach",
+        "podSecurity",
+        "cel",
+        "manifests",
+        "pattern",
+        "anyPattern",
+        "deny",
+        "targets",
+        "patchStrategicMerge",
+        "patchesJson6902",
+    ];
+    let rules = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
+    let mut kinds = BTreeSet::new();
+    for rule in rules {
+        for kind in ["mutate", "validate", "generate", "verifyImages"] {
+            let Some(action) = rule.get(kind) else { continue };
+            let part = PARTS.into_iter().find(|part| action.get(part).is_some());
+            kinds.insert(part.map_or_else(|| kind.to_owned(), |part| format!("{kind}.{part}")));
+        }
+    }
+    kinds.into_iter().chain(facts.iter().map(|fact| format!("context.{fact}"))).collect::<Vec<_>>().join(" ")
+}
+
+fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
+    let body = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}}"#,
+        recorded.request.get()
+    );
+    let arena = Arena::new();
+    let parsed = Review::parse(&body).map_err(|error| error.to_string())?;
+    let route = Route::parse(&recorded.path).ok_or("no such path")?;
+    let context = ReviewContext {
+        policies: &cluster.policies,
+        settings: &Settings::default(),
+        options: Options {
+            record: RecordMode::Off,
+            immutable_fields: ImmutableFields::AsWritten,
+            ..Options::default()
+        },
+        facts: cluster,
+        arena: &arena,
+        now: 1_795_000_000_000_000_000,
+        seed: 1,
+        clock: &|| 0,
+        deadline: u64::MAX,
+    };
+    let verdict = review(&parsed, &route, &context).map_err(|needs| format!("asks for {needs:?}"))?;
+    if let Some((_, outcome)) =
+        verdict.outcomes().find(|(_, outcome)| outcome.obstacle == Some(Obstacle::NotExecuted))
+    {
+        return Err(format!("rule `{}` is {}", outcome.rule, outcome.message));
+    }
+    let object = parsed.request.object(&arena).map_err(|error| error.to_string())?;
+    compare(&arena, &verdict, &recorded.response, object.unwrap_or_default())
+}
+
+fn compare<'a>(
+    arena: &'a Arena,
+    verdict: &Verdict<'a>,
+    recorded: &'a Response,
+    object: Value<'a>,
+) -> Finding {
+    let outcomes = || {
+        let lines = verdict
+            .outcomes()
+            .map(|(_, outcome)| format!("\n  {} {:?}: {}", outcome.rule, outcome.status, outcome.message));
+        lines.collect::<String>()
+    };
+    if (verdict.allowed, &verdict.message) != (recorded.allowed, &recorded.message) {
+        return Err(format!(
+            "answers otherwise\nwant {} {:?}\ngot  {} {:?}{}",
+            recorded.allowed,
+            recorded.message,
+            verdict.allowed,
+            verdict.message,
+            outcomes()
+        ));
+    }
+    if let Some(missing) = recorded.warnings.iter().find(|warning| !verdict.warnings.contains(warning)) {
+        return Err(format!("does not warn\nwant {missing}\ngot  {:?}", verdict.warnings));
+    }
+    let wanted = match &recorded.patch {
+        Some(patch) => {
+            let patch = json::read(arena, patch.get()).map_err(|error| error.to_string())?;
+            Patch::parse(patch).map_err(|error| error.to_string())?
+        }
+        None => Patch::default(),
+    };
+    let patched = |patch: &Patch<'a>| {
+        patch
+            .apply(arena, object, json6902::Options::default(), &mut Budget::default())
+            .map_err(|error| error.to_string())
+    };
+    let got = Patch { operations: verdict.patch.clone() };
+    let (want, got) = (patched(&wanted)?, patched(&got)?);
+    if want == got {
+        Ok(())
+    } else {
+        Err(format!("patches otherwise\nwant {want}\ngot  {got}{}", outcomes()))
+    }
+}
+
+impl Facts for Cluster {
+    fn namespace_labels<'a>(&self, arena: &'a Arena, namespace: &str) -> Result<Object<'a>, Missing> {
+        let namespaces = json::read(arena, arena.str(self.namespaces.get())).map_err(|_| Missing::Unknown)?;
+        Ok(namespaces.get(namespace).and_then(Value::as_object).unwrap_or_default())
+    }
+
+    fn roles<'a>(&self, _: &'a Arena, _: &User<'_>, _: &str) -> Result<Roles<'a>, Missing> {
+        Ok(Roles { roles: &[], cluster_roles: &CLUSTER_ROLES })
+    }
+
+    fn answer(&self, _: &str, question: &Question) -> Option<Answer> {
+        Some(match question {
+            Question::ConfigMap { namespace, name, .. } => Answer::Failed(format!(
+                "failed to get configmap {namespace}/{name} : configmaps \"{name}\" not found"
+            )),
+            _ => Answer::Failed("not found".to_owned()),
+        })
+    }
+}
