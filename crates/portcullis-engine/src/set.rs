@@ -102,4 +102,3 @@ impl fmt::Debug for PolicySet {
         f.debug_list().entries(self.policies.iter().map(|policy| key(&**policy))).finish()
     }
 }
-

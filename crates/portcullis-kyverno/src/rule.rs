@@ -137,6 +137,10 @@ impl Rule {
             || overrides.iter().any(|candidate| candidate.namespace_selector.is_some())
     }
 
+    pub(crate) fn has_preconditions(&self) -> bool {
+        self.preconditions.is_some()
+    }
+
     /// Whether the rule is about `candidate`, for those who judge another object than that of the input.
     pub(crate) fn is_about(&self, candidate: &Candidate<'_>) -> bool {
         self.check_match(candidate).is_ok()
@@ -217,7 +221,7 @@ impl Rule {
     }
 
     /// `None` where the preconditions are met, else how the rule ends.
-    pub(crate) fn check_preconditions<'a>(
+    fn check_preconditions<'a>(
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {

@@ -204,7 +204,7 @@ impl Validation {
         let ending = self.judge(rule, input, object, scope)?;
         match (&ending, input.old_object) {
             (Some(Ending { status: Status::Fail, .. }), Some(old_object))
-                if object.is_some() && self.tolerates_existing() =>
+                if object.is_some() && self.tolerates_existing(rule) =>
             {
                 if self.violated_before(rule, input, old_object, scope)? {
                     let message = "skipping the rule evaluation as pre-existing violations are allowed";
@@ -217,8 +217,11 @@ impl Validation {
     }
 
     /// Whether an object that violated the rule before may go on doing so. Overrides play no part.
-    fn tolerates_existing(&self) -> bool {
+    ///
+    /// COMPAT(kyverno): it may not where the rule has preconditions, which are never found to hold for the object as it was.
+    fn tolerates_existing(&self, rule: &Rule) -> bool {
         self.allow_existing_violations
+            && !rule.has_preconditions()
             && self.failure_action.map_or(self.policy_enforces, |action| action == FailureAction::Enforce)
     }
 
@@ -243,9 +246,6 @@ impl Validation {
             return Ok(false);
         }
         scope.as_created(old_object, |scope| {
-            if rule.check_preconditions(scope)?.is_some() {
-                return Ok(false);
-            }
             let before = self.judge(rule, &created, created.object, scope)?;
             Ok(before.is_some_and(|before| before.status == Status::Fail))
         })
@@ -260,7 +260,8 @@ impl Validation {
     ) -> Result<Option<Ending<'a>>, VariableError> {
         match (&self.check, object) {
             (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
-            (_, None) => Ok(None),
+            (Check::Pattern(source), None) => gone(source, false, scope),
+            (Check::AnyPattern(source), None) => gone(source, true, scope),
             (Check::Pattern(pattern), Some(object)) => {
                 self.pattern(pattern, rule, input.numbers, object, scope).map(Some)
             }
@@ -400,6 +401,20 @@ impl Validation {
         }
         // COMPAT(kyverno): an empty list passes with the raw message.
         Ok(Ending::new(Status::Pass, self.message.as_deref().unwrap_or_default()))
+    }
+}
+
+/// There is nothing to say about an object that is gone.
+///
+/// COMPAT(kyverno): but that the variables of the pattern have no value.
+fn gone<'a>(
+    source: &'a PatternSource,
+    is_list: bool,
+    scope: &mut Scope<'a, '_, '_>,
+) -> Result<Option<Ending<'a>>, VariableError> {
+    match source.ready(is_list, scope) {
+        Ok(_) => Ok(None),
+        Err(error) => Ending::failed("variable substitution failed: ", error).map(Some),
     }
 }
 

@@ -26,6 +26,11 @@ pub(crate) const CORPUS: Corpus = Corpus { name: "admission-reviews", cases };
 /// What a user with a certificate is bound to in a cluster where nobody has bound anything.
 const CLUSTER_ROLES: [&str; 3] = ["system:basic-user", "system:discovery", "system:public-info-viewer"];
 
+/// The filters that the reference is installed with, as far as they are not about its own objects.
+const FILTERS: &str = "[Event,*,*][*/*,kube-system,*][*/*,kube-public,*][*/*,kube-node-lease,*][Node,*,*][Node/?*,*,*]\
+    [APIService,*,*][APIService/?*,*,*][TokenReview,*,*][SubjectAccessReview,*,*][SelfSubjectAccessReview,*,*]\
+    [Binding,*,*][Pod/binding,*,*][ReplicaSet,*,*][ReplicaSet/?*,*,*]";
+
 #[derive(Deserialize)]
 struct Document {
     id: String,
@@ -56,6 +61,7 @@ struct Response {
 /// What the reviews of one policy have in common.
 struct Cluster {
     policies: PolicySet,
+    settings: Settings,
     namespaces: Box<RawValue>,
 }
 
@@ -68,8 +74,11 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
         let policy = json::read(&arena, document.policy.get()).context("policy")?;
         let class = class(policy, &document.context);
         let compiled: Arc<dyn CompiledPolicy> = Arc::new(Policy::compile(policy));
-        let cluster =
-            Arc::new(Cluster { policies: PolicySet::new([compiled]), namespaces: document.namespaces });
+        let cluster = Arc::new(Cluster {
+            policies: PolicySet::new([compiled]),
+            settings: Settings::read([("resourceFilters", FILTERS)]).0,
+            namespaces: document.namespaces,
+        });
         for (index, recorded) in document.reviews.into_iter().enumerate() {
             let cluster = Arc::clone(&cluster);
             let id = format!("{}/{index}", document.id);
@@ -115,7 +124,7 @@ fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
     let route = Route::parse(&recorded.path).ok_or("no such path")?;
     let context = ReviewContext {
         policies: &cluster.policies,
-        settings: &Settings::default(),
+        settings: &cluster.settings,
         options: Options {
             record: RecordMode::Off,
             immutable_fields: ImmutableFields::AsWritten,

@@ -1,5 +1,10 @@
-//! The public surface of the crate.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! The engine through its public interface.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod immutable;
 mod judge;
 mod record;
+mod review;
+mod set;
+mod settings;
+mod support;

@@ -1,0 +1,121 @@
+//! Mutations of fields that cannot change any more.
+
+use portcullis_engine::ImmutableFields;
+use portcullis_model::{Obstacle, Status};
+
+use crate::support::{JOB, POD, Request, Setting, rule};
+
+/// Reviews the update of `old` to `new` under a policy that lays `overlay` over it, and tells whether the change was taken.
+#[track_caller]
+fn is_taken(gvk: [&str; 3], old: &str, new: &str, overlay: &str) -> bool {
+    let mutate = format!("mutate: {{patchStrategicMerge: {overlay}}}");
+    let setting = Setting::of([rule("p", "background: false", gvk[2], &mutate)]);
+    setting.review("/mutate", Request::update(gvk, old, new), |verdict, _| {
+        let (_, outcome) = verdict.outcomes().next().unwrap();
+        match outcome.obstacle {
+            Some(Obstacle::Immutable) => {
+                assert_eq!((outcome.status, verdict.patch.len()), (Status::Skip, 0));
+                assert!(outcome.message.starts_with("immutable: spec"), "{}", outcome.message);
+                false
+            }
+            _ => {
+                assert_eq!(outcome.status, Status::Pass, "{}", outcome.message);
+                true
+            }
+        }
+    })
+}
+
+fn job(spec: &str, status: &str) -> String {
+    format!(
+        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: pi}}, spec: {{template: {{spec: {{restartPolicy: Never}}}}, {spec}}}, status: {{{status}}}}}"
+    )
+}
+
+#[test]
+fn the_template_of_a_job_is_fixed_once_it_may_have_started() {
+    let check = |spec: &str, status: &str, overlay: &str, want: bool| {
+        let job = job(spec, status);
+        assert_eq!(is_taken(JOB, &job, &job, overlay), want, "{spec} {status} {overlay}");
+    };
+    let node = "{spec: {template: {spec: {nodeSelector: {spot: 'true'}}}}}";
+    let image = "{spec: {template: {spec: {serviceAccountName: x}}}}";
+    check("parallelism: 1", "", node, false);
+    check("suspend: true", "", node, true);
+    check("suspend: true", "", image, false);
+    check("suspend: true", "startTime: '2026-09-01T10:00:00Z'", node, false);
+    check("parallelism: 1", "", "{spec: {ttlSecondsAfterFinished: 900}}", true);
+    check("parallelism: 1", "", "{spec: {suspend: true}}", true);
+    check("parallelism: 1", "", "{metadata: {labels: {a: b}}}", true);
+}
+
+#[test]
+fn most_of_a_pod_is_fixed() {
+    let pod = |spec: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: w}}, spec: {{containers: [{{name: c, image: i}}], {spec}}}}}"
+        )
+    };
+    let check = |spec: &str, overlay: &str, want: bool| {
+        assert_eq!(is_taken(POD, &pod(spec), &pod(spec), overlay), want, "{spec} {overlay}");
+    };
+    check("a: 1", "{spec: {containers: [{name: c, image: other}]}}", true);
+    check("a: 1", "{spec: {containers: [{name: c, tty: true}]}}", false);
+    check("a: 1", "{spec: {containers: [{name: new, image: i}]}}", false);
+    check("a: 1", "{spec: {nodeSelector: {spot: 'true'}}}", false);
+    check("schedulingGates: [{name: g}]", "{spec: {nodeSelector: {spot: 'true'}}}", true);
+    check("a: 1", "{metadata: {annotations: {a: b}}}", true);
+}
+
+#[test]
+fn what_restores_a_fixed_field_is_no_change_of_it() {
+    let old = "{apiVersion: v1, kind: Pod, metadata: {name: w}, spec: {containers: [{name: c, image: i}], nodeSelector: {spot: 'true'}}}";
+    let new = "{apiVersion: v1, kind: Pod, metadata: {name: w}, spec: {containers: [{name: c, image: i}]}}";
+    assert!(is_taken(POD, old, new, "{spec: {nodeSelector: {spot: 'true'}}}"));
+    assert!(!is_taken(POD, old, new, "{spec: {nodeSelector: {spot: 'false'}}}"));
+}
+
+#[test]
+fn a_skipped_rule_leaves_the_others_their_effect() {
+    let policies = [
+        rule(
+            "a",
+            "background: false",
+            "Job",
+            "mutate: {patchStrategicMerge: {spec: {template: {spec: {hostNetwork: false}}}}}",
+        ),
+        rule(
+            "b",
+            "background: false",
+            "Job",
+            "mutate: {patchStrategicMerge: {spec: {ttlSecondsAfterFinished: 900}}}",
+        ),
+    ];
+    let job = job("parallelism: 1", "");
+    let mut setting = Setting::of(policies);
+    setting.review("/mutate", Request::update(JOB, &job, &job), |verdict, object| {
+        assert_eq!(verdict.count(Obstacle::Immutable), 1);
+        assert_eq!(object.path(&["spec", "template", "spec", "hostNetwork"]), None);
+        assert!(object.path(&["spec", "ttlSecondsAfterFinished"]).is_some());
+    });
+    setting.options.immutable_fields = ImmutableFields::AsWritten;
+    setting.review("/mutate", Request::update(JOB, &job, &job), |verdict, object| {
+        assert_eq!(verdict.count(Obstacle::Immutable), 0);
+        assert!(object.path(&["spec", "template", "spec", "hostNetwork"]).is_some());
+    });
+}
+
+#[test]
+fn no_policy_changes_what_an_object_is_called_or_its_status() {
+    for (overlay, want) in [
+        ("{metadata: {name: other}}", "the patch changes metadata.name, which no policy can"),
+        ("{status: {phase: Done}}", "the patch changes the status, which is written by `/status` alone"),
+    ] {
+        let mutate = format!("mutate: {{patchStrategicMerge: {overlay}}}");
+        let setting = Setting::of([rule("p", "background: false", "Job", &mutate)]);
+        setting.review("/mutate", Request::create(JOB, &job("parallelism: 1", "")), |verdict, _| {
+            assert!(!verdict.allowed);
+            assert_eq!(verdict.outcomes().next().unwrap().1.message, want);
+        });
+    }
+}
