@@ -28,12 +28,12 @@ static API_CALL: Shape = Fields(&[
         &Text,
         "The path on the API server, as `kubectl get --raw` takes it. Not with `service`.",
     ),
-    field("method", &Enum(&["GET", "POST"]), "The method of HTTP.").default("\"GET\""),
+    field("method", &Enum(&["GET", "POST"]), "The HTTP method.").default("\"GET\""),
     field(
         "data",
         &List(&Fields(&[
             field("key", &Text, "The key in the body.").required(),
-            field("value", &Any, "The value under it.").required(),
+            field("value", &Any, "The value under the key.").required(),
         ])),
         "The body of a POST: a map of these keys and values.",
     ),
@@ -45,7 +45,7 @@ static API_CALL: Shape = Fields(&[
                 "headers",
                 &List(&Fields(&[
                     field("key", &Text, "The name of the header.").required(),
-                    field("value", &Text, "Its value.").required(),
+                    field("value", &Text, "The value of the header.").required(),
                 ])),
                 "Headers that are sent along.",
             ),

@@ -101,7 +101,7 @@ pub(crate) static RULE: Shape = Fields(&[
     field("context", &CONTEXT, "Variables for the rule, loaded when an expression first mentions them."),
     field("reportProperties", &TEXT_MAP, "Properties of the results in reports; variables work."),
     field("match", &MATCH, "The objects and requests that the rule is for.").required(),
-    field("exclude", &MATCH, "Those of them that it is not for."),
+    field("exclude", &MATCH, "Objects and requests that the rule is not for, though `match` selects them."),
     field(
         "imageExtractors",
         &IMAGE_EXTRACTORS,
@@ -114,9 +114,9 @@ pub(crate) static RULE: Shape = Fields(&[
         &NAMED_EXPRESSIONS,
         "The rule is skipped unless these hold; for `validate.cel`.",
     ),
-    field("mutate", &MUTATE, "Changes the object, or others in the cluster."),
-    field("validate", &VALIDATE, "Judges the object."),
-    field("generate", &GENERATE, "Makes other objects."),
+    field("mutate", &MUTATE, "Changes the object, or others in the cluster (mutation)."),
+    field("validate", &VALIDATE, "Judges the object (validation): one that fails is refused or reported."),
+    field("generate", &GENERATE, "Makes other objects (generation)."),
     field("verifyImages", &VERIFY_IMAGES, "Asks for signatures of the object's images."),
     field(
         "skipBackgroundRequests",
@@ -154,8 +154,8 @@ static STATUS: Shape = Fields(&[
     field(
         "validatingadmissionpolicy",
         &Fields(&[
-            field("generated", &Flag, "Whether there is one.").required(),
-            field("message", &Text, "Why there is none.").required(),
+            field("generated", &Flag, "Whether it exists.").required(),
+            field("message", &Text, "Why it does not exist.").required(),
         ]),
         "The ValidatingAdmissionPolicy made of the policy.",
     ),
@@ -163,8 +163,13 @@ static STATUS: Shape = Fields(&[
 
 /// A condition of Kubernetes.
 static CONDITION: Shape = Fields(&[
-    field("type", &With(&Text, &[Longest(316), Match(QUALIFIED_NAME)]), "What is said: `Ready`.").required(),
-    field("status", &Enum(&["True", "False", "Unknown"]), "Whether it is so.").required(),
+    field(
+        "type",
+        &With(&Text, &[Longest(316), Match(QUALIFIED_NAME)]),
+        "The name of the condition: `Ready`.",
+    )
+    .required(),
+    field("status", &Enum(&["True", "False", "Unknown"]), "Whether the condition holds.").required(),
     field(
         "observedGeneration",
         &With(&Integer, &[Format("int64"), AtLeast(0)]),
@@ -175,10 +180,11 @@ static CONDITION: Shape = Fields(&[
     field(
         "reason",
         &With(&Text, &[Shortest(1), Longest(1024), Match("^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]),
-        "Why, in one word.",
+        "Why the status is what it is, in one word.",
     )
     .required(),
-    field("message", &With(&Text, &[Longest(32768)]), "Why, for people.").required(),
+    field("message", &With(&Text, &[Longest(32768)]), "Why the status is what it is, for people to read.")
+        .required(),
 ]);
 
 /// A name with a DNS subdomain before it, if any.

@@ -152,8 +152,8 @@ static CEL: Shape = Fields(&[
     field(
         "paramKind",
         &Atomic(&Fields(&[
-            field("apiVersion", &Text, "The group and version of the kind."),
-            field("kind", &Text, "The kind."),
+            field("apiVersion", &Text, "The group and version of the object."),
+            field("kind", &Text, "The kind of the object."),
         ])),
         "The kind of the object that is `params` in expressions.",
     ),
@@ -215,8 +215,8 @@ static MANIFESTS: Shape = Fields(&[
     field(
         "dryRun",
         &Fields(&[
-            field("enable", &Flag, "Whether it is made."),
-            field("namespace", &Text, "The namespace in which it is made."),
+            field("enable", &Flag, "Whether the dry run is made."),
+            field("namespace", &Text, "The namespace in which the dry run is made."),
         ]),
         "A dry run of the signed manifest, to see which fields the cluster adds.",
     ),
