@@ -1,6 +1,7 @@
 //! Tests on a real control plane. `cargo xtask e2e` runs them.
 
 mod control_plane;
+mod crds;
 mod processes;
 mod sandbox;
 mod serve;

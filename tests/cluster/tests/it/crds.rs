@@ -1,0 +1,195 @@
+//! The definitions of policies on a real API server: what it refuses by them, stores and shows.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use http::Request;
+use kube::Client;
+use portcullis_cluster_tests::{ClusterTest, cluster_test};
+use portcullis_value::Arena;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Has the API server serve policies, as `portcullis crds | kubectl apply --server-side -f -` does.
+async fn install(test: &ClusterTest) -> Result<String> {
+    let documents = {
+        let arena = Arena::new();
+        let documents = portcullis_kyverno::crds(&arena).into_iter().map(portcullis_yaml::to_string);
+        documents.collect::<Vec<_>>().join("---\n")
+    };
+    let kubectl = test.control_plane.kubectl(&test.namespace);
+    kubectl.run_with(&["apply", "--server-side", "-f", "-"], &documents).await?.succeeded()?;
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
+    let names = ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"];
+    kubectl.run(&[&wait[..], &names].concat()).await?.succeeded()?;
+    Ok(documents)
+}
+
+const POLICY: &str = "\
+apiVersion: kyverno.io/v1
+kind: Policy
+metadata:
+  name: team-label
+spec:
+  rules:
+  - name: needs-a-team
+    match:
+      any:
+      - resources:
+          kinds: [ConfigMap]
+    context:
+    - name: answer
+      apiCall:
+        urlPath: /version
+    validate:
+      message: a team is missing
+      pattern:
+        metadata:
+          labels:
+            team: \"?*\"
+";
+
+#[test]
+fn a_policy_is_stored_as_it_was_written() -> Result<()> {
+    cluster_test(async |test| {
+        install(test).await?;
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], POLICY).await?.succeeded()?;
+        let stored = test.kubectl(&["get", "pol", "team-label", "-o", "json"]).await?.succeeded()?;
+        let stored: Value = serde_json::from_str(&stored)?;
+        let arena = Arena::new();
+        let written = portcullis_yaml::read(&arena, POLICY)?;
+        let written: Value = serde_json::from_str(&written.get("spec").unwrap_or_default().to_string())?;
+        ensure!(stored.get("spec") == Some(&written), "{stored}");
+        Ok(())
+    })
+}
+
+#[test]
+fn kubectl_lists_policies_in_the_columns_of_the_reference() -> Result<()> {
+    cluster_test(async |test| {
+        install(test).await?;
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], POLICY).await?.succeeded()?;
+        let table = test.kubectl(&["get", "pol", "-o", "wide"]).await?.succeeded()?;
+        let head: Vec<_> = table.lines().next().unwrap_or_default().split_whitespace().collect();
+        let columns = "NAME ADMISSION BACKGROUND READY AGE FAILURE POLICY VALIDATE MUTATE GENERATE VERIFY IMAGES MESSAGE";
+        ensure!(head.join(" ") == columns, "{table}");
+        Ok(())
+    })
+}
+
+#[test]
+fn kubectl_sees_no_change_in_definitions_that_are_installed_and_explains_them() -> Result<()> {
+    cluster_test(async |test| {
+        let documents = install(test).await?;
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let difference = kubectl.run_with(&["diff", "--server-side", "-f", "-"], &documents).await?;
+        ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
+        let explained = test.kubectl(&["explain", "clusterpolicies.spec.rules.match"]).await?.succeeded()?;
+        ensure!(explained.contains("The objects and requests that the rule is for."), "{explained}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_the_schema_forbids_is_refused_in_the_words_of_the_api_server() -> Result<()> {
+    cluster_test(async |test| {
+        install(test).await?;
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let refused = async |from: &str, to: &str| {
+            let policy = POLICY.replace(from, to);
+            kubectl.run_with(&["apply", "--server-side", "--dry-run=server", "-f", "-"], &policy).await
+        };
+        let long = "n".repeat(64);
+        for (from, to, words) in [
+            ("needs-a-team", long.as_str(), "spec.rules[0].name: Too long: may not be more than 63 bytes"),
+            ("validate:", "validate:\n      failureAction: Warn", "supported values: \"Audit\", \"Enforce\""),
+            ("any:", "all: []\n      any:", "\"spec.rules[0].match\" must not validate the schema (not)"),
+            ("    match:", "    exclude:", "spec.rules[0].match: Required value"),
+        ] {
+            let refused = refused(from, to).await?;
+            ensure!(refused.code == 1 && refused.stderr.contains(words), "want {words}, got {refused:?}");
+        }
+        Ok(())
+    })
+}
+
+/// A policy, mostly with a mistake, and what the API server said of it with the definitions of the reference.
+#[derive(Deserialize)]
+struct Recorded {
+    id: String,
+    policy: Value,
+    expect: Expected,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Expected {
+    code: u16,
+    #[serde(default)]
+    message: String,
+}
+
+/// The code of a refusal by the schema.
+const INVALID: u16 = 422;
+
+#[test]
+fn the_api_server_refuses_what_it_refuses_with_the_definitions_of_the_reference() -> Result<()> {
+    let cases = recorded()?;
+    cluster_test(async |test| {
+        install(test).await?;
+        let mut differences = Vec::new();
+        for Recorded { id, policy, expect } in cases {
+            let got = create(&test.client, policy, &test.namespace).await?;
+            // What the reference itself refuses is good for the schema.
+            let as_recorded = if expect.code == INVALID { got == expect } else { got.code == 201 };
+            if !as_recorded {
+                differences.push(format!("{id}: want {expect:?}, got {got:?}"));
+            }
+        }
+        ensure!(differences.is_empty(), "{}", differences.join("\n"));
+        Ok(())
+    })
+}
+
+/// Asks for a policy to be created, without a trace.
+async fn create(client: &Client, mut policy: Value, namespace: &str) -> Result<Expected> {
+    let version = text(&policy, "/apiVersion").unwrap_or("kyverno.io/v1").to_owned();
+    let path = if text(&policy, "/kind") == Some("Policy") {
+        if let Some(metadata) = policy.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+        format!("/apis/{version}/namespaces/{namespace}/policies?dryRun=All")
+    } else {
+        format!("/apis/{version}/clusterpolicies?dryRun=All")
+    };
+    let request =
+        Request::post(path).header("content-type", "application/json").body(serde_json::to_vec(&policy)?)?;
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(Expected { code: 201, message: String::new() }),
+        Err(kube::Error::Api(status)) => Ok(Expected { code: status.code, message: status.message }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The recorded cases; none where the corpora are not there, which is said.
+#[expect(clippy::disallowed_methods, reason = "a test that reads recorded answers, where there are any")]
+fn recorded() -> Result<Vec<Recorded>> {
+    let root = match std::env::var_os("PORTCULLIS_CONFORMANCE") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
+    };
+    let path = root.join("policy-validation/cases.jsonl");
+    if !path.is_file() {
+        let _ = writeln!(io::stderr(), "skipped: there are no recorded answers at `{}`", path.display());
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    text.lines().map(|line| serde_json::from_str(line).context("a line of cases.jsonl")).collect()
+}
