@@ -259,3 +259,6 @@ impl View {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,11 @@ impl Scripted {
         exchange
     }
 
+    /// Returns when the client is gone, whatever it asked before.
+    pub(crate) async fn hung_up(&mut self) {
+        while self.requests.next().await.is_some() {}
+    }
+
     /// Whether nothing is asked within `time`.
     pub(crate) async fn quiet_for(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.requests.next()).await.is_err()

@@ -399,4 +399,6 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

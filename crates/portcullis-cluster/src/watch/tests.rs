@@ -21,9 +21,9 @@ const NAMESPACES: Source = Source {
 };
 
 /// A watch of namespaces and the API server it asks.
-struct Watched {
-    server: Scripted,
-    namespaces: Arc<Published<Namespaces>>,
+pub(super) struct Watched {
+    pub(super) server: Scripted,
+    pub(super) namespaces: Arc<Published<Namespaces>>,
     readiness: Readiness,
     states: WatchStates,
     kinds: watch::Sender<()>,
@@ -36,7 +36,7 @@ impl Drop for Watched {
     }
 }
 
-fn start() -> Watched {
+pub(super) fn start() -> Watched {
     let (connection, server) = scripted::connection();
     let namespaces = Published::new(Namespaces::default());
     let (readiness, states, kinds) = (Readiness::default(), WatchStates::default(), watch::Sender::new(()));
