@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -50,9 +52,9 @@ pub struct Cluster {
     tasks: JoinSet<std::convert::Infallible>,
 }
 
-/// How many namespaces are looked up at once.
+/// How many things are looked up at once.
 const LOOKUPS: usize = 16;
-/// The most bytes of one namespace.
+/// The most bytes of what is looked up.
 const LONGEST_OBJECT: usize = 10 << 20;
 
 /// Policies can be large: few in a page, since a page lies in memory at once.
@@ -203,6 +205,7 @@ impl Cluster {
             namespaces: self.namespaces.load(),
             role_bindings: self.role_bindings.load(),
             cluster_role_bindings: self.cluster_role_bindings.load(),
+            discovery: self.discovery.load(),
         }
     }
 
@@ -218,17 +221,39 @@ impl Cluster {
         if let Some(labels) = self.namespaces.load().labels(name) {
             return Ok(labels.clone());
         }
-        let asked = Asked { verb: "get", resource: NAMESPACES.resource.to_owned() };
-        let query = Query {
-            asked: asked.clone(),
-            path: format!("{}/{}", NAMESPACES.path, encoded(name)),
-            accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-            limit: LONGEST_OBJECT,
+        let path = format!("{}/{}", NAMESPACES.path, encoded(name));
+        let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        self.look_up::<Namespace>(NAMESPACES.resource, path, accept).await.map(Namespace::into_labels)
+    }
+
+    /// What one version of a group serves at this moment: its definition may be newer than [`Cluster::discovery`].
+    ///
+    /// # Errors
+    /// There is no such version, or the API server cannot be asked.
+    pub(crate) async fn look_up_resources(
+        &self,
+        group: &str,
+        version: &str,
+    ) -> Result<APIResourceList, ApiError> {
+        let _permit = self.lookups.acquire().await;
+        let path = match group {
+            "" => format!("/api/{}", encoded(version)),
+            _ => format!("/apis/{}/{}", encoded(group), encoded(version)),
         };
+        self.look_up(&path, path.clone(), "application/json").await
+    }
+
+    async fn look_up<T: DeserializeOwned>(
+        &self,
+        resource: &str,
+        path: String,
+        accept: &'static str,
+    ) -> Result<T, ApiError> {
+        let asked = Asked { verb: "get", resource: resource.to_owned() };
+        let query = Query { asked, path, accept, limit: LONGEST_OBJECT };
         let body = Reader::admission(&self.connection).read(&query).await?;
-        let namespace: Namespace = serde_json::from_slice(&body)
-            .map_err(|error| ApiError::Unreadable { asked, reason: error.to_string() })?;
-        Ok(namespace.into_labels())
+        serde_json::from_slice(&body)
+            .map_err(|error| ApiError::Unreadable { asked: query.asked, reason: error.to_string() })
     }
 }
 
@@ -238,6 +263,7 @@ pub struct View {
     namespaces: Arc<Namespaces>,
     role_bindings: Arc<Option<Bindings>>,
     cluster_role_bindings: Arc<Option<Bindings>>,
+    discovery: Arc<Discovery>,
 }
 
 impl View {
@@ -253,6 +279,17 @@ impl View {
         Some(UserRoles::of(role_bindings, cluster_role_bindings, username, groups, namespace))
     }
 
+    /// The kind of a resource (`deployments` of `apps`, `v1`).
+    pub fn kind(&self, group: &str, version: &str, resource: &str) -> Option<&str> {
+        // Sorted by group and version first.
+        let served = self.discovery.resources();
+        let start = served.partition_point(|served| (&*served.group, &*served.version) < (group, version));
+        let of_version = served.iter().skip(start);
+        let mut of_version =
+            of_version.take_while(|served| (&*served.group, &*served.version) == (group, version));
+        of_version.find(|served| &*served.resource == resource).map(|served| &*served.kind)
+    }
+
     /// This view, and the labels of a namespace that was looked up.
     pub fn with_namespace(mut self, name: &str, labels: Labels) -> Self {
         self.namespaces = Arc::new(self.namespaces.with(name, labels));
@@ -261,4 +298,4 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -151,3 +151,34 @@ async fn kubeconfig(file: Option<PathBuf>, context: Option<String>) -> Result<Co
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(kubeconfig, &options).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ApiError, Asked};
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_is_not_there_is_named() {
+        let file = PathBuf::from("/nowhere/config");
+        let access = Access::Kubeconfig { file: Some(file), context: None };
+        let error = Connection::open(&access).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot use the kubeconfig `/nowhere/config`: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_connections_is_named() {
+        // A port that was free a moment ago.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let connection = Connection::from_config(Config::new(server.parse().unwrap())).unwrap();
+        let error = connection.background().apiserver_version().await.unwrap_err();
+        let asked = Asked { verb: "get", resource: "version".to_owned() };
+        let error = ApiError::from_client(asked, connection.server(), &error);
+        assert_eq!(
+            error.to_string(),
+            format!("cannot reach the API server at `{server}`: connection refused")
+        );
+        assert!(error.hint().unwrap().contains(&server));
+    }
+}

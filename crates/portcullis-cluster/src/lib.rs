@@ -14,6 +14,7 @@ mod connection;
 pub mod discovery;
 mod error;
 mod event;
+mod facts;
 mod index;
 mod lease;
 mod limiter;
@@ -29,6 +30,7 @@ pub use cluster::{Cluster, Options, View};
 pub use connection::{Access, ConnectError, Connection};
 pub use error::{ApiError, Asked};
 pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};
+pub use facts::ReviewFacts;
 pub use index::{
     Bindings, Configuration, Document, Documents, Labels, Metadata, Namespaces, Published, UserRoles,
 };

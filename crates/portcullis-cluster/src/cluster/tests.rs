@@ -7,22 +7,24 @@ use crate::scripted::{self, Exchange, Scripted, namespace, page};
 use crate::watch::WatchState;
 use serde_json::{Value, json};
 
-fn start() -> (Cluster, Scripted) {
+pub(crate) fn start() -> (Cluster, Scripted) {
     let (connection, server) = scripted::connection();
     let options = Options { configuration: ("portcullis".to_owned(), "portcullis".to_owned()), jobs: true };
     (Cluster::start(connection, &options), server)
 }
 
 /// Answers as an API server with little in it does; `kyverno` tells whether it serves the kinds of policies.
-fn answer(exchange: Exchange, kyverno: bool) {
+pub(crate) fn answer(exchange: Exchange, kyverno: bool) {
     let path = exchange.path.split('?').next().unwrap_or_default().to_owned();
     if exchange.path.contains("watch=true") {
         // The stream stays open for as long as the test runs.
         return std::mem::forget(exchange.stream());
     }
-    let groups = json!({"kind": "APIGroupDiscoveryList", "items": []});
+    let pods = json!({"resource": "pods", "responseKind": {"kind": "Pod"}, "scope": "Namespaced"});
+    let core = json!({"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": "v1", "resources": [pods]}]}]});
     let items: Vec<Value> = match path.as_str() {
-        "/api" | "/apis" => return exchange.reply(200, &groups),
+        "/api" => return exchange.reply(200, &core),
+        "/apis" => return exchange.reply(200, &json!({"kind": "APIGroupDiscoveryList", "items": []})),
         _ if path.contains("kyverno.io") && !kyverno => return exchange.fail(404, "no such kind"),
         "/apis/kyverno.io/v1/clusterpolicies" => {
             vec![json!({"kind": "ClusterPolicy", "metadata": {"name": "p"}})]
@@ -39,7 +41,7 @@ fn answer(exchange: Exchange, kyverno: bool) {
     exchange.reply(200, &page(5, "", &items));
 }
 
-async fn until_ready(cluster: &Cluster, server: &mut Scripted, kyverno: bool) {
+pub(crate) async fn until_ready(cluster: &Cluster, server: &mut Scripted, kyverno: bool) {
     while !cluster.readiness().is_ready() {
         let exchange = server.next().await;
         answer(exchange, kyverno);
