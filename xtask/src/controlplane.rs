@@ -61,8 +61,9 @@ fn go_build(source: &Path, output: &Path, package: &str, linker_flags: &str) -> 
     go.current_dir(source).args(["build", "-trimpath", "-buildvcs=false"]);
     go.arg("-ldflags").arg(format!("-s -w {linker_flags}").trim_end());
     go.arg("-o").arg(output).arg(package).env("GOWORK", "off").stdout(Stdio::null());
-    run_command(&mut go)
-        .context("hint: the line `go` of controlplane/go.mod says which version of Go it needs")
+    run_command(&mut go).context(
+        "cannot build the control plane; the line `go` of controlplane/go.mod says which Go it needs",
+    )
 }
 
 /// Kubernetes is told its version by the linker; without it, clients cannot parse what the server calls itself.

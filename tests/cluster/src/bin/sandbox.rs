@@ -49,10 +49,10 @@ succeed after a second. Ctrl-C ends it and removes everything.
 
 kubeconfig: {kubeconfig}
 
-In another terminal, in this folder:
+In another terminal, in the root of the repository:
 
   export KUBECONFIG={kubeconfig} PATH={programs}:$PATH
-  kubectl apply -f examples/dangling-jobs/resources/pi.yaml
+  kubectl apply -f examples/dangling-jobs/resources/job.yaml
   kubectl get jobs,pods --watch",
         kubeconfig = kubeconfig.display(),
         programs = programs.display(),

@@ -23,36 +23,57 @@ fn a_sandbox_that_is_killed_leaves_nothing_behind_either() -> Result<()> {
 fn leaves_nothing(signal: &str) -> Result<()> {
     let Some(_) = Programs::find()? else { return Ok(()) };
     tokio::runtime::Runtime::new()?.block_on(async {
-        let (mut sandbox, folder) = start().await?;
-        ensure!(!processes::naming(&folder)?.is_empty(), "nothing runs in `{}`", folder.display());
-        let id = sandbox.id().context("the sandbox has ended")?.to_string();
+        let mut sandbox = Sandbox::start().await?;
+        sandbox.commands_work().await?;
+        let id = sandbox.process.id().context("the sandbox has ended")?.to_string();
         Command::new("kill").args(["-s", signal, &id]).status().await?;
-        sandbox.wait().await?;
-        wait::until("the end of every part", async || Ok(is_gone(&folder)?.then_some(()))).await
+        sandbox.process.wait().await?;
+        let folder = sandbox.folder;
+        wait::until("the end of every part", async || {
+            Ok((processes::naming(&folder)?.is_empty() && !folder.exists()).then_some(()))
+        })
+        .await
     })
 }
 
-fn is_gone(folder: &Path) -> Result<bool> {
-    Ok(processes::naming(folder)?.is_empty() && !folder.exists())
+struct Sandbox {
+    process: Child,
+    folder: PathBuf,
+    /// The commands that it says to try.
+    commands: Vec<String>,
 }
 
-/// Starts a sandbox and waits until it has said what to try; returns the folder it runs in.
-async fn start() -> Result<(Child, PathBuf)> {
-    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_sandbox"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let stdout = sandbox.stdout.take().context("the sandbox has no stdout")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let mut folder = None;
-    while let Some(line) = lines.next_line().await? {
-        if let Some(path) = line.strip_prefix("kubeconfig: ") {
-            folder = Path::new(path).parent().map(Path::to_owned);
+impl Sandbox {
+    /// Starts a sandbox and reads what it says, up to its last command.
+    async fn start() -> Result<Sandbox> {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_sandbox"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = process.stdout.take().context("the sandbox has no stdout")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let (mut folder, mut commands) = (None, Vec::new());
+        while commands.len() < 3 {
+            let line = lines.next_line().await?.context("the sandbox has ended before it was ready")?;
+            if let Some(path) = line.strip_prefix("kubeconfig: ") {
+                folder = Path::new(path).parent().map(Path::to_owned);
+            }
+            commands.extend(line.strip_prefix("  ").map(str::to_owned));
         }
-        if line.contains("--watch") {
-            return Ok((sandbox, folder.context("the sandbox names no kubeconfig")?));
-        }
+        Ok(Sandbox { process, folder: folder.context("the sandbox names no kubeconfig")?, commands })
     }
-    anyhow::bail!("the sandbox has ended before it was ready")
+
+    /// Runs the commands as a person pastes them, the last without the part that never ends.
+    async fn commands_work(&self) -> Result<()> {
+        let script = self.commands.join(" && ").replace(" --watch", "");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let cache = self.folder.join("kubectl-cache");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(root).env("KUBECACHEDIR", cache);
+        let output = shell.output().await?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success() && printed.contains("job.batch/pi "), "`{script}` gave {output:?}");
+        Ok(())
+    }
 }
