@@ -91,8 +91,8 @@ pub(crate) enum Mismatch<'m> {
     Selector,
     NamespaceSelector,
     User,
-    /// An exclude block holds.
-    Excluded,
+    /// An exclude block holds; of an `any`, the filter that does.
+    Excluded(Option<usize>),
     /// It cannot be told, for want of a fact: what is not known.
     Unknown(&'static str),
 }
@@ -146,15 +146,15 @@ impl Matching {
                 false
             }
         };
-        let is_excluded = match self {
+        let excluded = match self {
             Matching::Any(filters) => {
-                filters.iter().any(|filter| holds(filter.check(candidate, Use::Exclude)))
+                filters.iter().position(|filter| holds(filter.check(candidate, Use::Exclude))).map(Some)
             }
-            Matching::All(filters) => holds(all(filters, candidate, Use::Exclude)),
-            Matching::Direct(filter) => holds(filter.check(candidate, Use::Exclude)),
+            Matching::All(filters) => holds(all(filters, candidate, Use::Exclude)).then_some(None),
+            Matching::Direct(filter) => holds(filter.check(candidate, Use::Exclude)).then_some(None),
         };
-        if is_excluded {
-            return Err(Mismatch::Excluded);
+        if let Some(filter) = excluded {
+            return Err(Mismatch::Excluded(filter));
         }
         unknown.map_or(Ok(()), Err)
     }
@@ -404,7 +404,8 @@ impl fmt::Display for Reason<'_, '_> {
                 f.write_str("the labels of its namespace do not match the selector")
             }
             Mismatch::User => f.write_str("the user is not among those named"),
-            Mismatch::Excluded => f.write_str("the exclude block holds"),
+            Mismatch::Excluded(Some(index)) => write!(f, "`exclude.any[{index}]` holds"),
+            Mismatch::Excluded(None) => f.write_str("its exclude block holds"),
             Mismatch::Unknown(fact) => write!(f, "{fact} are not known"),
         }
     }
