@@ -36,7 +36,7 @@ pub(crate) async fn read(
             return Err(Refusal::TooLarge);
         }
         if !room.grow(data.len()) {
-            return Err(Refusal::Overloaded);
+            return Err(Refusal::NoRoom);
         }
         if read.is_empty() {
             if data.len() == announced {

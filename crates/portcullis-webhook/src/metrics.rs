@@ -1,5 +1,6 @@
 //! What the server counts, in the text form of OpenMetrics.
 
+mod rules;
 mod timed;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::rules::Rules;
+pub use self::rules::{Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed};
 use crate::Webhook;
 
@@ -25,6 +28,7 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     reviews: Arc<Timed<Reviewed>>,
     requests: Arc<Timed<HttpRequest>>,
+    rules: Rules,
     refusals: Family<Refused, Counter>,
     closed: Family<Closed, Counter>,
     panics: Counter,
@@ -54,6 +58,7 @@ impl Metrics {
             registry: Mutex::default(),
             reviews: Arc::new(reviews),
             requests: Arc::new(requests),
+            rules: Rules::new(),
             refusals: Family::default(),
             closed: Family::default(),
             panics: Counter::default(),
@@ -62,6 +67,7 @@ impl Metrics {
         metrics.register(|registry| {
             registry.register_collector(Box::new(metrics.reviews.clone()));
             registry.register_collector(Box::new(metrics.requests.clone()));
+            registry.register_collector(metrics.rules.collector());
             registry.register(
                 "kyverno",
                 "The version that runs",
@@ -103,6 +109,22 @@ impl Metrics {
         // Writing to a string fails only where a collector does, and none of ours does.
         let _ = text::encode(&mut out, &registry);
         out
+    }
+
+    /// A rule to count results of: made when its policy is loaded.
+    pub fn rule(&self, labels: RuleLabels) -> Rule {
+        self.rules.rule(labels)
+    }
+
+    /// Counts a result (`pass`, `fail`, `warn`, `error`, `skip`) of `rule` on `target`, which took `time`.
+    pub fn rule_result(&self, rule: &Rule, target: &Arc<Target>, result: &'static str, time: Duration) {
+        self.rules.observe(rule, target, result, time);
+    }
+
+    /// Forgets the results of a policy that is gone, so that they make room for others'. `namespace` is `-` where the
+    /// policy has none.
+    pub fn forget_policy(&self, namespace: &str, name: &str) {
+        self.rules.forget(namespace, name);
     }
 
     /// Says when the certificate in use expires.

@@ -38,8 +38,10 @@ pub(crate) enum Refusal {
     PathTooLong,
     #[error("{0}")]
     MediaType(&'static str),
-    #[error("too much is at work already")]
-    Overloaded,
+    #[error("too many bytes of bodies are held already")]
+    NoRoom,
+    #[error("too many reviews are at work already")]
+    Busy,
 }
 
 impl Refusal {
@@ -52,7 +54,7 @@ impl Refusal {
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::PathTooLong => StatusCode::URI_TOO_LONG,
             Refusal::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::NoRoom | Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -63,7 +65,9 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         match self {
             Refusal::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
-            Refusal::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Refusal::NoRoom | Refusal::Busy => {
+                drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1")))
+            }
             _ => {}
         }
         response
@@ -78,12 +82,13 @@ pub(crate) async fn answer<R: Reviewer>(
     let _beat = peer.pulse.begin();
     let version = request.version();
     let answered = serve(&peer, request).await;
-    let refused = answered.is_err();
+    // What a refused request still brings must not be read as the next one. When only the review was refused, all was
+    // read, and a new handshake would be work for nothing.
+    let refused = answered.as_ref().is_err_and(|refusal| !matches!(refusal, Refusal::Busy));
     let mut response = answered.unwrap_or_else(|refusal| {
         peer.shared.metrics.refused(refusal.status().as_u16());
         refusal.response()
     });
-    // What a refused request still brings must not be read as the next one.
     let close = refused || peer.shared.lifecycle.stage() >= Stage::Closing;
     if close && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -124,7 +129,7 @@ async fn serve<R: Reviewer>(
     let due = deadline.instant().min(start + shared.limits.body);
     let mut room = peer.slot.room();
     let body = body::read(body, shared.limits.body_bytes, &mut room, due).await?;
-    let turn = shared.turns.take().ok_or(Refusal::Overloaded)?;
+    let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
     let answer = turn.run(long, || judge(peer, &route, &body, deadline, start))?;
     shared.metrics.answered(path, route.webhook, start.elapsed());

@@ -70,6 +70,11 @@ impl<L: Labels> Timed<L> {
         let labels = if full { labels.overflow() } else { labels.clone() };
         series.entry(labels).or_insert_with(Series::new).observe(time);
     }
+
+    /// Forgets the series of other labels than `keep` says.
+    pub(super) fn retain(&self, keep: impl Fn(&L) -> bool) {
+        self.series.write().unwrap_or_else(PoisonError::into_inner).retain(|labels, _| keep(labels));
+    }
 }
 
 impl<L: Labels> Collector for Timed<L> {
@@ -86,5 +91,53 @@ impl<L: Labels> Collector for Timed<L> {
             series.times.encode(times.encode_family(labels)?)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+    struct Of {
+        name: String,
+        fixed: bool,
+    }
+
+    impl Labels for Of {
+        fn overflow(&self) -> Self {
+            Self { name: OVERFLOW.to_owned(), fixed: self.fixed }
+        }
+    }
+
+    #[test]
+    fn what_comes_over_the_cap_is_counted_together_and_nothing_is_lost() {
+        let timed = std::sync::Arc::new(Timed::new(Name("events", "Events"), Name("times", "Times"), 3));
+        for name in 0..10 {
+            for _ in 0..2 {
+                timed.observe(&Of { name: name.to_string(), fixed: true }, Duration::from_millis(7));
+            }
+        }
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(timed.clone()));
+        let mut have = String::new();
+        text::encode(&mut have, &registry).unwrap();
+        let counts: Vec<&str> = have.lines().filter(|line| line.starts_with("events_total")).collect();
+        assert_eq!(
+            counts,
+            [
+                "events_total{name=\"0\",fixed=\"true\"} 2",
+                "events_total{name=\"1\",fixed=\"true\"} 2",
+                "events_total{name=\"2\",fixed=\"true\"} 2",
+                "events_total{name=\"other\",fixed=\"true\"} 14",
+            ]
+        );
+        assert!(have.contains("times_bucket{le=\"0.005\",name=\"other\",fixed=\"true\"} 0\n"), "{have}");
+        assert!(have.contains("times_bucket{le=\"0.01\",name=\"other\",fixed=\"true\"} 14\n"), "{have}");
+        timed.retain(|of| of.name != "0");
+        assert_eq!(timed.series.read().unwrap().len(), 3);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_webhook::health::Health;
-use portcullis_webhook::{Limits, Verdict};
+use portcullis_webhook::{Limits, Metrics, RuleLabels, Target, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Answer, Client, LOCAL, Site, post, review};
@@ -85,4 +85,42 @@ async fn the_scrape_is_open_metrics_with_the_names_of_the_reference() {
     ] {
         assert!(answer.body.lines().any(|have| have == line), "{line}\n{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the_policy_is_gone() {
+    let labels = RuleLabels {
+        policy_validation_mode: "enforce",
+        policy_type: "cluster",
+        policy_background_mode: true,
+        policy_namespace: "-".into(),
+        policy_name: "ttl".into(),
+        rule_name: "add-ttl".into(),
+        rule_type: "mutate",
+    };
+    let metrics = Metrics::new("0.0.0");
+    let (of_reviewer, of_policy) = (metrics.clone(), labels.clone());
+    let site = Site::judging(Limits::default(), move |_, review, _| {
+        // Loaded anew each time: the same labels are the same rule.
+        let rule = of_reviewer.rule(of_policy.clone());
+        of_reviewer.rule_result(&rule, &Target::new(review), "pass", Duration::from_millis(3));
+        Verdict::allowed()
+    });
+    let mut client = site.client().await;
+    for _ in 0..2 {
+        client.ask(post("/mutate", &review("u"))).await;
+    }
+    let labels = "policy_validation_mode=\"enforce\",policy_type=\"cluster\",policy_background_mode=\"true\",\
+                  policy_namespace=\"-\",policy_name=\"ttl\",rule_name=\"add-ttl\",rule_type=\"mutate\",\
+                  resource_kind=\"Job\",resource_namespace=\"team\",resource_request_operation=\"create\",\
+                  rule_execution_cause=\"admission_request\",dry_run=\"false\",rule_result=\"pass\"";
+    let text = metrics.encode();
+    for line in [
+        format!("kyverno_policy_results_total{{{labels}}} 2\n"),
+        format!("kyverno_policy_execution_duration_seconds_bucket{{le=\"0.005\",{labels}}} 2\n"),
+    ] {
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    metrics.forget_policy("-", "ttl");
+    assert!(!metrics.encode().contains("add-ttl"));
 }
