@@ -1,15 +1,25 @@
 //! The time a review has.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_gocompat::duration;
 use tokio::time::Instant;
 
 use crate::Limits;
+use crate::turns::wake_a_worker;
+
+/// A review that runs for longer than this lets another worker look after the connections.
+const LONG: Duration = Duration::from_millis(1);
 
 /// When a review must have its answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(Instant);
+#[derive(Debug)]
+pub struct Deadline {
+    instant: Instant,
+    /// When the review has become long.
+    long: Instant,
+    is_long: AtomicBool,
+}
 
 impl Deadline {
     /// The deadline of a request whose headers came at `now`: a tenth before the time that the API server gives in the
@@ -22,22 +32,27 @@ impl Deadline {
             .and_then(|text| duration::Duration::parse(text).ok())
             .and_then(|duration| u64::try_from(duration.0).ok())
             .map(|nanoseconds| Duration::from_nanos(nanoseconds - nanoseconds / 10));
-        Self(now + asked.unwrap_or(limits.review).min(limits.review))
+        Self::new(now, now + asked.unwrap_or(limits.review).min(limits.review))
     }
 
-    /// A deadline at `instant`.
-    pub fn at(instant: Instant) -> Self {
-        Self(instant)
+    /// A deadline at `instant` for a review that begins at `now`.
+    pub fn new(now: Instant, instant: Instant) -> Self {
+        Self { instant, long: now + LONG, is_long: AtomicBool::new(false) }
     }
 
-    /// Whether the time has run out. Reads the clock: ask every thousand steps, not at each.
+    /// Whether the time has run out. Reads the clock: ask every thousand steps, not at each. But ask: this is also where
+    /// a review that has become long lets the connections of its worker go on.
     pub fn expired(&self) -> bool {
-        Instant::now() >= self.0
+        let now = Instant::now();
+        if now >= self.long && !self.is_long.swap(true, Relaxed) {
+            wake_a_worker();
+        }
+        now >= self.instant
     }
 
     /// When the time runs out.
     pub fn instant(&self) -> Instant {
-        self.0
+        self.instant
     }
 }
 

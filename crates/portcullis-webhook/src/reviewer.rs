@@ -7,9 +7,9 @@ use crate::{Deadline, Route};
 /// Judges admission reviews.
 pub trait Reviewer: Send + Sync + 'static {
     /// The verdict on `review`, asked for by `route`. Called on a worker of the runtime: it computes and does nothing
-    /// else, and it ends by `deadline`, where the failure policy answers. It may be called when the deadline has passed
+    /// else, asks `deadline` every thousand steps, and ends when it has expired, where the failure policy answers. It may be called when the deadline has passed
     /// already. A panic is caught, counted and answered by the failure policy of the route.
-    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: Deadline) -> Verdict;
+    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline) -> Verdict;
 }
 
 /// What is answered to the API server.

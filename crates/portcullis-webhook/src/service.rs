@@ -131,7 +131,7 @@ async fn serve<R: Reviewer>(
     let body = body::read(body, shared.limits.body_bytes, &mut room, due).await?;
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
-    let answer = turn.run(long, || judge(peer, &route, &body, deadline, start))?;
+    let answer = turn.run(long, || judge(peer, &route, &body, &deadline, start))?;
     shared.metrics.answered(path, route.webhook, start.elapsed());
     let mut response = Response::new(Full::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -155,7 +155,7 @@ fn judge<R: Reviewer>(
     peer: &Peer<R>,
     route: &Route<'_>,
     body: &[u8],
-    deadline: Deadline,
+    deadline: &Deadline,
     start: Instant,
 ) -> Result<Vec<u8>, Refusal> {
     let shared = &peer.shared;

@@ -1,10 +1,14 @@
 //! Where a review runs: on the worker that read it, without a change of thread, as long as that leaves a worker.
 //!
-//! Nearly every review takes microseconds, and handing it to another thread would cost as much as the review. A
-//! review that takes long, however, must not keep the connections of its worker waiting, and when each worker has
-//! one, nothing is accepted or answered any more. So a review runs in place, unless it would take the last free worker
-//! and the others show that they are long, or its body says so at once. Then its worker is handed over to a fresh
-//! thread (`block_in_place`), which costs some microseconds, and the operating system shares the cores.
+//! Nearly every review takes microseconds, and handing it to another thread would cost as much as the review. So it runs
+//! in place. Two things keep the server alive when reviews take long after all:
+//!
+//! - A review that would take the last free worker while the others show that they are long, or whose body is large,
+//!   hands its worker over to a fresh thread (`block_in_place`). That costs some microseconds.
+//! - A worker that finds one task when it looks for input wakes no other worker to look in its place. So a review that
+//!   has become long does, where it asks whether its time is up ([`Deadline::expired`](crate::Deadline::expired)).
+//!
+//! The operating system shares the cores between them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,8 +17,17 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
-/// A review that runs for longer than this is long.
+/// A review that runs for longer than this is long for who wants the last worker.
 const LONG: Duration = Duration::from_micros(100);
+
+/// Has a worker that is idle look for input, since this one is not going to. Costs some microseconds.
+pub(crate) fn wake_a_worker() {
+    let Ok(runtime) = Handle::try_current() else { return };
+    if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
+        // A task made here would wait for this worker; one made on another thread wakes whoever is idle.
+        runtime.clone().spawn_blocking(move || drop(runtime.spawn(async {})));
+    }
+}
 
 /// Counts the reviews at work.
 #[derive(Debug)]

@@ -1,11 +1,15 @@
 //! More clients, bytes and reviews than may be.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use portcullis_webhook::{Limits, Verdict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::harness::{Site, post, review};
 
@@ -94,4 +98,39 @@ async fn http_without_tls_is_told_so() {
     assert!(answer.ends_with("this port speaks HTTPS\n"), "{answer}");
     // Whoever says nothing of sense is one connection less, and nobody else's.
     assert_eq!(site.connect(address).await.ask(post("/validate", &review("u"))).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reviews_that_never_end_leave_a_worker_to_the_others() {
+    // A review of `stuck` goes on until the test has had its answers, asking for its deadline as it should.
+    let (started, mut starts) = mpsc::unbounded_channel();
+    let released = Arc::new(AtomicBool::new(false));
+    let in_review = released.clone();
+    let site = Site::judging(Limits::default(), move |_, review, deadline| {
+        if review.request.uid == "stuck" {
+            started.send(()).unwrap();
+            while !in_review.load(Relaxed) && !deadline.expired() {
+                std::thread::yield_now();
+            }
+        }
+        Verdict::allowed()
+    });
+    let (address, _) = site.listen().await;
+    let mut stuck = Vec::new();
+    for _ in 0..6 {
+        let mut client = site.connect(address).await;
+        client.send(post("/validate", &review("stuck"))).await;
+        starts.recv().await.unwrap();
+        // Only a review that has run for a while shows that it is long.
+        sleep_until(Instant::now() + Duration::from_millis(1)).await;
+        stuck.push(client);
+    }
+    let mut other = site.connect(address).await;
+    for _ in 0..100 {
+        assert_eq!(other.ask(post("/validate", &review("u"))).await.status, 200);
+    }
+    released.store(true, Relaxed);
+    for client in &mut stuck {
+        assert_eq!(client.answer().await.unwrap().status, 200);
+    }
 }

@@ -1,12 +1,38 @@
 //! Reviews reach the reviewer as they came and are answered as it says.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use bytes::Bytes;
+use http::Request;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame};
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_webhook::{Failure, Limits, Verdict, Webhook};
 use serde_json::json;
+use tokio::time::{Instant, advance};
 
 use crate::harness::{LOCAL, NAME, Site, handshake, post, review};
+
+type BoxBody = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+
+/// A body that never comes.
+struct Never;
+
+impl Body for Never {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
 
 #[tokio::test]
 async fn a_review_is_answered_with_the_verdict_of_its_route() {
@@ -75,30 +101,67 @@ async fn the_deadline_is_what_the_api_server_waits_less_a_tenth() {
     assert_eq!(answer.json()["response"]["status"]["message"], "1800");
 }
 
-#[tokio::test]
-async fn http2_is_served_to_who_asks_for_it() {
-    let site = Site::admitting(Limits::default());
+/// An HTTP/2 client over a stream in memory.
+async fn http2_client(site: &Site) -> SendRequest<BoxBody> {
     let mut config = site.trusting().with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = handshake(config, NAME, site.open(LOCAL)).await.unwrap();
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let ask = |path: &str, uid: String| {
-        let request = http::Request::post(format!("https://x{path}"))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(review(&uid))))
-            .unwrap();
-        let mut sender = sender.clone();
-        async move { sender.send_request(request).await.unwrap() }
-    };
-    let asked: Vec<_> = (0..50).map(|index| tokio::spawn(ask("/validate", format!("u-{index}")))).collect();
+    sender
+}
+
+/// Asks over HTTP/2: status and body of the answer.
+async fn ask(mut sender: SendRequest<BoxBody>, path: &str, body: BoxBody) -> (u16, Bytes) {
+    let request = Request::post(format!("https://x{path}"))
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    (answer.status().as_u16(), answer.into_body().collect().await.unwrap().to_bytes())
+}
+
+fn whole(body: String) -> BoxBody {
+    Full::from(body).boxed()
+}
+
+#[tokio::test]
+async fn http2_is_served_to_who_asks_for_it() {
+    let site = Site::admitting(Limits::default());
+    let sender = http2_client(&site).await;
+    let asked: Vec<_> = (0..50)
+        .map(|index| tokio::spawn(ask(sender.clone(), "/validate", whole(review(&format!("u-{index}"))))))
+        .collect();
     for (index, answer) in asked.into_iter().enumerate() {
-        let body = answer.await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let (status, body) = answer.await.unwrap();
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(answer["response"]["uid"], format!("u-{index}"));
+        assert_eq!((status, &answer["response"]["uid"]), (200, &json!(format!("u-{index}"))));
     }
-    assert_eq!(ask("/unknown", "u".to_owned()).await.status(), 404);
-    // A refused stream leaves the others alone.
-    assert_eq!(ask("/validate", "u".to_owned()).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_refused_or_late_leaves_the_others_alone() {
+    let site = Site::admitting(Limits { body_bytes: 4096, ..Limits::default() });
+    let sender = http2_client(&site).await;
+    assert_eq!(ask(sender.clone(), "/unknown", whole(review("u"))).await.0, 404);
+    assert_eq!(ask(sender.clone(), "/validate", whole("x".repeat(4097))).await.0, 413);
+    let start = Instant::now();
+    let late = tokio::spawn(ask(sender.clone(), "/validate", Never.boxed()));
+    assert_eq!(ask(sender.clone(), "/validate", whole(review("u"))).await.0, 200);
+    assert_eq!(late.await.unwrap().0, 408);
+    assert_eq!(start.elapsed().as_secs(), 9);
+    assert_eq!(ask(sender, "/validate", whole(review("u"))).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_without_requests_is_closed_in_its_time() {
+    let site = Site::admitting(Limits::default());
+    let sender = http2_client(&site).await;
+    assert_eq!(ask(sender.clone(), "/validate", whole(review("u"))).await.0, 200);
+    let start = Instant::now();
+    while !sender.is_closed() {
+        advance(Duration::from_secs(1)).await;
+    }
+    let took = start.elapsed().as_secs();
+    assert!((180..185).contains(&took), "{took}");
 }
