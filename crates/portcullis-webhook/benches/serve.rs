@@ -1,7 +1,8 @@
 //! The processor time that one review costs the server, over TLS and kept-alive connections.
 //!
 //! ```text
-//! cargo bench -p portcullis-webhook --bench serve -- [--connections N] [--reviews N] [--body FILE] [--path PATH]
+//! cargo bench -p portcullis-webhook --bench serve -- [--connections N] [--reviews N] [--workers N] [--body FILE]
+//!     [--path PATH]
 //! ```
 //!
 //! The server runs in a process of its own, with a reviewer that admits what it is asked, so that what is measured is
@@ -61,7 +62,8 @@ fn serve() {
     let certificates = Certificates::new(authority.issue(&["localhost".to_owned()], now).unwrap());
     let (metrics, lifecycle) = (Metrics::new("bench"), Lifecycle::new());
     let server = Server::new(Admitting, certificates, None, Limits::default(), metrics, lifecycle).unwrap();
-    runtime(worker_threads()).block_on(async {
+    let workers = option("--workers").map_or(worker_threads(), |text| text.parse().unwrap());
+    runtime(workers).block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         println!("{}\n{}", listener.local_addr().unwrap(), authority.bundle_pem());
         server.serve(listener).await;
@@ -74,12 +76,12 @@ struct Options {
     request: Arc<[u8]>,
 }
 
+/// The word after `name` in the arguments.
+fn option(name: &str) -> Option<String> {
+    env::args().skip_while(|argument| argument != name).nth(1)
+}
+
 fn options() -> Options {
-    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let option = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        Some(arguments[at + 1].clone())
-    };
     let body = option("--body").map_or_else(pod_review, |file| fs::read_to_string(file).unwrap());
     let path = option("--path").unwrap_or_else(|| "/validate/fail".to_owned());
     let request = format!(
@@ -118,8 +120,12 @@ fn pod_review() -> String {
 
 fn measure() {
     let options = options();
-    let mut server =
-        Command::new(env::current_exe().unwrap()).arg(SERVE).stdout(Stdio::piped()).spawn().unwrap();
+    let mut server = Command::new(env::current_exe().unwrap())
+        .arg(SERVE)
+        .args(env::args().skip(1))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (address, config) = greeting(&mut server);
     let runtime = runtime(2);
     // Connections are made and code is warm before anything is counted.
@@ -148,7 +154,7 @@ fn measure() {
 
 /// What the server says when it serves.
 fn greeting(server: &mut Child) -> (SocketAddr, Arc<ClientConfig>) {
-    let mut output = BufReader::new(server.stdout.take().unwrap());
+    let mut output = BufReader::new(server.stdout.as_mut().unwrap());
     let (mut address, mut bundle) = (String::new(), Vec::new());
     output.read_line(&mut address).unwrap();
     while !bundle.ends_with(b"-----END CERTIFICATE-----") {

@@ -52,58 +52,74 @@ where
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .serve_connection(io, service);
-        drive(&peer, pin!(connection), Stage::Closing, http2::Connection::graceful_shutdown).await;
+        drive(&peer, pin!(connection), http2::Connection::graceful_shutdown, true).await;
     } else {
         // The time for the headers is the pulse's to watch: hyper's would count idle connections too.
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(limits.header_bytes)
             .serve_connection(io, service);
-        drive(&peer, pin!(connection), Stage::Hurrying, http1::Connection::graceful_shutdown).await;
+        drive(&peer, pin!(connection), http1::Connection::graceful_shutdown, false).await;
     }
 }
 
-/// Drives a connection to its end: its own, that of its time, or that of the server. From stage `leaving` on it is told to
-/// `leave` after the request at hand. For HTTP/2 that loses nothing; HTTP/1 closes idle connections at once.
+/// Drives a connection to its end: its own, that of its time, or that of the server.
+///
+/// `leave` has it end after the requests at hand. Where a request that is on its way is not lost by that, which is so in
+/// HTTP/2 (`loses_nothing`), it leaves as soon as the server does. In HTTP/1 it is answers that close a connection then,
+/// and idleness after a while.
 async fn drive<R, C: Future<Output = hyper::Result<()>>>(
     peer: &Peer<R>,
     mut connection: Pin<&mut C>,
-    leaving: Stage,
     leave: fn(Pin<&mut C>),
+    loses_nothing: bool,
 ) {
     let shared = &peer.shared;
     let mut stages = shared.lifecycle.subscribe();
     let mut watchdog = Watchdog::new(peer.pulse.clone());
+    let mut left = false;
     loop {
         let stage = *stages.borrow_and_update();
         if stage == Stage::Ended {
             return shared.metrics.closed("ended");
         }
-        if stage >= leaving {
-            leave(connection.as_mut());
+        if stage == Stage::Closing {
+            watchdog.close();
+            if loses_nothing {
+                leave(connection.as_mut());
+            }
         }
-        let mut alive = poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Err(result)),
-            Poll::Pending => watchdog.poll(&shared.limits, &peer.slot, cx).map(Ok),
+        let mut end = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(End::Itself(result)),
+            Poll::Pending => watchdog.poll(&shared.limits, &peer.slot, cx).map(End::Late),
         });
-        tokio::select! {
+        let end = tokio::select! {
             biased;
-            phase = &mut alive => match phase {
-                Err(Ok(())) => return,
-                Err(Err(reason)) => {
-                    shared.metrics.closed("protocol_error");
-                    return tracing::debug!(%reason, "connection failed");
-                }
-                Ok(phase) => {
-                    shared.metrics.closed(match phase {
-                        Phase::Headers => "headers_timeout",
-                        Phase::Answering => "response_timeout",
-                        Phase::Idle | Phase::Busy | Phase::Lingering => return,
-                    });
-                    return;
-                }
-            },
-            _ = stages.changed() => {}
+            end = &mut end => end,
+            _ = stages.changed() => continue,
+        };
+        match end {
+            End::Itself(Ok(())) => return,
+            End::Itself(Err(reason)) => {
+                tracing::debug!(%reason, "connection failed");
+                return shared.metrics.closed("protocol_error");
+            }
+            End::Late(Phase::Idle) if !left => {
+                left = true;
+                leave(connection.as_mut());
+                peer.pulse.linger();
+            }
+            End::Late(Phase::Headers) => return shared.metrics.closed("headers_timeout"),
+            End::Late(Phase::Answering) => return shared.metrics.closed("response_timeout"),
+            End::Late(Phase::Idle | Phase::Busy | Phase::Lingering) => return,
         }
     }
+}
+
+/// How a connection ends.
+enum End {
+    /// By itself.
+    Itself(hyper::Result<()>),
+    /// In a phase that lasts too long.
+    Late(Phase),
 }

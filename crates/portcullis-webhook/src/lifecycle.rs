@@ -14,10 +14,8 @@ pub enum Stage {
     Serving,
     /// Serving as before but not ready, until every client has heard of it.
     Unready,
-    /// Accepting no connection; every answer closes its connection, idle ones may bring one more request.
+    /// Accepting no connection; every answer closes its connection, and so does silence for a while.
     Closing,
-    /// Idle connections are closed too.
-    Hurrying,
     /// Whatever is left is cut off.
     Ended,
 }
@@ -52,12 +50,9 @@ impl Lifecycle {
     /// returns as soon as no connection is left: wait for that, not for this.
     pub async fn drain(&self, limits: &Limits) {
         let start = Instant::now();
-        let closing = start + limits.drain_accept;
         self.0.send_replace(Stage::Unready);
-        sleep_until(closing).await;
+        sleep_until(start + limits.drain_accept).await;
         self.0.send_replace(Stage::Closing);
-        sleep_until(closing + limits.drain_close).await;
-        self.0.send_replace(Stage::Hurrying);
         sleep_until(start + limits.drain_grace).await;
         self.0.send_replace(Stage::Ended);
     }

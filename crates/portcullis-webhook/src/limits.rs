@@ -44,7 +44,8 @@ pub struct Limits {
     pub review: Duration,
     /// After the server became unready, how long it goes on as before: until every client has heard of it.
     pub drain_accept: Duration,
-    /// After that, how long idle connections are kept for one more request, which is answered by `Connection: close`.
+    /// After that, how long a connection is kept for one more request, whose answer closes it. To close a connection at
+    /// once could lose a request that is on its way.
     pub drain_close: Duration,
     /// From the start of draining to the end of the server, whatever is still at work.
     pub drain_grace: Duration,

@@ -105,23 +105,25 @@ impl Pulse {
         }
     }
 
-    fn linger(&self) {
+    /// The connection is about to be closed.
+    pub(crate) fn linger(&self) {
         self.state().enter(Phase::Lingering);
     }
 
     /// The phase, and when it has lasted too long; or when to ask again.
-    fn due(&self, limits: &Limits, slot: &Slot, now: Instant) -> (Phase, Instant) {
+    fn due(&self, limits: &Limits, slot: &Slot, closing: Option<Instant>, now: Instant) -> (Phase, Instant) {
         let state = self.state();
-        let due = match state.phase {
-            Phase::Idle if state.served => state.since + limits.idle,
+        let due = match (state.phase, closing) {
+            (Phase::Idle, Some(closing)) => state.since.max(closing) + limits.drain_close,
+            (Phase::Idle, _) if state.served => state.since + limits.idle,
             // A client may open a connection in advance, and use it as late as any other. Where places are scarce it
             // must use it at once.
-            Phase::Idle if slot.crowded() => state.since + limits.headers.min(limits.idle),
-            Phase::Idle => (state.since + limits.idle).min(now + limits.headers),
-            Phase::Headers => state.since + limits.headers,
-            Phase::Busy => now + limits.idle,
-            Phase::Answering => state.since + limits.response,
-            Phase::Lingering => state.since + limits.linger,
+            (Phase::Idle, _) if slot.crowded() => state.since + limits.headers.min(limits.idle),
+            (Phase::Idle, _) => (state.since + limits.idle).min(now + limits.headers),
+            (Phase::Headers, _) => state.since + limits.headers,
+            (Phase::Busy, _) => now + limits.idle,
+            (Phase::Answering, _) => state.since + limits.response,
+            (Phase::Lingering, _) => state.since + limits.linger,
         };
         (state.phase, due)
     }
@@ -149,17 +151,23 @@ impl Drop for Beat {
 pub(crate) struct Watchdog {
     pulse: Arc<Pulse>,
     timer: Pin<Box<Sleep>>,
+    closing: Option<Instant>,
 }
 
 impl Watchdog {
     pub(crate) fn new(pulse: Arc<Pulse>) -> Self {
-        Self { pulse, timer: Box::pin(sleep_until(Instant::now())) }
+        Self { pulse, timer: Box::pin(sleep_until(Instant::now())), closing: None }
+    }
+
+    /// From now on the connection is idle for [`Limits::drain_close`] at most.
+    pub(crate) fn close(&mut self) {
+        self.closing.get_or_insert(Instant::now());
     }
 
     pub(crate) fn poll(&mut self, limits: &Limits, slot: &Slot, cx: &mut Context<'_>) -> Poll<Phase> {
         loop {
             let now = Instant::now();
-            let (phase, due) = self.pulse.due(limits, slot, now);
+            let (phase, due) = self.pulse.due(limits, slot, self.closing, now);
             if due <= now {
                 return Poll::Ready(phase);
             }
