@@ -61,7 +61,7 @@ impl Target {
             resource_namespace: review.request.namespace.clone().into_owned(),
             resource_request_operation: operation(review.operation),
             rule_execution_cause: "admission_request",
-            dry_run: review.request.dry_run,
+            dry_run: review.request.is_dry_run(),
         })
     }
 }
