@@ -74,7 +74,7 @@ impl Connection {
         Self::from_config(configuration(access).await?)
     }
 
-    /// By a configuration that somebody else has read.
+    /// By a configuration that somebody else has read. Needs the runtime that the clients will live in.
     ///
     /// # Errors
     /// Credentials or certificates in it cannot be used.
@@ -163,6 +163,22 @@ mod tests {
         let access = Access::Kubeconfig { file: Some(file), context: None };
         let error = Connection::open(&access).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot use the kubeconfig `/nowhere/config`: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn credentials_that_cannot_be_had_are_no_matter_of_the_network() {
+        let mut config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        config.auth_info.token_file = Some("/nowhere/token".to_owned());
+        let error = match Connection::from_config(config) {
+            Ok(connection) => {
+                let error = connection.background().apiserver_version().await.unwrap_err();
+                let asked = Asked { verb: "get", resource: "version".to_owned() };
+                ApiError::from_client(asked, connection.server(), &error).to_string()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains("/nowhere/token"), "{error}");
+        assert!(!error.contains("cannot reach"), "{error}");
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ pub enum ApiError {
     Unreachable { server: String, reason: String },
     #[error("the API server at `{server}` did not answer within {} s", .after.as_secs())]
     TimedOut { server: String, after: Duration },
-    #[error("the API server does not accept our credentials: {message}")]
+    #[error("no credentials that the API server accepts: {message}")]
     Unauthorized { message: String },
     #[error("not allowed to {} `{}`: {message}", .asked.verb, .asked.resource)]
     Forbidden { asked: Asked, message: String },
@@ -79,6 +79,10 @@ impl ApiError {
         match error {
             kube::Error::Api(status) => Self::from_status(asked, status.code, status),
             kube::Error::SerdeError(error) => ApiError::Unreadable { asked, reason: error.to_string() },
+            kube::Error::Auth(error) => ApiError::Unauthorized { message: error.to_string() },
+            kube::Error::Service(source) if source.is::<kube::client::AuthError>() => {
+                ApiError::Unauthorized { message: source.to_string() }
+            }
             kube::Error::Service(source) if source.is::<TimedOut>() => {
                 let after = source.downcast_ref::<TimedOut>().map_or(Duration::ZERO, |timed_out| timed_out.0);
                 ApiError::TimedOut { server: server.to_owned(), after }

@@ -7,19 +7,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use http::Request;
 use kube::Client;
-use portcullis_cluster_tests::{ClusterTest, cluster_test};
+use portcullis_cluster_tests::{ClusterTest, Kubectl, cluster_test};
 use portcullis_value::Arena;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Has the API server serve policies, as `portcullis crds | kubectl apply --server-side -f -` does.
 async fn install(test: &ClusterTest) -> Result<String> {
+    define(&test.control_plane.kubectl(&test.namespace)).await
+}
+
+/// The same, by this kubectl.
+pub(crate) async fn define(kubectl: &Kubectl) -> Result<String> {
     let documents = {
         let arena = Arena::new();
         let documents = portcullis_kyverno::crds(&arena).into_iter().map(portcullis_yaml::to_string);
         documents.collect::<Vec<_>>().join("---\n")
     };
-    let kubectl = test.control_plane.kubectl(&test.namespace);
     kubectl.run_with(&["apply", "--server-side", "-f", "-"], &documents).await?.succeeded()?;
     let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
     let names = ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"];

@@ -5,3 +5,4 @@ mod crds;
 mod processes;
 mod sandbox;
 mod serve;
+mod watches;
