@@ -40,7 +40,7 @@ impl FromStr for RecordMode {
 }
 
 /// A set of operations.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Operations(u8);
 
 impl Operations {
@@ -48,6 +48,20 @@ impl Operations {
 
     pub fn contains(self, operation: Operation) -> bool {
         self.0 & bit(operation) != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The operations in either set.
+    pub fn or(self, other: Operations) -> Operations {
+        Operations(self.0 | other.0)
+    }
+
+    /// The operations that are not in `other`.
+    pub fn without(self, other: Operations) -> Operations {
+        Operations(self.0 & !other.0)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Operation> {

@@ -42,7 +42,7 @@ impl Buckets {
     ) {
         let mut rules = RuleSet::default();
         for (kind, operations) in requests {
-            rules.add(kind, operations, policy.namespace.is_some(), discovery);
+            rules.add(kind, *operations, policy.namespace.is_some(), discovery);
         }
         if rules.is_empty() {
             return;

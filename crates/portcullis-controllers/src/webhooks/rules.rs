@@ -1,18 +1,18 @@
 //! The rules of one webhook: collected by resource, then written as few as possible.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::kind::KindSelector;
-use portcullis_model::Operation;
+use portcullis_model::Operations;
 
 use crate::kinds;
 
 /// Resources with the operations on them.
 #[derive(Debug, Default)]
-pub(super) struct RuleSet(BTreeMap<Target, BTreeSet<Operation>>);
+pub(super) struct RuleSet(BTreeMap<Target, Operations>);
 
 /// What a rule is about, in the terms of webhook configurations: `*` is anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +40,11 @@ impl RuleSet {
     pub(super) fn add(
         &mut self,
         kind: &KindSelector,
-        operations: &BTreeSet<Operation>,
+        operations: Operations,
         is_namespaced: bool,
         discovery: &Discovery,
     ) {
-        let mut add = |target| self.0.entry(target).or_default().extend(operations);
+        let mut add = |target| self.insert(target, operations);
         if names_all_kinds(kind) {
             add(Target {
                 group: kind.group.clone(),
@@ -67,8 +67,13 @@ impl RuleSet {
 
     pub(super) fn extend(&mut self, other: RuleSet) {
         for (target, operations) in other.0 {
-            self.0.entry(target).or_default().extend(operations);
+            self.insert(target, operations);
         }
+    }
+
+    fn insert(&mut self, target: Target, operations: Operations) {
+        let all = self.0.entry(target).or_default();
+        *all = all.or(operations);
     }
 
     /// The rules, each resource in as few as possible, sorted.
@@ -84,7 +89,7 @@ impl RuleSet {
             .into_iter()
             .map(|((group, version, scope, operations), resources)| {
                 let mut operations: Vec<_> =
-                    operations.into_iter().map(|operation| operation.as_str().to_owned()).collect();
+                    operations.iter().map(|operation| operation.as_str().to_owned()).collect();
                 operations.sort_unstable();
                 RuleWithOperations {
                     api_groups: Some(vec![group.into()]),
@@ -111,7 +116,7 @@ impl RuleSet {
             .iter()
             .filter(|(target, _)| is_pods(target))
             .map(|(target, operations)| {
-                (Target { resource: "pods/ephemeralcontainers".into(), ..target.clone() }, operations.clone())
+                (Target { resource: "pods/ephemeralcontainers".into(), ..target.clone() }, *operations)
             })
             .collect();
         self.extend(RuleSet(pods.into_iter().collect()));
@@ -123,11 +128,11 @@ impl RuleSet {
             .0
             .iter()
             .filter(|(target, _)| target.is_wide())
-            .map(|(target, operations)| (target.clone(), operations.clone()))
+            .map(|(target, operations)| (target.clone(), *operations))
             .collect();
         for (target, operations) in &mut self.0 {
             for (_, asked) in wide.iter().filter(|(wide, _)| wide != target && wide.covers(target)) {
-                operations.retain(|operation| !asked.contains(operation));
+                *operations = operations.without(*asked);
             }
         }
         self.0.retain(|_, operations| !operations.is_empty());

@@ -7,7 +7,7 @@ use portcullis_cluster::discovery::ServedResource;
 use portcullis_controllers::webhooks::{Configurations, validating_failure_policy};
 use portcullis_kyverno::kind::KindSelector;
 use portcullis_kyverno::webhooks::{FailurePolicy, MatchCondition, WebhookNeeds};
-use portcullis_model::{Gvk, Operation};
+use portcullis_model::{Gvk, Operation, Operations};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -39,7 +39,7 @@ const KINDS: &[&str] = &[
 fn policy() -> impl Strategy<Value = WebhookNeeds> {
     let requests = prop::collection::btree_map(
         select(KINDS).prop_map(KindSelector::parse),
-        subsequence(Operation::ALL.to_vec(), 1..=4).prop_map(BTreeSet::from_iter),
+        subsequence(Operation::ALL.to_vec(), 1..=4).prop_map(Operations::from_iter),
         0..4,
     );
     let failure_policy = select(vec![FailurePolicy::Fail, FailurePolicy::Ignore]);
@@ -108,7 +108,7 @@ fn is_needed(policy: &WebhookNeeds, served: &ServedResource, operation: Operatio
         kind.matches(gvk, &served.subresource, false) || (is_of_pod && kind.matches(gvk, "", false))
     };
     (served.namespaced || policy.namespace.is_none())
-        && policy.validating.iter().any(|(kind, operations)| operations.contains(&operation) && names(kind))
+        && policy.validating.iter().any(|(kind, operations)| operations.contains(operation) && names(kind))
 }
 
 /// The path of the webhook at which the policy judges.

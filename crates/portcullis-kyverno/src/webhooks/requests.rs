@@ -1,8 +1,8 @@
 //! The requests that rules are about: the kinds of `match` with their operations, less what `exclude` takes away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use portcullis_model::Operation;
+use portcullis_model::{Operation, Operations};
 use portcullis_value::Value;
 
 use super::{given, list};
@@ -10,18 +10,18 @@ use crate::kind::KindSelector;
 use crate::variable::has_variable;
 
 /// The kinds that requests are needed for, with the operations.
-pub type Requests = BTreeMap<KindSelector, BTreeSet<Operation>>;
+pub type Requests = BTreeMap<KindSelector, Operations>;
 
 /// Of requests that a rule may change, where it does not say which.
-const CHANGEABLE: &[Operation] = &[Operation::Create, Operation::Update];
+const CHANGEABLE: [Operation; 2] = [Operation::Create, Operation::Update];
 /// Of requests about what a rule generates: its copies are put right again.
-const OF_GENERATED: &[Operation] = &[Operation::Create, Operation::Update, Operation::Delete];
+const OF_GENERATED: [Operation; 3] = [Operation::Create, Operation::Update, Operation::Delete];
 
 /// What the rules that change the object of a request are about.
 pub(super) fn mutating(rules: &[Value<'_>]) -> Requests {
     let mut requests = Requests::new();
     for rule in rules.iter().filter(|rule| mutates_requests(**rule)) {
-        add_matched(*rule, CHANGEABLE, &mut requests);
+        add_matched(*rule, CHANGEABLE.into_iter().collect(), &mut requests);
     }
     // COMPAT(kyverno): generate rules ask for their requests in both configurations once their policy is in both.
     if !requests.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn validating(rules: &[Value<'_>]) -> Requests {
     let mut requests = Requests::new();
     for rule in rules {
         if given(*rule, &["validate"]).is_some() || mutates_existing(*rule) || checks_images(*rule) {
-            add_matched(*rule, &Operation::ALL, &mut requests);
+            add_matched(*rule, Operations::ALL, &mut requests);
         }
         add_generate(*rule, &mut requests);
     }
@@ -61,22 +61,22 @@ fn checks_images(rule: Value<'_>) -> bool {
 
 fn add_generate(rule: Value<'_>, requests: &mut Requests) {
     let Some(generate) = given(rule, &["generate"]) else { return };
-    add_matched(rule, &Operation::ALL, requests);
+    add_matched(rule, Operations::ALL, requests);
     for source in list(generate, &["foreach"]).iter().copied().chain([generate]) {
         let kind = source.get("kind").and_then(Value::as_str).unwrap_or_default();
         // What a variable will say is not known before the rule runs.
         if !kind.is_empty() && !has_variable(kind) {
             // COMPAT(kyverno): of any group and version, whatever `apiVersion` says.
-            add(KindSelector::parse(kind), OF_GENERATED.iter().copied().collect(), requests);
+            add(KindSelector::parse(kind), OF_GENERATED.into_iter().collect(), requests);
         }
         for kind in texts(source, &["cloneList", "kinds"]) {
-            add(KindSelector::parse(kind), OF_GENERATED.iter().copied().collect(), requests);
+            add(KindSelector::parse(kind), OF_GENERATED.into_iter().collect(), requests);
         }
     }
 }
 
 /// Adds the kinds that the rule matches; `usual` are the operations where it does not name any.
-fn add_matched(rule: Value<'_>, usual: &[Operation], requests: &mut Requests) {
+fn add_matched(rule: Value<'_>, usual: Operations, requests: &mut Requests) {
     let excluded: Vec<_> =
         list(rule, &["exclude", "any"]).iter().filter_map(|filter| Exclusion::of(*filter)).collect();
     let block = rule.get("match").unwrap_or_default();
@@ -84,25 +84,23 @@ fn add_matched(rule: Value<'_>, usual: &[Operation], requests: &mut Requests) {
     for resources in filters.filter_map(|filter| given(filter, &["resources"])) {
         let named = operations(resources);
         for kind in texts(resources, &["kinds"]).map(KindSelector::parse) {
-            let mut operations = match named.is_empty() {
-                true => usual.iter().copied().collect(),
-                false => named.clone(),
-            };
+            let mut operations = if named.is_empty() { usual } else { named };
             for exclusion in excluded.iter().filter(|exclusion| exclusion.covers(&kind)) {
-                operations.retain(|operation| !exclusion.operations.contains(operation));
+                operations = operations.without(exclusion.operations);
             }
             add(kind, operations, requests);
         }
     }
 }
 
-fn add(kind: KindSelector, operations: BTreeSet<Operation>, requests: &mut Requests) {
+fn add(kind: KindSelector, operations: Operations, requests: &mut Requests) {
     if !operations.is_empty() {
-        requests.entry(kind).or_default().extend(operations);
+        let all = requests.entry(kind).or_default();
+        *all = all.or(operations);
     }
 }
 
-fn operations(resources: Value<'_>) -> BTreeSet<Operation> {
+fn operations(resources: Value<'_>) -> Operations {
     texts(resources, &["operations"]).filter_map(|operation| operation.parse().ok()).collect()
 }
 
@@ -114,7 +112,7 @@ fn texts<'a>(value: Value<'a>, path: &[&str]) -> impl Iterator<Item = &'a str> {
 struct Exclusion {
     /// Empty for all of them.
     kinds: Vec<KindSelector>,
-    operations: BTreeSet<Operation>,
+    operations: Operations,
 }
 
 impl Exclusion {
@@ -142,7 +140,7 @@ impl Exclusion {
         let named = operations(resources);
         Some(Self {
             kinds: texts(resources, &["kinds"]).map(KindSelector::parse).collect(),
-            operations: if named.is_empty() { Operation::ALL.into_iter().collect() } else { named },
+            operations: if named.is_empty() { Operations::ALL } else { named },
         })
     }
 

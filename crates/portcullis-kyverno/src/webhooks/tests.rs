@@ -1,5 +1,7 @@
 //! Policies, and the requests that they ask for.
 
+use portcullis_model::Operations;
+
 use super::*;
 use crate::kind::KindSelector;
 
@@ -10,7 +12,7 @@ fn needs(yaml: &str) -> WebhookNeeds {
 
 /// `Kind OPERATIONS` of each entry.
 fn listed(requests: &Requests) -> Vec<String> {
-    let line = |(kind, operations): (&KindSelector, &std::collections::BTreeSet<_>)| {
+    let line = |(kind, operations): (&KindSelector, &Operations)| {
         operations.iter().fold(kind.kind.to_string(), |line, operation| format!("{line} {operation}"))
     };
     requests.iter().map(line).collect()

@@ -6,3 +6,4 @@ mod processes;
 mod sandbox;
 mod serve;
 mod watches;
+mod webhooks;
