@@ -19,6 +19,7 @@ use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
 use bucket::{Bucket, Buckets};
 
+pub use exclusions::never_asked;
 pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
 
 /// Both configurations, as they are to be in the cluster.

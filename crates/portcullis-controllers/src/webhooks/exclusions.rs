@@ -1,10 +1,14 @@
 //! What is left out whatever policies say, so that a cluster whose engine is dead can heal.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use portcullis_kyverno::webhooks::FailurePolicy;
+use portcullis_cluster::discovery::{Discovery, ServedResource};
+use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
-use super::{Settings, unique};
+use super::{Settings, mutating_failure_policy, unique, validating_failure_policy};
+use crate::kinds;
 
 /// The namespaces of the control plane and of the heartbeats of nodes.
 const NAMESPACES: [&str; 2] = ["kube-node-lease", "kube-system"];
@@ -12,26 +16,71 @@ const NAMESPACES: [&str; 2] = ["kube-node-lease", "kube-system"];
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// What the control plane writes to stay alive: it must not wait for an engine that runs on top of it.
-const VITAL: [(&str, &str); 4] = [
-    (
-        "portcullis.dev/exclude-nodes",
-        "!(request.resource.group == \"\" && request.resource.resource == \"nodes\")",
-    ),
-    (
-        "portcullis.dev/exclude-certificate-signing-requests",
-        "!(request.resource.group == \"certificates.k8s.io\" && request.resource.resource == \
-         \"certificatesigningrequests\")",
-    ),
-    (
-        "portcullis.dev/exclude-leases",
-        "!(request.resource.group == \"coordination.k8s.io\" && request.resource.resource == \"leases\")",
-    ),
-    (
-        "portcullis.dev/exclude-token-and-access-reviews",
-        "!(request.resource.group in [\"authentication.k8s.io\", \"authorization.k8s.io\"]) && \
-         !(request.resource.resource == \"serviceaccounts\" && request.subResource == \"token\")",
-    ),
+const VITAL: [Vital; 6] = [
+    Vital::new("exclude-nodes", "", "nodes"),
+    Vital::new("exclude-certificate-signing-requests", "certificates.k8s.io", "certificatesigningrequests"),
+    Vital::new("exclude-leases", "coordination.k8s.io", "leases"),
+    Vital { subresource: Some("token"), ..Vital::new("exclude-token-requests", "", "serviceaccounts") },
+    Vital::new("exclude-token-reviews", "authentication.k8s.io", "*"),
+    Vital::new("exclude-access-reviews", "authorization.k8s.io", "*"),
 ];
+
+/// Resources that no webhook may hold up.
+struct Vital {
+    /// The name of the condition that leaves them out.
+    name: &'static str,
+    group: &'static str,
+    /// The plural name, or `*`.
+    resource: &'static str,
+    /// The only one, if it is not all of them and the resource itself.
+    subresource: Option<&'static str>,
+}
+
+impl Vital {
+    const fn new(name: &'static str, group: &'static str, resource: &'static str) -> Self {
+        Self { name, group, resource, subresource: None }
+    }
+
+    fn includes(&self, served: &ServedResource) -> bool {
+        *self.group == *served.group
+            && (self.resource == "*" || *self.resource == *served.resource)
+            && self.subresource.is_none_or(|subresource| *subresource == *served.subresource)
+    }
+
+    fn condition(&self) -> MatchCondition {
+        let mut parts = vec![format!("request.resource.group == \"{}\"", self.group)];
+        if self.resource != "*" {
+            parts.push(format!("request.resource.resource == \"{}\"", self.resource));
+        }
+        parts.extend(self.subresource.map(|subresource| format!("request.subResource == \"{subresource}\"")));
+        MatchCondition {
+            name: format!("portcullis.dev/{}", self.name),
+            expression: format!("!({})", parts.join(" && ")),
+        }
+    }
+}
+
+/// The kinds that `policy` names and is never asked about, since it fails closed: whoever writes it should know.
+///
+/// They are written as policies write them: `Node`, `ServiceAccount/token`. With `failurePolicy: Ignore` the policy is
+/// asked about them.
+pub fn never_asked(policy: &WebhookNeeds, discovery: &Discovery, settings: &Settings) -> BTreeSet<String> {
+    let sides = [
+        (mutating_failure_policy(policy, settings), &policy.mutating),
+        (validating_failure_policy(policy, settings), &policy.validating),
+    ];
+    sides
+        .into_iter()
+        .filter(|(failure_policy, _)| *failure_policy == FailurePolicy::Fail)
+        .flat_map(|(_, requests)| requests.keys())
+        .flat_map(|kind| kinds::find(discovery, kind))
+        .filter(|served| VITAL.iter().any(|vital| vital.includes(served)))
+        .map(|served| match &*served.subresource {
+            "" => served.kind.to_string(),
+            subresource => format!("{}/{subresource}", served.kind),
+        })
+        .collect()
+}
 
 /// The most conditions that a webhook can have.
 const MOST_CONDITIONS: usize = 64;
@@ -60,13 +109,7 @@ pub(super) fn match_conditions(
         FailurePolicy::Fail => VITAL.as_slice(),
         FailurePolicy::Ignore => &[],
     };
-    let mut conditions: Vec<MatchCondition> = vital
-        .iter()
-        .map(|(name, expression)| MatchCondition {
-            name: (*name).to_owned(),
-            expression: (*expression).to_owned(),
-        })
-        .collect();
+    let mut conditions: Vec<_> = vital.iter().map(Vital::condition).collect();
     for mut condition in given {
         // An API server refuses two conditions of one name and too many of them: the configuration as a whole.
         condition.name = unique(&condition.name, |name| conditions.iter().any(|other| other.name == name));

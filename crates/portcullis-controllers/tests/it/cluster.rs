@@ -17,6 +17,8 @@ const SERVED: &[(&str, &[(&str, &str)])] = &[
             ("pods/status", "Pod"),
             ("events", "Event"),
             ("secrets", "Secret"),
+            ("serviceaccounts", "ServiceAccount"),
+            ("serviceaccounts/token", "TokenRequest"),
             ("!namespaces", "Namespace"),
             ("!nodes", "Node"),
         ],

@@ -1,6 +1,6 @@
 //! What the configurations look like.
 
-use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
+use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames, never_asked};
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_value::{Arena, json};
 use serde::Serialize;
@@ -81,10 +81,24 @@ fn a_webhook_that_fails_leaves_out_what_keeps_the_cluster_alive() {
         webhook.match_conditions.iter().flatten().map(|condition| condition.expression.as_str()).collect();
     let expressions = expressions.join("\n");
     for resource in
-        ["nodes", "certificatesigningrequests", "leases", "authentication.k8s.io", "authorization.k8s.io"]
+        ["nodes", "certificatesigningrequests", "leases", "token", "authentication", "authorization"]
     {
         assert!(expressions.contains(resource), "{resource}");
     }
+}
+
+#[test]
+fn who_fails_closed_is_told_what_is_never_asked() {
+    let kinds = "{kinds: [Pod, Node, ServiceAccount/token]}";
+    let told = |spec: &str| {
+        let policy = needs(&format!(
+            "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{{match: {{any: [{{resources: {kinds}}}]}}, \
+             validate: {{failureAction: Enforce}}}}], {spec}}}}}"
+        ));
+        never_asked(&policy, &discovery(), &settings()).into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told("failurePolicy: Fail"), "Node ServiceAccount/token");
+    assert_eq!(told("failurePolicy: Ignore"), "");
 }
 
 #[test]
