@@ -224,7 +224,9 @@ impl ControlPlane {
     /// When the audit log cannot be read.
     pub fn refused(&self, user: &str) -> Result<Vec<String>> {
         let log = files::read(&self.site.path("audit.log"))?;
-        let events = log.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        // The last line may be half written.
+        let whole_lines = log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines();
+        let events = whole_lines.map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
         let of_user =
             events.iter().filter(|event| event.pointer("/user/username").is_some_and(|name| name == user));
         let refused = of_user.filter(|event| {

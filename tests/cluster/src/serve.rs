@@ -116,7 +116,8 @@ impl Serve<'_> {
 
     /// The refusals that its log and the audit log tell of.
     fn lacking(&self, refused_before: usize) -> Result<Vec<String>> {
-        let mut lacking = self.control_plane.refused(USER)?.split_off(refused_before);
+        let refused = self.control_plane.refused(USER)?.into_iter();
+        let mut lacking: Vec<String> = refused.skip(refused_before).collect();
         lacking.extend(self.log()?.lines().filter(|line| tells_of_refusal(line)).map(str::to_owned));
         Ok(lacking)
     }

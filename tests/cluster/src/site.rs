@@ -1,6 +1,5 @@
 //! Where a control plane lives: its folder, its ports, its keys, and the command lines of its parts.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -8,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::keys::{Authority, Identity};
 use crate::kubeconfig::{self, Credentials};
+use crate::ports::free_port;
 use crate::process::{Process, Start};
 use crate::{Programs, files};
 
@@ -61,14 +61,13 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("portcullis-cluster-").tempdir();
         let folder = folder.context("cannot make a folder for the control plane")?;
         let authority = Authority::new()?;
-        let [etcd, etcd_peers, api_server] = free_ports()?;
         let site = Site {
             programs: programs.clone(),
             folder: folder.path().to_owned(),
             authority: authority.certificate().to_owned(),
-            etcd,
-            etcd_peers,
-            api_server,
+            etcd: free_port()?,
+            etcd_peers: free_port()?,
+            api_server: free_port()?,
         };
         site.write_files(&authority)?;
         Ok((site, folder))
@@ -222,17 +221,4 @@ impl Site {
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {
     format!("--{name}={value}")
-}
-
-/// Ports of loopback that nobody listens on. Another process may take one before it is used.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All are held until the last is chosen, so that they differ.
-    let mut listeners = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
-        *port = listener.local_addr().context("cannot find a free port")?.port();
-        listeners.push(listener);
-    }
-    Ok(ports)
 }
