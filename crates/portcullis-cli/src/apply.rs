@@ -39,13 +39,13 @@ use judged::Judged;
 use machine::Machine;
 use mutations::Mutations;
 use output_files::OutputFiles;
-use policies::Policies;
+pub(crate) use policies::Policies;
 use report::Report;
 use resources::Scopes;
 use table::Table;
 use text::Text;
-use user::UserInfo;
-use values::Values;
+pub(crate) use user::UserInfo;
+pub(crate) use values::Values;
 use verdict::Counts;
 
 use crate::diagnostics;

@@ -7,9 +7,9 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::apply;
 use crate::exit::{Ended, Exit, standard_output};
 use crate::surroundings::{Stream, Surroundings};
+use crate::{apply, cluster};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ Exit code: 0 when all is well, 1 otherwise.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
+    Serve(Box<cluster::ServeArguments>),
+    Disarm(Box<cluster::DisarmArguments>),
     /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.
     Crds,
     /// Print the completion script of a shell.

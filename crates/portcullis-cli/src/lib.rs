@@ -14,10 +14,12 @@
 
 mod apply;
 mod arguments;
+mod cluster;
 mod crds;
 mod diagnostics;
 mod exit;
 mod files;
+mod given;
 mod paint;
 mod printable;
 mod progress;
@@ -26,18 +28,34 @@ mod surroundings;
 
 use std::ffi::OsString;
 
+pub use cluster::{
+    ClusterArguments, Commands, DisarmArguments, ImmutableFields, LogFormat, MutationRecord, Offline,
+    ServeArguments, WebhookNames,
+};
 pub use exit::Exit;
+pub use given::Given;
 pub use surroundings::{Stream, Surroundings};
 
-/// Runs the command that `arguments` give (the program's name first).
+/// Runs the command that `arguments` give (the program's name first); `cluster` carries out those that need one.
 ///
 /// Everything that goes wrong is told on standard error; the exit code is what is left to do.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings<'_>) -> Exit {
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Exit {
     let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
         arguments::Command::Crds => crds::crds(surroundings),
+        arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
+        arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),
         arguments::Command::Completion { shell } => shell::completion(shell, surroundings),
         arguments::Command::Man => shell::manual(surroundings),
     });
     exit::conclude(finished, surroundings)
+}
+
+fn done(finished: anyhow::Result<()>) -> Result<Exit, exit::Ended> {
+    finished?;
+    Ok(Exit::SUCCESS)
 }

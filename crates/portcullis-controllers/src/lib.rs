@@ -3,5 +3,12 @@
 //! What is to be written is computed by pure functions, from policies, discovery and settings; who writes it does
 //! nothing else.
 
+pub mod arming;
+pub mod in_force;
 pub mod kinds;
+mod policy_admission;
+pub mod policy_status;
 pub mod webhooks;
+pub mod writer;
+
+pub use policy_admission::{PolicyAdmission, policy_admission};

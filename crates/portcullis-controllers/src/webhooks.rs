@@ -5,6 +5,7 @@
 
 mod bucket;
 mod exclusions;
+mod policy;
 mod rules;
 mod settings;
 
@@ -20,6 +21,7 @@ use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 use bucket::{Bucket, Buckets};
 
 pub use exclusions::never_asked;
+pub use policy::policy_configuration;
 pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
 
 /// Both configurations, as they are to be in the cluster.

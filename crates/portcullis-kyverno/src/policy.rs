@@ -97,6 +97,11 @@ impl Policy {
         self.rules.iter().filter_map(|rule| Some((&*rule.name, rule.not_executed()?)))
     }
 
+    /// The names of its rules, generated ones included, with what each does.
+    pub fn rule_kinds(&self) -> impl Iterator<Item = (&str, RuleKind)> {
+        self.all_rules().filter_map(|rule| Some((&*rule.name, rule.action.kind()?)))
+    }
+
     /// Whether it is used in background scans.
     pub fn is_background(&self) -> bool {
         self.background

@@ -1,10 +1,27 @@
-//! The `portcullis` binary: arguments in, exit code out.
+//! The `portcullis` binary: arguments in, exit code out, and the commands that need a cluster wired together.
+
+mod disarm;
+mod log;
+mod serve;
 
 use std::process::ExitCode;
 
-use portcullis_cli::Surroundings;
+use portcullis_cli::{Commands, DisarmArguments, ServeArguments, Surroundings};
 
 fn main() -> ExitCode {
-    let exit = portcullis_cli::run(std::env::args_os(), &mut Surroundings::of_process());
+    let exit = portcullis_cli::run(std::env::args_os(), &mut Surroundings::of_process(), &WithCluster);
     ExitCode::from(exit.0)
+}
+
+/// The commands that need a cluster or serve one.
+struct WithCluster;
+
+impl Commands for WithCluster {
+    fn serve(&self, arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        serve::serve(arguments, surroundings)
+    }
+
+    fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        disarm::disarm(arguments, surroundings)
+    }
 }

@@ -47,6 +47,11 @@ impl UserInfo {
         Ok(user)
     }
 
+    /// The roles and the cluster roles of the user.
+    pub(crate) fn into_roles(self) -> (Vec<String>, Vec<String>) {
+        (self.roles, self.cluster_roles)
+    }
+
     /// The user as policies match it.
     pub(crate) fn user<'a>(&'a self, arena: &'a Arena) -> User<'a> {
         let list = |texts: &'a [String]| {

@@ -97,6 +97,11 @@ impl Values {
         values.settle()
     }
 
+    /// The labels of the namespaces that are given, by name.
+    pub(crate) fn into_namespaces(self) -> BTreeMap<String, OwnedValue> {
+        self.namespace_labels
+    }
+
     fn file(&mut self, document: Value<'_>, problems: &mut Problems) {
         let known = [
             "apiVersion",

@@ -131,6 +131,22 @@ impl WebhookNames {
         }
     }
 
+    /// The configuration of the webhook for policies.
+    pub fn policy_configuration(self) -> &'static str {
+        match self {
+            WebhookNames::Portcullis => "portcullis-policy-validating",
+            WebhookNames::Kyverno => "kyverno-policy-validating-webhook-cfg",
+        }
+    }
+
+    /// The webhook for policies.
+    pub fn policy_webhook(self) -> &'static str {
+        match self {
+            WebhookNames::Portcullis => "validate-policy.portcullis.svc",
+            WebhookNames::Kyverno => "validate-policy.kyverno.svc",
+        }
+    }
+
     /// What the names of mutating webhooks begin with.
     pub fn mutating_webhook(self) -> &'static str {
         match self {

@@ -1,0 +1,204 @@
+//! The commands that need a cluster or serve one: their arguments.
+//!
+//! This crate does without a client and a server; who has them implements [`Commands`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::surroundings::Surroundings;
+
+/// What carries out the commands of this module.
+///
+/// # Errors
+/// Each returns why it could not do its work; the text is for the person at the terminal.
+pub trait Commands {
+    fn serve(&self, arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
+    fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
+}
+
+/// [`Commands`] of a program that has neither client nor server: each says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Offline;
+
+impl Commands for Offline {
+    fn serve(&self, _: &ServeArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program serves no cluster")
+    }
+
+    fn disarm(&self, _: &DisarmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program reaches no cluster")
+    }
+}
+
+/// Which cluster, and as whom.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArguments {
+    /// The kubeconfig; without one `KUBECONFIG`, `~/.kube/config`, or the service account of the Pod
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The namespace that Portcullis lives in
+    #[arg(short, long, value_name = "NAME", env = "PORTCULLIS_NAMESPACE", default_value = "portcullis")]
+    pub namespace: String,
+
+    /// Whose names the webhooks have: `kyverno` for clients that look at them
+    #[arg(long, value_enum, default_value_t, value_name = "NAMES")]
+    pub webhook_names: WebhookNames,
+}
+
+/// Serve policies to a cluster, as its admission webhook.
+///
+/// In a cluster the API server calls the Service of this process. From outside it calls `--external-url`: a laptop can
+/// serve a cluster. With `--policies` there is no cluster at all: what is posted to /validate and /mutate is answered.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    /// Serve the policies in these files or folders, without a cluster
+    #[arg(long, value_name = "PATH", value_delimiter = ',', help_heading = "Without a cluster")]
+    pub policies: Vec<String>,
+
+    /// The labels of namespaces, where there is no cluster to ask
+    #[arg(long, value_name = "FILE", requires = "policies", help_heading = "Without a cluster")]
+    pub values_file: Option<String>,
+
+    /// The roles of the user, where there is no cluster to ask
+    #[arg(long, value_name = "FILE", requires = "policies", help_heading = "Without a cluster")]
+    pub userinfo: Option<String>,
+
+    /// Where admission requests are taken, over TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9443", help_heading = "Server")]
+    pub listen: SocketAddr,
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain text
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000", help_heading = "Server")]
+    pub metrics_listen: SocketAddr,
+
+    /// The certificate to serve with, as PEM; without one a certificate is made at start
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Server")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Server")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Where the API server reaches this process when no Service leads to it; webhooks are then removed on exit
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "policies",
+        help_heading = "Webhooks",
+        long_help = "Where the API server reaches this process when no Service leads to it, as `https://127.0.0.1:9443`.\n\n\
+            Every webhook is then of failure policy Ignore with a timeout of 3 s, so that a laptop that is closed stops \
+            nothing; they are removed on exit, and what a crash left is removed at the next start or by `portcullis disarm`."
+    )]
+    pub external_url: Option<String>,
+
+    /// With --external-url: let webhooks fail requests as their policies say
+    #[arg(long, requires = "external_url", help_heading = "Webhooks")]
+    pub allow_fail: bool,
+
+    /// The Service that leads to this process
+    #[arg(long, value_name = "NAME", default_value = "portcullis", help_heading = "Webhooks")]
+    pub service: String,
+
+    /// Take the failure policy of every policy for Ignore
+    #[arg(long, help_heading = "Webhooks")]
+    pub force_failure_policy_ignore: bool,
+
+    /// How long the API server waits, in seconds, where no policy asks for more
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u8).range(1..=30),
+        help_heading = "Webhooks"
+    )]
+    pub webhook_timeout: u8,
+
+    /// The ConfigMap with resource filters, excluded users and webhook selectors, followed as it changes
+    #[arg(long, value_name = "NAME", default_value = "portcullis", help_heading = "Policies")]
+    pub config_map: String,
+
+    /// Where it is recorded which rule changed what
+    #[arg(long, value_enum, default_value_t, value_name = "PLACE", help_heading = "Policies")]
+    pub mutation_record: MutationRecord,
+
+    /// What happens to a mutation that the API server would refuse, since the field cannot be changed any more
+    #[arg(long, value_enum, default_value_t, value_name = "WAY", help_heading = "Policies")]
+    pub immutable_fields: ImmutableFields,
+
+    /// The form of the log, which goes to standard error
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Log")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or `target=level` with commas between
+    #[arg(long, value_name = "FILTER", env = "PORTCULLIS_LOG", default_value = "info", help_heading = "Log")]
+    pub log: String,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Serve a cluster from this machine:
+      portcullis serve --external-url https://192.0.2.7:9443 --kubeconfig ~/.kube/config
+
+  Serve policies from a folder and ask for a verdict:
+      portcullis serve --policies policies/ --listen 127.0.0.1:9443 --metrics-listen 127.0.0.1:8000
+      curl -k https://127.0.0.1:9443/validate -H 'Content-Type: application/json' -d @review.json
+
+The process ends on SIGTERM or Ctrl-C, once the requests it has are answered.";
+
+/// Remove the webhook configurations of Portcullis: nothing calls it any more.
+///
+/// For an emergency, and for what a crash of `serve --external-url` left. Policies stay; a running `serve` in the
+/// cluster arms itself again.
+#[derive(Clone, Debug, Args)]
+pub struct DisarmArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+}
+
+/// Whose names webhook configurations, webhooks and paths have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WebhookNames {
+    #[default]
+    Portcullis,
+    Kyverno,
+}
+
+/// Where it is recorded which rule changed what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MutationRecord {
+    /// On the object.
+    #[default]
+    Annotation,
+    /// In the audit log of the API server.
+    Audit,
+    Off,
+}
+
+/// What happens to a mutation of a field that cannot be changed any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ImmutableFields {
+    /// It is left out, and counted.
+    #[default]
+    Skip,
+    /// It is asked for, and the API server refuses the request.
+    AsWritten,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}

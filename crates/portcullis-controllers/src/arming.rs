@@ -1,0 +1,219 @@
+//! Keeps the webhook configurations in the cluster as they are to be.
+//!
+//! They are written when the policies in force need something else, and put back when somebody else has changed them.
+//! Who changes them again and again is not fought: after three times we stop, and say so, until there is news.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, Resource};
+use portcullis_cluster::Connection;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use tokio::time::Instant;
+
+use crate::webhooks::{Configurations, MANAGED_BY};
+
+/// Who writes, in `metadata.managedFields`.
+pub const FIELD_MANAGER: &str = "portcullis";
+
+/// How often the configurations are looked at when nothing is new.
+pub const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// How often within [`QUARREL`] a change by somebody else is undone.
+const MOST_RESTORED: usize = 3;
+const QUARREL: Duration = Duration::from_secs(300);
+
+/// What one look at the configurations led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    /// They were as they are to be.
+    Unchanged,
+    Written,
+    /// Somebody had changed them; they are as they are to be again.
+    Restored,
+    /// Somebody changes them again and again; they are left as they are.
+    Contested,
+}
+
+/// Keeps the configurations of one engine.
+#[derive(Debug)]
+pub struct Arming {
+    connection: Connection,
+    wanted: Option<(Configurations, ValidatingWebhookConfiguration)>,
+    restored: VecDeque<Instant>,
+}
+
+impl Arming {
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, wanted: None, restored: VecDeque::new() }
+    }
+
+    /// Writes `configurations` where the cluster holds something else.
+    ///
+    /// # Errors
+    /// The API server does not take them. What was written before stays.
+    pub async fn keep(
+        &mut self,
+        configurations: &Configurations,
+        policy: &ValidatingWebhookConfiguration,
+    ) -> Result<Kept, kube::Error> {
+        let is_news =
+            self.wanted.as_ref().is_none_or(|wanted| (&wanted.0, &wanted.1) != (configurations, policy));
+        if is_news {
+            self.restored.clear();
+        }
+        while self.restored.front().is_some_and(|restored| restored.elapsed() > QUARREL) {
+            self.restored.pop_front();
+        }
+        let may_write = is_news || self.restored.len() < MOST_RESTORED;
+        let client = self.connection.background();
+        let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+        let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+        let changed = put(&mutating, &configurations.mutating, may_write).await?
+            | put(&validating, &configurations.validating, may_write).await?
+            | put(&validating, policy, may_write).await?;
+        let wanted = || Some((configurations.clone(), policy.clone()));
+        Ok(match (changed, is_news) {
+            (false, _) => {
+                self.wanted = wanted();
+                Kept::Unchanged
+            }
+            (true, true) => {
+                self.wanted = wanted();
+                Kept::Written
+            }
+            (true, false) if !may_write => Kept::Contested,
+            (true, false) => {
+                self.restored.push_back(Instant::now());
+                Kept::Restored
+            }
+        })
+    }
+
+    /// Forgets what was written, so that the next [`Arming::keep`] is news.
+    pub fn forget(&mut self) {
+        self.wanted = None;
+    }
+}
+
+/// Removes every configuration that carries our label. Returns the names.
+///
+/// # Errors
+/// The API server cannot be asked, or refuses.
+pub async fn disarm(connection: &Connection) -> Result<Vec<String>, kube::Error> {
+    let client = connection.background();
+    let mut removed = remove::<MutatingWebhookConfiguration>(&Api::all(client.clone())).await?;
+    removed.extend(remove::<ValidatingWebhookConfiguration>(&Api::all(client.clone())).await?);
+    Ok(removed)
+}
+
+async fn remove<K>(api: &Api<K>) -> Result<Vec<String>, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+{
+    let ours = ListParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let mut removed = Vec::new();
+    for configuration in api.list_metadata(&ours).await? {
+        let Some(name) = configuration.metadata.name else { continue };
+        match api.delete(&name, &DeleteParams::default()).await {
+            Ok(_) => removed.push(name),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
+}
+
+/// Brings one configuration to what is wanted. Says whether it was anything else.
+async fn put<K>(api: &Api<K>, wanted: &K, may_write: bool) -> Result<bool, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
+{
+    let name = wanted.meta().name.as_deref().unwrap_or_default();
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let Some(current) = api.get_opt(name).await? else {
+        if may_write {
+            api.create(&parameters, wanted).await?;
+        }
+        return Ok(true);
+    };
+    if is_as_wanted(&as_json(&current), &as_json(wanted)) {
+        return Ok(false);
+    }
+    if may_write {
+        let mut wanted = wanted.clone();
+        // What another writer does between our look and our write is a conflict, and looked at again.
+        wanted.meta_mut().resource_version = current.meta().resource_version.clone();
+        api.replace(name, &parameters, &wanted).await?;
+    }
+    Ok(true)
+}
+
+fn as_json(object: &impl Serialize) -> Json {
+    // Both are plain data of the API.
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// Whether `current` says what `wanted` says: the same webhooks, and at least the same labels and annotations.
+fn is_as_wanted(current: &Json, wanted: &Json) -> bool {
+    let at = |document: &Json, pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
+    let has_all = |pointer: &str| {
+        let (current, wanted) = (at(current, pointer), at(wanted, pointer));
+        wanted
+            .as_object()
+            .is_none_or(|wanted| wanted.iter().all(|(key, value)| current.get(key) == Some(value)))
+    };
+    let webhooks = |document: &Json| without_empty(&at(document, "/webhooks"));
+    has_all("/metadata/labels") && has_all("/metadata/annotations") && webhooks(current) == webhooks(wanted)
+}
+
+/// `value` without what an API server leaves out or fills in when it is empty.
+fn without_empty(value: &Json) -> Json {
+    let is_something = |value: &Json| match value {
+        Json::Null => false,
+        Json::Object(object) => !object.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    match value {
+        Json::Object(object) => {
+            let fields = object.iter().map(|(key, value)| (key.clone(), without_empty(value)));
+            Json::Object(fields.filter(|(_, value)| is_something(value)).collect())
+        }
+        Json::Array(items) => Json::Array(items.iter().map(without_empty).collect()),
+        value => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_api_server_fills_in_is_no_change_and_what_a_person_adds_is_one() {
+        let wanted = json!({
+            "metadata": {"name": "w", "labels": {"ours": "yes"}},
+            "webhooks": [{"name": "a", "objectSelector": {}, "namespaceSelector": {"matchExpressions": [1]}}],
+        });
+        let mut current = wanted.clone();
+        current["metadata"]["labels"]["theirs"] = json!("too");
+        current["metadata"]["uid"] = json!("1");
+        current["webhooks"][0]["matchConditions"] = json!(null);
+        assert!(is_as_wanted(&current, &wanted));
+        let mut narrowed = current.clone();
+        narrowed["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"app": "a"}});
+        assert!(!is_as_wanted(&narrowed, &wanted));
+        let mut unlabelled = current;
+        unlabelled["metadata"]["labels"] = json!({});
+        assert!(!is_as_wanted(&unlabelled, &wanted));
+    }
+}

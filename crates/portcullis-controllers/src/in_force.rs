@@ -1,0 +1,125 @@
+//! The policies of a cluster, compiled: which are in force, and what is wrong with the others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_cluster::Document;
+use portcullis_cluster::discovery::Discovery;
+use portcullis_engine::PolicySet;
+use portcullis_kyverno::status::{PolicyStatus, Readiness};
+use portcullis_kyverno::webhooks::WebhookNeeds;
+use portcullis_kyverno::{Findings, Policy};
+use portcullis_model::{CompiledPolicy, Diagnostic};
+use portcullis_value::{Arena, Value, json};
+
+use crate::kinds::ServedKinds;
+
+/// The policies at one moment: requests are judged by `set`, webhooks and statuses follow `policies`.
+#[derive(Debug, Default)]
+pub struct InForce {
+    pub set: PolicySet,
+    /// All policies that there are, those with a mistake included, in the order of namespace and name.
+    pub policies: Vec<PolicyInForce>,
+}
+
+/// A policy as it was written, and what became of it.
+#[derive(Clone, Debug)]
+pub struct PolicyInForce {
+    /// As it lies in the cluster, with the status that it has there.
+    pub document: Document,
+    pub compiled: Arc<Compiled>,
+}
+
+/// What is known of a policy once it is compiled.
+#[derive(Debug)]
+pub struct Compiled {
+    /// `None` where a mistake is in the way.
+    pub policy: Option<Arc<Policy>>,
+    pub needs: WebhookNeeds,
+    /// The number of its rules as they are written.
+    pub rules: usize,
+    /// What its status is to say.
+    pub status: PolicyStatus,
+}
+
+impl Compiled {
+    /// Compiles the policy that `text` holds as JSON. A kind that `discovery` does not know is no mistake.
+    pub fn of(text: &str, discovery: &Discovery) -> Self {
+        let arena = Arena::new();
+        let (document, mistakes) = match json::read(&arena, text) {
+            Ok(document) => {
+                let kinds = ServedKinds(discovery);
+                let found = Findings::of(document, Some(&kinds)).into_diagnostics();
+                (document, found.into_iter().filter(Diagnostic::is_error).collect())
+            }
+            Err(error) => {
+                (Default::default(), vec![Diagnostic::error(Default::default(), error.to_string())])
+            }
+        };
+        let policy = Policy::compile(document);
+        let status =
+            PolicyStatus::of(document, if mistakes.is_empty() { Ok(&policy) } else { Err(mistakes.clone()) });
+        Self {
+            policy: mistakes.is_empty().then(|| Arc::new(policy)),
+            needs: WebhookNeeds::of(document),
+            rules: document.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default().len(),
+            status,
+        }
+    }
+}
+
+impl InForce {
+    /// What `policies` need of webhooks: a policy with a mistake needs nothing.
+    pub fn webhook_needs(&self) -> impl Iterator<Item = &WebhookNeeds> {
+        self.policies
+            .iter()
+            .filter(|policy| policy.compiled.policy.is_some())
+            .map(|policy| &policy.compiled.needs)
+    }
+
+    /// How many rules are not enforced, though somebody wrote them.
+    pub fn rules_not_enforced(&self) -> usize {
+        let rules = |policy: &PolicyInForce| match &policy.compiled.status.readiness {
+            Readiness::Ready => 0,
+            Readiness::RulesNotEnforced(rules) => rules.len(),
+            Readiness::Invalid(_) => policy.compiled.rules,
+        };
+        self.policies.iter().map(rules).sum()
+    }
+}
+
+/// Namespace and name of a policy.
+type Name = (Box<str>, Box<str>);
+
+/// Compiles policies, each once for as long as its text stays the same.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    /// By namespace and name: the text, and what it was compiled to.
+    known: BTreeMap<Name, (Arc<str>, Arc<Compiled>)>,
+}
+
+impl Compiler {
+    /// The policies in force, `documents` being all there are.
+    pub fn compile<'d>(
+        &mut self,
+        documents: impl IntoIterator<Item = &'d Document>,
+        discovery: &Discovery,
+    ) -> InForce {
+        let mut before = std::mem::take(&mut self.known);
+        let mut policies = Vec::new();
+        for document in documents {
+            let key = (document.metadata.namespace.clone(), document.metadata.name.clone());
+            let compiled = match before.remove(&key) {
+                Some((text, compiled)) if Arc::ptr_eq(&text, &document.text) => compiled,
+                _ => Arc::new(Compiled::of(&document.text, discovery)),
+            };
+            self.known.insert(key, (document.text.clone(), compiled.clone()));
+            policies.push(PolicyInForce { document: document.clone(), compiled });
+        }
+        let set = policies.iter().filter_map(|policy| {
+            let policy = policy.compiled.policy.clone()?;
+            Some(policy as Arc<dyn CompiledPolicy>)
+        });
+        InForce { set: PolicySet::new(set), policies }
+    }
+}

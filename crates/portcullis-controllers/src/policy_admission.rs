@@ -1,0 +1,64 @@
+//! What is said of a policy while it is written.
+
+use portcullis_cluster::discovery::Discovery;
+use portcullis_kyverno::status::{PolicyStatus, Readiness};
+use portcullis_kyverno::{Findings, Kinds, Policy, sets_job_ttl, warn_of_job_ttl};
+use portcullis_model::Diagnostic;
+use portcullis_value::Value;
+
+use crate::kinds::ServedKinds;
+
+/// The answer to whoever writes a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyAdmission {
+    /// Why the policy is refused, in the reference's words.
+    pub refusal: Option<String>,
+    /// One line each, the most important first.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at `document`, a ClusterPolicy or Policy that is about to be stored.
+///
+/// `discovery` is what the API server serves, where there is one to ask; `dangling_jobs` is the number of finished Jobs in the cluster that nobody owns and nothing will delete.
+pub fn policy_admission(
+    document: Value<'_>,
+    discovery: Option<&Discovery>,
+    dangling_jobs: usize,
+) -> PolicyAdmission {
+    let kinds = discovery.map(ServedKinds);
+    let findings = Findings::of(document, kinds.as_ref().map(|kinds| kinds as &dyn Kinds));
+    let refusal = findings.refusal();
+    let mut warnings = Vec::new();
+    if refusal.is_none() {
+        warnings.extend(not_enforced(document));
+        warnings.extend(warn_of_job_ttl(document).map(|warning| line(&warning)));
+        if dangling_jobs > 0 && sets_job_ttl(document) {
+            warnings.push(format!(
+                "{dangling_jobs} finished Jobs without a TTL are there already, which this policy does not touch; run: \
+                 portcullis jobs list"
+            ));
+        }
+    }
+    let found = findings.into_diagnostics();
+    warnings.extend(found.iter().filter(|diagnostic| !diagnostic.is_error()).map(line));
+    PolicyAdmission { refusal, warnings }
+}
+
+/// The rules that will not be executed, each with the part that is in the way.
+fn not_enforced(document: Value<'_>) -> impl Iterator<Item = String> {
+    let status = PolicyStatus::of(document, Ok(&Policy::compile(document)));
+    let rules = match status.readiness {
+        Readiness::RulesNotEnforced(rules) => rules,
+        Readiness::Ready | Readiness::Invalid(_) => Vec::new(),
+    };
+    rules
+        .into_iter()
+        .map(|(rule, part)| format!("rule `{rule}` is not enforced by this version: it has `{part}`"))
+}
+
+fn line(diagnostic: &Diagnostic) -> String {
+    match &diagnostic.hint {
+        Some(hint) => format!("{} ({hint})", diagnostic.message),
+        None => diagnostic.message.clone(),
+    }
+}

@@ -1,0 +1,178 @@
+//! `serve`: the admission webhook, and with a cluster the controllers behind it.
+
+mod answer;
+mod certificate;
+mod cluster;
+mod judge;
+mod ledger;
+mod policies;
+mod source;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use portcullis_cli::{
+    ClusterArguments, Given, ImmutableFields, MutationRecord, ServeArguments, Surroundings,
+};
+use portcullis_cluster::{Access, EventSender};
+use portcullis_engine::{FixedFacts, Options, Settings};
+use portcullis_model::RecordMode;
+use portcullis_webhook::health::Health;
+use portcullis_webhook::{Lifecycle, Limits, Metrics, Server, worker_threads};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use self::certificate::Served;
+use self::judge::Judge;
+use self::ledger::Ledger;
+use self::policies::Policies;
+use self::source::Source;
+use crate::log;
+
+/// Serves until the process is told to end.
+///
+/// # Errors
+/// An address, a certificate, a policy or the cluster cannot be used.
+pub(crate) fn serve(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+    log::start(arguments.log_format, &arguments.log, surroundings.stderr.colour)?;
+    install_crypto_provider();
+    let given = match arguments.policies.is_empty() {
+        true => None,
+        false => Some(Given::read(arguments, surroundings)?),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(worker_threads()).enable_all().build()?;
+    runtime.block_on(run(arguments, given))
+}
+
+/// The one crypto provider of the process.
+pub(crate) fn install_crypto_provider() {
+    // It is installed already where a test does it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// How the cluster of `arguments` is reached.
+pub(crate) fn access(arguments: &ClusterArguments) -> Access {
+    match (&arguments.kubeconfig, &arguments.context) {
+        (None, None) => Access::Infer,
+        (file, context) => Access::Kubeconfig { file: file.clone(), context: context.clone() },
+    }
+}
+
+/// What all parts of a server share.
+struct Parts {
+    metrics: Arc<Metrics>,
+    policies: Arc<ArcSwap<Policies>>,
+    lifecycle: Lifecycle,
+    limits: Limits,
+}
+
+async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result<()> {
+    let listener = bind(arguments.listen).await?;
+    let probes = bind(arguments.metrics_listen).await?;
+    let served = Served::new(arguments)?;
+    let parts = Parts {
+        metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
+        policies: Arc::default(),
+        lifecycle: Lifecycle::new(),
+        limits: Limits::default(),
+    };
+    parts.metrics.certificate_expires(served.certificates.current().not_after());
+    let drain = drain_on_signal(parts.lifecycle.clone(), parts.limits.clone(), arguments)?;
+    match given {
+        Some(given) => {
+            let source = Source::Files(Arc::new(FixedFacts {
+                namespaces: given.namespaces,
+                roles: given.roles,
+                ..FixedFacts::default()
+            }));
+            let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
+            parts.policies.store(Arc::new(Policies::new(&compiled, Settings::default(), &parts.metrics)));
+            tracing::info!(policies = compiled.len(), "policies are in force, from files");
+            let server = server(arguments, &parts, &served, source, None)?;
+            let ready = Health::new(|| Ok(()), parts.lifecycle.clone(), parts.metrics.clone());
+            answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
+        }
+        None => {
+            let running = cluster::Running::start(arguments, &parts, &served).await?;
+            let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
+            let ready = Health::new(running.readiness(), parts.lifecycle.clone(), parts.metrics.clone());
+            answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
+            running.end().await;
+        }
+    }
+    Ok(())
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
+}
+
+fn server(
+    arguments: &ServeArguments,
+    parts: &Parts,
+    served: &Served,
+    source: Source,
+    events: Option<EventSender>,
+) -> anyhow::Result<Server<Judge>> {
+    let (ledger, keep) = Ledger::new(&parts.metrics, events);
+    tokio::spawn(keep);
+    let options = Options {
+        record: match arguments.mutation_record {
+            MutationRecord::Annotation => RecordMode::Annotation,
+            MutationRecord::Audit => RecordMode::Audit,
+            MutationRecord::Off => RecordMode::Off,
+        },
+        immutable_fields: match arguments.immutable_fields {
+            ImmutableFields::Skip => portcullis_engine::ImmutableFields::Skip,
+            ImmutableFields::AsWritten => portcullis_engine::ImmutableFields::AsWritten,
+        },
+        ..Options::default()
+    };
+    let judge = Judge { policies: parts.policies.clone(), source, options, ledger, started: Instant::now() };
+    let (limits, metrics, lifecycle) = (parts.limits.clone(), parts.metrics.clone(), parts.lifecycle.clone());
+    Ok(Server::new(judge, served.certificates.clone(), None, limits, metrics, lifecycle)?)
+}
+
+/// Answers requests and probes; returns when the server has ended.
+async fn answer_until_drained(
+    arguments: &ServeArguments,
+    listener: TcpListener,
+    probes: TcpListener,
+    health: Health,
+    server: &Server<Judge>,
+    drain: impl Future<Output = ()>,
+) {
+    tracing::info!(address = %arguments.listen, "taking admission requests");
+    tracing::info!(address = %arguments.metrics_listen, "serving /healthz, /readyz and /metrics");
+    tokio::select! {
+        () = async { tokio::join!(server.serve(listener), drain); } => {}
+        () = health.serve(probes) => {}
+    }
+    tracing::info!("ended");
+}
+
+/// Begins to leave when the process is told to end.
+fn drain_on_signal(
+    lifecycle: Lifecycle,
+    limits: Limits,
+    arguments: &ServeArguments,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Behind a Service, connections come until everybody has heard that we leave. Where nothing stands between, they
+    // end when we do.
+    let limits = match arguments.external_url.is_some() || !arguments.policies.is_empty() {
+        true => Limits { drain_accept: std::time::Duration::ZERO, ..limits },
+        false => limits,
+    };
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to end by SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("told to end by Ctrl-C"),
+        }
+        lifecycle.drain(&limits).await;
+    })
+}

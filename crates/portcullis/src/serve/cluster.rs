@@ -1,0 +1,306 @@
+//! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use portcullis_cli::{ServeArguments, WebhookNames};
+use portcullis_cluster::{
+    Candidate, Cluster, Configuration, Connection, EventSender, Options, Readiness, events,
+};
+use portcullis_controllers::arming;
+use portcullis_controllers::in_force::Compiler;
+use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
+use portcullis_controllers::writer::{Wanted, Writer, time_of_day};
+use portcullis_engine::Settings;
+use portcullis_value::{Arena, OwnedValue, json};
+use portcullis_webhook::Metrics;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::certificate::Served;
+use super::policies::Policies;
+use super::source::Source;
+use super::{Parts, access};
+
+/// The port of the Service.
+const SERVICE_PORT: u16 = 443;
+/// How long an API server waits for a process outside of the cluster, in seconds.
+const EXTERNAL_TIMEOUT: i32 = 3;
+/// How long the way out may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A server of a cluster, with everything that runs beside it.
+pub(crate) struct Running {
+    cluster: Arc<Cluster>,
+    events: EventSender,
+    /// Whether the first policies are in force.
+    in_force: Readiness,
+    tasks: JoinSet<()>,
+    /// Tells the candidate to give its lease back.
+    resign: Option<oneshot::Sender<()>>,
+    candidate: Option<tokio::task::JoinHandle<()>>,
+    is_external: bool,
+}
+
+impl Running {
+    /// Starts to follow the cluster.
+    ///
+    /// # Errors
+    /// There is no way to a cluster.
+    pub(crate) async fn start(
+        arguments: &ServeArguments,
+        parts: &Parts,
+        served: &Served,
+    ) -> anyhow::Result<Self> {
+        let connection = Connection::open(&access(&arguments.cluster)).await?;
+        tracing::info!(server = connection.server(), "serving a cluster");
+        let is_external = arguments.external_url.is_some();
+        if is_external {
+            // What a crash left would call a process that is not there.
+            let removed = arming::disarm(&connection).await;
+            let removed = removed.with_context(|| {
+                format!("cannot remove webhook configurations at `{}`", connection.server())
+            })?;
+            for name in removed {
+                tracing::info!(name, "removed a webhook configuration that an earlier run left");
+            }
+        }
+        let identity = identity();
+        let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
+        let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
+        let (events, event_writer) = events(&connection, "portcullis", &identity, time_of_day);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(event_writer.run());
+
+        let (mut resign, mut candidate, mut leadership) = (None, None, None);
+        if !is_external {
+            let election = Candidate::new(
+                &connection,
+                &arguments.cluster.namespace,
+                "portcullis",
+                &identity,
+                time_of_day,
+            );
+            leadership = Some(election.leadership());
+            let (resigned, resigning) = oneshot::channel();
+            resign = Some(resigned);
+            candidate = Some(tokio::spawn(election.run(async move {
+                // An error is the end of who would resign: that is a resignation too.
+                let _ = resigning.await;
+            })));
+        }
+        let (wanted, wanted_now) = watch::channel(None);
+        let writer = Writer { connection, wanted: wanted_now, leadership, clock: time_of_day };
+        tasks.spawn(async move {
+            writer.run().await;
+        });
+        let in_force = Readiness::default();
+        let first = in_force.wait_for("policies in force");
+        let follower = Follower {
+            cluster: cluster.clone(),
+            policies: parts.policies.clone(),
+            metrics: parts.metrics.clone(),
+            webhooks: webhook_settings(arguments, served),
+            wanted,
+            not_enforced: not_enforced(&parts.metrics),
+        };
+        tasks.spawn(async move { follower.run(first).await });
+        Ok(Self { cluster, events, in_force, tasks, resign, candidate, is_external })
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        Source::Cluster(self.cluster.clone())
+    }
+
+    pub(crate) fn events(&self) -> EventSender {
+        self.events.clone()
+    }
+
+    /// Says whether requests can be judged.
+    pub(crate) fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let in_force = self.in_force.clone();
+        let cluster = self.cluster.clone();
+        move || match in_force.is_ready() {
+            true => Ok(()),
+            false => {
+                let mut pending = cluster.readiness().pending();
+                pending.extend(in_force.pending());
+                Err(format!("waiting for {}", pending.join(", ")))
+            }
+        }
+    }
+
+    /// Gives back what others are to have, and removes webhooks that would call nobody.
+    pub(crate) async fn end(mut self) {
+        self.tasks.abort_all();
+        if self.is_external {
+            match tokio::time::timeout(GOODBYE, arming::disarm(self.cluster.connection())).await {
+                Ok(Ok(removed)) => {
+                    tracing::info!(configurations = removed.len(), "webhook configurations removed")
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "cannot remove the webhook configurations; hint: portcullis disarm")
+                }
+                Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
+            }
+        }
+        drop(self.resign.take());
+        if let Some(candidate) = self.candidate.take() {
+            // Past that time the lease runs out by itself.
+            let _ = tokio::time::timeout(GOODBYE, candidate).await;
+        }
+    }
+}
+
+/// Compiles what the cluster says and puts it in force.
+struct Follower {
+    cluster: Arc<Cluster>,
+    policies: Arc<ArcSwap<Policies>>,
+    metrics: Arc<Metrics>,
+    webhooks: webhooks::Settings,
+    wanted: watch::Sender<Option<Arc<Wanted>>>,
+    not_enforced: Gauge,
+}
+
+impl Follower {
+    async fn run(self, first: portcullis_cluster::Pending) {
+        let mut first = Some(first);
+        let mut changes = [
+            self.cluster.cluster_policies.subscribe(),
+            self.cluster.policies.subscribe(),
+            self.cluster.configuration.subscribe(),
+            self.cluster.discovery.subscribe(),
+        ];
+        self.cluster.readiness().ready().await;
+        let mut compiler = Compiler::default();
+        loop {
+            for change in &mut changes {
+                change.mark_unchanged();
+            }
+            // Compiling takes the processor: other work goes on meanwhile on another thread.
+            tokio::task::block_in_place(|| self.put_in_force(&mut compiler));
+            drop(first.take());
+            let [cluster_policies, policies, configuration, discovery] = &mut changes;
+            // A sender that is gone is the end of the process.
+            let changed = tokio::select! {
+                changed = cluster_policies.changed() => changed,
+                changed = policies.changed() => changed,
+                changed = configuration.changed() => changed,
+                changed = discovery.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn put_in_force(&self, compiler: &mut Compiler) {
+        let discovery = self.cluster.discovery.load();
+        let (cluster_policies, policies) =
+            (self.cluster.cluster_policies.load(), self.cluster.policies.load());
+        let in_force = compiler.compile(cluster_policies.iter().chain(policies.iter()), &discovery);
+        let settings = read_settings(&self.cluster.configuration.load());
+        let webhooks = with_settings(self.webhooks.clone(), &settings);
+        let configurations = Configurations::of(in_force.webhook_needs(), &discovery, &webhooks);
+        let compiled: Vec<_> =
+            in_force.policies.iter().filter_map(|policy| policy.compiled.policy.clone()).collect();
+        let next = Policies::new(&compiled, settings, &self.metrics);
+        self.not_enforced.set(i64::try_from(in_force.rules_not_enforced()).unwrap_or(i64::MAX));
+        let before = self.policies.swap(Arc::new(next));
+        for (namespace, name) in before.gone(&self.policies.load()) {
+            self.metrics.forget_policy(namespace, name);
+        }
+        tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
+        self.wanted.send_replace(Some(Arc::new(Wanted {
+            configurations,
+            policy_configuration: policy_configuration(&webhooks),
+            in_force: Arc::new(in_force),
+        })));
+    }
+}
+
+/// A gauge of the rules that are not enforced though somebody wrote them.
+fn not_enforced(metrics: &Metrics) -> Gauge {
+    let gauge = Gauge::<i64, AtomicI64>::default();
+    metrics.register(|registry| {
+        registry.register(
+            "portcullis_policies_not_enforced",
+            "Rules of policies that are not enforced, be it for a mistake or because this version does not know them",
+            gauge.clone(),
+        );
+    });
+    gauge
+}
+
+fn read_settings(configuration: &Configuration) -> Settings {
+    let entries = configuration.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+    let (settings, problems) = Settings::read(entries);
+    for problem in problems {
+        tracing::warn!(%problem, "in the configuration");
+    }
+    settings
+}
+
+/// What the arguments decide of webhooks.
+fn webhook_settings(arguments: &ServeArguments, served: &Served) -> webhooks::Settings {
+    let reach = match &arguments.external_url {
+        Some(url) => Reach::Url(url.clone()),
+        None => Reach::Service {
+            namespace: arguments.cluster.namespace.clone(),
+            name: arguments.service.clone(),
+            port: SERVICE_PORT,
+        },
+    };
+    let mut settings = webhooks::Settings::new(reach, served.ca_bundle.clone());
+    settings.names = match arguments.cluster.webhook_names {
+        WebhookNames::Portcullis => webhooks::WebhookNames::Portcullis,
+        WebhookNames::Kyverno => webhooks::WebhookNames::Kyverno,
+    };
+    settings.timeout_seconds = i32::from(arguments.webhook_timeout);
+    settings.ignore_failures = arguments.force_failure_policy_ignore;
+    if arguments.external_url.is_some() && !arguments.allow_fail {
+        settings.ignore_failures = true;
+        settings.longest_timeout_seconds = EXTERNAL_TIMEOUT;
+    }
+    settings
+}
+
+/// `webhooks` with what the ConfigMap decides of them.
+fn with_settings(webhooks: webhooks::Settings, settings: &Settings) -> webhooks::Settings {
+    let conditions = settings.match_conditions.iter().filter_map(typed::<MatchCondition>);
+    webhooks::Settings {
+        namespace_selector: typed::<LabelSelector>(&settings.namespace_selector),
+        object_selector: typed::<LabelSelector>(&settings.object_selector),
+        match_conditions: conditions.collect(),
+        labels: settings.webhook_labels.iter().cloned().collect(),
+        annotations: settings.webhook_annotations.iter().cloned().collect(),
+        ..webhooks
+    }
+}
+
+/// `value` as a type of the API; null is none.
+fn typed<T: serde::de::DeserializeOwned>(value: &OwnedValue) -> Option<T> {
+    let arena = Arena::new();
+    let value = value.borrow(&arena);
+    if value.is_null() {
+        return None;
+    }
+    let read = serde_json::from_str(&json::Writer::compact().to_string(value));
+    read.inspect_err(
+        |error| tracing::warn!(%error, "a selector or condition of the configuration is not used"),
+    )
+    .ok()
+}
+
+/// The name of this replica: that of its Pod, which is its host name.
+fn identity() -> String {
+    #[expect(clippy::disallowed_methods, reason = "the binary knows its environment")]
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "portcullis".to_owned());
+    format!("{host}_{}", std::process::id())
+}

@@ -1,0 +1,124 @@
+//! Answers admission reviews from the policies in force.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use portcullis_controllers::policy_admission;
+use portcullis_engine::{Need, Options, ReviewContext, review};
+use portcullis_model::{Phase, Review};
+use portcullis_value::Arena;
+use portcullis_webhook::{Deadline, Reviewer, Route, Verdict, Webhook};
+use tokio::time::Instant;
+
+use super::answer::{answer, selection};
+use super::ledger::Ledger;
+use super::policies::Policies;
+use super::source::{Source, now};
+
+/// How often a review is begun anew with more facts: a chain of facts where each is needed to ask for the next.
+const MOST_ROUNDS: usize = 16;
+
+/// The reviewer of the webhook.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    /// One set for the whole of a review.
+    pub(crate) policies: Arc<ArcSwap<Policies>>,
+    pub(crate) source: Source,
+    pub(crate) options: Options,
+    pub(crate) ledger: Ledger,
+    /// Where the clock of reviews starts.
+    pub(crate) started: Instant,
+}
+
+impl Reviewer for Judge {
+    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline) -> Verdict {
+        match route.webhook {
+            Webhook::Mutate => self.resource(Phase::Mutate, route, review, deadline),
+            Webhook::Validate => self.resource(Phase::Validate, route, review, deadline),
+            Webhook::PolicyValidate => self.policy(review),
+            Webhook::PolicyMutate | Webhook::ExceptionValidate => Verdict::allowed(),
+        }
+    }
+}
+
+thread_local! {
+    /// The arena of the last review on this thread: its memory is used again.
+    static ARENA: Cell<Option<Arena>> = const { Cell::new(None) };
+}
+
+/// An arena that has grown larger than this is not kept, in bytes.
+const LARGEST_KEPT: usize = 1 << 20;
+
+/// Runs `work` with an empty arena.
+fn with_arena<T>(work: impl FnOnce(&Arena) -> T) -> T {
+    let mut arena = ARENA.take().unwrap_or_default();
+    arena.reset();
+    let result = work(&arena);
+    if arena.allocated_bytes() <= LARGEST_KEPT {
+        ARENA.set(Some(arena));
+    }
+    result
+}
+
+impl Judge {
+    /// A request for a resource, judged by the policies of the route.
+    fn resource(&self, phase: Phase, route: &Route<'_>, asked: &Review<'_>, deadline: &Deadline) -> Verdict {
+        let policies = self.policies.load_full();
+        let begun = Instant::now();
+        let now = now();
+        let clock = || {
+            // Asking lets the connections of this worker go on elsewhere when the review has become long.
+            deadline.expired();
+            nanoseconds(self.started.elapsed())
+        };
+        let engine_route = portcullis_engine::Route { phase, policies: selection(route) };
+        let mut facts = self.source.facts();
+        for _ in 0..MOST_ROUNDS {
+            let reviewed = with_arena(|arena| -> Result<_, Vec<Need>> {
+                let context = ReviewContext {
+                    policies: &policies.set,
+                    settings: &policies.settings,
+                    options: self.options,
+                    facts: facts.as_facts(),
+                    arena,
+                    now,
+                    seed: now.unsigned_abs(),
+                    clock: &clock,
+                    deadline: nanoseconds(deadline.instant().saturating_duration_since(self.started)),
+                };
+                let verdict = review(asked, &engine_route, &context)?;
+                self.ledger.enter(asked, &verdict, &policies, begun.elapsed());
+                Ok(answer(arena, verdict))
+            });
+            match reviewed {
+                Ok(verdict) => return verdict,
+                Err(needs) => self.source.find_out(&mut facts, &needs, deadline),
+            }
+        }
+        Verdict::by_failure_policy(route, "policies ask for more facts than allowed")
+    }
+
+    /// A policy as it is written.
+    fn policy(&self, asked: &Review<'_>) -> Verdict {
+        with_arena(|arena| {
+            let document = match asked.request.object(arena) {
+                Ok(Some(document)) => document,
+                // Deleted, or nothing that an API server sends: not for us to refuse.
+                Ok(None) => return Verdict::allowed(),
+                Err(error) => return Verdict::denied(error.to_string()),
+            };
+            let admission =
+                policy_admission(document, self.source.discovery().as_deref(), self.source.dangling_jobs());
+            match admission.refusal {
+                Some(refusal) => Verdict { warnings: admission.warnings, ..Verdict::denied(refusal) },
+                None => Verdict { warnings: admission.warnings, ..Verdict::allowed() },
+            }
+        })
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

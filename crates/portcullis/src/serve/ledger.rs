@@ -1,0 +1,228 @@
+//! What is kept of a review once it is answered: counts, a decision record, Events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis_cluster::{EventSender, Notice, Regarding};
+use portcullis_engine::Verdict;
+use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
+use portcullis_webhook::{Metrics, Target};
+use prometheus_client::metrics::counter::Counter;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::policies::Policies;
+
+/// How many records wait to be kept.
+const QUEUE: usize = 1024;
+/// How many rules a record names.
+const RULES: usize = 20;
+
+/// Takes down what became of reviews. Never waits, so that no answer does.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    metrics: Arc<Metrics>,
+    immutable_skipped: Counter,
+    errors_ignored: Counter,
+    decisions: mpsc::Sender<Decision>,
+    dropped: Arc<AtomicU64>,
+    events: Option<EventSender>,
+}
+
+/// What was asked, what was answered, and by which rules. Names only: no content of objects.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Decision {
+    uid: String,
+    operation: &'static str,
+    kind: String,
+    namespace: String,
+    name: String,
+    allowed: bool,
+    mutated: bool,
+    dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<DecidedBy>,
+    micros: u64,
+}
+
+/// A rule that had something to say.
+#[derive(Clone, Debug, Serialize)]
+struct DecidedBy {
+    policy: String,
+    rule: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+impl Ledger {
+    /// A ledger, and the task that keeps its records: in memory, and in the log.
+    pub(crate) fn new(
+        metrics: &Arc<Metrics>,
+        events: Option<EventSender>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (decisions, queue) = mpsc::channel(QUEUE);
+        let ledger = Self {
+            metrics: metrics.clone(),
+            immutable_skipped: Counter::default(),
+            errors_ignored: Counter::default(),
+            decisions,
+            dropped: Arc::default(),
+            events,
+        };
+        metrics.register(|registry| {
+            registry.register(
+                "portcullis_mutations_skipped_immutable",
+                "Mutations left out because the field cannot be changed any more",
+                ledger.immutable_skipped.clone(),
+            );
+            registry.register(
+                "portcullis_rule_errors_ignored",
+                "Rules in error whose request was admitted by the failure policy",
+                ledger.errors_ignored.clone(),
+            );
+        });
+        (ledger, keep(queue))
+    }
+
+    /// Takes down what became of `review`, after `took`.
+    pub(crate) fn enter(
+        &self,
+        review: &Review<'_>,
+        verdict: &Verdict<'_>,
+        policies: &Policies,
+        took: Duration,
+    ) {
+        if !verdict.policies.is_empty() {
+            self.count(review, verdict, policies);
+            // A dry run leaves no trace but its answer and counts.
+            if !verdict.dry_run {
+                self.announce(review, verdict);
+            }
+        }
+        if self.decisions.try_send(Decision::new(review, verdict, took)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
+        let target = Target::new(review);
+        for judged in &verdict.policies {
+            let outcomes = &judged.evaluation.outcomes;
+            let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
+            for outcome in outcomes {
+                if let Some(rule) = policies.counted(judged.policy, outcome.rule) {
+                    self.metrics.rule_result(rule, &target, outcome.status.as_str(), share);
+                }
+            }
+        }
+        let skipped = verdict.count(Obstacle::Immutable);
+        self.immutable_skipped.inc_by(u64::try_from(skipped).unwrap_or(u64::MAX));
+        if verdict.allowed {
+            let errors = verdict.outcomes().filter(|(_, outcome)| outcome.status == Status::Error).count();
+            self.errors_ignored.inc_by(u64::try_from(errors).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Events on policies: what was let through although a rule failed or could not be judged.
+    fn announce(&self, review: &Review<'_>, verdict: &Verdict<'_>) {
+        let Some(events) = &self.events else { return };
+        if !verdict.allowed {
+            return;
+        }
+        for (policy, outcome) in verdict.outcomes() {
+            let reason = match outcome.status {
+                Status::Fail => "PolicyViolation",
+                Status::Error => "PolicyError",
+                Status::Pass | Status::Skip => continue,
+            };
+            events.send(notice(review, policy, outcome, reason));
+        }
+    }
+}
+
+fn notice(
+    review: &Review<'_>,
+    policy: &dyn CompiledPolicy,
+    outcome: &RuleOutcome<'_>,
+    reason: &str,
+) -> Notice {
+    let request = &review.request;
+    let kind = if policy.namespace().is_empty() { "ClusterPolicy" } else { "Policy" };
+    let place = match &*request.namespace {
+        "" => request.name.to_string(),
+        namespace => format!("{namespace}/{}", request.name),
+    };
+    Notice {
+        regarding: Regarding {
+            api_version: "kyverno.io/v1".to_owned(),
+            kind: kind.to_owned(),
+            namespace: policy.namespace().to_owned(),
+            name: policy.name().to_owned(),
+            uid: String::new(),
+        },
+        related: None,
+        warning: true,
+        reason: reason.to_owned(),
+        action: "Resource Passed".to_owned(),
+        note: format!(
+            "{} {place}: [{}] {}: {}",
+            request.gvk().kind,
+            outcome.rule,
+            outcome.status.as_str(),
+            outcome.message
+        ),
+    }
+}
+
+impl Decision {
+    fn new(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Self {
+        let request = &review.request;
+        let rules = verdict.outcomes().filter(|(_, outcome)| {
+            outcome.patched.is_some() || matches!(outcome.status, Status::Fail | Status::Error)
+        });
+        let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
+            policy: policy.name().to_owned(),
+            rule: outcome.rule.to_owned(),
+            status: outcome.status.as_str(),
+            message: match outcome.status {
+                Status::Fail | Status::Error => outcome.message.clone().into_owned(),
+                Status::Pass | Status::Skip => String::new(),
+            },
+        };
+        Self {
+            uid: request.uid.to_string(),
+            operation: review.operation.as_str(),
+            kind: request.gvk().to_string(),
+            namespace: request.namespace.to_string(),
+            name: request.name.to_string(),
+            allowed: verdict.allowed,
+            mutated: !verdict.patch.is_empty(),
+            dry_run: verdict.dry_run,
+            unseen: verdict.unseen.map(|why| format!("{why:?}")),
+            rules: rules.take(RULES).map(decided_by).collect(),
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Whether it is more than that a request was admitted as it was.
+    fn is_worth_a_line(&self) -> bool {
+        !self.allowed || self.mutated || !self.rules.is_empty()
+    }
+}
+
+/// Writes records to the log, and keeps the last of them, until all who send are gone.
+async fn keep(mut queue: mpsc::Receiver<Decision>) {
+    while let Some(decision) = queue.recv().await {
+        let record = serde_json::to_string(&decision).unwrap_or_default();
+        if decision.is_worth_a_line() {
+            tracing::info!(target: "portcullis::decision", "{record}");
+        } else {
+            tracing::debug!(target: "portcullis::decision", "{record}");
+        }
+    }
+}
