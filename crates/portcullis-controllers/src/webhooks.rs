@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
-use bucket::{Bucket, Buckets};
+use bucket::Buckets;
 
 pub use exclusions::never_asked;
 pub use policy::policy_configuration;
@@ -44,17 +44,12 @@ impl Configurations {
         let mut mutating = Buckets::default();
         let mut validating = Buckets::default();
         for policy in policies {
-            mutating.add(policy, mutating_failure_policy(policy, settings), &policy.mutating, discovery);
-            validating.add(
-                policy,
-                validating_failure_policy(policy, settings),
-                &policy.validating,
-                discovery,
-            );
+            mutating.add(policy, mutating_failure_policy(policy, settings), &policy.mutating);
+            validating.add(policy, validating_failure_policy(policy, settings), &policy.validating);
         }
         let names = settings.names;
-        let mutating = webhooks(mutating, settings, names.mutating_webhook(), "/mutate");
-        let validating = webhooks(validating, settings, names.validating_webhook(), "/validate");
+        let mutating = webhooks(mutating, discovery, settings, [names.mutating_webhook(), "/mutate"]);
+        let validating = webhooks(validating, discovery, settings, [names.validating_webhook(), "/validate"]);
         Self {
             mutating: MutatingWebhookConfiguration {
                 metadata: metadata(names.mutating_configuration(), settings),
@@ -80,40 +75,40 @@ pub fn validating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> 
     if policy.may_enforce { mutating_failure_policy(policy, settings) } else { FailurePolicy::Ignore }
 }
 
-/// The webhooks of `buckets`, sorted by name; `name` and `path` are those of the configuration.
-fn webhooks(buckets: Buckets, settings: &Settings, name: &str, path: &str) -> Vec<ValidatingWebhook> {
+/// The webhooks of `buckets`, sorted by name; `name` and `path` are what theirs begin with.
+fn webhooks(
+    buckets: Buckets,
+    discovery: &Discovery,
+    settings: &Settings,
+    [name, path]: [&str; 2],
+) -> Vec<ValidatingWebhook> {
     let mut webhooks: BTreeMap<String, ValidatingWebhook> = BTreeMap::new();
     for (key, bucket) in buckets {
+        let rules = bucket.rules(discovery);
+        if rules.is_empty() {
+            continue;
+        }
         // Policy `b-c` of namespace `a` and policy `c` of namespace `a-b` share a name, which an API server refuses.
         let name = unique(&format!("{name}-{}", key.name()), |name| webhooks.contains_key(name));
-        let path = format!("{path}/{}", key.path());
-        webhooks.insert(name.clone(), webhook(name, &path, key.failure_policy, bucket, settings));
+        let failure_policy = key.failure_policy;
+        let conditions = bucket.match_conditions.unwrap_or_else(|| settings.match_conditions.clone());
+        let conditions = exclusions::match_conditions(conditions, failure_policy);
+        let webhook = ValidatingWebhook {
+            name: name.clone(),
+            admission_review_versions: vec!["v1".to_owned()],
+            client_config: settings.client_config(&format!("{path}/{}", key.path())),
+            failure_policy: Some(spelled(failure_policy).to_owned()),
+            match_conditions: (!conditions.is_empty()).then_some(conditions),
+            match_policy: Some("Equivalent".to_owned()),
+            namespace_selector: Some(exclusions::namespace_selector(settings)),
+            object_selector: Some(settings.object_selector.clone().unwrap_or_default()),
+            rules: Some(rules.into_rules()),
+            side_effects: "None".to_owned(),
+            timeout_seconds: Some(settings.timeout(bucket.timeout_seconds)),
+        };
+        webhooks.insert(name, webhook);
     }
     webhooks.into_values().collect()
-}
-
-fn webhook(
-    name: String,
-    path: &str,
-    failure_policy: FailurePolicy,
-    bucket: Bucket,
-    settings: &Settings,
-) -> ValidatingWebhook {
-    let conditions = bucket.match_conditions.unwrap_or_else(|| settings.match_conditions.clone());
-    let conditions = exclusions::match_conditions(conditions, failure_policy);
-    ValidatingWebhook {
-        name,
-        admission_review_versions: vec!["v1".to_owned()],
-        client_config: settings.client_config(path),
-        failure_policy: Some(spelled(failure_policy).to_owned()),
-        match_conditions: (!conditions.is_empty()).then_some(conditions),
-        match_policy: Some("Equivalent".to_owned()),
-        namespace_selector: Some(exclusions::namespace_selector(settings)),
-        object_selector: Some(settings.object_selector.clone().unwrap_or_default()),
-        rules: Some(bucket.rules.into_rules()),
-        side_effects: "None".to_owned(),
-        timeout_seconds: Some(settings.timeout(bucket.timeout_seconds)),
-    }
 }
 
 /// The webhook as one of the mutating configuration.

@@ -24,7 +24,10 @@ pub(super) struct BucketKey {
 /// What the policies of one webhook need together.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    pub(super) rules: RuleSet,
+    /// The requests that policies of the whole cluster ask for.
+    everywhere: Requests,
+    /// Those that policies ask for which are limited to their namespaces.
+    in_namespaces: Requests,
     /// The longest that any policy asks for; 0 where none does.
     pub(super) timeout_seconds: i32,
     /// Those of the policy that has the webhook for itself.
@@ -33,18 +36,8 @@ pub(super) struct Bucket {
 
 impl Buckets {
     /// Adds the `requests` that `policy` needs in this configuration, if there are any.
-    pub(super) fn add(
-        &mut self,
-        policy: &WebhookNeeds,
-        failure_policy: FailurePolicy,
-        requests: &Requests,
-        discovery: &Discovery,
-    ) {
-        let mut rules = RuleSet::default();
-        for (kind, operations) in requests {
-            rules.add(kind, *operations, policy.namespace.is_some(), discovery);
-        }
-        if rules.is_empty() {
+    pub(super) fn add(&mut self, policy: &WebhookNeeds, failure_policy: FailurePolicy, requests: &Requests) {
+        if requests.is_empty() {
             return;
         }
         let conditions: Vec<_> = policy
@@ -58,9 +51,34 @@ impl Buckets {
         let own = (!conditions.is_empty())
             .then(|| (policy.namespace.clone().unwrap_or_default(), policy.name.clone()));
         let bucket = self.0.entry(BucketKey { failure_policy, own }).or_default();
-        bucket.rules.extend(rules);
         bucket.timeout_seconds = bucket.timeout_seconds.max(policy.timeout_seconds.unwrap_or_default());
         bucket.match_conditions = (!conditions.is_empty()).then_some(conditions);
+        let all = match policy.namespace {
+            None => &mut bucket.everywhere,
+            Some(_) => &mut bucket.in_namespaces,
+        };
+        for (kind, operations) in requests {
+            // Thousands of policies name the same few kinds.
+            match all.get_mut(kind) {
+                Some(known) => *known = known.or(*operations),
+                None => {
+                    all.insert(kind.clone(), *operations);
+                }
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// The requests as resources that `discovery` knows.
+    pub(super) fn rules(&self, discovery: &Discovery) -> RuleSet {
+        let mut rules = RuleSet::default();
+        for (requests, is_namespaced) in [(&self.everywhere, false), (&self.in_namespaces, true)] {
+            for (kind, operations) in requests {
+                rules.add(kind, *operations, is_namespaced, discovery);
+            }
+        }
+        rules
     }
 }
 
