@@ -11,6 +11,7 @@
 mod certificates;
 mod crowd;
 mod drain;
+mod garbage;
 mod harness;
 mod health;
 mod refusals;
