@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! cargo bench -p portcullis-webhook --bench serve -- [--connections N] [--reviews N] [--workers N] [--body FILE]
-//!     [--path PATH]
+//!     [--path PATH] [--reconnect]
 //! ```
 //!
 //! The server runs in a process of its own, with a reviewer that admits what it is asked, so that what is measured is
-//! TLS, HTTP, the envelope, the answer and the metrics. Its processor time is read from `/proc` before and after.
+//! TLS, HTTP, the envelope, the answer and the metrics. With `--reconnect` each review has a connection of its own, so
+//! that the handshake is measured too. The server's processor time is read from `/proc` before and after.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -74,6 +75,7 @@ struct Options {
     connections: usize,
     reviews: usize,
     request: Arc<[u8]>,
+    reconnect: bool,
 }
 
 /// The word after `name` in the arguments.
@@ -94,6 +96,7 @@ fn options() -> Options {
         connections: option("--connections").map_or(8, |text| text.parse().unwrap()),
         reviews: option("--reviews").map_or(200_000, |text| text.parse().unwrap()),
         request: request.into_bytes().into(),
+        reconnect: env::args().any(|argument| argument == "--reconnect"),
     }
 }
 
@@ -102,7 +105,7 @@ fn pod_review() -> String {
     let container = |name: &str| {
         format!(
             r#"{{"name":"{name}","image":"registry.example/{name}:1.4","env":[{}],"resources":{{"limits":{{"cpu":"1","memory":"1Gi"}}}}}}"#,
-            (0..16)
+            (0..22)
                 .map(|index| format!(
                     r#"{{"name":"VARIABLE_{index}","value":"a value of some length {index}"}}"#
                 ))
@@ -126,14 +129,14 @@ fn measure() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let (address, config) = greeting(&mut server);
+    let target = greeting(&mut server);
     let runtime = runtime(2);
     // Connections are made and code is warm before anything is counted.
     let warm = Options { reviews: options.connections * 100, request: options.request.clone(), ..options };
-    let mut clients = runtime.block_on(connect(&options, address, &config));
-    clients = runtime.block_on(load(clients, &warm)).0;
+    let clients = runtime.block_on(connect(&options, &target));
+    let clients = runtime.block_on(load(clients, &warm, &target)).0;
     let (before, start) = (cpu(&server), Instant::now());
-    let (_, mut times) = runtime.block_on(load(clients, &options));
+    let (_, mut times) = runtime.block_on(load(clients, &options, &target));
     let (spent, took) = (cpu(&server) - before, start.elapsed());
     let memory = status(&server, "VmRSS:");
     server.kill().unwrap();
@@ -152,8 +155,24 @@ fn measure() {
     );
 }
 
+/// Where the server is, and how to speak to it.
+#[derive(Clone)]
+struct Target {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
+impl Target {
+    async fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(self.config.clone()).connect(name, stream).await.unwrap()
+    }
+}
+
 /// What the server says when it serves.
-fn greeting(server: &mut Child) -> (SocketAddr, Arc<ClientConfig>) {
+fn greeting(server: &mut Child) -> Target {
     let mut output = BufReader::new(server.stdout.as_mut().unwrap());
     let (mut address, mut bundle) = (String::new(), Vec::new());
     output.read_line(&mut address).unwrap();
@@ -170,34 +189,34 @@ fn greeting(server: &mut Child) -> (SocketAddr, Arc<ClientConfig>) {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (address.trim().parse().unwrap(), Arc::new(config))
+    Target { address: address.trim().parse().unwrap(), config: Arc::new(config) }
 }
 
 type Client = tokio_rustls::client::TlsStream<TcpStream>;
 
-async fn connect(options: &Options, address: SocketAddr, config: &Arc<ClientConfig>) -> Vec<Client> {
+async fn connect(options: &Options, target: &Target) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..options.connections {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        clients.push(TlsConnector::from(config.clone()).connect(name, stream).await.unwrap());
+        clients.push(target.connect().await);
     }
     clients
 }
 
 /// Each client asks again as soon as it is answered. Gives the clients back, and how long each answer took.
-async fn load(clients: Vec<Client>, options: &Options) -> (Vec<Client>, Vec<Duration>) {
+async fn load(clients: Vec<Client>, options: &Options, target: &Target) -> (Vec<Client>, Vec<Duration>) {
     let each = options.reviews / clients.len();
     let running: Vec<_> = clients
         .into_iter()
         .map(|mut client| {
-            let request = options.request.clone();
+            let (request, target, reconnect) = (options.request.clone(), target.clone(), options.reconnect);
             tokio::spawn(async move {
                 let mut times = Vec::with_capacity(each);
                 let mut answer = vec![0; 64 << 10];
                 for _ in 0..each {
                     let start = Instant::now();
+                    if reconnect {
+                        client = target.connect().await;
+                    }
                     client.write_all(&request).await.unwrap();
                     client.flush().await.unwrap();
                     let read = client.read(&mut answer).await.unwrap();
