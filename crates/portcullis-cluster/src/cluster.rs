@@ -57,9 +57,8 @@ const LOOKUPS: usize = 16;
 /// The most bytes of what is looked up.
 const LONGEST_OBJECT: usize = 10 << 20;
 
-/// Policies can be large: few in a page, since a page lies in memory at once.
 const fn documents(name: &'static str, resource: &'static str, path: &'static str) -> Source {
-    Source { name, resource, path, metadata_only: false, page: 50 }
+    Source { name, resource, path, metadata_only: false, page: 250 }
 }
 
 const CLUSTER_POLICIES: Source =
@@ -177,6 +176,7 @@ impl Cluster {
             reader: Reader::background(&self.connection),
             source,
             path: source.path.into(),
+            page: source.page,
             selector: String::new(),
             index,
             states: self.states.clone(),

@@ -5,6 +5,19 @@
 //! snapshot. A request takes one [`View`] and keeps it: what it sees does not change under it, and the API server may
 //! be away.
 //!
+//! What it asks for, and so must be granted:
+//!
+//! | verbs | resources | by |
+//! |---|---|---|
+//! | list, watch | clusterpolicies, policies, policyexceptions (`kyverno.io`) | [`Cluster`] |
+//! | get, list, watch | namespaces | [`Cluster`], [`Cluster::look_up_namespace`] |
+//! | list, watch | rolebindings, clusterrolebindings (`rbac.authorization.k8s.io`) | [`Cluster`] |
+//! | list, watch | customresourcedefinitions (`apiextensions.k8s.io`) | [`Cluster`] |
+//! | list, watch | the one ConfigMap, by name in its namespace | [`Cluster`] |
+//! | list, watch | jobs (`batch`), where they are counted | [`Cluster`] |
+//! | create, patch | events (`events.k8s.io`), in all namespaces | [`EventWriter`] |
+//! | get, create, update | leases (`coordination.k8s.io`), in our namespace | [`Candidate`] |
+//!
 //! What is deliberately absent: compiling policies (whoever subscribes to [`Cluster::cluster_policies`] does), deciding
 //! anything, and whole objects. An index keeps the few fields that somebody reads.
 

@@ -35,7 +35,7 @@ pub(crate) struct Source {
     pub(crate) path: &'static str,
     /// Only the metadata of objects is sent.
     pub(crate) metadata_only: bool,
-    /// Objects in one page of a list: fewer where objects are large, since a page lies in memory at once.
+    /// Objects in one page of a list, to begin with.
     pub(crate) page: u32,
 }
 
@@ -78,12 +78,12 @@ impl WatchStates {
     }
 }
 
-/// The most bytes of one page of a list.
-const LONGEST_PAGE: usize = 128 << 20;
+/// The most bytes of one page of a list. Where a page is longer, fewer objects are asked for at a time.
+const LONGEST_PAGE: usize = 32 << 20;
 /// The server ends a watch after between this time and a fifth more, so that they do not all end together.
 const WATCH_TIME: Duration = Duration::from_secs(240);
-/// A watch that the server has not ended this long after its time is dead.
-const WATCH_GRACE: Duration = Duration::from_secs(10);
+/// A watch of which nothing was heard for so long is dead: servers send a bookmark about every minute.
+const SILENCE: Duration = Duration::from_secs(150);
 /// A watch that lived this long was a success, even if nothing happened.
 const HEALTHY: Duration = Duration::from_secs(10);
 
@@ -93,6 +93,8 @@ pub(crate) struct Watch<I> {
     pub(crate) source: Source,
     /// The path of the source, or that of one namespace.
     pub(crate) path: Box<str>,
+    /// Objects in one page of a list.
+    pub(crate) page: u32,
     /// A field selector, in the form of a query string.
     pub(crate) selector: String,
     pub(crate) index: I,
@@ -128,6 +130,7 @@ impl<I: Index> Watch<I> {
                     self.states.set(self.source.name, WatchState::Absent);
                     self.wait_for_kind(&mut backoff).await;
                 }
+                Err(ApiError::TooLong { .. }) if self.page > 1 => self.page = (self.page / 4).max(1),
                 Err(error) => self.wait_after(&error, &mut backoff).await,
             }
         }
@@ -199,18 +202,17 @@ impl<I: Index> Watch<I> {
             Err(error) => return Ended::Failed(error),
         };
         self.states.set(self.source.name, WatchState::Live);
-        let end = Instant::now() + time + WATCH_GRACE;
-        let ended = match tokio::time::timeout_at(end, self.events(&mut lines, version)).await {
-            Ok(ended) => ended,
-            Err(_) => Ended::Regularly,
-        };
+        let ended = self.events(&mut lines, version).await;
         self.index.publish();
         ended
     }
 
     async fn events(&mut self, lines: &mut Lines, version: &mut String) -> Ended {
         loop {
-            match lines.next().await {
+            let Ok(line) = tokio::time::timeout(SILENCE, lines.next()).await else {
+                return Ended::Regularly;
+            };
+            match line {
                 Ok(Some(line)) => {
                     if let Err(ended) = self.event(line, version) {
                         return ended;
@@ -300,7 +302,7 @@ impl<I: Index> Watch<I> {
     }
 
     fn list_query(&self, token: &str) -> Query {
-        let mut path = format!("{}?limit={}{}", self.path, self.source.page, self.selector);
+        let mut path = format!("{}?limit={}{}", self.path, self.page, self.selector);
         if !token.is_empty() {
             path.push_str("&continue=");
             path.push_str(&encoded(token));

@@ -20,16 +20,20 @@ pub struct Document {
 }
 
 /// All documents of one kind, by namespace and name; the namespace is empty for cluster-wide ones.
+///
+/// Snapshots share the documents: with thousands of them, a new one still costs little.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Documents(BTreeMap<(Box<str>, Box<str>), Document>);
+pub struct Documents(BTreeMap<Key, Arc<Document>>);
+
+type Key = Arc<(Box<str>, Box<str>)>;
 
 impl Documents {
-    pub fn get(&self, namespace: &str, name: &str) -> Option<&Document> {
-        self.0.get(&(namespace.into(), name.into()))
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Document>> {
+        self.0.get(&(Box::from(namespace), Box::from(name)))
     }
 
     /// In the order of namespace and name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Document>> {
         self.0.values()
     }
 
@@ -77,18 +81,18 @@ impl DocumentIndex {
 }
 
 impl Document {
-    fn key(&self) -> (Box<str>, Box<str>) {
-        (self.metadata.namespace.clone(), self.metadata.name.clone())
+    fn key(&self) -> Key {
+        Arc::new((self.metadata.namespace.clone(), self.metadata.name.clone()))
     }
 
     /// The same, sharing the text with the document it replaces where that says the same.
-    fn sharing(mut self, before: Option<&Document>) -> Self {
+    fn sharing(mut self, before: Option<&Arc<Document>>) -> Arc<Self> {
         if let Some(before) = before
             && before.text == self.text
         {
             self.text = before.text.clone();
         }
-        self
+        Arc::new(self)
     }
 }
 

@@ -9,9 +9,23 @@ use serde::de::IgnoredAny;
 
 use crate::index::{Index, Published};
 
-/// The few fields of a Job that tell whether it dangles.
-#[derive(Clone, Debug, Deserialize)]
+/// Whether a Job dangles, and a hash of its uid: two words for each while a list is read.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(from = "SentJob")]
 pub(crate) struct Job {
+    key: u64,
+    dangles: bool,
+}
+
+impl From<SentJob> for Job {
+    fn from(job: SentJob) -> Self {
+        Self { key: job.key(), dangles: job.dangles() }
+    }
+}
+
+/// The few fields of a Job that tell whether it dangles.
+#[derive(Debug, Deserialize)]
+struct SentJob {
     metadata: JobMetadata,
     #[serde(default)]
     spec: JobSpec,
@@ -19,7 +33,7 @@ pub(crate) struct Job {
     status: JobStatus,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JobMetadata {
     uid: Box<str>,
@@ -27,25 +41,25 @@ struct JobMetadata {
     owner_references: Option<Vec<IgnoredAny>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct JobSpec {
     ttl_seconds_after_finished: Option<IgnoredAny>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct JobStatus {
     conditions: Option<Vec<Condition>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Condition {
     r#type: Box<str>,
     status: Box<str>,
 }
 
-impl Job {
+impl SentJob {
     /// Finished, without a TTL that would remove it and without an owner that would take it along.
     fn dangles(&self) -> bool {
         let finished = |condition: &Condition| {
@@ -80,18 +94,18 @@ impl Index for JobIndex {
     type Object = Job;
 
     fn apply(&mut self, job: Job) {
-        match job.dangles() {
-            true => self.dangling.insert(job.key()),
-            false => self.dangling.remove(&job.key()),
+        match job.dangles {
+            true => self.dangling.insert(job.key),
+            false => self.dangling.remove(&job.key),
         };
     }
 
     fn delete(&mut self, job: &Job) {
-        self.dangling.remove(&job.key());
+        self.dangling.remove(&job.key);
     }
 
     fn reset(&mut self, jobs: Vec<Job>) {
-        self.dangling = jobs.iter().filter(|job| job.dangles()).map(Job::key).collect();
+        self.dangling = jobs.iter().filter(|job| job.dangles).map(|job| job.key).collect();
     }
 
     fn publish(&mut self) {

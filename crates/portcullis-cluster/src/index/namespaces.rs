@@ -10,9 +10,9 @@ use crate::index::{Index, Published};
 /// Labels of one object, sorted by key.
 pub type Labels = Arc<[(Box<str>, Box<str>)]>;
 
-/// The labels of all namespaces, by name.
+/// The labels of all namespaces, by name. Snapshots share what has not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespaces(BTreeMap<Box<str>, Labels>);
+pub struct Namespaces(BTreeMap<Arc<str>, Labels>);
 
 impl Namespaces {
     /// The labels of a namespace; `None` when it is not known, which does not mean that it has none.
@@ -77,17 +77,17 @@ impl Index for NamespaceIndex {
         let labels = namespace.into_labels();
         // Most changes of a namespace are not changes of its labels.
         if self.namespaces.labels(&name) != Some(&labels) {
-            self.namespaces.0.insert(name, labels);
+            self.namespaces.0.insert(name.into(), labels);
             self.changed = true;
         }
     }
 
     fn delete(&mut self, namespace: &Namespace) {
-        self.changed |= self.namespaces.0.remove(&namespace.metadata.name).is_some();
+        self.changed |= self.namespaces.0.remove(namespace.metadata.name.as_ref()).is_some();
     }
 
     fn reset(&mut self, namespaces: Vec<Namespace>) {
-        let named = |namespace: Namespace| (namespace.metadata.name.clone(), namespace.into_labels());
+        let named = |namespace: Namespace| (namespace.metadata.name.as_ref().into(), namespace.into_labels());
         self.namespaces = Namespaces(namespaces.into_iter().map(named).collect());
         self.changed = true;
     }

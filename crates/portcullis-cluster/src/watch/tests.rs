@@ -44,6 +44,7 @@ pub(super) fn start() -> Watched {
         reader: Reader::background(&connection),
         source: NAMESPACES,
         path: NAMESPACES.path.into(),
+        page: NAMESPACES.page,
         selector: String::new(),
         index: NamespaceIndex::new(namespaces.clone()),
         states: states.clone(),
@@ -282,13 +283,27 @@ async fn an_absent_kind_does_not_hold_up_readiness() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_the_server_forgets_to_end_is_ended_by_us() {
+async fn a_watch_of_which_nothing_is_heard_is_given_up_and_one_that_sends_bookmarks_is_not() {
     let mut watched = start();
-    let silent = watched.settle().await;
+    let stream = watched.settle().await;
+    for version in 11..16 {
+        assert!(watched.server.quiet_for(Duration::from_secs(60)).await);
+        stream.event("BOOKMARK", &json!({"metadata": {"resourceVersion": version.to_string()}}));
+    }
+    let before = watched.server.elapsed();
+    watched.server.expect("resourceVersion=15&").await;
+    assert_eq!((watched.server.elapsed() - before).as_secs(), SILENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_long_is_asked_for_in_smaller_ones() {
+    let mut watched = start();
+    let huge =
+        json!({"metadata": {"name": "huge", "resourceVersion": "1"}, "spec": "x".repeat(LONGEST_PAGE)});
+    watched.server.expect("limit=2").await.reply(200, &page(10, "", &[huge]));
+    watched.server.expect("limit=1").await.reply(200, &page(10, "", &[namespace("a", 5, "red")]));
     watched.server.expect("resourceVersion=10&").await;
-    let waited = watched.server.elapsed();
-    assert!(waited >= WATCH_TIME && waited <= WATCH_TIME * 2, "{waited:?}");
-    drop(silent);
+    assert_eq!(watched.known(&["a"]), "a=red");
 }
 
 #[tokio::test(start_paused = true)]
