@@ -28,13 +28,13 @@ pub struct Documents(BTreeMap<Key, Arc<Document>>);
 type Key = Arc<(Box<str>, Box<str>)>;
 
 impl Documents {
-    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Document>> {
-        self.0.get(&(Box::from(namespace), Box::from(name)))
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Document> {
+        self.0.get(&(Box::from(namespace), Box::from(name))).map(Arc::as_ref)
     }
 
     /// In the order of namespace and name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Document>> {
-        self.0.values()
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> {
+        self.0.values().map(Arc::as_ref)
     }
 
     pub fn len(&self) -> usize {

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
+use kube::config::AuthInfo;
 use portcullis_cluster::{
     Access, Candidate, Cluster, Connection, Notice, Options, Regarding, WatchState, events,
 };
@@ -34,14 +35,68 @@ spec:
           name: \"?*\"
 ";
 
-/// Runs a test on a control plane of its own, with a connection to it.
+/// What the documentation of `portcullis-cluster` says must be granted, and no more.
+const RIGHTS: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: follower
+rules:
+- apiGroups: [kyverno.io]
+  resources: [clusterpolicies, policies, policyexceptions]
+  verbs: [list, watch]
+- apiGroups: [\"\"]
+  resources: [namespaces]
+  verbs: [get, list, watch]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [rolebindings, clusterrolebindings]
+  verbs: [list, watch]
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [list, watch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: follower
+rules:
+- apiGroups: [\"\"]
+  resources: [configmaps]
+  resourceNames: [portcullis]
+  verbs: [list, watch]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update]
+";
+
+/// A connection as a service account that has these rights alone.
+async fn with_least_rights(control_plane: &ControlPlane) -> Result<Connection> {
+    let kubectl = control_plane.kubectl("default");
+    kubectl.run_with(&["apply", "-f", "-"], RIGHTS).await?.succeeded()?;
+    kubectl.run(&["create", "serviceaccount", "follower"]).await?.succeeded()?;
+    let account = "--serviceaccount=default:follower";
+    let bind = ["create", "clusterrolebinding", "follower", "--clusterrole=follower", account];
+    kubectl.run(&bind).await?.succeeded()?;
+    kubectl.run(&["create", "rolebinding", "follower", "--role=follower", account]).await?.succeeded()?;
+    let token = kubectl.run(&["create", "token", "follower"]).await?.succeeded()?;
+    let mut config = control_plane.config().await?;
+    config.auth_info = AuthInfo { token: Some(token.trim().to_owned().into()), ..AuthInfo::default() };
+    Ok(Connection::from_config(config)?)
+}
+
+/// Runs a test on a control plane of its own, with a connection to it as somebody with the rights it needs.
 fn own_control_plane(test: impl AsyncFnOnce(&ControlPlane, Connection) -> Result<()>) -> Result<()> {
     let Some(programs) = Programs::find()? else { return Ok(()) };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let control_plane = ControlPlane::start(&programs).await?;
-        let access = Access::Kubeconfig { file: Some(control_plane.kubeconfig()), context: None };
-        let connection = Connection::open(&access).await?;
+        let connection = with_least_rights(&control_plane).await?;
         test(&control_plane, connection).await
     })
 }
@@ -110,6 +165,8 @@ fn policies_are_followed_through_a_crash_of_the_api_server_and_the_loss_of_their
 fn what_a_review_needs_to_know_is_known_and_what_is_done_is_told() -> Result<()> {
     own_control_plane(async |control_plane, connection| {
         let kubectl = control_plane.kubectl("default");
+        let access = Access::Kubeconfig { file: Some(control_plane.kubeconfig()), context: None };
+        Connection::open(&access).await?.background().apiserver_version().await?;
         let cluster = follow(connection.clone());
         timeout(wait::PATIENCE, cluster.readiness().ready()).await.context("everything is listed")?;
 
