@@ -1,9 +1,10 @@
 //! Keeps the webhook configurations in the cluster as they are to be.
 //!
 //! They are written when the policies in force need something else, and put back when somebody else has changed them.
-//! Who changes them again and again is not fought: after three times we stop, and say so, until there is news.
+//! Who changes them again and again is not fought: after three times we stop, and say so, until there is news. A webhook
+//! that the API server refuses is left out, so that the others are there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::Status;
 use kube::{Api, Resource};
 use portcullis_cluster::Connection;
 use serde::Serialize;
@@ -48,11 +50,20 @@ pub struct Arming {
     connection: Connection,
     wanted: Option<(Configurations, ValidatingWebhookConfiguration)>,
     restored: VecDeque<Instant>,
+    refused: Refused,
 }
+
+/// The webhooks that the API server refuses by their names, each with the reason: conditions that do not compile.
+type Refused = BTreeMap<String, String>;
 
 impl Arming {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, wanted: None, restored: VecDeque::new() }
+        Self { connection, wanted: None, restored: VecDeque::new(), refused: Refused::new() }
+    }
+
+    /// The webhooks that were left out of the last configurations, by their names, each with the reason.
+    pub fn refused(&self) -> &BTreeMap<String, String> {
+        &self.refused
     }
 
     /// Writes `configurations` where the cluster holds something else.
@@ -68,6 +79,7 @@ impl Arming {
             self.wanted.as_ref().is_none_or(|wanted| (&wanted.0, &wanted.1) != (configurations, policy));
         if is_news {
             self.restored.clear();
+            self.refused.clear();
         }
         while self.restored.front().is_some_and(|restored| restored.elapsed() > QUARREL) {
             self.restored.pop_front();
@@ -76,8 +88,9 @@ impl Arming {
         let client = self.connection.background();
         let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
         let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        let changed = put(&mutating, &configurations.mutating, may_write).await?
-            | put(&validating, &configurations.validating, may_write).await?
+        let refused = &mut self.refused;
+        let changed = put_accepted(&mutating, &configurations.mutating, refused, may_write).await?
+            | put_accepted(&validating, &configurations.validating, refused, may_write).await?
             | put(&validating, policy, may_write).await?;
         let wanted = || Some((configurations.clone(), policy.clone()));
         Ok(match (changed, is_news) {
@@ -131,6 +144,65 @@ where
     Ok(removed)
 }
 
+/// Brings one configuration to what is wanted without what the API server refuses of it, which is added to `refused`. Says
+/// whether it was anything else.
+async fn put_accepted<K>(
+    api: &Api<K>,
+    wanted: &K,
+    refused: &mut Refused,
+    may_write: bool,
+) -> Result<bool, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
+{
+    loop {
+        let accepted = without(wanted, refused)?;
+        let error = match put(api, &accepted, may_write).await {
+            Err(error) => error,
+            changed => return changed,
+        };
+        let found = match &error {
+            kube::Error::Api(status) if status.code == 422 => refusals(&as_json(&accepted), status),
+            _ => Refused::new(),
+        };
+        if found.is_empty() {
+            return Err(error);
+        }
+        for (webhook, reason) in &found {
+            tracing::error!(webhook, reason, "the API server refuses a webhook, which is left out");
+        }
+        refused.extend(found);
+    }
+}
+
+/// `wanted` without the webhooks that are refused.
+fn without<K: Clone + DeserializeOwned + Serialize>(wanted: &K, refused: &Refused) -> Result<K, kube::Error> {
+    if refused.is_empty() {
+        return Ok(wanted.clone());
+    }
+    let mut json = as_json(wanted);
+    if let Some(Json::Array(webhooks)) = json.get_mut("webhooks") {
+        webhooks.retain(|webhook| !name(webhook).is_some_and(|name| refused.contains_key(name)));
+    }
+    serde_json::from_value(json).map_err(kube::Error::SerdeError)
+}
+
+/// The webhooks of `configuration` that a refusal is about: its causes name them as
+/// `webhooks[3].matchConditions[0].expression`.
+fn refusals(configuration: &Json, status: &Status) -> Refused {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let refusals = causes.filter_map(|cause| {
+        let (index, _) = cause.field.strip_prefix("webhooks[")?.split_once(']')?;
+        let webhook = configuration.get("webhooks")?.get(index.parse::<usize>().ok()?)?;
+        Some((name(webhook)?.to_owned(), format!("{}: {}", cause.field, cause.message)))
+    });
+    refusals.collect()
+}
+
+fn name(webhook: &Json) -> Option<&str> {
+    webhook.get("name")?.as_str()
+}
+
 /// Brings one configuration to what is wanted. Says whether it was anything else.
 async fn put<K>(api: &Api<K>, wanted: &K, may_write: bool) -> Result<bool, kube::Error>
 where
@@ -170,7 +242,11 @@ fn is_as_wanted(current: &Json, wanted: &Json) -> bool {
             .as_object()
             .is_none_or(|wanted| wanted.iter().all(|(key, value)| current.get(key) == Some(value)))
     };
-    let webhooks = |document: &Json| without_empty(&at(document, "/webhooks"));
+    // An API server leaves out an empty list.
+    let webhooks = |document: &Json| match without_empty(&at(document, "/webhooks")) {
+        Json::Array(webhooks) => webhooks,
+        _ => Vec::new(),
+    };
     has_all("/metadata/labels") && has_all("/metadata/annotations") && webhooks(current) == webhooks(wanted)
 }
 

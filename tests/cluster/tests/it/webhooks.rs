@@ -1,6 +1,6 @@
-//! Webhook configurations in a real API server: that it takes them as they are.
+//! Webhook configurations in a real API server: that it takes them as they are, and that they stay so.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
@@ -8,8 +8,9 @@ use kube::Api;
 use kube::api::PostParams;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, Connection, Options};
-use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
-use portcullis_controllers::webhooks::{Configurations, Reach, Settings};
+use portcullis_cluster_tests::{ClusterTest, ControlPlane, Programs, cluster_test, wait};
+use portcullis_controllers::arming::{Arming, Kept, disarm};
+use portcullis_controllers::webhooks::{Configurations, Reach, Settings, policy_configuration};
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_value::Arena;
 
@@ -79,4 +80,75 @@ fn an_api_server_takes_whatever_policies_ask_for() -> Result<()> {
         ensure!(taken.webhooks == configurations.validating.webhooks, "the API server adds to it: {taken:?}");
         Ok(())
     })
+}
+
+/// On a control plane of its own: what is written there concerns all who write policies.
+#[test]
+fn edits_are_taken_back_until_they_come_again_and_again() -> Result<()> {
+    alone(async |control_plane| {
+        let connection = Connection::from_config(control_plane.config().await?)?;
+        let discovery = discovery(&connection).await?;
+        let kubectl = control_plane.kubectl("default");
+        let edit = async |arguments: &[&str]| {
+            let configuration = "validatingwebhookconfiguration/portcullis-resource-validating";
+            let (verb, arguments) = arguments.split_first().context("no arguments")?;
+            kubectl.run(&[&[verb, configuration], arguments].concat()).await?.succeeded()
+        };
+        let own = |expression: &str| {
+            format!("webhookConfiguration: {{matchConditions: [{{name: a, expression: '{expression}'}}]}}")
+        };
+        let mut policies = vec![
+            policy("plain", "PodTemplate", "webhookTimeoutSeconds: 20")?,
+            policy("own", "PodTemplate", &own("true"))?,
+        ];
+        let settings = Settings::new(Reach::Url("https://127.0.0.1:1".to_owned()), Vec::new());
+        let good = Configurations::of(&policies, &discovery, &settings);
+        let of_policies = policy_configuration(&settings);
+        let mut arming = Arming::new(connection.clone());
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Written);
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Unchanged);
+
+        let narrow = r#"[{"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": ["CREATE"]}]"#;
+        edit(&["patch", "--type=json", "--patch", narrow]).await?;
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Restored);
+        let taken = r#"[{"op": "remove", "path": "/webhooks/0"}]"#;
+        edit(&["patch", "--type=json", "--patch", taken]).await?;
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Restored);
+        edit(&["delete"]).await?;
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Restored);
+        edit(&["patch", "--type=json", "--patch", taken]).await?;
+        ensure!(arming.keep(&good, &of_policies).await? == Kept::Contested);
+
+        // News is written, and a condition that does not compile costs its own webhook alone.
+        policies.push(policy("broken", "PodTemplate", &own("no.such"))?);
+        let with_broken = Configurations::of(&policies, &discovery, &settings);
+        ensure!(arming.keep(&with_broken, &of_policies).await? == Kept::Written);
+        let refused: Vec<_> = arming.refused().keys().map(String::as_str).collect();
+        ensure!(
+            refused
+                == [
+                    "mutate.portcullis.svc-fail-finegrained-broken",
+                    "validate.portcullis.svc-fail-finegrained-broken"
+                ],
+            "{:?}",
+            arming.refused()
+        );
+        ensure!(arming.keep(&with_broken, &of_policies).await? == Kept::Unchanged);
+        let validating: Api<ValidatingWebhookConfiguration> = Api::all(connection.background().clone());
+        let there = validating.get("portcullis-resource-validating").await?;
+        ensure!(there.webhooks == good.validating.webhooks, "{there:?}");
+
+        let nothing = Configurations::of([], &discovery, &settings);
+        ensure!(arming.keep(&nothing, &of_policies).await? == Kept::Written);
+        ensure!(arming.keep(&nothing, &of_policies).await? == Kept::Unchanged);
+        ensure!(disarm(&connection).await?.len() == 3);
+        Ok(())
+    })
+}
+
+/// Runs a test on a control plane that nobody else uses.
+fn alone(test: impl AsyncFnOnce(&ControlPlane) -> Result<()>) -> Result<()> {
+    let Some(programs) = Programs::find()? else { return Ok(()) };
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async { test(&ControlPlane::start(&programs).await?).await })
 }
