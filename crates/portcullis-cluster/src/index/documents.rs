@@ -23,26 +23,35 @@ pub struct Document {
 ///
 /// Snapshots share the documents: with thousands of them, a new one still costs little.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Documents(BTreeMap<Key, Arc<Document>>);
+pub struct Documents {
+    by_key: BTreeMap<Key, Arc<Document>>,
+    revision: u64,
+}
 
 type Key = Arc<(Box<str>, Box<str>)>;
 
 impl Documents {
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Document> {
-        self.0.get(&(Box::from(namespace), Box::from(name))).map(Arc::as_ref)
+        self.by_key.get(&(Box::from(namespace), Box::from(name))).map(Arc::as_ref)
     }
 
     /// In the order of namespace and name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> {
-        self.0.values().map(Arc::as_ref)
+        self.by_key.values().map(Arc::as_ref)
+    }
+
+    /// Grows when a document comes, goes or says something else. A status that is written is none of these: whoever
+    /// compiles documents has nothing to do while the revision stays.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.by_key.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_key.is_empty()
     }
 }
 
@@ -64,6 +73,13 @@ impl<'de> Deserialize<'de> for Document {
         let text = serde_json::to_string(&fields).map_err(error)?.into();
         Ok(Self { metadata, text, status })
     }
+}
+
+/// Whether a document stands for what stood there before; texts that are the same are shared by now.
+fn says_the_same(before: Option<&Arc<Document>>, document: &Document) -> bool {
+    before.is_some_and(|before| {
+        Arc::ptr_eq(&before.text, &document.text) && before.metadata.uid == document.metadata.uid
+    })
 }
 
 /// Follows the documents of one kind.
@@ -101,23 +117,35 @@ impl Index for DocumentIndex {
 
     fn apply(&mut self, document: Document) {
         let key = document.key();
-        let document = document.sharing(self.documents.0.get(&key));
-        self.documents.0.insert(key, document);
+        let before = self.documents.by_key.get(&key);
+        let document = document.sharing(before);
+        if !says_the_same(before, &document) {
+            self.documents.revision += 1;
+        }
+        self.documents.by_key.insert(key, document);
         self.changed = true;
     }
 
     fn delete(&mut self, document: &Document) {
-        self.changed |= self.documents.0.remove(&document.key()).is_some();
+        if self.documents.by_key.remove(&document.key()).is_some() {
+            self.documents.revision += 1;
+            self.changed = true;
+        }
     }
 
     fn reset(&mut self, documents: Vec<Document>) {
-        let before = std::mem::take(&mut self.documents.0);
-        let shared = |document: Document| {
+        let before = std::mem::take(&mut self.documents.by_key);
+        let mut same = before.len() == documents.len();
+        for document in documents {
             let key = document.key();
-            let document = document.sharing(before.get(&key));
-            (key, document)
-        };
-        self.documents = Documents(documents.into_iter().map(shared).collect());
+            let known = before.get(&key);
+            let document = document.sharing(known);
+            same &= says_the_same(known, &document);
+            self.documents.by_key.insert(key, document);
+        }
+        if !same {
+            self.documents.revision += 1;
+        }
         self.changed = true;
     }
 

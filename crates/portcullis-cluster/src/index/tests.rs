@@ -89,6 +89,30 @@ fn a_written_status_shares_the_text_and_a_new_rule_does_not() {
 }
 
 #[test]
+fn the_revision_grows_with_what_is_said_and_not_with_a_status() {
+    let published = Published::new(Documents::default());
+    let mut index = DocumentIndex::new(published.clone());
+    let mut revision = |change: &dyn Fn(&mut DocumentIndex)| {
+        change(&mut index);
+        index.publish();
+        published.load().revision()
+    };
+    let listed = revision(&|index| index.reset(objects(&[policy("7", "no", "r")])));
+    assert!(listed > 0);
+    assert_eq!(revision(&|index| index.apply(object(&policy("8", "yes", "r")))), listed);
+    assert_eq!(revision(&|index| index.reset(objects(&[policy("9", "no", "r")]))), listed);
+    let changed = revision(&|index| index.apply(object(&policy("10", "no", "other"))));
+    assert!(changed > listed);
+    let relisted = revision(&|index| index.reset(objects(&[policy("11", "no", "r")])));
+    assert!(relisted > changed);
+    let gone = revision(&|index| index.reset(Vec::new()));
+    assert!(gone > relisted);
+    let back = revision(&|index| index.apply(object(&policy("12", "no", "r"))));
+    assert!(back > gone);
+    assert!(revision(&|index| index.delete(&object(&policy("13", "no", "r")))) > back);
+}
+
+#[test]
 fn roles_come_from_the_bindings_of_the_user_its_groups_and_its_service_account() {
     let binding = |name: &str, namespace: &str, kind: &str, role: &str, subjects: Value| {
         json!({"metadata": {"name": name, "namespace": namespace}, "roleRef": {"kind": kind, "name": role},
