@@ -43,7 +43,7 @@ const TICKS: f64 = 100.0;
 struct Admitting;
 
 impl Reviewer for Admitting {
-    fn review(&self, _: &Route<'_>, _: &Review<'_>, _: &Deadline) -> Verdict {
+    fn review(&self, _: &Route<'_>, _: &Review<'_>, _: &Deadline<'_>) -> Verdict {
         Verdict::allowed()
     }
 }

@@ -1,50 +1,59 @@
 //! The time a review has.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use portcullis_gocompat::duration;
-use tokio::time::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
-use crate::turns::wake_a_worker;
+use crate::turns::{Place, wake_a_worker};
 
 /// A review that runs for longer than this lets another worker look after the connections.
 const LONG: Duration = Duration::from_millis(1);
 
+/// When the answer is due to a request whose headers came at `now`: a tenth before the time that the API server gives in
+/// the query (`timeout=10s`), at most [`Limits::review`], which is also what counts where the query says nothing.
+pub(crate) fn due(query: Option<&str>, limits: &Limits, now: Instant) -> Instant {
+    let asked = query
+        .unwrap_or_default()
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("timeout="))
+        .and_then(|text| duration::Duration::parse(text).ok())
+        .and_then(|duration| u64::try_from(duration.0).ok())
+        .map(|nanoseconds| Duration::from_nanos(nanoseconds - nanoseconds / 10));
+    now + asked.unwrap_or(limits.review).min(limits.review)
+}
+
 /// When a review must have its answer.
 #[derive(Debug)]
-pub struct Deadline {
+pub struct Deadline<'a> {
     instant: Instant,
     /// When the review has become long.
     long: Instant,
-    is_long: AtomicBool,
+    is_long: Cell<bool>,
+    /// The worker that the review keeps.
+    place: RefCell<Option<Place<'a>>>,
 }
 
-impl Deadline {
-    /// The deadline of a request whose headers came at `now`: a tenth before the time that the API server gives in the
-    /// query (`timeout=10s`), at most [`Limits::review`], which is also what counts where the query says nothing.
-    pub(crate) fn of_query(query: Option<&str>, limits: &Limits, now: Instant) -> Self {
-        let asked = query
-            .unwrap_or_default()
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("timeout="))
-            .and_then(|text| duration::Duration::parse(text).ok())
-            .and_then(|duration| u64::try_from(duration.0).ok())
-            .map(|nanoseconds| Duration::from_nanos(nanoseconds - nanoseconds / 10));
-        Self::new(now, now + asked.unwrap_or(limits.review).min(limits.review))
-    }
-
+impl<'a> Deadline<'a> {
     /// A deadline at `instant` for a review that begins at `now`.
     pub fn new(now: Instant, instant: Instant) -> Self {
-        Self { instant, long: now + LONG, is_long: AtomicBool::new(false) }
+        Self { instant, long: now + LONG, is_long: Cell::new(false), place: RefCell::new(None) }
+    }
+
+    /// The same for a review that keeps its worker.
+    pub(crate) fn in_place(now: Instant, instant: Instant, place: Place<'a>) -> Self {
+        Self { place: RefCell::new(Some(place)), ..Self::new(now, instant) }
     }
 
     /// Whether the time has run out. Reads the clock: ask every thousand steps, not at each. But ask: this is also where
     /// a review that has become long lets the connections of its worker go on.
     pub fn expired(&self) -> bool {
         let now = Instant::now();
-        if now >= self.long && !self.is_long.swap(true, Relaxed) {
+        if now >= self.long && !self.is_long.replace(true) {
             wake_a_worker();
         }
         now >= self.instant
@@ -53,6 +62,19 @@ impl Deadline {
     /// When the time runs out.
     pub fn instant(&self) -> Instant {
         self.instant
+    }
+
+    /// Waits for what the review has to know from elsewhere, and gives the worker to others meanwhile. `None` when the
+    /// time runs out, and on a runtime of one thread, which has no worker to give away.
+    ///
+    /// The review still counts as one at work ([`Limits::reviews`]).
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let runtime = Handle::current();
+        if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return None;
+        }
+        drop(self.place.take());
+        block_in_place(|| runtime.block_on(timeout_at(self.instant, future))).ok()
     }
 }
 
@@ -64,8 +86,8 @@ mod tests {
     fn a_review_has_a_tenth_less_than_the_api_server_waits() {
         let now = Instant::now();
         let check = |query: Option<&str>, want: u64| {
-            let deadline = Deadline::of_query(query, &Limits::default(), now);
-            assert_eq!(deadline.instant() - now, Duration::from_millis(want), "{query:?}");
+            let due = due(query, &Limits::default(), now);
+            assert_eq!(due - now, Duration::from_millis(want), "{query:?}");
         };
         check(Some("timeout=5s"), 4500);
         check(Some("a=b&timeout=1s"), 900);

@@ -6,10 +6,12 @@ use crate::{Deadline, Route};
 
 /// Judges admission reviews.
 pub trait Reviewer: Send + Sync + 'static {
-    /// The verdict on `review`, asked for by `route`. Called on a worker of the runtime: it computes and does nothing
-    /// else, asks `deadline` every thousand steps, and ends when it has expired, where the failure policy answers. It may be called when the deadline has passed
-    /// already. A panic is caught, counted and answered by the failure policy of the route.
-    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline) -> Verdict;
+    /// The verdict on `review`, asked for by `route`.
+    ///
+    /// Called on a worker of the runtime. It computes, asks `deadline` every thousand steps, and ends when it has expired,
+    /// where the failure policy answers; that may be so from the start. What it has to know from elsewhere it waits for by
+    /// [`Deadline::wait`]. A panic is caught, counted and answered by the failure policy of the route.
+    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict;
 }
 
 /// What is answered to the API server.

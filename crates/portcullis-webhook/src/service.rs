@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::connection::Peer;
 use crate::metrics::Reviewed;
-use crate::{Deadline, Reviewer, Route, Stage, Verdict, body, health, response};
+use crate::{Deadline, Reviewer, Route, Stage, Verdict, body, deadline, health, response};
 
 /// Bytes of a uid, which is 36 in practice.
 const UID_BYTES: usize = 1024;
@@ -125,13 +125,13 @@ async fn serve<R: Reviewer>(
             "`Transfer-Encoding` with `Content-Length`, or behind a request that was not answered yet";
         return Err(Refusal::Bad(reason.to_owned()));
     }
-    let deadline = Deadline::of_query(query, &shared.limits, start);
-    let due = deadline.instant().min(start + shared.limits.body);
+    let due = deadline::due(query, &shared.limits, start);
     let mut room = peer.slot.room();
-    let body = body::read(body, shared.limits.body_bytes, &mut room, due).await?;
+    let body =
+        body::read(body, shared.limits.body_bytes, &mut room, due.min(start + shared.limits.body)).await?;
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
-    let answer = turn.run(long, || judge(peer, &route, &body, &deadline, start))?;
+    let answer = turn.run(long, due, |deadline| judge(peer, &route, &body, deadline, start))?;
     shared.metrics.answered(path, route.webhook, start.elapsed());
     let mut response = Response::new(Full::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -155,7 +155,7 @@ fn judge<R: Reviewer>(
     peer: &Peer<R>,
     route: &Route<'_>,
     body: &[u8],
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
     start: Instant,
 ) -> Result<Vec<u8>, Refusal> {
     let shared = &peer.shared;

@@ -17,6 +17,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
+use crate::Deadline;
+
 /// A review that runs for longer than this is long for who wants the last worker.
 const LONG: Duration = Duration::from_micros(100);
 
@@ -58,10 +60,19 @@ impl Turns {
         (self.running.fetch_add(1, Relaxed) < self.limit).then_some(turn)
     }
 
-    /// Whether a review may run in place: not the last free worker, or the other reviews are still young.
-    fn may_stay(&self, others: usize, workers: usize, now: u64) -> bool {
-        let long = u64::try_from(LONG.as_nanos()).unwrap_or(u64::MAX);
-        others + 1 < workers || now.saturating_sub(self.last_start.load(Relaxed)) < long
+    /// A place for a review that begins at `now`, unless it is the last of the `workers` and the other reviews are not
+    /// young any more.
+    fn place(&self, long: bool, workers: usize, now: Instant) -> Option<Place<'_>> {
+        let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let now = nanoseconds(now.saturating_duration_since(self.epoch));
+        let others = self.in_place.fetch_add(1, Relaxed);
+        let place = Place(&self.in_place);
+        let young = now.saturating_sub(self.last_start.load(Relaxed)) < nanoseconds(LONG);
+        if long || (others + 1 >= workers && !young) {
+            return None;
+        }
+        self.last_start.fetch_max(now, Relaxed);
+        Some(place)
     }
 }
 
@@ -72,29 +83,33 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Runs `review`, which must not panic.
-    pub(crate) fn run<T>(self, long: bool, review: impl FnOnce() -> T) -> T {
+    /// Runs `review`, whose answer is due at `due`, and which must not panic.
+    pub(crate) fn run<T>(self, long: bool, due: Instant, review: impl FnOnce(&Deadline<'_>) -> T) -> T {
+        let now = Instant::now();
         let runtime = Handle::current();
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return review();
+            return review(&Deadline::new(now, due));
         }
-        let turns = self.turns;
-        let now = u64::try_from(turns.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let others = turns.in_place.fetch_add(1, Relaxed);
-        if long || !turns.may_stay(others, runtime.metrics().num_workers(), now) {
-            turns.in_place.fetch_sub(1, Relaxed);
-            return block_in_place(review);
+        match self.turns.place(long, runtime.metrics().num_workers(), now) {
+            Some(place) => review(&Deadline::in_place(now, due, place)),
+            None => block_in_place(|| review(&Deadline::new(now, due))),
         }
-        turns.last_start.fetch_max(now, Relaxed);
-        let result = review();
-        turns.in_place.fetch_sub(1, Relaxed);
-        result
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.turns.running.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The worker of a review that runs in place.
+#[derive(Debug)]
+pub(crate) struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -118,12 +133,17 @@ mod tests {
     #[test]
     fn the_last_worker_is_left_to_others_once_the_other_reviews_are_long() {
         let turns = Turns::new(9);
-        let second = 1_000_000_000;
-        turns.last_start.store(second, Relaxed);
-        assert!(turns.may_stay(0, 2, 2 * second), "a worker is left");
-        assert!(turns.may_stay(1, 2, second + 5_000), "the other one is young");
-        assert!(!turns.may_stay(1, 2, 2 * second));
-        assert!(!turns.may_stay(0, 1, 2 * second), "there is but one worker");
+        let at =
+            |microseconds: u64| turns.epoch + Duration::from_secs(1) + Duration::from_micros(microseconds);
+        let first = turns.place(false, 2, at(0)).expect("a worker is left");
+        assert!(turns.place(false, 2, at(50)).is_some(), "the other one is young");
+        assert!(turns.place(false, 2, at(200)).is_none());
+        assert!(turns.place(false, 3, at(200)).is_some(), "there is another worker");
+        assert!(turns.place(true, 9, at(200)).is_none(), "it says that it is long");
+        drop(first);
+        assert!(turns.place(false, 2, at(900)).is_some());
+        assert!(turns.place(false, 1, at(9000)).is_none(), "there is but one worker");
+        assert_eq!(turns.in_place.load(Relaxed), 0);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +156,7 @@ mod tests {
                 let (open, gate) = std::sync::mpsc::channel::<()>();
                 let (turns, started) = (turns.clone(), started.clone());
                 let review = async move {
-                    turns.take().unwrap().run(true, || {
+                    turns.take().unwrap().run(true, Instant::now(), |_| {
                         started.send(()).unwrap();
                         gate.recv().unwrap();
                     });

@@ -1,5 +1,6 @@
 //! More clients, bytes and reviews than may be.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use portcullis_webhook::{Limits, Verdict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::harness::{Site, post, review};
@@ -132,5 +133,37 @@ async fn reviews_that_never_end_leave_a_worker_to_the_others() {
     released.store(true, Relaxed);
     for client in &mut stuck {
         assert_eq!(client.answer().await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reviews_that_wait_for_something_leave_their_workers_to_the_others() {
+    let (tell, told) = watch::channel(false);
+    let site = Site::judging(Limits::default(), move |_, review, deadline| match &*review.request.uid {
+        "waiting" => {
+            let mut told = told.clone();
+            let heard = deadline.wait(async { told.wait_for(|&told| told).await.is_ok() });
+            Verdict::denied(format!("{heard:?}"))
+        }
+        "in vain" => Verdict::denied(format!("{:?} {}", deadline.wait(pending::<()>()), deadline.expired())),
+        _ => Verdict::allowed(),
+    });
+    let (address, _) = site.listen().await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        let mut client = site.connect(address).await;
+        client.send(post("/validate", &review("waiting"))).await;
+        waiting.push(client);
+    }
+    let mut other = site.connect(address).await;
+    for _ in 0..100 {
+        assert_eq!(other.ask(post("/validate", &review("u"))).await.status, 200);
+    }
+    let late = other.ask(post("/validate?timeout=20ms", &review("in vain"))).await.json();
+    assert_eq!(late["response"]["status"]["message"], "None true");
+    tell.send(true).unwrap();
+    for client in &mut waiting {
+        let answer = client.answer().await.unwrap().json();
+        assert_eq!(answer["response"]["status"]["message"], "Some(true)");
     }
 }

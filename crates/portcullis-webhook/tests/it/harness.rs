@@ -22,13 +22,13 @@ use tokio_rustls::client::TlsStream;
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const NAME: &str = "portcullis.portcullis.svc";
 
-type Judge = dyn Fn(&Route<'_>, &Review<'_>, &Deadline) -> Verdict + Send + Sync;
+type Judge = dyn Fn(&Route<'_>, &Review<'_>, &Deadline<'_>) -> Verdict + Send + Sync;
 
 /// A reviewer that is a closure.
 pub(crate) struct Judging(Box<Judge>);
 
 impl Reviewer for Judging {
-    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline) -> Verdict {
+    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict {
         (self.0)(route, review, deadline)
     }
 }
@@ -50,7 +50,7 @@ impl Site {
 
     pub(crate) fn judging(
         limits: Limits,
-        judge: impl Fn(&Route<'_>, &Review<'_>, &Deadline) -> Verdict + Send + Sync + 'static,
+        judge: impl Fn(&Route<'_>, &Review<'_>, &Deadline<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         Self::guarded(limits, None, judge)
     }
@@ -58,7 +58,7 @@ impl Site {
     pub(crate) fn guarded(
         limits: Limits,
         client_authorities: Option<&str>,
-        judge: impl Fn(&Route<'_>, &Review<'_>, &Deadline) -> Verdict + Send + Sync + 'static,
+        judge: impl Fn(&Route<'_>, &Review<'_>, &Deadline<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         let authority = Authority::new(now()).unwrap();
         let certificates = Certificates::new(authority.issue(&[NAME.to_owned()], now()).unwrap());
