@@ -2,11 +2,13 @@
 
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::status::{PolicyStatus, Readiness};
+use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_kyverno::{Findings, Kinds, Policy, sets_job_ttl, warn_of_job_ttl};
 use portcullis_model::Diagnostic;
 use portcullis_value::Value;
 
 use crate::kinds::ServedKinds;
+use crate::webhooks::never_asked;
 
 /// The answer to whoever writes a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub fn policy_admission(
     let mut warnings = Vec::new();
     if refusal.is_none() {
         warnings.extend(not_enforced(document));
+        warnings.extend(discovery.and_then(|discovery| not_asked(document, discovery)));
         warnings.extend(warn_of_job_ttl(document).map(|warning| line(&warning)));
         if dangling_jobs > 0 && sets_job_ttl(document) {
             warnings.push(format!(
@@ -54,6 +57,18 @@ fn not_enforced(document: Value<'_>) -> impl Iterator<Item = String> {
     rules
         .into_iter()
         .map(|(rule, part)| format!("rule `{rule}` is not enforced by this version: it has `{part}`"))
+}
+
+/// What a policy that fails closed wants to be asked about and never is.
+fn not_asked(document: Value<'_>, discovery: &Discovery) -> Option<String> {
+    let kinds = never_asked(&WebhookNeeds::of(document), discovery);
+    let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "never asked about {}, which the control plane needs to stay alive (a policy with `failurePolicy: Ignore` is)",
+            kinds.join(", ")
+        )
+    })
 }
 
 fn line(diagnostic: &Diagnostic) -> String {

@@ -20,7 +20,7 @@ use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
 use bucket::Buckets;
 
-pub use exclusions::never_asked;
+pub(crate) use exclusions::never_asked;
 pub use policy::policy_configuration;
 pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
 

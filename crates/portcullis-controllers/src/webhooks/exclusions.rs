@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use portcullis_cluster::discovery::{Discovery, ServedResource};
 use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
-use super::{Settings, mutating_failure_policy, unique, validating_failure_policy};
+use super::{Settings, unique};
 use crate::kinds;
 
 /// The namespaces of the control plane and of the heartbeats of nodes.
@@ -64,15 +64,12 @@ impl Vital {
 ///
 /// They are written as policies write them: `Node`, `ServiceAccount/token`. With `failurePolicy: Ignore` the policy is
 /// asked about them.
-pub fn never_asked(policy: &WebhookNeeds, discovery: &Discovery, settings: &Settings) -> BTreeSet<String> {
-    let sides = [
-        (mutating_failure_policy(policy, settings), &policy.mutating),
-        (validating_failure_policy(policy, settings), &policy.validating),
-    ];
-    sides
-        .into_iter()
-        .filter(|(failure_policy, _)| *failure_policy == FailurePolicy::Fail)
-        .flat_map(|(_, requests)| requests.keys())
+pub(crate) fn never_asked(policy: &WebhookNeeds, discovery: &Discovery) -> BTreeSet<String> {
+    let fails_closed = policy.failure_policy == FailurePolicy::Fail;
+    let mutating = policy.mutating.keys().filter(|_| fails_closed);
+    let validating = policy.validating.keys().filter(|_| fails_closed && policy.may_enforce);
+    mutating
+        .chain(validating)
         .flat_map(|kind| kinds::find(discovery, kind))
         .filter(|served| VITAL.iter().any(|vital| vital.includes(served)))
         .map(|served| match &*served.subresource {

@@ -1,6 +1,7 @@
 //! What the configurations look like.
 
-use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames, never_asked};
+use portcullis_controllers::policy_admission;
+use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_value::{Arena, json};
 use serde::Serialize;
@@ -89,16 +90,19 @@ fn a_webhook_that_fails_leaves_out_what_keeps_the_cluster_alive() {
 
 #[test]
 fn who_fails_closed_is_told_what_is_never_asked() {
-    let kinds = "{kinds: [Pod, Node, ServiceAccount/token]}";
-    let told = |spec: &str| {
-        let policy = needs(&format!(
-            "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{{match: {{any: [{{resources: {kinds}}}]}}, \
-             validate: {{failureAction: Enforce}}}}], {spec}}}}}"
-        ));
-        never_asked(&policy, &discovery(), &settings()).into_iter().collect::<Vec<_>>().join(" ")
+    let warnings = |spec: &str| {
+        let arena = Arena::new();
+        let policy = format!(
+            "{{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {{name: p}}, spec: {{background: false, {spec}, \
+             rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Secret, Node, ServiceAccount/token]}}}}]}}, \
+             validate: {{failureAction: Enforce, deny: {{}}}}}}]}}}}"
+        );
+        let policy = portcullis_yaml::read(&arena, arena.str(&policy)).unwrap();
+        policy_admission(policy, Some(&discovery()), 0).warnings
     };
-    assert_eq!(told("failurePolicy: Fail"), "Node ServiceAccount/token");
-    assert_eq!(told("failurePolicy: Ignore"), "");
+    let [told] = warnings("failurePolicy: Fail").try_into().unwrap();
+    assert!(told.starts_with("never asked about `Node`, `ServiceAccount/token`, which"), "{told}");
+    assert_eq!(warnings("failurePolicy: Ignore"), [""; 0]);
 }
 
 #[test]
