@@ -69,6 +69,13 @@ impl Compiled {
 }
 
 impl InForce {
+    /// Whether the same policies are in force as in `other`, compiled from the same texts.
+    pub fn is_same_as(&self, other: &InForce) -> bool {
+        let same =
+            |(ours, theirs): (&PolicyInForce, &PolicyInForce)| Arc::ptr_eq(&ours.compiled, &theirs.compiled);
+        self.policies.len() == other.policies.len() && self.policies.iter().zip(&other.policies).all(same)
+    }
+
     /// What `policies` need of webhooks: a policy with a mistake needs nothing.
     pub fn webhook_needs(&self) -> impl Iterator<Item = &WebhookNeeds> {
         self.policies

@@ -216,7 +216,11 @@ impl Follower {
         for (namespace, name) in before.gone(&self.policies.load()) {
             self.metrics.forget_policy(namespace, name);
         }
-        tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
+        let is_news =
+            self.wanted.borrow().as_ref().is_none_or(|before| !before.in_force.is_same_as(&in_force));
+        if is_news {
+            tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
+        }
         self.wanted.send_replace(Some(Arc::new(Wanted {
             configurations,
             policy_configuration: policy_configuration(&webhooks),
