@@ -9,6 +9,7 @@ mod policies;
 mod source;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -80,7 +81,8 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         limits: Limits::default(),
     };
     parts.metrics.certificate_expires(served.certificates.current().not_after());
-    let drain = drain_on_signal(parts.lifecycle.clone(), parts.limits.clone(), arguments)?;
+    let told = told_to_end()?;
+    let limits = drain_limits(arguments, &parts.limits);
     match given {
         Some(given) => {
             let source = Source::Files(Arc::new(FixedFacts {
@@ -93,12 +95,22 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;
             let ready = Health::new(|| Ok(()), parts.lifecycle.clone(), parts.metrics.clone());
+            let drain = async {
+                told.await;
+                parts.lifecycle.drain(&limits).await;
+            };
             answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
         }
         None => {
-            let running = cluster::Running::start(arguments, &parts, &served).await?;
+            let mut running = cluster::Running::start(arguments, &parts, &served).await?;
             let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
             let ready = Health::new(running.readiness(), parts.lifecycle.clone(), parts.metrics.clone());
+            let drain = async {
+                told.await;
+                // While it is still answered: what calls us is gone before we are.
+                running.stop_writing().await;
+                parts.lifecycle.drain(&limits).await;
+            };
             answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
             running.end().await;
         }
@@ -154,25 +166,23 @@ async fn answer_until_drained(
     tracing::info!("ended");
 }
 
-/// Begins to leave when the process is told to end.
-fn drain_on_signal(
-    lifecycle: Lifecycle,
-    limits: Limits,
-    arguments: &ServeArguments,
-) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+/// Waits until the process is told to end.
+fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // Behind a Service, connections come until everybody has heard that we leave. Where nothing stands between, they
-    // end when we do.
-    let limits = match arguments.external_url.is_some() || !arguments.policies.is_empty() {
-        true => Limits { drain_accept: std::time::Duration::ZERO, ..limits },
-        false => limits,
-    };
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("told to end by SIGTERM"),
             _ = interrupt.recv() => tracing::info!("told to end by Ctrl-C"),
         }
-        lifecycle.drain(&limits).await;
     })
+}
+
+/// Behind a Service, connections come until everybody has heard that we leave. Where nothing stands between, they end
+/// when we do.
+fn drain_limits(arguments: &ServeArguments, limits: &Limits) -> Limits {
+    match arguments.external_url.is_some() || !arguments.policies.is_empty() {
+        true => Limits { drain_accept: Duration::ZERO, drain_close: Duration::ZERO, ..limits.clone() },
+        false => limits.clone(),
+    }
 }

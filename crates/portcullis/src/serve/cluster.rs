@@ -21,7 +21,8 @@ use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use super::certificate::Served;
 use super::policies::Policies;
@@ -42,9 +43,10 @@ pub(crate) struct Running {
     /// Whether the first policies are in force.
     in_force: Readiness,
     tasks: JoinSet<()>,
+    writer: JoinHandle<()>,
     /// Tells the candidate to give its lease back.
     resign: Option<oneshot::Sender<()>>,
-    candidate: Option<tokio::task::JoinHandle<()>>,
+    candidate: Option<JoinHandle<()>>,
     is_external: bool,
 }
 
@@ -97,7 +99,7 @@ impl Running {
         }
         let (wanted, wanted_now) = watch::channel(None);
         let writer = Writer { connection, wanted: wanted_now, leadership, clock: time_of_day };
-        tasks.spawn(async move {
+        let writer = tokio::spawn(async move {
             writer.run().await;
         });
         let in_force = Readiness::default();
@@ -111,7 +113,7 @@ impl Running {
             not_enforced: not_enforced(&parts.metrics),
         };
         tasks.spawn(async move { follower.run(first).await });
-        Ok(Self { cluster, events, in_force, tasks, resign, candidate, is_external })
+        Ok(Self { cluster, events, in_force, tasks, writer, resign, candidate, is_external })
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -136,24 +138,32 @@ impl Running {
         }
     }
 
-    /// Gives back what others are to have, and removes webhooks that would call nobody.
+    /// Writes nothing any more. A server outside of the cluster removes the webhooks that would call nobody.
+    pub(crate) async fn stop_writing(&mut self) {
+        self.writer.abort();
+        if !self.is_external {
+            return;
+        }
+        // A write that was under way has ended by then, or the API server does not take it.
+        let _ = (&mut self.writer).await;
+        match timeout(GOODBYE, arming::disarm(self.cluster.connection())).await {
+            Ok(Ok(removed)) => {
+                tracing::info!(configurations = removed.len(), "webhook configurations removed")
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot remove the webhook configurations; hint: portcullis disarm");
+            }
+            Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
+        }
+    }
+
+    /// Gives the lease back.
     pub(crate) async fn end(mut self) {
         self.tasks.abort_all();
-        if self.is_external {
-            match tokio::time::timeout(GOODBYE, arming::disarm(self.cluster.connection())).await {
-                Ok(Ok(removed)) => {
-                    tracing::info!(configurations = removed.len(), "webhook configurations removed")
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "cannot remove the webhook configurations; hint: portcullis disarm")
-                }
-                Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
-            }
-        }
         drop(self.resign.take());
         if let Some(candidate) = self.candidate.take() {
             // Past that time the lease runs out by itself.
-            let _ = tokio::time::timeout(GOODBYE, candidate).await;
+            let _ = timeout(GOODBYE, candidate).await;
         }
     }
 }
