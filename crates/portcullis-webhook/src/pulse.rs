@@ -186,13 +186,20 @@ pub(crate) struct Watched<S> {
     pulse: Arc<Pulse>,
     /// The client has closed its side.
     ended: bool,
-    /// We have closed ours.
-    shut: bool,
+    /// How far we have closed ours.
+    shutdown: Shutdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shutdown {
+    No,
+    Begun,
+    Done,
 }
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse, ended: false, shut: false }
+        Self { stream, pulse, ended: false, shutdown: Shutdown::No }
     }
 }
 
@@ -226,10 +233,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     /// Closes our side, and then reads until the client has closed its own: what is still unread when a socket is
     /// closed resets the connection, and the client may lose the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.shut {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.shut = true;
+        if self.shutdown == Shutdown::No {
+            self.shutdown = Shutdown::Begun;
             self.pulse.linger();
+        }
+        if self.shutdown == Shutdown::Begun {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shutdown = Shutdown::Done;
         }
         let mut discarded = [0; 4096];
         while !self.ended {

@@ -116,3 +116,18 @@ async fn a_client_that_takes_no_answers_has_ten_seconds() {
     assert_eq!(site.metric("portcullis_webhook_connections_closed_total{reason=\"response_timeout\"}"), 1);
     assert_eq!(client.answer().await, None, "the answer is not whole");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_close_is_waited_for_one_second() {
+    let site = Site::admitting(Limits { connections: 1, ..Limits::default() });
+    let mut client = site.client().await;
+    assert_eq!(client.ask(post("/nowhere", "")).await.status, 404);
+    let start = Instant::now();
+    client.closed().await;
+    assert_eq!(start.elapsed().as_millis(), 0, "the answer closes at once");
+    // It goes on sending, and holds its place until the second is over.
+    client.send("x").await;
+    assert!(site.try_secure(site.open(LOCAL)).await.is_err());
+    tokio::time::sleep_until(start + SECOND + Duration::from_millis(2)).await;
+    assert!(site.try_secure(site.open(LOCAL)).await.is_ok());
+}
