@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use portcullis_cluster::Document;
 use portcullis_cluster::discovery::Discovery;
-use portcullis_engine::PolicySet;
 use portcullis_kyverno::status::{PolicyStatus, Readiness};
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_kyverno::{Findings, Policy};
-use portcullis_model::{CompiledPolicy, Diagnostic};
+use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value, json};
 
 use crate::kinds::ServedKinds;
 
-/// The policies at one moment: requests are judged by `set`, webhooks and statuses follow `policies`.
+/// The policies at one moment.
 #[derive(Debug, Default)]
 pub struct InForce {
-    pub set: PolicySet,
     /// All policies that there are, those with a mistake included, in the order of namespace and name.
     pub policies: Vec<PolicyInForce>,
 }
@@ -76,6 +74,11 @@ impl InForce {
         self.policies.len() == other.policies.len() && self.policies.iter().zip(&other.policies).all(same)
     }
 
+    /// The policies that requests are judged by.
+    pub fn compiled(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.policies.iter().filter_map(|policy| policy.compiled.policy.as_ref())
+    }
+
     /// What `policies` need of webhooks: a policy with a mistake needs nothing.
     pub fn webhook_needs(&self) -> impl Iterator<Item = &WebhookNeeds> {
         self.policies
@@ -123,10 +126,6 @@ impl Compiler {
             self.known.insert(key, (document.text.clone(), compiled.clone()));
             policies.push(PolicyInForce { document: document.clone(), compiled });
         }
-        let set = policies.iter().filter_map(|policy| {
-            let policy = policy.compiled.policy.clone()?;
-            Some(policy as Arc<dyn CompiledPolicy>)
-        });
-        InForce { set: PolicySet::new(set), policies }
+        InForce { policies }
     }
 }

@@ -83,7 +83,7 @@ impl Writer {
         match arming.keep(&wanted.configurations, &wanted.policy_configuration).await? {
             Kept::Unchanged => {}
             Kept::Written => tracing::info!(
-                policies = wanted.in_force.set.policies().len(),
+                policies = wanted.in_force.compiled().count(),
                 "webhook configurations follow the policies in force"
             ),
             Kept::Restored => {

@@ -112,6 +112,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 parts.lifecycle.drain(&limits).await;
             };
             answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
+            drop(server);
             running.end().await;
         }
     }

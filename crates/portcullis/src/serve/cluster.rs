@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
+use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{
     Candidate, Cluster, Configuration, Connection, EventSender, Options, Readiness, events,
 };
@@ -44,6 +45,7 @@ pub(crate) struct Running {
     in_force: Readiness,
     tasks: JoinSet<()>,
     writer: JoinHandle<()>,
+    event_writer: JoinHandle<()>,
     /// Tells the candidate to give its lease back.
     resign: Option<oneshot::Sender<()>>,
     candidate: Option<JoinHandle<()>>,
@@ -78,7 +80,7 @@ impl Running {
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
         let (events, event_writer) = events(&connection, "portcullis", &identity, time_of_day);
         let mut tasks = JoinSet::new();
-        tasks.spawn(event_writer.run());
+        let event_writer = tokio::spawn(event_writer.run());
 
         let (mut resign, mut candidate, mut leadership) = (None, None, None);
         if !is_external {
@@ -113,7 +115,7 @@ impl Running {
             not_enforced: not_enforced(&parts.metrics),
         };
         tasks.spawn(async move { follower.run(first).await });
-        Ok(Self { cluster, events, in_force, tasks, writer, resign, candidate, is_external })
+        Ok(Self { cluster, events, in_force, tasks, writer, event_writer, resign, candidate, is_external })
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -157,9 +159,12 @@ impl Running {
         }
     }
 
-    /// Gives the lease back.
+    /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.
     pub(crate) async fn end(mut self) {
         self.tasks.abort_all();
+        drop(self.events);
+        // What is not written by then is lost.
+        let _ = timeout(GOODBYE, self.event_writer).await;
         drop(self.resign.take());
         if let Some(candidate) = self.candidate.take() {
             // Past that time the lease runs out by itself.
@@ -188,13 +193,13 @@ impl Follower {
             self.cluster.discovery.subscribe(),
         ];
         self.cluster.readiness().ready().await;
-        let mut compiler = Compiler::default();
+        let (mut compiler, mut known) = (Compiler::default(), None);
         loop {
             for change in &mut changes {
                 change.mark_unchanged();
             }
             // Compiling takes the processor: other work goes on meanwhile on another thread.
-            tokio::task::block_in_place(|| self.put_in_force(&mut compiler));
+            tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
             drop(first.take());
             let [cluster_policies, policies, configuration, discovery] = &mut changes;
             // A sender that is gone is the end of the process.
@@ -210,32 +215,50 @@ impl Follower {
         }
     }
 
-    fn put_in_force(&self, compiler: &mut Compiler) {
-        let discovery = self.cluster.discovery.load();
+    fn put_in_force(&self, compiler: &mut Compiler, known: &mut Option<Known>) {
         let (cluster_policies, policies) =
             (self.cluster.cluster_policies.load(), self.cluster.policies.load());
-        let in_force = compiler.compile(cluster_policies.iter().chain(policies.iter()), &discovery);
-        let settings = read_settings(&self.cluster.configuration.load());
+        let now = Known {
+            configuration: self.cluster.configuration.load(),
+            discovery: self.cluster.discovery.load(),
+        };
+        let documents = cluster_policies.iter().chain(policies.iter());
+        let in_force = Arc::new(compiler.compile(documents, &now.discovery));
+        let before = self.wanted.borrow().clone();
+        // Most changes are of a status, and many of those are ours.
+        if let (Some(before), true) = (before, known.as_ref().is_some_and(|known| known.is_same_as(&now)))
+            && before.in_force.is_same_as(&in_force)
+        {
+            self.wanted.send_replace(Some(Arc::new(Wanted { in_force, ..(*before).clone() })));
+            return;
+        }
+        let settings = read_settings(&now.configuration);
         let webhooks = with_settings(self.webhooks.clone(), &settings);
-        let configurations = Configurations::of(in_force.webhook_needs(), &discovery, &webhooks);
-        let compiled: Vec<_> =
-            in_force.policies.iter().filter_map(|policy| policy.compiled.policy.clone()).collect();
+        let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
+        let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Policies::new(&compiled, settings, &self.metrics);
         self.not_enforced.set(i64::try_from(in_force.rules_not_enforced()).unwrap_or(i64::MAX));
         let before = self.policies.swap(Arc::new(next));
         for (namespace, name) in before.gone(&self.policies.load()) {
             self.metrics.forget_policy(namespace, name);
         }
-        let is_news =
-            self.wanted.borrow().as_ref().is_none_or(|before| !before.in_force.is_same_as(&in_force));
-        if is_news {
-            tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
-        }
-        self.wanted.send_replace(Some(Arc::new(Wanted {
-            configurations,
-            policy_configuration: policy_configuration(&webhooks),
-            in_force: Arc::new(in_force),
-        })));
+        tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
+        let policy_configuration = policy_configuration(&webhooks);
+        self.wanted.send_replace(Some(Arc::new(Wanted { configurations, policy_configuration, in_force })));
+        *known = Some(now);
+    }
+}
+
+/// What policies are put in force with.
+struct Known {
+    configuration: Arc<Configuration>,
+    discovery: Arc<Discovery>,
+}
+
+impl Known {
+    fn is_same_as(&self, other: &Known) -> bool {
+        Arc::ptr_eq(&self.configuration, &other.configuration)
+            && Arc::ptr_eq(&self.discovery, &other.discovery)
     }
 }
 

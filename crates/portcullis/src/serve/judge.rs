@@ -33,7 +33,7 @@ pub(crate) struct Judge {
 }
 
 impl Reviewer for Judge {
-    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline) -> Verdict {
+    fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict {
         match route.webhook {
             Webhook::Mutate => self.resource(Phase::Mutate, route, review, deadline),
             Webhook::Validate => self.resource(Phase::Validate, route, review, deadline),
@@ -64,7 +64,13 @@ fn with_arena<T>(work: impl FnOnce(&Arena) -> T) -> T {
 
 impl Judge {
     /// A request for a resource, judged by the policies of the route.
-    fn resource(&self, phase: Phase, route: &Route<'_>, asked: &Review<'_>, deadline: &Deadline) -> Verdict {
+    fn resource(
+        &self,
+        phase: Phase,
+        route: &Route<'_>,
+        asked: &Review<'_>,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
         let policies = self.policies.load_full();
         let begun = Instant::now();
         let now = now();

@@ -7,7 +7,6 @@ use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, ReviewFacts};
 use portcullis_engine::{Facts, FixedFacts, Need};
 use portcullis_webhook::Deadline;
-use tokio::runtime::Handle;
 
 /// Where facts come from.
 #[derive(Clone, Debug)]
@@ -33,11 +32,11 @@ impl Source {
     /// Finds out what a review needs, until `deadline`; what cannot be found is unknown from then on.
     ///
     /// Called on a worker of the runtime, which does other work on another thread meanwhile.
-    pub(crate) fn find_out(&self, known: &mut Known, needs: &[Need], deadline: &Deadline) {
+    pub(crate) fn find_out(&self, known: &mut Known, needs: &[Need], deadline: &Deadline<'_>) {
         // What files do not say they never will: a review by them needs nothing.
         if let (Source::Cluster(cluster), Known::Cluster(facts)) = (self, known) {
-            let finding = cluster.find_out(facts, needs, deadline.instant());
-            tokio::task::block_in_place(|| Handle::current().block_on(finding));
+            // Nothing is left to find when the time is over: all that was asked is unknown then.
+            let _ = deadline.wait(cluster.find_out(facts, needs, deadline.instant()));
         }
     }
 
