@@ -9,7 +9,7 @@ use portcullis_value::{Arena, json};
 pub(crate) fn pod_review(containers: usize) -> String {
     let container = |index: usize| {
         format!(
-            r#"{{"name":"c{index}","image":"registry.example/team/app:{index}","args":["--level","info"],"env":[{{"name":"NAMESPACE","valueFrom":{{"fieldRef":{{"fieldPath":"metadata.namespace"}}}}}}],"ports":[{{"containerPort":8080,"protocol":"TCP"}}],"resources":{{"limits":{{"cpu":"500m","memory":"512Mi"}}}},"securityContext":{{"capabilities":{{"drop":["ALL"]}},"readOnlyRootFilesystem":true}},"imagePullPolicy":"IfNotPresent"}}"#
+            r#"{{"name":"c{index}","image":"registry.example/team/app:{index}","args":["--level","info"],"env":[{{"name":"NAMESPACE","valueFrom":{{"fieldRef":{{"fieldPath":"metadata.namespace"}}}}}}],"ports":[{{"containerPort":8080,"protocol":"TCP"}}],"resources":{{"limits":{{"cpu":"500m","memory":"512Mi"}}}},"securityContext":{{"capabilities":{{"drop":["ALL"]}},"runAsNonRoot":true,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"seccompProfile":{{"type":"RuntimeDefault"}}}},"imagePullPolicy":"IfNotPresent"}}"#
         )
     };
     let containers: Vec<_> = (0..containers).map(container).collect();

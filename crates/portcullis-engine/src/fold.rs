@@ -1,4 +1,6 @@
 //! The texts of an answer: why a request is refused, and what the user is told beside.
+//!
+//! Whoever sends them cuts them to size and takes control characters out.
 
 mod mask;
 
@@ -12,18 +14,12 @@ pub(crate) use mask::Mask;
 use crate::route::Route;
 use crate::verdict::{Judged, Verdict};
 
-/// The size that the reason of a refusal is kept within, in bytes.
-const MAX_DENIAL: usize = 8 << 10;
-
-/// The size that a warning is kept within, in bytes: API servers cut longer ones.
-const MAX_WARNING: usize = 256;
-
 /// The answer to a request that holds what cannot be read.
 pub(crate) fn unreadable<'a>(route: &Route<'_>, problem: &str) -> Verdict<'a> {
     let message = format!("the request cannot be read: {problem}");
     match route.failure_policy() {
         FailurePolicy::Fail => Verdict { allowed: false, message: Some(message), ..Verdict::allow() },
-        FailurePolicy::Ignore => Verdict { warnings: vec![cut(message, MAX_WARNING)], ..Verdict::allow() },
+        FailurePolicy::Ignore => Verdict { warnings: vec![message], ..Verdict::allow() },
     }
 }
 
@@ -49,10 +45,7 @@ pub(crate) fn denial(resource: Resource<'_>, verdict: &Verdict<'_>, mask: &Mask<
     let entries: Vec<_> = policies.iter().map(|(policy, of)| (arena.str(policy), rules(of))).collect();
     let yaml = portcullis_yaml::to_string(Value::Object(Object::from_sorted(arena.slice(&entries))));
     let (kind, namespace, name) = (resource.kind(), resource.namespace(), resource.name());
-    let text = format!(
-        "\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{yaml}"
-    );
-    cut(text, MAX_DENIAL)
+    format!("\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{yaml}")
 }
 
 /// Why a request is refused that a policy failed to mutate, in the reference's words.
@@ -67,32 +60,15 @@ pub(crate) fn mutation_denial(judged: &Judged<'_>, mask: &Mask<'_>) -> String {
         .map(|outcome| format!("{}: {}", rule_name(outcome), outcome.message))
         .collect();
     let rules = mask.apply(&failures.join(" ")).into_owned();
-    cut(
-        format!("mutation policy {policy} error: failed to apply policy {policy} rules [{rules}]"),
-        MAX_DENIAL,
-    )
+    format!("mutation policy {policy} error: failed to apply policy {policy} rules [{rules}]")
 }
 
-/// An outcome that the user is told of, on one line.
+/// An outcome that the user is told of.
 pub(crate) fn warning(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>, mask: &Mask<'_>) -> String {
-    let text = format!("policy {}.{}: {}", policy.name(), rule_name(outcome), mask.apply(&outcome.message));
-    // It travels in a header, which holds no control characters.
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    cut(line, MAX_WARNING)
+    format!("policy {}.{}: {}", policy.name(), rule_name(outcome), mask.apply(&outcome.message))
 }
 
 /// The name of the rule; what concerns the whole policy has none.
 fn rule_name<'r>(outcome: &'r RuleOutcome<'_>) -> &'r str {
     if outcome.rule.is_empty() { "(policy)" } else { outcome.rule }
-}
-
-/// `text` within `size` bytes, with a sign where something is missing.
-fn cut(mut text: String, size: usize) -> String {
-    const MORE: &str = " ...";
-    if text.len() > size {
-        let end = (0..=size.saturating_sub(MORE.len())).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
-        text.push_str(MORE);
-    }
-    text
 }

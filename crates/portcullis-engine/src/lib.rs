@@ -25,6 +25,6 @@ pub use immutable::ImmutableFields;
 pub use judge::{Host, Judgement, Response, judge};
 pub use review::{Options, ReviewContext, review};
 pub use route::{Route, Selection};
-pub use set::{PolicySet, Subject};
+pub use set::{Member, PolicySet, Subject};
 pub use settings::{Names, Problem, ResourceFilter, Settings};
 pub use verdict::{Judged, Unseen, Verdict};

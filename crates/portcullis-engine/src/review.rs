@@ -86,14 +86,15 @@ fn answer<'a>(
         Ok(subject) => subject,
         Err(problem) => return problem.verdict(route),
     };
-    let policies = context.policies.matching(route, &subject);
-    if policies.is_empty() {
+    let members = context.policies.matching(route, &subject);
+    if members.is_empty() {
         return Ok(Verdict::allow());
     }
     if context.settings.filters(subject.gvk, subject.subresource, subject.namespace, subject.name) {
         return Ok(Verdict::unseen(Unseen::Filtered));
     }
-    let needs = policies.iter().fold(Needs::default(), |needs, policy| needs.or(policy.profile().needs));
+    let needs =
+        members.iter().fold(Needs::default(), |needs, member| needs.or(member.policy.profile().needs));
     let user = match request::user(review, context, needs) {
         Ok(user) => user,
         Err(problem) => return problem.verdict(route),
@@ -115,8 +116,8 @@ fn answer<'a>(
     input.match_conditions_hold = route.is_for_one();
     let inquiry = Inquiry { context, input };
     match route.phase {
-        Phase::Mutate => inquiry.mutate(&policies),
-        Phase::Validate => inquiry.validate(&policies),
+        Phase::Mutate => inquiry.mutate(&members),
+        Phase::Validate => inquiry.validate(&members),
     }
 }
 

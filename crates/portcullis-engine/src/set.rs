@@ -18,9 +18,32 @@ use crate::route::{Route, Selection};
 /// without a look at its object, and what is not about a request's kind costs it nothing.
 #[derive(Default)]
 pub struct PolicySet {
-    policies: Vec<Arc<dyn CompiledPolicy>>,
+    members: Vec<Member>,
     mutate: Indexes,
     validate: Indexes,
+}
+
+/// A policy of a set.
+#[derive(Debug)]
+pub struct Member {
+    pub policy: Arc<dyn CompiledPolicy>,
+    /// What becomes of a request that the policy fails to mutate.
+    pub(crate) mutating: FailurePolicy,
+    /// What becomes of a request that the policy fails to judge. One that only audits stands in nobody's way.
+    pub(crate) validating: FailurePolicy,
+}
+
+impl Member {
+    fn new(policy: Arc<dyn CompiledPolicy>, ignore_failures: bool) -> Self {
+        let profile = policy.profile();
+        let mutating = if ignore_failures { FailurePolicy::Ignore } else { profile.failure_policy };
+        let validating = if profile.may_enforce { mutating } else { FailurePolicy::Ignore };
+        Self { policy, mutating, validating }
+    }
+
+    fn key(&self) -> (&str, &str) {
+        (self.policy.namespace(), self.policy.name())
+    }
 }
 
 /// The index of each kind of webhook.
@@ -34,34 +57,37 @@ struct Indexes {
 
 impl PolicySet {
     /// The set of `policies`; those that take no part in admission are left out.
-    pub fn new(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
-        let mut policies: Vec<_> =
-            policies.into_iter().filter(|policy| !policy.profile().is_background_only).collect();
-        policies.sort_by(|a, b| key(&**a).cmp(&key(&**b)));
-        let mut set = Self { policies, ..Self::default() };
-        for (policy, number) in set.policies.iter().zip(0..) {
-            let profile = policy.profile();
-            for (targets, indexes) in
-                [(&profile.mutates, &mut set.mutate), (&profile.validates, &mut set.validate)]
-            {
-                let index = match profile.failure_policy {
+    ///
+    /// With `ignore_failures` no failure refuses a request, whatever the policies say.
+    pub fn new(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>, ignore_failures: bool) -> Self {
+        let taking_part = policies.into_iter().filter(|policy| !policy.profile().is_background_only);
+        let mut members: Vec<_> = taking_part.map(|policy| Member::new(policy, ignore_failures)).collect();
+        members.sort_by(|a, b| a.key().cmp(&b.key()));
+        let mut set = Self { members, ..Self::default() };
+        for (member, number) in set.members.iter().zip(0..) {
+            let profile = member.policy.profile();
+            for (targets, failing, indexes) in [
+                (&profile.mutates, member.mutating, &mut set.mutate),
+                (&profile.validates, member.validating, &mut set.validate),
+            ] {
+                let index = match failing {
                     _ if profile.has_match_conditions => &mut indexes.fine_grained,
                     FailurePolicy::Fail => &mut indexes.fail,
                     FailurePolicy::Ignore => &mut indexes.ignore,
                 };
-                targets.iter().for_each(|target| index.insert(number, policy.namespace(), target));
+                targets.iter().for_each(|target| index.insert(number, member.policy.namespace(), target));
             }
         }
         set
     }
 
     /// All of them, in order.
-    pub fn policies(&self) -> &[Arc<dyn CompiledPolicy>] {
-        &self.policies
+    pub fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// The policies that `route` asks about `subject`, in order.
-    pub fn matching<'s>(&'s self, route: &Route<'_>, subject: &Subject<'_>) -> Vec<&'s dyn CompiledPolicy> {
+    pub fn matching<'s>(&'s self, route: &Route<'_>, subject: &Subject<'_>) -> Vec<&'s Member> {
         let indexes = match route.phase {
             Phase::Mutate => &self.mutate,
             Phase::Validate => &self.validate,
@@ -77,28 +103,18 @@ impl PolicySet {
             Selection::Failing(FailurePolicy::Ignore) => indexes.ignore.find(subject, &mut found),
             // The API server asks because of the policy's rules: a look at the index would tell nothing new.
             Selection::One { namespace, name, .. } => {
-                let place = self.policies.binary_search_by(|policy| key(&**policy).cmp(&(namespace, name)));
-                return place
-                    .ok()
-                    .and_then(|place| self.policies.get(place))
-                    .map(|one| &**one)
-                    .into_iter()
-                    .collect();
+                let place = self.members.binary_search_by(|member| member.key().cmp(&(namespace, name)));
+                return place.ok().and_then(|place| self.members.get(place)).into_iter().collect();
             }
         }
         found.sort_unstable();
         found.dedup();
-        let policy = |number: u32| self.policies.get(usize::try_from(number).ok()?).map(|policy| &**policy);
-        found.into_iter().filter_map(policy).collect()
+        found.into_iter().filter_map(|number| self.members.get(usize::try_from(number).ok()?)).collect()
     }
-}
-
-fn key(policy: &dyn CompiledPolicy) -> (&str, &str) {
-    (policy.namespace(), policy.name())
 }
 
 impl fmt::Debug for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.policies.iter().map(|policy| key(&**policy))).finish()
+        f.debug_list().entries(self.members.iter().map(Member::key)).finish()
     }
 }

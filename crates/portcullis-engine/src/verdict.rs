@@ -9,9 +9,9 @@ use portcullis_patch::json6902::Operation;
 #[derive(Debug, Default)]
 pub struct Verdict<'a> {
     pub allowed: bool,
-    /// Why the request is refused, as the user reads it.
+    /// Why the request is refused, as the user reads it; of any size.
     pub message: Option<String>,
-    /// What the user is told beside.
+    /// What the user is told beside; of any size, perhaps with line breaks.
     pub warnings: Vec<String>,
     /// What the audit log of the API server gets: keys without the name of the webhook.
     pub audit_annotations: Vec<(&'static str, String)>,

@@ -7,7 +7,7 @@ use portcullis_value::Value;
 
 use crate::matching::Matching;
 use crate::rule::Rule;
-use crate::validation::FailureAction;
+use crate::webhooks::may_enforce;
 
 /// The annotation of a policy that says where its mutations are recorded.
 const RECORD: &str = "portcullis.dev/mutation-record";
@@ -35,31 +35,10 @@ pub(crate) fn profile<'r>(document: Value<'_>, rules: impl Iterator<Item = &'r R
 }
 
 /// Whether the policy asks for a webhook of its own, with conditions that an API server checks.
-pub(crate) fn has_match_conditions(spec: Value<'_>) -> bool {
+fn has_match_conditions(spec: Value<'_>) -> bool {
     spec.path(&["webhookConfiguration", "matchConditions"])
         .and_then(Value::as_array)
         .is_some_and(|conditions| !conditions.is_empty())
-}
-
-/// Whether any action, of the policy, of a rule or of an override, is to enforce.
-fn may_enforce(spec: Value<'_>) -> bool {
-    fn list<'v>(from: Value<'v>, key: &str) -> &'v [Value<'v>] {
-        from.get(key).and_then(Value::as_array).unwrap_or_default()
-    }
-    let enforces = |from: Value<'_>, key: &str| {
-        let action = from.get(key).and_then(Value::as_str).unwrap_or_default();
-        FailureAction::of(action) == FailureAction::Enforce
-    };
-    let any_override =
-        |from: Value<'_>, key: &str| list(from, key).iter().any(|item| enforces(*item, "action"));
-    enforces(spec, "validationFailureAction")
-        || any_override(spec, "validationFailureActionOverrides")
-        || list(spec, "rules").iter().any(|rule| {
-            let validate = rule.get("validate").unwrap_or_default();
-            enforces(validate, "failureAction")
-                || any_override(validate, "failureActionOverrides")
-                || list(*rule, "verifyImages").iter().any(|images| enforces(*images, "failureAction"))
-        })
 }
 
 /// The facts that the policy may ask for.

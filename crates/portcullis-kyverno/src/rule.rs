@@ -17,6 +17,8 @@ use crate::variable::VariableError;
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: Box<str>,
+    /// What is said of an object that passes validation.
+    pub(crate) passed: Box<str>,
     matching: Matching,
     exclude: Option<Matching>,
     context: Vec<ContextEntry>,
@@ -97,8 +99,10 @@ impl Rule {
     pub(crate) fn compile(rule: Value<'_>, namespace: &str) -> Self {
         let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
         let context = present(&["context"]).and_then(Value::as_array).unwrap_or_default();
+        let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
         Self {
-            name: rule.get("name").and_then(Value::as_str).unwrap_or_default().into(),
+            name: name.into(),
+            passed: format!("validation rule '{name}' passed.").into(),
             matching: Matching::compile(rule.get("match").unwrap_or_default()),
             exclude: present(&["exclude"]).map(Matching::compile),
             context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),

@@ -10,7 +10,7 @@ use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
 use crate::context::ContextEntry;
 use crate::images;
-use crate::variable::{Compiled, Query, TemplatePath, VariableError};
+use crate::variable::{Compiled, Query, TemplatePath, VariableError, mentions};
 
 /// How many variables one evaluation may substitute.
 const MAX_SUBSTITUTIONS: usize = 10_000;
@@ -171,13 +171,13 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
 
     /// The value of an expression that does not outlive the call; a failure has no frame around it.
     pub(crate) fn query_transient(&mut self, compiled: &Compiled) -> Result<Value<'a>, VariableError> {
-        self.prepare(&compiled.source)?;
+        self.prepare(compiled)?;
         let (root, arena) = (Value::Object(self.root), self.arena);
         Ok(self.search(compiled, root)?.copy_to(arena))
     }
 
     fn query_compiled(&mut self, compiled: &'a Compiled) -> Result<Value<'a>, VariableError> {
-        self.prepare(&compiled.source)?;
+        self.prepare(compiled)?;
         self.search(compiled, Value::Object(self.root))
     }
 
@@ -209,7 +209,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     }
 
     /// Loads what an expression mentions, once per rule.
-    fn prepare(&mut self, expression: &str) -> Result<(), VariableError> {
+    fn prepare(&mut self, compiled: &Compiled) -> Result<(), VariableError> {
         self.substitutions += 1;
         if self.substitutions > MAX_SUBSTITUTIONS {
             return Err(VariableError::Exhausted(Exhausted::Steps));
@@ -217,7 +217,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         let entries = self.entries;
         for (index, entry) in entries.iter().enumerate().take(self.level) {
             let loaded = self.loaded.get(index).copied().unwrap_or(true);
-            if loaded || !mentions(expression, &entry.name) {
+            if loaded || !mentions(&compiled.source, &entry.name) {
                 continue;
             }
             // An entry that failed is not tried again: a second query finds no such key.
@@ -232,7 +232,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             }
         }
         if self.has_object
-            && mentions(expression, "images")
+            && compiled.mentions_images
             && self.root.get("images").is_none()
             && let Some(object) = self.root.get("request").and_then(|request| request.get("object"))
             && let Some(images) = images::of(self.arena, object).map_err(VariableError::unresolved)?
@@ -259,20 +259,6 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     }
 }
 
-/// Whether `expression` mentions `name` as a name: `(?:\A|\z|\s|[^.0-9A-Za-z])NAME\b`.
-///
-/// COMPAT(kyverno): by text, so a name inside a string literal counts and one behind a dot does not.
-fn mentions(expression: &str, name: &str) -> bool {
-    expression.match_indices(name).any(|(start, _)| {
-        let before = expression.get(..start).and_then(|text| text.chars().next_back());
-        let after = expression.get(start + name.len()..).and_then(|text| text.chars().next());
-        let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        let ends_in_word = name.chars().next_back().is_some_and(is_word);
-        before.is_none_or(|character| !(character == '.' || character.is_ascii_alphanumeric()))
-            && ends_in_word != after.is_some_and(is_word)
-    })
-}
-
 /// SplitMix64: a stream of numbers from a seed.
 fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -280,23 +266,4 @@ fn splitmix(state: &mut u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_mentioned_where_the_reference_sees_it() {
-        let check = |expression, want| assert_eq!(mentions(expression, "cm"), want, "{expression}");
-        check("cm.data", true);
-        check("length(cm)", true);
-        check("'cm'", true);
-        check("my_cm", true);
-        check("cm-x", true);
-        check("x.cm", false);
-        check("xcm", false);
-        check("cmx", false);
-        check("cm_x", false);
-    }
 }

@@ -253,7 +253,7 @@ impl Validation {
 
     fn judge<'a>(
         &'a self,
-        rule: &Rule,
+        rule: &'a Rule,
         input: &Input<'a>,
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
@@ -274,7 +274,7 @@ impl Validation {
     fn deny<'a>(
         &'a self,
         conditions: &'a Conditions,
-        rule: &Rule,
+        rule: &'a Rule,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
         let verdict = match conditions.evaluate(scope, Numbers::Floats) {
@@ -282,7 +282,7 @@ impl Validation {
             Err(error) => return Ending::failed("failed to check deny conditions: ", error),
         };
         if !verdict.holds {
-            return Ok(Ending::new(Status::Pass, format!("validation rule '{}' passed.", rule.name)));
+            return Ok(Ending::new(Status::Pass, &*rule.passed));
         }
         let own = self.message.as_deref().unwrap_or_default();
         let parts: Vec<&str> = [own, &verdict.message].into_iter().filter(|part| !part.is_empty()).collect();
@@ -303,7 +303,7 @@ impl Validation {
     fn pattern<'a>(
         &'a self,
         patterns: &'a PatternSource,
-        rule: &Rule,
+        rule: &'a Rule,
         numbers: Numbers,
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
@@ -315,7 +315,7 @@ impl Validation {
         let Some(pattern) = patterns.first() else { return Ok(Ending::new(Status::Pass, "")) };
         let (status, end, inner) = match pattern.check(object, numbers, scope.budget()) {
             Ok(Verdict::Pass) => {
-                return Ok(Ending::new(Status::Pass, format!("validation rule '{}' passed.", rule.name)));
+                return Ok(Ending::new(Status::Pass, &*rule.passed));
             }
             Ok(Verdict::Skip { message }) => return Ok(Ending::new(Status::Skip, message)),
             Ok(Verdict::Fail { path, message }) => (Status::Fail, format!("failed at path {path}"), message),
@@ -352,7 +352,7 @@ impl Validation {
     fn any_pattern<'a>(
         &'a self,
         patterns: &'a PatternSource,
-        rule: &Rule,
+        rule: &'a Rule,
         numbers: Numbers,
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,

@@ -15,7 +15,7 @@ use portcullis_value::Value;
 
 use crate::scope::Scope;
 
-pub(crate) use query::{Compiled, Query, VariableError};
+pub(crate) use query::{Compiled, Query, VariableError, mentions};
 pub(crate) use reference::{map_references, resolve_references};
 pub(crate) use scan::{Found, has_variable, variables};
 pub(crate) use template::{Template, TemplatePath};

@@ -3,6 +3,7 @@
 
 mod requests;
 
+pub use portcullis_model::FailurePolicy;
 use portcullis_model::Resource;
 use portcullis_value::{Arena, Value};
 
@@ -10,15 +11,6 @@ use crate::autogen;
 use crate::validation::FailureAction;
 
 pub use requests::Requests;
-
-/// What becomes of a request when the engine does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FailurePolicy {
-    /// It is refused.
-    Fail,
-    /// It is admitted.
-    Ignore,
-}
 
 /// What one policy needs of webhook configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +81,7 @@ impl MatchCondition {
 }
 
 /// Whether the effective action of any rule, somewhere, is to enforce.
-fn may_enforce(spec: Value<'_>) -> bool {
+pub(crate) fn may_enforce(spec: Value<'_>) -> bool {
     let enforces = |action: Option<Value<'_>>| {
         action
             .and_then(Value::as_str)

@@ -50,10 +50,13 @@ impl KindSelector {
                 && gvk == Gvk { group: "", version: "v1", kind: "Pod" }
                 && subresource == "ephemeralcontainers"
         };
-        wildcard::matches(&self.kind, gvk.kind)
-            && wildcard::matches(&self.group, gvk.group)
-            && wildcard::matches(&self.version, gvk.version)
-            && (wildcard::matches(&self.subresource, subresource) || of_pod())
+        // Most parts are a star or a name: no look at the letters of the other.
+        let fits =
+            |pattern: &str, text: &str| pattern == "*" || pattern == text || wildcard::matches(pattern, text);
+        fits(&self.kind, gvk.kind)
+            && fits(&self.group, gvk.group)
+            && fits(&self.version, gvk.version)
+            && (fits(&self.subresource, subresource) || of_pod())
     }
 }
 

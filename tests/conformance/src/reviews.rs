@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use portcullis_engine::{
-    Facts, ImmutableFields, Missing, Options, PolicySet, ReviewContext, Route, Settings, Verdict, review,
+    Facts, ImmutableFields, Missing, Options, PolicySet, ReviewContext, Route, Selection, Settings, Verdict,
+    review,
 };
 use portcullis_kyverno::Policy;
-use portcullis_model::{Answer, CompiledPolicy, Obstacle, Question, RecordMode, Review, Roles, User};
+use portcullis_model::{
+    Answer, CompiledPolicy, FailurePolicy, Obstacle, Phase, Question, RecordMode, Review, Roles, User,
+};
 use portcullis_patch::json6902::{self, Patch};
 use portcullis_value::{Arena, Budget, Object, Value, json};
 use serde::Deserialize;
@@ -39,6 +42,7 @@ struct Document {
     namespaces: Box<RawValue>,
     /// The kinds of facts from outside that the policy asks for.
     context: Vec<String>,
+    exceptions: Option<Box<RawValue>>,
     reviews: Vec<Recorded>,
 }
 
@@ -72,10 +76,10 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
             serde_json::from_str(&read_text(&path)?).with_context(|| path.display().to_string())?;
         let arena = Arena::new();
         let policy = json::read(&arena, document.policy.get()).context("policy")?;
-        let class = class(policy, &document.context);
+        let class = class(policy, &document);
         let compiled: Arc<dyn CompiledPolicy> = Arc::new(Policy::compile(policy));
         let cluster = Arc::new(Cluster {
-            policies: PolicySet::new([compiled]),
+            policies: PolicySet::new([compiled], false),
             settings: Settings::read([("resourceFilters", FILTERS)]).0,
             namespaces: document.namespaces,
         });
@@ -88,8 +92,8 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// The kinds of the policy's rules, and of the facts that they ask for.
-fn class(policy: Value<'_>, facts: &[String]) -> String {
+/// The kinds of the policy's rules, of the facts that they ask for, and whether there are exceptions to them.
+fn class(policy: Value<'_>, document: &Document) -> String {
     const PARTS: [&str; 10] = [
         "foreach",
         "podSecurity",
@@ -111,7 +115,9 @@ fn class(policy: Value<'_>, facts: &[String]) -> String {
             kinds.insert(part.map_or_else(|| kind.to_owned(), |part| format!("{kind}.{part}")));
         }
     }
-    kinds.into_iter().chain(facts.iter().map(|fact| format!("context.{fact}"))).collect::<Vec<_>>().join(" ")
+    kinds.extend(document.context.iter().map(|fact| format!("context.{fact}")));
+    kinds.extend(document.exceptions.as_ref().map(|_| "exceptions".to_owned()));
+    kinds.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
@@ -121,7 +127,7 @@ fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
     );
     let arena = Arena::new();
     let parsed = Review::parse(&body).map_err(|error| error.to_string())?;
-    let route = Route::parse(&recorded.path).ok_or("no such path")?;
+    let route = cluster.route(&recorded.path).ok_or("no such path")?;
     let context = ReviewContext {
         policies: &cluster.policies,
         settings: &cluster.settings,
@@ -145,6 +151,21 @@ fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
     }
     let object = parsed.request.object(&arena).map_err(|error| error.to_string())?;
     compare(&arena, &verdict, &recorded.response, object.unwrap_or_default())
+}
+
+impl Cluster {
+    /// What was asked at a recorded path: no policy of the corpus has a webhook of its own, and one that only audits is
+    /// never asked at one that fails closed.
+    fn route(&self, path: &str) -> Option<Route<'static>> {
+        let (phase, failing) = path.strip_prefix('/')?.split_once('/')?;
+        let phase = if phase == "mutate" { Phase::Mutate } else { Phase::Validate };
+        let may_enforce = self.policies.members().iter().any(|member| member.policy.profile().may_enforce);
+        let failing = match failing {
+            "fail" if phase == Phase::Mutate || may_enforce => FailurePolicy::Fail,
+            _ => FailurePolicy::Ignore,
+        };
+        Some(Route { phase, policies: Selection::Failing(failing) })
+    }
 }
 
 fn compare<'a>(

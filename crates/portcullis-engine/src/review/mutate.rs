@@ -1,6 +1,6 @@
 //! The mutate phase: every policy changes the object as the one before left it; the difference is the patch.
 
-use portcullis_model::{CompiledPolicy, FailurePolicy, Input, Obstacle, Phase, RecordMode, Status};
+use portcullis_model::{FailurePolicy, Input, Obstacle, Phase, RecordMode, Status};
 use portcullis_patch::diff;
 use portcullis_value::{Object, Value};
 
@@ -9,31 +9,33 @@ use crate::facts::Need;
 use crate::fold;
 use crate::immutable::Guard;
 use crate::record::{self, Change};
+use crate::set::Member;
 use crate::verdict::{Judged, Unseen, Verdict};
 
 /// The key of the record in the audit log.
 const AUDIT_KEY: &str = "last-applied-patches";
 
 impl<'a> Inquiry<'_, 'a> {
-    /// Changes the object by `policies`.
+    /// Changes the object by the policies of `members`.
     ///
     /// # Errors
     /// What a policy needs to know first; those after it would see another object.
-    pub(super) fn mutate(&self, policies: &[&'a dyn CompiledPolicy]) -> Result<Verdict<'a>, Vec<Need>> {
+    pub(super) fn mutate(&self, members: &[&'a Member]) -> Result<Verdict<'a>, Vec<Need>> {
         let Some(original) = self.input.object else { return Ok(Verdict::allow()) };
         if original.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
             return Ok(Verdict::unseen(Unseen::Terminating));
         }
         let guard = Guard::new(&self.input, self.context.options.immutable_fields);
-        let mask = fold::Mask::of(&self.input);
+        let mask = fold::Mask::of(self.context.arena, &self.input);
         let mut verdict = Verdict::allow();
         let mut changes = Changes::default();
         let mut object = original;
-        for policy in policies {
+        for member in members {
+            let policy = &*member.policy;
             let input = self.with_object(original, object);
-            let mut judged = self.evaluate(*policy, Phase::Mutate, &input, Some(&guard))?;
+            let mut judged = self.evaluate(policy, Phase::Mutate, &input, Some(&guard))?;
             if has_failed(&judged) {
-                let fails_closed = policy.profile().failure_policy == FailurePolicy::Fail;
+                let fails_closed = member.mutating == FailurePolicy::Fail;
                 judged.refuses = fails_closed;
                 // All rules of a policy change the object, or none.
                 judged.evaluation.outcomes.iter_mut().for_each(|outcome| outcome.patched = None);

@@ -5,31 +5,32 @@ use portcullis_model::{CompiledPolicy, Enforcement, FailurePolicy, Obstacle, Pha
 use super::{Inquiry, finished_job};
 use crate::facts::Need;
 use crate::fold;
+use crate::set::Member;
 use crate::verdict::{Judged, Verdict};
 
 impl<'a> Inquiry<'_, 'a> {
-    /// Judges the object by `policies`.
+    /// Judges the object by the policies of `members`.
     ///
     /// # Errors
     /// What all of them need to know first, so that it can be found out at once.
-    pub(super) fn validate(&self, policies: &[&'a dyn CompiledPolicy]) -> Result<Verdict<'a>, Vec<Need>> {
+    pub(super) fn validate(&self, members: &[&'a Member]) -> Result<Verdict<'a>, Vec<Need>> {
         let mut needs = Vec::new();
-        let mut judged: Vec<Judged<'a>> = Vec::with_capacity(policies.len());
-        for policy in policies {
-            match self.evaluate(*policy, Phase::Validate, &self.input, None) {
-                Ok(one) => judged.push(one),
+        let mut judged: Vec<Judged<'a>> = Vec::with_capacity(members.len());
+        for member in members {
+            match self.evaluate(&*member.policy, Phase::Validate, &self.input, None) {
+                Ok(mut one) => {
+                    let outcomes = &one.evaluation.outcomes;
+                    one.refuses = outcomes.iter().any(|outcome| refuses(member.validating, outcome));
+                    judged.push(one);
+                }
                 Err(open) => needs.extend(open),
             }
         }
         if !needs.is_empty() {
             return Err(needs);
         }
-        for one in &mut judged {
-            let policy = one.policy;
-            one.refuses = one.evaluation.outcomes.iter().any(|outcome| refuses(policy, outcome));
-        }
         let mut verdict = Verdict { policies: judged, ..Verdict::allow() };
-        let mask = fold::Mask::of(&self.input);
+        let mask = fold::Mask::of(self.context.arena, &self.input);
         if verdict.policies.iter().any(|judged| judged.refuses) {
             verdict.allowed = false;
             verdict.message = Some(fold::denial(self.input.resource(), &verdict, &mask));
@@ -44,14 +45,11 @@ impl<'a> Inquiry<'_, 'a> {
 
 /// Whether the outcome refuses the request: a violation where the rule enforces, an error where it is among those that
 /// do and its policy fails closed.
-fn refuses(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>) -> bool {
+fn refuses(failing: FailurePolicy, outcome: &RuleOutcome<'_>) -> bool {
     match outcome.status {
         _ if outcome.obstacle == Some(Obstacle::NotExecuted) => false,
         Status::Fail => outcome.enforcement == Enforcement::Enforce,
-        Status::Error => {
-            outcome.enforcement != Enforcement::Audit
-                && policy.profile().failure_policy == FailurePolicy::Fail
-        }
+        Status::Error => outcome.enforcement != Enforcement::Audit && failing == FailurePolicy::Fail,
         Status::Pass | Status::Skip => false,
     }
 }

@@ -70,18 +70,18 @@ fn the_record_goes_where_the_option_or_the_policy_says() {
 #[test]
 fn a_violation_refuses_where_it_is_enforced_and_warns_where_that_is_asked_for() {
     let check = |spec: &str, want: (bool, Option<&str>, &[&str])| {
-        let deny = "validate: {message: no, deny: {}}";
+        let deny = "validate: {message: stop, deny: {}}";
         let setting = Setting::of([rule("p", spec, "Job", deny)]);
-        setting.review("/validate/fail", Request::create(JOB, PI), |verdict, _| {
+        setting.review("/validate", Request::create(JOB, PI), |verdict, _| {
             let warnings: Vec<_> = verdict.warnings.iter().map(String::as_str).collect();
             assert_eq!((verdict.allowed, verdict.message.as_deref(), warnings.as_slice()), want, "{spec}");
             assert_eq!(verdict.outcomes().next().unwrap().1.status, Status::Fail);
         });
     };
-    let text = "\n\nresource Job/team/pi was blocked due to the following policies \n\np:\n  r: no\n";
+    let text = "\n\nresource Job/team/pi was blocked due to the following policies \n\np:\n  r: stop\n";
     check(ENFORCE, (false, Some(text), &[]));
     check("background: true", (true, None, &[]));
-    check("emitWarning: true", (true, None, &["policy p.r: no"]));
+    check("emitWarning: true", (true, None, &["policy p.r: stop"]));
     // Overrides: the namespace of the request is `team`.
     let overrides = |action: &str, namespace: &str| {
         format!("validationFailureActionOverrides: [{{action: {action}, namespaces: [{namespace}]}}]")
@@ -103,7 +103,7 @@ fn an_error_refuses_where_the_rule_enforces_and_its_policy_fails_closed() {
     };
     check(ENFORCE, "/validate/fail", (false, 0));
     check("validationFailureAction: Enforce, failurePolicy: Ignore", "/validate/ignore", (true, 1));
-    check("validationFailureAction: Audit", "/validate/fail", (true, 0));
+    check("validationFailureAction: Audit", "/validate/ignore", (true, 0));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_panic_and_the_end_of_time_are_answered_by_the_failure_policy() {
 #[test]
 fn variables_read_the_whole_request() {
     let check = |expression: &str, want: &str| {
-        let message = format!("validate: {{message: '{{{{ {expression} }}}}', deny: {{}}}}");
+        let message = format!("validate: {{message: \"{{{{ {expression} }}}}\", deny: {{}}}}");
         let roles = (vec!["team:editor".to_owned()], vec!["view".to_owned()]);
         let facts = FixedFacts { roles: Some(roles), ..FixedFacts::default() };
         let setting = Setting { facts: &facts, ..Setting::of([rule("p", ENFORCE, "Job", &message)]) };
@@ -303,12 +303,15 @@ fn variables_read_the_whole_request() {
     check("request.userInfo.groups[0]", "developers");
     check("request.roles[0]", "team:editor");
     check("request.clusterRoles[0]", "view");
-    check("request.dryRun", "true");
+    check("to_string(request.dryRun)", "true");
     check("request.options.fieldManager", "kubectl");
     check("request.name", "n");
-    check("request.oldObject", "null");
+    check("to_string(request.oldObject)", "null");
     check("serviceAccountName", "");
-    check("length(keys(request))", "14");
+    check(
+        "join(',',sort(keys(request)))",
+        "dryRun,kind,name,namespace,object,oldObject,operation,options,resource,uid,userInfo",
+    );
 }
 
 #[test]
@@ -329,14 +332,14 @@ fn an_object_that_is_being_deleted_is_not_changed() {
 
 #[test]
 fn values_of_a_secret_are_in_no_text() {
-    let leak = "validate: {message: 'not {{ request.object.data.password }}', deny: {}}";
+    let leak = "validate: {message: 'not {{ request.object.data.password }} or {{ base64_decode(request.object.data.password) }}', deny: {}}";
     let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}}";
     Setting::of([rule("p", ENFORCE, "Secret", leak)]).review(
         "/validate",
         Request::create(["", "v1", "Secret"], secret),
         |verdict, _| {
             let message = verdict.message.as_deref().unwrap();
-            assert!(message.ends_with("p:\n  r: not ***\n"), "{message}");
+            assert!(message.ends_with("p:\n  r: not *** or ***\n"), "{message}");
         },
     );
 }
@@ -391,8 +394,9 @@ fn match_conditions_are_for_an_api_server_to_check() {
 #[test]
 fn a_request_that_cannot_be_read_is_answered_by_the_failure_policy_of_its_webhook() {
     let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
-    let policies = ["Fail", "Ignore"]
-        .map(|failing| rule(failing, &format!("failurePolicy: {failing}"), "Job", "validate: {deny: {}}"));
+    let policies = ["Fail", "Ignore"].map(|failing| {
+        rule(failing, &format!("{ENFORCE}, failurePolicy: {failing}"), "Job", "validate: {deny: {}}")
+    });
     let setting = Setting::of(policies);
     let job = format!(r#"{{"kind":"Job","metadata":{{"name":"pi"}},"spec":{deep}}}"#);
     for (path, allowed) in [("/validate/fail", false), ("/validate/ignore", true)] {

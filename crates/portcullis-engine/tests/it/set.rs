@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use portcullis_engine::{PolicySet, Route, Subject};
+use portcullis_engine::{PolicySet, Subject};
 use portcullis_gocompat::wildcard;
 use portcullis_model::{CompiledPolicy, Gvk, Operation};
 use proptest::prelude::*;
 
-use crate::support::policy;
+use crate::support::{policy, route};
 
 fn named(name: &str, spec: &str, resources: &str) -> Arc<dyn CompiledPolicy> {
+    let action = if spec.contains("Audit") { "" } else { "validationFailureAction: Enforce," };
     policy(&format!(
-        "{{kind: ClusterPolicy, metadata: {{name: {name}}}, spec: {{{spec} rules: [{{name: r, match: {{any: [{{resources: {{{resources}}}}}]}}, validate: {{deny: {{}}}}}}]}}}}"
+        "{{kind: ClusterPolicy, metadata: {{name: {name}, annotations: {{pod-policies.kyverno.io/autogen-controllers: none}}}}, spec: {{{action} {spec} rules: [{{name: r, match: {{any: [{{resources: {{{resources}}}}}]}}, validate: {{deny: {{}}}}}}]}}}}"
     ))
 }
 
 fn names<'s>(set: &'s PolicySet, path: &str, subject: &Subject<'_>) -> Vec<&'s str> {
-    set.matching(&Route::parse(path).unwrap(), subject).iter().map(|policy| policy.name()).collect()
+    set.matching(&route(path), subject).iter().map(|member| member.policy.name()).collect()
 }
 
 const POD: Subject<'static> = Subject {
@@ -29,34 +30,41 @@ const POD: Subject<'static> = Subject {
 
 #[test]
 fn policies_come_in_order_and_by_failure_policy() {
-    let set = PolicySet::new([
-        named("c", "", "kinds: [Pod]"),
-        named("a", "", "kinds: [Pod, '*']"),
-        named("b", "failurePolicy: Ignore,", "kinds: [Pod]"),
-        named("d", "failurePolicy: Fail, webhookConfiguration: {failurePolicy: Ignore},", "kinds: [Pod]"),
-        named("e", "admission: false,", "kinds: [Pod]"),
-        named(
-            "f",
-            "webhookConfiguration: {matchConditions: [{name: n, expression: 'true'}]},",
-            "kinds: [Pod]",
-        ),
-    ]);
+    let policies = || {
+        [
+            named("c", "", "kinds: [Pod]"),
+            named("a", "", "kinds: [Pod, '*']"),
+            named("b", "failurePolicy: Ignore,", "kinds: [Pod]"),
+            named("d", "failurePolicy: Fail, webhookConfiguration: {failurePolicy: Ignore},", "kinds: [Pod]"),
+            named("e", "admission: false,", "kinds: [Pod]"),
+            named(
+                "f",
+                "webhookConfiguration: {matchConditions: [{name: n, expression: 'true'}]},",
+                "kinds: [Pod]",
+            ),
+            named("g", "validationFailureAction: Audit,", "kinds: [Pod]"),
+        ]
+    };
+    let set = PolicySet::new(policies(), false);
     assert_eq!(names(&set, "/validate/fail", &POD), ["a", "c"]);
-    assert_eq!(names(&set, "/validate/ignore", &POD), ["b", "d"]);
-    assert_eq!(names(&set, "/validate", &POD), ["a", "b", "c", "d", "f"]);
+    assert_eq!(names(&set, "/validate/ignore", &POD), ["b", "d", "g"]);
+    assert_eq!(names(&set, "/validate", &POD), ["a", "b", "c", "d", "f", "g"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/f", &POD), ["f"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/gone", &POD), [""; 0]);
     assert_eq!(names(&set, "/mutate", &POD), [""; 0]);
+    let set = PolicySet::new(policies(), true);
+    assert_eq!(names(&set, "/validate/fail", &POD), [""; 0]);
+    assert_eq!(names(&set, "/validate/ignore", &POD), ["a", "b", "c", "d", "g"]);
 }
 
 #[test]
 fn a_policy_of_a_namespace_stays_there_and_comes_after_those_of_the_cluster() {
     let home = |namespace: &str| {
         policy(&format!(
-            "{{kind: Policy, metadata: {{name: own, namespace: {namespace}}}, spec: {{rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{deny: {{}}}}}}]}}}}"
+            "{{kind: Policy, metadata: {{name: own, namespace: {namespace}}}, spec: {{validationFailureAction: Enforce, rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{deny: {{}}}}}}]}}}}"
         ))
     };
-    let set = PolicySet::new([home("team"), home("other"), named("z", "", "kinds: [Pod]")]);
+    let set = PolicySet::new([home("team"), home("other"), named("z", "", "kinds: [Pod]")], false);
     assert_eq!(names(&set, "/validate/fail", &POD), ["z", "own"]);
     assert_eq!(names(&set, "/validate/fail", &Subject { namespace: "third", ..POD }), ["z"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/team/own", &POD), ["own"]);
@@ -64,7 +72,7 @@ fn a_policy_of_a_namespace_stays_there_and_comes_after_those_of_the_cluster() {
 
 #[test]
 fn a_namespace_is_in_the_namespace_that_it_is() {
-    let set = PolicySet::new([named("a", "", "kinds: [Namespace], namespaces: [team]")]);
+    let set = PolicySet::new([named("a", "", "kinds: [Namespace], namespaces: [team]")], false);
     let namespace = Gvk::new("v1", "Namespace");
     assert_eq!(
         names(&set, "/validate", &Subject { gvk: namespace, namespace: "", name: "team", ..POD }),
@@ -98,7 +106,7 @@ proptest! {
         let set = PolicySet::new(policies.iter().enumerate().map(|(index, (kind, operations, namespaces))| {
             let resources = format!("kinds: ['{kind}'], operations: [{operations}], namespaces: [{}]", namespaces.replace("te*", "'te*'"));
             named(&format!("p{index}"), "", &resources)
-        }));
+        }), false);
         let wanted = policies.iter().enumerate().filter(|(_, (kind, operations, namespaces))| {
             let (operations, namespaces) = (list(operations), list(namespaces));
             portcullis_model::KindSelector::parse(kind).matches(subject.gvk, subresource, true)

@@ -4,12 +4,27 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use portcullis_engine::{
-    Facts, FixedFacts, Need, Options, PolicySet, ReviewContext, Route, Settings, Verdict, review,
+    Facts, FixedFacts, Need, Options, PolicySet, ReviewContext, Route, Selection, Settings, Verdict, review,
 };
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy, Review};
+use portcullis_model::{CompiledPolicy, FailurePolicy, Phase, Review};
 use portcullis_patch::json6902::{self, Patch};
 use portcullis_value::{Arena, Budget, Value};
+
+/// The route of a webhook's path.
+pub(crate) fn route(path: &str) -> Route<'_> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let phase = if parts[0] == "mutate" { Phase::Mutate } else { Phase::Validate };
+    let failing = |word| if word == "ignore" { FailurePolicy::Ignore } else { FailurePolicy::Fail };
+    let policies = match parts[1..] {
+        [] => Selection::All,
+        [word] => Selection::Failing(failing(word)),
+        [word, "finegrained", name] => Selection::One { failing: failing(word), namespace: "", name },
+        [word, "finegrained", namespace, name] => Selection::One { failing: failing(word), namespace, name },
+        _ => panic!("{path}"),
+    };
+    Route { phase, policies }
+}
 
 /// A policy written in YAML; what it is called is part of it.
 pub(crate) fn policy(text: &str) -> Arc<dyn CompiledPolicy> {
@@ -79,7 +94,7 @@ impl Setting<'static> {
     pub(crate) fn of(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
         static NOTHING: std::sync::LazyLock<FixedFacts> = std::sync::LazyLock::new(FixedFacts::default);
         Self {
-            policies: PolicySet::new(policies),
+            policies: PolicySet::new(policies, false),
             settings: Settings::default(),
             options: Options::default(),
             facts: &*NOTHING,
@@ -144,7 +159,7 @@ impl Setting<'_> {
             clock: &clock,
             deadline: self.deadline,
         };
-        let verdict = review(&parsed, &Route::parse(path).unwrap(), &context)?;
+        let verdict = review(&parsed, &route(path), &context)?;
         Ok(look(&arena, &parsed, &verdict))
     }
 }

@@ -18,12 +18,15 @@ pub(crate) struct Query {
 pub(crate) struct Compiled {
     pub(crate) source: Box<str>,
     pub(crate) expression: Result<Expression, String>,
+    /// Whether it mentions the variable `images`, which is made when it does.
+    pub(crate) mentions_images: bool,
 }
 
 impl Compiled {
     pub(crate) fn new(source: &str) -> Self {
         Self {
             source: source.into(),
+            mentions_images: mentions(source, "images"),
             expression: if source.is_empty() {
                 Err("invalid query (nil)".to_owned())
             } else {
@@ -85,5 +88,38 @@ impl VariableError {
 impl From<Exhausted> for VariableError {
     fn from(exhausted: Exhausted) -> Self {
         VariableError::Exhausted(exhausted)
+    }
+}
+
+/// Whether `expression` mentions `name` as a name: `(?:\A|\z|\s|[^.0-9A-Za-z])NAME\b`.
+///
+/// COMPAT(kyverno): by text, so a name inside a string literal counts and one behind a dot does not.
+pub(crate) fn mentions(expression: &str, name: &str) -> bool {
+    expression.match_indices(name).any(|(start, _)| {
+        let before = expression.get(..start).and_then(|text| text.chars().next_back());
+        let after = expression.get(start + name.len()..).and_then(|text| text.chars().next());
+        let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let ends_in_word = name.chars().next_back().is_some_and(is_word);
+        before.is_none_or(|character| !(character == '.' || character.is_ascii_alphanumeric()))
+            && ends_in_word != after.is_some_and(is_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_mentioned_where_the_reference_sees_it() {
+        let check = |expression, want| assert_eq!(mentions(expression, "cm"), want, "{expression}");
+        check("cm.data", true);
+        check("length(cm)", true);
+        check("'cm'", true);
+        check("my_cm", true);
+        check("cm-x", true);
+        check("x.cm", false);
+        check("xcm", false);
+        check("cmx", false);
+        check("cm_x", false);
     }
 }
