@@ -95,14 +95,14 @@ fn answer<'a>(
     }
     let needs =
         members.iter().fold(Needs::default(), |needs, member| needs.or(member.policy.profile().needs));
-    let user = match request::user(review, context, needs) {
-        Ok(user) => user,
+    let asker = match request::user(review, context, needs) {
+        Ok(asker) => asker,
         Err(problem) => return problem.verdict(route),
     };
-    if context.settings.exclude(&user) {
+    if context.settings.exclude(&asker.user) {
         return Ok(Verdict::unseen(Unseen::ExcludedUser));
     }
-    let mut input = match request::input(review, context, &subject, user, needs) {
+    let mut input = match request::input(review, context, &subject, asker, needs) {
         Ok(input) => input,
         Err(problem) => return problem.verdict(route),
     };

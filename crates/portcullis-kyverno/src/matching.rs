@@ -262,8 +262,9 @@ impl Filter {
         if !self.has_resources && !with_user {
             return Err(Mismatch::Empty);
         }
+        // What no part of the filter asks for is not looked up.
         let resource = candidate.resource;
-        let is_namespace = resource.kind() == "Namespace";
+        let is_namespace = || resource.kind() == "Namespace";
         let any = |patterns: &[Box<str>], text: &str| {
             patterns.iter().any(|pattern| wildcard::matches(pattern, text))
         };
@@ -275,17 +276,17 @@ impl Filter {
         {
             return Err(Mismatch::Kind(self));
         }
-        let name = match resource.name() {
+        let name = || match resource.name() {
             "" => resource.generate_name(),
             name => name,
         };
-        if self.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name))
-            || (!self.names.is_empty() && !any(&self.names, name))
+        if self.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name()))
+            || (!self.names.is_empty() && !any(&self.names, name()))
         {
             return Err(Mismatch::Name(self));
         }
-        let namespace = if is_namespace { resource.name() } else { resource.namespace() };
-        if !self.namespaces.is_empty() && !any(&self.namespaces, namespace) {
+        let namespace = || if is_namespace() { resource.name() } else { resource.namespace() };
+        if !self.namespaces.is_empty() && !any(&self.namespaces, namespace()) {
             return Err(Mismatch::Namespace(self));
         }
         if !self.annotations.iter().all(|(key, value)| has_annotation(resource, key, value)) {
@@ -297,7 +298,7 @@ impl Filter {
         let mut unknown = Ok(());
         if let Some(selector) = &self.namespace_selector {
             match candidate.namespace_labels {
-                _ if is_namespace => return Err(Mismatch::NamespaceSelector),
+                _ if is_namespace() => return Err(Mismatch::NamespaceSelector),
                 Some(labels) if selector.selects(labels) => {}
                 Some(_) => return Err(Mismatch::NamespaceSelector),
                 None => unknown = Err(Mismatch::Unknown("the labels of its namespace")),

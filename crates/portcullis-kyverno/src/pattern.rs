@@ -54,6 +54,27 @@ impl Pattern {
         Ok(Self { tree: Tree::compile(pattern, budget)? })
     }
 
+    /// Whether `resource` satisfies the pattern, for those who need not know why it does not.
+    ///
+    /// # Errors
+    /// The comparison takes more than `budget` allows.
+    pub fn is_satisfied_by(
+        &self,
+        resource: Value<'_>,
+        numbers: Numbers,
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Exhausted> {
+        if self.tree.mentions_anchor {
+            return Ok(self.check(resource, numbers, budget)? == Verdict::Pass);
+        }
+        match Walk::new(&self.tree, numbers, budget).element(&self.tree.root, resource, &Path::Root) {
+            Ok(()) => Ok(true),
+            Err(Silent::Exhausted(exhausted)) => Err(exhausted),
+            Err(Silent::Failed(_)) => Ok(false),
+            Err(Silent::Unsure) => Ok(self.check(resource, numbers, budget)? == Verdict::Pass),
+        }
+    }
+
     /// Compares `resource` with the pattern.
     ///
     /// # Errors

@@ -166,11 +166,15 @@ impl Policy {
         covering.map(|found| found.action).or(validation.failure_action).unwrap_or(self.failure_action)
     }
 
-    /// What a failure of `rule` means for an object in `namespace`.
-    fn enforcement(&self, rule: &Rule, namespace: &str, labels: Option<Object<'_>>) -> Enforcement {
+    /// What a failure of `rule` means for the object of `input`.
+    fn enforcement(&self, rule: &Rule, input: &Input<'_>) -> Enforcement {
         let Action::Validate(validation) = &rule.action else {
             let is_mutation = rule.action.kind() == Some(RuleKind::Mutate);
             return if is_mutation { Enforcement::Enforce } else { Enforcement::Audit };
+        };
+        let (namespace, labels) = match (&self.overrides[..], &validation.overrides[..]) {
+            ([], []) => ("", None),
+            _ => (input.resource().namespace(), input.namespace_labels),
         };
         let selected = self.selected_by(validation, namespace, labels);
         match (selected, self.action_of(Some(validation), namespace, labels)) {
@@ -222,8 +226,7 @@ impl Policy {
                     evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
                 }
                 Applied::Outcome(mut outcome) => {
-                    let namespace = input.resource().namespace();
-                    outcome.enforcement = self.enforcement(rule, namespace, input.namespace_labels);
+                    outcome.enforcement = self.enforcement(rule, input);
                     if let (Some(guard), Some(before)) = (guard, object) {
                         keep_guard(guard, before, &mut outcome);
                     }

@@ -362,15 +362,21 @@ impl Validation {
             Err(error) => return Ending::failed("variable substitution failed: ", error),
         };
         let name = &rule.name;
+        let passed = |index: usize| {
+            let message = format!("validation rule '{name}' anyPattern[{index}] passed.");
+            Ok(Ending::new(Status::Pass, message))
+        };
+        for (index, pattern) in patterns.iter().enumerate() {
+            match pattern.is_satisfied_by(object, numbers, scope.budget()) {
+                Ok(true) => return passed(index),
+                Ok(false) => {}
+                Err(exhausted) => return Ending::failed("", exhausted.into()),
+            }
+        }
         let (mut failed, mut skipped) = (Vec::new(), Vec::new());
         for (index, pattern) in patterns.iter().enumerate() {
             match pattern.check(object, numbers, scope.budget()) {
-                Ok(Verdict::Pass) => {
-                    return Ok(Ending::new(
-                        Status::Pass,
-                        format!("validation rule '{name}' anyPattern[{index}] passed."),
-                    ));
-                }
+                Ok(Verdict::Pass) => return passed(index),
                 Ok(Verdict::Skip { message }) => {
                     skipped.push(format!("rule {name}[{index}] skipped: {message}"))
                 }

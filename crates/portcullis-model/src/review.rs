@@ -136,7 +136,7 @@ impl<'a> Request<'a> {
         json::read(arena, self.user_info.get())
     }
 
-    /// All that the request holds, as variables read it, but for the objects and what is null.
+    /// All that the request holds, as variables read it, but for the objects, the user and what is null.
     ///
     /// # Errors
     /// As [`Request::object`].
@@ -150,7 +150,6 @@ impl<'a> Request<'a> {
             ("uid", Value::String(&self.uid)),
             ("kind", Value::Object(Object::from_sorted(arena.slice(&kind)))),
             ("operation", Value::String(&self.operation)),
-            ("userInfo", self.user_info(arena)?),
         ];
         let texts =
             [("name", &self.name), ("namespace", &self.namespace), ("subResource", &self.sub_resource)];

@@ -11,8 +11,8 @@ pub struct Object<'a> {
     entries: &'a [(&'a str, Value<'a>)],
 }
 
-/// Up to this many entries a scan is quicker than a binary search.
-const SCAN: usize = 8;
+/// Up to this many entries a scan is quicker than a binary search: most keys differ in length or last letter.
+const SCAN: usize = 16;
 
 impl<'a> Object<'a> {
     /// A map of entries that are sorted and unique already.
@@ -62,7 +62,11 @@ impl<'a> Object<'a> {
     /// The entry of `key` with the key as this map borrows it.
     pub fn get_entry(self, key: &str) -> Option<(&'a str, Value<'a>)> {
         if self.entries.len() <= SCAN {
-            return self.entries.iter().find(|entry| entry.0 == key).copied();
+            let last = key.as_bytes().last();
+            let is_key = |entry: &&(&str, Value<'a>)| {
+                entry.0.len() == key.len() && entry.0.as_bytes().last() == last && entry.0 == key
+            };
+            return self.entries.iter().find(is_key).copied();
         }
         self.position(key).ok().and_then(|index| self.entries.get(index)).copied()
     }

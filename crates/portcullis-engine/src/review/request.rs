@@ -16,16 +16,20 @@ const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 /// Why a request cannot be judged, or not yet.
 pub(super) enum Problem {
     /// A fact has to be found out first.
-    Need(Need),
+    Need(Box<Need>),
     /// The request holds what cannot be read.
     Unreadable(String),
 }
 
 impl Problem {
+    fn need(need: Need) -> Self {
+        Problem::Need(Box::new(need))
+    }
+
     /// What is answered: a request that cannot be read is refused or admitted by the failure policy of its webhook.
     pub(super) fn verdict<'a>(self, route: &Route<'_>) -> Result<Verdict<'a>, Vec<Need>> {
         match self {
-            Problem::Need(need) => Err(vec![need]),
+            Problem::Need(need) => Err(vec![*need]),
             Problem::Unreadable(text) => Ok(fold::unreadable(route, &text)),
         }
     }
@@ -51,7 +55,7 @@ pub(super) fn subject<'a>(
         gvk = match context.facts.kind(context.arena, resource) {
             Ok(kind) => kind,
             Err(Missing::NotYet) => {
-                return Err(Problem::Need(Need::Kind {
+                return Err(Problem::need(Need::Kind {
                     group: resource.group.to_owned(),
                     version: resource.version.to_owned(),
                     resource: resource.resource.to_owned(),
@@ -70,15 +74,22 @@ pub(super) fn subject<'a>(
     })
 }
 
+/// Who asks, as policies match it and as variables read it.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) user: User<'a>,
+    info: Value<'a>,
+}
+
 /// Who asks. What neither the policies nor the settings ask for is not looked at.
 pub(super) fn user<'a>(
     review: &'a Review<'a>,
     context: &ReviewContext<'a>,
     needs: Needs,
-) -> Result<User<'a>, Problem> {
+) -> Result<Asker<'a>, Problem> {
     let ReviewContext { arena, settings, facts, .. } = *context;
     if !needs.user && !needs.roles && !settings.ask_for_user() {
-        return Ok(User::NOBODY);
+        return Ok(Asker { user: User::NOBODY, info: Value::Null });
     }
     let info = review.request.user_info(arena)?;
     let groups: Vec<&str> = info
@@ -91,13 +102,14 @@ pub(super) fn user<'a>(
     let username = info.get("username").and_then(Value::as_str).unwrap_or_default();
     let user = User { username, groups: arena.slice(&groups), roles: Some(Roles::default()) };
     if !needs.roles && !settings.ask_for_roles() {
-        return Ok(user);
+        return Ok(Asker { user, info });
     }
-    match facts.roles(arena, &user, &review.request.namespace) {
-        Ok(roles) => Ok(User { roles: Some(roles), ..user }),
-        Err(Missing::NotYet) => Err(Problem::Need(Need::Roles)),
-        Err(Missing::Unknown) => Ok(User { roles: None, ..user }),
-    }
+    let roles = match facts.roles(arena, &user, &review.request.namespace) {
+        Ok(roles) => Some(roles),
+        Err(Missing::NotYet) => return Err(Problem::need(Need::Roles)),
+        Err(Missing::Unknown) => None,
+    };
+    Ok(Asker { user: User { roles, ..user }, info })
 }
 
 /// What all policies are evaluated against.
@@ -105,7 +117,7 @@ pub(super) fn input<'a>(
     review: &'a Review<'a>,
     context: &ReviewContext<'a>,
     subject: &Subject<'a>,
-    user: User<'a>,
+    asker: Asker<'a>,
     needs: Needs,
 ) -> Result<Input<'a>, Problem> {
     let ReviewContext { arena, facts, .. } = *context;
@@ -116,7 +128,7 @@ pub(super) fn input<'a>(
             match facts.namespace_labels(arena, namespace) {
                 Ok(labels) => Some(labels),
                 Err(Missing::NotYet) => {
-                    return Err(Problem::Need(Need::NamespaceLabels { namespace: namespace.to_owned() }));
+                    return Err(Problem::need(Need::NamespaceLabels { namespace: namespace.to_owned() }));
                 }
                 Err(Missing::Unknown) => None,
             }
@@ -124,7 +136,7 @@ pub(super) fn input<'a>(
         _ => Some(Object::default()),
     };
     let variables = if needs.variables {
-        variables(review, arena, object, old_object, &user)?
+        variables(review, arena, object, old_object, &asker)?
     } else {
         Object::default()
     };
@@ -134,7 +146,7 @@ pub(super) fn input<'a>(
         subresource: subject.subresource,
         object: object.map(|object| with_namespace(arena, object, subject)),
         old_object: old_object.map(|object| with_namespace(arena, object, subject)),
-        user: Some(user),
+        user: Some(asker.user),
         namespace_labels,
         match_conditions_hold: false,
         variables,
@@ -160,9 +172,11 @@ fn variables<'a>(
     arena: &'a Arena,
     object: Option<Value<'a>>,
     old_object: Option<Value<'a>>,
-    user: &User<'a>,
+    asker: &Asker<'a>,
 ) -> Result<Object<'a>, json::Error> {
+    let Asker { user, info } = *asker;
     let mut request = review.request.fields(arena)?;
+    request.push(("userInfo", info));
     request.push(("object", object.unwrap_or_default()));
     request.push(("oldObject", old_object.unwrap_or_default()));
     let roles = user.roles.unwrap_or_default();
