@@ -1,5 +1,6 @@
 //! JSON in and out.
 
+mod quick;
 mod read;
 mod write;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::quick;
 use crate::object::sort_last_wins;
 use crate::{Arena, Number, Object, Value};
 
@@ -28,7 +29,10 @@ pub struct Error {
 /// # Errors
 /// Invalid JSON, anything after the document, more than [`MAX_DEPTH`] levels, a number beyond a double.
 pub fn read<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>, Error> {
-    document(arena, text).map(|(value, _)| value)
+    match quick::read(arena, text) {
+        Some(value) => Ok(value),
+        None => document(arena, text).map(|(value, _)| value),
+    }
 }
 
 /// As [`read`], but `None` where a map has a key twice.

@@ -1,8 +1,9 @@
 //! JSON in and out.
 
-use portcullis_value::json::{MAX_DEPTH, Writer, is_valid, read};
+use portcullis_value::json::{MAX_DEPTH, Seed, Writer, is_valid, read};
 use portcullis_value::{Arena, Kind, Number, OwnedValue, Value};
 use proptest::prelude::*;
+use serde::de::DeserializeSeed as _;
 
 #[track_caller]
 fn check(text: &str, want: &str) {
@@ -88,7 +89,89 @@ fn any_value() -> impl Strategy<Value = OwnedValue> {
     })
 }
 
+/// What the general reader makes of `text`.
+fn read_by_serde<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.disable_recursion_limit();
+    let value = Seed::new(arena).deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok().map(|()| value)
+}
+
+#[test]
+fn every_form_of_a_token_is_read_as_the_general_reader_reads_it() {
+    let arena = Arena::new();
+    for text in [
+        "0",
+        "-0",
+        "-1",
+        "01",
+        "-",
+        "1.",
+        "1.0",
+        "1e3",
+        "1E+3",
+        "1e",
+        "+1",
+        ".5",
+        "--1",
+        "1-1",
+        "1 2",
+        "999999999999999999",
+        "-999999999999999999",
+        "1000000000000000000",
+        "9223372036854775808",
+        r#""\u00e9\/\b\f\n\r\t""#,
+        r#""\ud83d\ude00""#,
+        r#""\ud800""#,
+        r#""\u12""#,
+        r#""\x""#,
+        "\"a\nb\"",
+        "\"",
+        "\"\\",
+        "tru",
+        "true ",
+        "nul",
+        "falsey",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{",
+        "{}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{\"a\":1,}",
+        "[]",
+        " [ ] ",
+        "{ }",
+        "{\"b\":1,\"a\":2,\"b\":3}",
+        "\u{feff}1",
+        "\u{a0}1",
+        "[[]",
+        "]",
+    ] {
+        let got = read(&arena, text).ok().map(|value| format!("{value:?}"));
+        assert_eq!(got, read_by_serde(&arena, text).map(|value| format!("{value:?}")), "`{text}`");
+    }
+}
+
 proptest! {
+    #[test]
+    fn documents_and_what_is_almost_one_are_read_as_the_general_reader_reads_them(
+        value in any_value(), cut in any::<prop::sample::Index>(), insert in prop::option::of("[\\[\\]{}\",:\\\\0-9.e+ -]"),
+    ) {
+        let arena = Arena::new();
+        let mut text = Writer::compact().to_string(value.borrow(&arena));
+        let places: Vec<usize> = text.char_indices().map(|(place, _)| place).collect();
+        if let Some(insert) = insert {
+            text.insert_str(places[cut.index(places.len())], &insert);
+        }
+        let got = read(&arena, &text).ok();
+        let want = read_by_serde(&arena, &text);
+        prop_assert_eq!(got.map(|value| value.to_string()), want.map(|value| value.to_string()), "`{}`", text);
+        prop_assert_eq!(got, want);
+    }
+
     #[test]
     fn what_is_written_is_read_back(value in any_value()) {
         let arena = Arena::new();
