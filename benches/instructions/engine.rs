@@ -57,7 +57,7 @@ impl Server {
             ("resourceFilters", "[Event,*,*][*/*,kube-system,*][Node,*,*][Node/?*,*,*][ReplicaSet,*,*]"),
             ("excludeGroups", "system:nodes"),
         ]);
-        let (policies, facts) = (PolicySet::new(policies, false), FixedFacts::default());
+        let (policies, facts) = (PolicySet::new(policies), FixedFacts::default());
         Self { policies, settings, facts, arena: Arena::with_capacity(256 << 10), phase, body }
     }
 

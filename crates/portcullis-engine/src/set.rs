@@ -57,9 +57,17 @@ struct Indexes {
 
 impl PolicySet {
     /// The set of `policies`; those that take no part in admission are left out.
-    ///
-    /// With `ignore_failures` no failure refuses a request, whatever the policies say.
-    pub fn new(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>, ignore_failures: bool) -> Self {
+    pub fn new(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
+        Self::build(policies, false)
+    }
+
+    /// The set of `policies` where no failure to judge refuses a request, whatever they say: all are asked at webhooks
+    /// that ignore failures.
+    pub fn ignoring_failures(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
+        Self::build(policies, true)
+    }
+
+    fn build(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>, ignore_failures: bool) -> Self {
         let taking_part = policies.into_iter().filter(|policy| !policy.profile().is_background_only);
         let mut members: Vec<_> = taking_part.map(|policy| Member::new(policy, ignore_failures)).collect();
         members.sort_by(|a, b| a.key().cmp(&b.key()));
@@ -82,7 +90,7 @@ impl PolicySet {
     }
 
     /// All of them, in order.
-    pub fn members(&self) -> &[Member] {
+    pub fn policies(&self) -> &[Member] {
         &self.members
     }
 

@@ -91,7 +91,9 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 ..FixedFacts::default()
             }));
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
-            parts.policies.store(Arc::new(Policies::new(&compiled, Settings::default(), &parts.metrics)));
+            let ignore_failures = arguments.force_failure_policy_ignore;
+            let policies = Policies::new(&compiled, Settings::default(), &parts.metrics, ignore_failures);
+            parts.policies.store(Arc::new(policies));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;
             let ready = Health::new(|| Ok(()), parts.lifecycle.clone(), parts.metrics.clone());

@@ -79,7 +79,7 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
         let class = class(policy, &document);
         let compiled: Arc<dyn CompiledPolicy> = Arc::new(Policy::compile(policy));
         let cluster = Arc::new(Cluster {
-            policies: PolicySet::new([compiled], false),
+            policies: PolicySet::new([compiled]),
             settings: Settings::read([("resourceFilters", FILTERS)]).0,
             namespaces: document.namespaces,
         });
@@ -159,7 +159,7 @@ impl Cluster {
     fn route(&self, path: &str) -> Option<Route<'static>> {
         let (phase, failing) = path.strip_prefix('/')?.split_once('/')?;
         let phase = if phase == "mutate" { Phase::Mutate } else { Phase::Validate };
-        let may_enforce = self.policies.members().iter().any(|member| member.policy.profile().may_enforce);
+        let may_enforce = self.policies.policies().iter().any(|member| member.policy.profile().may_enforce);
         let failing = match failing {
             "fail" if phase == Phase::Mutate || may_enforce => FailurePolicy::Fail,
             _ => FailurePolicy::Ignore,

@@ -45,14 +45,14 @@ fn policies_come_in_order_and_by_failure_policy() {
             named("g", "validationFailureAction: Audit,", "kinds: [Pod]"),
         ]
     };
-    let set = PolicySet::new(policies(), false);
+    let set = PolicySet::new(policies());
     assert_eq!(names(&set, "/validate/fail", &POD), ["a", "c"]);
     assert_eq!(names(&set, "/validate/ignore", &POD), ["b", "d", "g"]);
     assert_eq!(names(&set, "/validate", &POD), ["a", "b", "c", "d", "f", "g"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/f", &POD), ["f"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/gone", &POD), [""; 0]);
     assert_eq!(names(&set, "/mutate", &POD), [""; 0]);
-    let set = PolicySet::new(policies(), true);
+    let set = PolicySet::ignoring_failures(policies());
     assert_eq!(names(&set, "/validate/fail", &POD), [""; 0]);
     assert_eq!(names(&set, "/validate/ignore", &POD), ["a", "b", "c", "d", "g"]);
 }
@@ -64,7 +64,7 @@ fn a_policy_of_a_namespace_stays_there_and_comes_after_those_of_the_cluster() {
             "{{kind: Policy, metadata: {{name: own, namespace: {namespace}}}, spec: {{validationFailureAction: Enforce, rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{deny: {{}}}}}}]}}}}"
         ))
     };
-    let set = PolicySet::new([home("team"), home("other"), named("z", "", "kinds: [Pod]")], false);
+    let set = PolicySet::new([home("team"), home("other"), named("z", "", "kinds: [Pod]")]);
     assert_eq!(names(&set, "/validate/fail", &POD), ["z", "own"]);
     assert_eq!(names(&set, "/validate/fail", &Subject { namespace: "third", ..POD }), ["z"]);
     assert_eq!(names(&set, "/validate/fail/finegrained/team/own", &POD), ["own"]);
@@ -72,7 +72,7 @@ fn a_policy_of_a_namespace_stays_there_and_comes_after_those_of_the_cluster() {
 
 #[test]
 fn a_namespace_is_in_the_namespace_that_it_is() {
-    let set = PolicySet::new([named("a", "", "kinds: [Namespace], namespaces: [team]")], false);
+    let set = PolicySet::new([named("a", "", "kinds: [Namespace], namespaces: [team]")]);
     let namespace = Gvk::new("v1", "Namespace");
     assert_eq!(
         names(&set, "/validate", &Subject { gvk: namespace, namespace: "", name: "team", ..POD }),
@@ -106,7 +106,7 @@ proptest! {
         let set = PolicySet::new(policies.iter().enumerate().map(|(index, (kind, operations, namespaces))| {
             let resources = format!("kinds: ['{kind}'], operations: [{operations}], namespaces: [{}]", namespaces.replace("te*", "'te*'"));
             named(&format!("p{index}"), "", &resources)
-        }), false);
+        }));
         let wanted = policies.iter().enumerate().filter(|(_, (kind, operations, namespaces))| {
             let (operations, namespaces) = (list(operations), list(namespaces));
             portcullis_model::KindSelector::parse(kind).matches(subject.gvk, subresource, true)

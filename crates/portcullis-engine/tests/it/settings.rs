@@ -123,7 +123,7 @@ fn all_settings_are_read() {
 
 #[test]
 fn what_is_filtered_or_excluded_is_admitted_unseen() {
-    let check = |entry, gvk, want| {
+    let check = |entry, gvk, want: Option<Unseen>| {
         let mut setting =
             Setting::of([rule("p", "validationFailureAction: Enforce", "'*'", "validate: {deny: {}}")]);
         setting.settings = read(&[entry]);
@@ -131,7 +131,7 @@ fn what_is_filtered_or_excluded_is_admitted_unseen() {
             "/validate/fail",
             Request::create(gvk, "{metadata: {name: n}}"),
             |verdict: &Verdict<'_>, _| {
-                assert_eq!((verdict.allowed, verdict.unseen), (want != None, want));
+                assert_eq!((verdict.allowed, verdict.unseen), (want.is_some(), want));
             },
         );
     };

@@ -94,7 +94,7 @@ impl Setting<'static> {
     pub(crate) fn of(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
         static NOTHING: std::sync::LazyLock<FixedFacts> = std::sync::LazyLock::new(FixedFacts::default);
         Self {
-            policies: PolicySet::new(policies, false),
+            policies: PolicySet::new(policies),
             settings: Settings::default(),
             options: Options::default(),
             facts: &*NOTHING,

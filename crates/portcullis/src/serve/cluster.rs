@@ -236,7 +236,7 @@ impl Follower {
         let webhooks = with_settings(self.webhooks.clone(), &settings);
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
-        let next = Policies::new(&compiled, settings, &self.metrics);
+        let next = Policies::new(&compiled, settings, &self.metrics, self.webhooks.ignore_failures);
         self.not_enforced.set(i64::try_from(in_force.rules_not_enforced()).unwrap_or(i64::MAX));
         let before = self.policies.swap(Arc::new(next));
         for (namespace, name) in before.gone(&self.policies.load()) {

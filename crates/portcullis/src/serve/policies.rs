@@ -26,14 +26,21 @@ struct Counted {
 }
 
 impl Policies {
-    pub(crate) fn new(policies: &[Arc<Policy>], settings: Settings, metrics: &Metrics) -> Self {
+    /// With `ignore_failures` every policy is asked at webhooks that ignore failures, as `--force-failure-policy-ignore` has it.
+    pub(crate) fn new(
+        policies: &[Arc<Policy>],
+        settings: Settings,
+        metrics: &Metrics,
+        ignore_failures: bool,
+    ) -> Self {
         let counted = policies.iter().map(|policy| {
             let name = (policy.namespace().into(), policy.name().into());
             (name, Counted::new(policy, metrics))
         });
+        let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
         Self {
             counted: counted.collect(),
-            set: PolicySet::new(policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>)),
+            set: if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) },
             settings,
         }
     }
