@@ -39,6 +39,6 @@ pub use lifecycle::{Lifecycle, Stage};
 pub use limits::Limits;
 pub use metrics::{Metrics, Rule, RuleLabels, Target};
 pub use reviewer::{Reviewer, Verdict};
-pub use route::{Failure, PolicyName, Route, Webhook};
+pub use route::Route;
 pub use server::{Server, worker_threads};
 pub use tls::TlsError;

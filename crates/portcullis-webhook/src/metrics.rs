@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use self::rules::Rules;
 pub use self::rules::{Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed};
-use crate::Webhook;
+use crate::Route;
 
 /// Series of one metric. More would be a load for who scrapes them; what comes over it is counted together.
 const SERIES: usize = 2000;
@@ -138,11 +138,11 @@ impl Metrics {
     }
 
     /// A review was answered over HTTP.
-    pub(crate) fn answered(&self, path: &str, webhook: Webhook, time: Duration) {
+    pub(crate) fn answered(&self, path: &str, route: &Route<'_>, time: Duration) {
         let labels = HttpRequest {
             http_method: "POST",
             http_url: path.to_owned(),
-            request_webhook: configuration(webhook),
+            request_webhook: configuration(route),
         };
         self.requests.observe(&labels, time);
     }
@@ -171,13 +171,13 @@ pub(crate) struct Reviewed {
 }
 
 impl Reviewed {
-    pub(crate) fn new(review: &Review<'_>, webhook: Webhook, allowed: bool) -> Self {
+    pub(crate) fn new(review: &Review<'_>, route: &Route<'_>, allowed: bool) -> Self {
         Self {
             resource_kind: review.request.gvk().kind.to_owned(),
             resource_namespace: review.request.namespace.clone().into_owned(),
             resource_request_operation: operation(review.operation),
             request_allowed: allowed,
-            request_webhook: configuration(webhook),
+            request_webhook: configuration(route),
         }
     }
 }
@@ -212,8 +212,8 @@ struct Closed {
 }
 
 /// The kind of configuration that calls a webhook.
-fn configuration(webhook: Webhook) -> &'static str {
-    if webhook.mutates() { "MutatingWebhookConfiguration" } else { "ValidatingWebhookConfiguration" }
+fn configuration(route: &Route<'_>) -> &'static str {
+    if route.mutates() { "MutatingWebhookConfiguration" } else { "ValidatingWebhookConfiguration" }
 }
 
 /// The label of an operation.

@@ -132,7 +132,7 @@ async fn serve<R: Reviewer>(
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
     let answer = turn.run(long, due, |deadline| judge(peer, &route, &body, deadline, start))?;
-    shared.metrics.answered(path, route.webhook, start.elapsed());
+    shared.metrics.answered(path, &route, start.elapsed());
     let mut response = Response::new(Full::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
@@ -174,7 +174,7 @@ fn judge<R: Reviewer>(
             name = %request.name, operation = %review.operation, "reviewer panicked");
         Verdict::by_failure_policy(route, PANICKED)
     });
-    let reviewed = Reviewed::new(&review, route.webhook, verdict.allowed);
+    let reviewed = Reviewed::new(&review, route, verdict.allowed);
     shared.metrics.reviewed(&reviewed, start.elapsed());
     Ok(response::write(&request.uid, &verdict))
 }

@@ -11,7 +11,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use portcullis_webhook::{Failure, Limits, Verdict, Webhook};
+use portcullis_engine::Selection;
+use portcullis_webhook::{Limits, Route, Verdict};
 use serde_json::json;
 use tokio::time::{Instant, advance};
 
@@ -37,9 +38,9 @@ impl Body for Never {
 #[tokio::test]
 async fn a_review_is_answered_with_the_verdict_of_its_route() {
     let site = Site::judging(Limits::default(), |route, review, _| {
-        assert_eq!((route.webhook, route.failure), (Webhook::Validate, Failure::Fail));
-        let policy = route.policy.unwrap();
-        Verdict::denied(format!("{} by {}/{}", review.request.name, policy.namespace.unwrap(), policy.name))
+        let Route::Resource(route) = route else { panic!("{route:?}") };
+        let Selection::One { namespace, name, .. } = route.policies else { panic!("{route:?}") };
+        Verdict::denied(format!("{} by {namespace}/{name}", review.request.name))
     });
     let mut client = site.client().await;
     let answer = client.ask(post("/validate/fail/finegrained/ns/p?timeout=5s", &review("u-1"))).await;

@@ -1,26 +1,8 @@
 //! From what the engine found to what the webhook answers.
 
 use portcullis_engine::Verdict;
-use portcullis_model::FailurePolicy;
 use portcullis_value::{Arena, json};
-use portcullis_webhook::{self as webhook, Failure, Route};
-
-/// The policies that a route asks, as the engine selects them.
-pub(crate) fn selection<'p>(route: &Route<'p>) -> portcullis_engine::Selection<'p> {
-    use portcullis_engine::Selection;
-    let failing = match route.failure {
-        Failure::All => return Selection::All,
-        Failure::Fail => FailurePolicy::Fail,
-        Failure::Ignore => FailurePolicy::Ignore,
-    };
-    match &route.policy {
-        None => Selection::Failing(failing),
-        Some(policy) => {
-            let (namespace, name) = (policy.namespace.unwrap_or_default(), policy.name);
-            Selection::One { failing, namespace, name }
-        }
-    }
-}
+use portcullis_webhook as webhook;
 
 /// The verdict in the form of an answer: its patch as text.
 pub(crate) fn answer<'a>(arena: &'a Arena, verdict: Verdict<'a>) -> webhook::Verdict {

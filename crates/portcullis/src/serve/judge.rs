@@ -7,12 +7,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use portcullis_controllers::policy_admission;
 use portcullis_engine::{Need, Options, ReviewContext, review};
-use portcullis_model::{Phase, Review};
+use portcullis_model::Review;
 use portcullis_value::Arena;
-use portcullis_webhook::{Deadline, Reviewer, Route, Verdict, Webhook};
+use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
 use tokio::time::Instant;
 
-use super::answer::{answer, selection};
+use super::answer::answer;
 use super::ledger::Ledger;
 use super::policies::Policies;
 use super::source::{Source, now};
@@ -34,11 +34,10 @@ pub(crate) struct Judge {
 
 impl Reviewer for Judge {
     fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict {
-        match route.webhook {
-            Webhook::Mutate => self.resource(Phase::Mutate, route, review, deadline),
-            Webhook::Validate => self.resource(Phase::Validate, route, review, deadline),
-            Webhook::PolicyValidate => self.policy(review),
-            Webhook::PolicyMutate | Webhook::ExceptionValidate => Verdict::allowed(),
+        match route {
+            Route::Resource(resource) => self.resource(resource, route, review, deadline),
+            Route::PolicyValidate => self.policy(review),
+            Route::PolicyMutate | Route::ExceptionValidate => Verdict::allowed(),
         }
     }
 }
@@ -66,7 +65,7 @@ impl Judge {
     /// A request for a resource, judged by the policies of the route.
     fn resource(
         &self,
-        phase: Phase,
+        asked_by: &portcullis_engine::Route<'_>,
         route: &Route<'_>,
         asked: &Review<'_>,
         deadline: &Deadline<'_>,
@@ -79,7 +78,6 @@ impl Judge {
             deadline.expired();
             nanoseconds(self.started.elapsed())
         };
-        let engine_route = portcullis_engine::Route { phase, policies: selection(route) };
         let mut facts = self.source.facts();
         for _ in 0..MOST_ROUNDS {
             let reviewed = with_arena(|arena| -> Result<_, Vec<Need>> {
@@ -94,7 +92,7 @@ impl Judge {
                     clock: &clock,
                     deadline: nanoseconds(deadline.instant().saturating_duration_since(self.started)),
                 };
-                let verdict = review(asked, &engine_route, &context)?;
+                let verdict = review(asked, asked_by, &context)?;
                 self.ledger.enter(asked, &verdict, &policies, begun.elapsed());
                 Ok(answer(arena, verdict))
             });
