@@ -16,6 +16,10 @@ Without a name: `instructions` and every run of whole processes.
   instructions    the benchmarks of benches/, counted by callgrind and compared with benches/instructions.tsv;
                   three per cent more fails. Needs valgrind; says so and passes where there is none.
                   `--record` writes the counts as they are now.
+  serve           `portcullis serve` under load, on a core of its own: processor time of a review, time of answers,
+                  memory, start; each beside its limit (the table is in benches/serve/src/main.rs). The words
+                  after it choose rows. Reviews and policies come from PORTCULLIS_BENCH, or from ../shared/bench
+                  beside the repository, or from benches/.
   apply           the release binary as its users run it: processor time and memory of the whole process,
                   each below its limit (the table is in xtask/src/bench/process.rs)
   NAME            a bench of a crate in wall-clock time, by the name in its Cargo.toml (`document`); for
@@ -39,6 +43,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
             instructions::run(record)
         }
         // One process of its own for each measured command: see `process`.
+        ["serve", rows @ ..] => {
+            print_machine()?;
+            serve(rows)
+        }
         ["measure", program, arguments @ ..] => process::measure_here(program, arguments),
         [name] => {
             if process::is_known(name) {
@@ -56,8 +64,18 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
 }
 
+/// Builds the server and its clients, and runs the clients, which start the server.
+fn serve(rows: &[&str]) -> Result<()> {
+    run_command(&mut command(
+        "cargo build --quiet --release --package portcullis --package portcullis-bench-serve",
+    ))?;
+    let built = files::target().join("release");
+    run_command(Command::new(built.join("bench-serve")).arg(built.join("portcullis")).args(rows))
+}
+
 fn list() -> Result<()> {
     output::line("instructions");
+    output::line("serve");
     for name in process::names() {
         output::line(name);
     }

@@ -1,7 +1,7 @@
 //! The processor time that one review costs the server, over TLS and kept-alive connections.
 //!
 //! ```text
-//! cargo bench -p portcullis-webhook --bench serve -- [--connections N] [--reviews N] [--workers N] [--body FILE]
+//! cargo bench -p portcullis-webhook --bench webhook -- [--connections N] [--reviews N] [--workers N] [--body FILE]
 //!     [--path PATH] [--reconnect]
 //! ```
 //!

@@ -1,0 +1,217 @@
+//! `cargo xtask bench serve`: what a review costs `portcullis serve`, measured from outside.
+//!
+//! The server is a process of its own on one core; the clients are here, on the others. Its processor time is what the
+//! kernel accounts to it, so that a loaded machine disturbs it little; times of answers are only worth something on an
+//! idle one.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark reads files and the clock, and prints"
+)]
+
+mod documents;
+mod load;
+mod server;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::documents::Documents;
+use crate::load::{Clients, Times};
+use crate::server::{Keys, Server};
+use crate::table::{Line, Measure, print};
+
+/// Connections of an API server under load.
+const CONNECTIONS: usize = 16;
+/// A measurement is repeated and the least taken: what other processes add is no cost of a review.
+const REPEATED: usize = 3;
+const VALIDATE: &str = "/validate/fail";
+const MUTATE: &str = "/mutate/fail";
+
+/// A row of the table: a server with some policies, and a review that it is asked again and again.
+struct Row {
+    what: &'static str,
+    policies: fn(&Documents) -> Result<PathBuf>,
+    body: fn(&Documents) -> Result<String>,
+    path: &'static str,
+    /// What the first answer must hold: a row measures the work that it names.
+    answer: &'static str,
+    reviews: usize,
+    /// Microseconds of processor time.
+    limit: f64,
+}
+
+const POD_SECURITY: Row = Row {
+    what: "Pod, pod-security policies",
+    policies: Documents::pod_security,
+    body: Documents::pod,
+    path: VALIDATE,
+    answer: r#""allowed":true"#,
+    reviews: 20_000,
+    limit: 40.0,
+};
+
+const THOUSAND: Row = Row {
+    what: "Pod, 1000 matching policies",
+    policies: |documents| documents.matching(1000),
+    body: Documents::pod,
+    path: VALIDATE,
+    answer: r#""allowed":true"#,
+    reviews: 2000,
+    limit: 500.0,
+};
+
+const ROWS: &[Row] = &[
+    Row {
+        what: "Pod of 4.9 KB, no policy",
+        policies: |documents| documents.matching(0),
+        body: Documents::pod,
+        path: VALIDATE,
+        answer: r#""allowed":true"#,
+        reviews: 30_000,
+        limit: 25.0,
+    },
+    POD_SECURITY,
+    Row {
+        what: "Pod, these among 10,000 others",
+        policies: |documents| documents.among_others(10_000),
+        body: Documents::pod,
+        path: VALIDATE,
+        answer: r#""allowed":true"#,
+        reviews: 20_000,
+        limit: 42.0,
+    },
+    THOUSAND,
+    Row {
+        what: "Job, founding policy, patch, record",
+        policies: |_| Ok(documents::founding_policy()),
+        body: Documents::job,
+        path: MUTATE,
+        answer: r#""patchType":"JSONPatch""#,
+        reviews: 20_000,
+        limit: 35.0,
+    },
+];
+
+fn main() -> Result<()> {
+    let program = std::env::args().nth(1).context("usage: bench-serve PROGRAM [ROW]...")?;
+    let chosen: Vec<String> = std::env::args().skip(2).collect();
+    let documents = Documents::find()?;
+    println!("data      {}", documents.said()?);
+    let bench = Bench { program: program.into(), keys: Keys::make(&documents::scratch()?)?, documents };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut lines = Vec::new();
+    for row in
+        ROWS.iter().filter(|row| chosen.is_empty() || chosen.iter().any(|word| row.what.contains(word)))
+    {
+        lines.push(runtime.block_on(bench.row(row)).with_context(|| row.what)?);
+    }
+    if chosen.is_empty() {
+        lines.push(runtime.block_on(bench.half_of_capacity())?);
+        lines.extend(runtime.block_on(bench.memory())?);
+        lines.push(bench.start()?);
+    }
+    print(&lines);
+    let broken = lines.iter().filter(|line| !line.is_met()).count();
+    ensure!(broken == 0, "{broken} of {} limits are not met", lines.len());
+    Ok(())
+}
+
+struct Bench {
+    program: PathBuf,
+    keys: Keys,
+    documents: Documents,
+}
+
+impl Bench {
+    fn serve(&self, policies: &Path) -> Result<Server> {
+        Server::start(&self.program, policies, &self.keys)
+    }
+
+    /// A server with the policies of a row, and clients that have asked it until it was warm.
+    async fn warm(&self, row: &Row) -> Result<(Server, Clients)> {
+        let server = self.serve(&(row.policies)(&self.documents)?)?;
+        let request = load::request(row.path, &(row.body)(&self.documents)?);
+        let mut clients = Clients::connect(&server, &self.keys, request, CONNECTIONS).await?;
+        let answer = clients.ask_once().await?;
+        ensure!(answer.contains(row.answer), "`{}` is not in the answer: {answer}", row.answer);
+        clients.closed_loop(row.reviews / 4).await?;
+        Ok((server, clients))
+    }
+
+    async fn row(&self, row: &Row) -> Result<Line> {
+        let (server, mut clients) = self.warm(row).await?;
+        let mut least = f64::INFINITY;
+        let mut times = Times::default();
+        for _ in 0..REPEATED {
+            let before = server.processor_time()?;
+            let now = clients.closed_loop(row.reviews).await?;
+            let spent = server.processor_time()? - before;
+            least = least.min(spent.as_secs_f64() * 1e6 / now.count() as f64);
+            if times.count() == 0 || now.per_second() > times.per_second() {
+                times = now;
+            }
+        }
+        Ok(Line {
+            what: row.what.to_owned(),
+            measured: Measure::Micros(least),
+            limit: Measure::Micros(row.limit),
+            note: times.to_string(),
+        })
+    }
+
+    /// How long answers take when reviews come at half the rate that the server can take, whether or not it has
+    /// answered those before.
+    async fn half_of_capacity(&self) -> Result<Line> {
+        let row = &POD_SECURITY;
+        let (server, mut clients) = self.warm(row).await?;
+        let before = server.processor_time()?;
+        let closed = clients.closed_loop(row.reviews).await?;
+        let each = (server.processor_time()? - before) / u32::try_from(closed.count())?;
+        let times = clients.open_loop(row.reviews, each * 2).await?;
+        Ok(Line {
+            what: "the same at half of capacity, p99".to_owned(),
+            measured: Measure::Millis(times.at(990)),
+            limit: Measure::Millis(Duration::from_millis(1)),
+            note: times.to_string(),
+        })
+    }
+
+    async fn memory(&self) -> Result<[Line; 2]> {
+        let idle = self.serve(&self.documents.pod_security()?)?;
+        idle.accept()?;
+        let idle = idle.resident()?;
+        let (server, mut clients) = self.warm(&THOUSAND).await?;
+        clients.closed_loop(THOUSAND.reviews).await?;
+        let loaded = server.resident()?;
+        let line = |what: &str, measured, limit| Line {
+            what: what.to_owned(),
+            measured: Measure::Mebibytes(measured),
+            limit: Measure::Mebibytes(limit),
+            note: String::new(),
+        };
+        Ok([
+            line("memory, idle, pod-security policies", idle, 12.0),
+            line("memory, 1000 policies, 16 connections", loaded, 25.0),
+        ])
+    }
+
+    /// From the start of the process to the first connection that it takes.
+    fn start(&self) -> Result<Line> {
+        let policies = documents::founding_policy();
+        let mut least = Duration::MAX;
+        for _ in 0..REPEATED {
+            let server = self.serve(&policies)?;
+            least = least.min(server.accept()?);
+        }
+        Ok(Line {
+            what: "start to accept, certificate given".to_owned(),
+            measured: Measure::Millis(least),
+            limit: Measure::Millis(Duration::from_millis(20)),
+            note: String::new(),
+        })
+    }
+}
