@@ -406,3 +406,46 @@ fn a_request_that_cannot_be_read_is_answered_by_the_failure_policy_of_its_webhoo
         assert!(text.contains("nested deeper than 256 levels"), "{text}");
     }
 }
+
+#[test]
+fn a_subresource_is_matched_where_it_is_named_and_by_the_kind_of_its_parent() {
+    let deny = "validate: {message: stop, deny: {}}";
+    let setting = Setting::of([
+        rule("scale", ENFORCE, "Deployment/scale", deny),
+        rule("whole", ENFORCE, "Deployment", deny),
+        rule("any", ENFORCE, "'*/*'", deny),
+    ]);
+    let asked = |more: &str| {
+        let scale = "{apiVersion: autoscaling/v1, kind: Scale, metadata: {name: web}, spec: {replicas: 1}}";
+        let request = Request { more, ..Request::update(["autoscaling", "v1", "Scale"], scale, scale) };
+        setting.review("/validate", request, |verdict, _| {
+            verdict.outcomes().map(|(policy, _)| policy.name().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let of = |resource: &str| {
+        format!(
+            r#","subResource":"scale","resource":{{"group":"apps","version":"v1","resource":"{resource}"}}"#
+        )
+    };
+    assert_eq!(asked(&of("deployments")), ["any", "scale"]);
+    // Nobody knows the kind: no rule that names one is about it.
+    assert_eq!(asked(&of("gadgets")), ["any"]);
+}
+
+#[test]
+fn a_connection_without_an_object_is_judged_by_conditions_alone() {
+    let setting = Setting::of([
+        rule("deny", ENFORCE, "Pod/exec", "validate: {message: stop, deny: {}}"),
+        rule("pattern", ENFORCE, "Pod/exec", "validate: {pattern: {spec: {a: 1}}}"),
+        rule("mutate", ENFORCE, "Pod/exec", "mutate: {patchStrategicMerge: {spec: {a: 1}}}"),
+    ]);
+    let more = r#","subResource":"exec","resource":{"group":"","version":"v1","resource":"pods"}"#;
+    let request = Request { operation: "CONNECT", more, ..Request::create(["", "v1", "PodExecOptions"], "") };
+    setting.review("/validate", request, |verdict, _| {
+        let outcomes: Vec<_> = verdict.outcomes().map(|(policy, _)| policy.name()).collect();
+        assert_eq!((verdict.allowed, outcomes), (false, vec!["deny"]));
+    });
+    setting.review("/mutate", request, |verdict, _| {
+        assert_eq!((verdict.allowed, verdict.patch.len()), (true, 0))
+    });
+}
