@@ -76,14 +76,15 @@ pub struct ServeArguments {
     pub userinfo: Option<String>,
 
     /// Where admission requests are taken, over TLS
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9443", help_heading = "Server")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9443", value_parser = address, help_heading = "Server")]
     pub listen: SocketAddr,
 
-    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain text
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000", help_heading = "Server")]
+    /// Where `/healthz`, `/readyz`, `/metrics` and `/decisions` are served, in plain text
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000", value_parser = address, help_heading = "Server")]
     pub metrics_listen: SocketAddr,
 
-    /// The certificate to serve with, as PEM; without one a certificate is made at start
+    /// The certificate to serve with and its chain, as PEM, read again when it changes; without one a certificate is
+    /// made at start
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Server")]
     pub tls_cert: Option<PathBuf>,
 
@@ -146,6 +147,12 @@ pub struct ServeArguments {
     pub log: String,
 }
 
+/// `IP:PORT`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write IP:PORT, as `127.0.0.1:9443`, or `0.0.0.0:9443` for every interface".to_owned())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   Serve a cluster from this machine:
@@ -155,7 +162,7 @@ Examples:
       portcullis serve --policies policies/ --listen 127.0.0.1:9443 --metrics-listen 127.0.0.1:8000
       curl -k https://127.0.0.1:9443/validate -H 'Content-Type: application/json' -d @review.json
 
-The process ends on SIGTERM or Ctrl-C, once the requests it has are answered.";
+The process ends on SIGTERM or Ctrl-C, once the requests it has are answered. docs/serve.md is the guide.";
 
 /// Remove the webhook configurations of Portcullis: nothing calls it any more.
 ///

@@ -34,9 +34,10 @@ impl<E: Into<anyhow::Error>> From<E> for Ended {
 /// What to do about an error, told on a line of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Hinted {
-    pub(crate) message: String,
-    pub(crate) hint: String,
+pub struct Hinted {
+    /// What went wrong, as errors say it.
+    pub message: String,
+    pub hint: String,
 }
 
 /// Tells how a command ended, where that is left to tell.

@@ -63,7 +63,7 @@ impl FileError {
 }
 
 /// What the system says, in the words of these messages: lower case, no error number.
-pub(crate) fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut characters = text.chars();

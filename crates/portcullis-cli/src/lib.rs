@@ -32,7 +32,8 @@ pub use cluster::{
     ClusterArguments, Commands, DisarmArguments, ImmutableFields, LogFormat, MutationRecord, Offline,
     ServeArguments, WebhookNames,
 };
-pub use exit::Exit;
+pub use exit::{Exit, Hinted};
+pub use files::reason as system_reason;
 pub use given::Given;
 pub use surroundings::{Stream, Surroundings};
 

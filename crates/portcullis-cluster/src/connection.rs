@@ -9,6 +9,7 @@ use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+use crate::error::system_reason;
 use crate::limiter::{Class, Limited, Limiter};
 
 /// Where the address and the credentials come from.
@@ -26,24 +27,26 @@ pub enum Access {
 /// Why there is nothing to connect to.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("cannot use the kubeconfig{}: {source}", .file.as_ref().map(|file| format!(" `{}`", file.display())).unwrap_or_default())]
-    Kubeconfig { file: Option<PathBuf>, source: Box<KubeconfigError> },
-    #[error("not in a cluster: {0}")]
-    InCluster(#[from] Box<InClusterError>),
-    #[error("found neither a kubeconfig ({kubeconfig}) nor a service account ({in_cluster})")]
-    Neither { kubeconfig: Box<KubeconfigError>, in_cluster: Box<InClusterError> },
-    #[error("cannot build a client: {0}")]
-    Client(Box<kube::Error>),
+    #[error("cannot use the kubeconfig{}: {reason}", .file.as_ref().map(|file| format!(" `{}`", file.display())).unwrap_or_default())]
+    Kubeconfig { file: Option<PathBuf>, reason: String },
+    #[error("not in a cluster: {reason}")]
+    InCluster { reason: String },
+    #[error(
+        "no cluster is named: no kubeconfig ({kubeconfig}), and no Pod with a service account ({in_cluster})"
+    )]
+    Neither { kubeconfig: String, in_cluster: String },
+    #[error("cannot build a client: {reason}")]
+    Client { reason: String },
 }
 
 impl ConnectError {
     pub fn hint(&self) -> &'static str {
         match self {
-            ConnectError::InCluster(_) => "outside of a cluster, give `--kubeconfig FILE`",
+            ConnectError::InCluster { .. } => "outside of a cluster, give `--kubeconfig FILE`",
             ConnectError::Neither { .. } => {
                 "give `--kubeconfig FILE`, or run where `kubectl get namespaces` works"
             }
-            ConnectError::Kubeconfig { .. } | ConnectError::Client(_) => {
+            ConnectError::Kubeconfig { .. } | ConnectError::Client { .. } => {
                 "`kubectl config view` shows what kubectl makes of the same file"
             }
         }
@@ -84,8 +87,8 @@ impl Connection {
         // The limiter retries, for all clients together.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
-        let client =
-            ClientBuilder::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))?;
+        let client = ClientBuilder::try_from(config)
+            .map_err(|error| ConnectError::Client { reason: error.to_string() })?;
         Ok(Self::over(&client.build(), &server))
     }
 
@@ -128,16 +131,20 @@ impl Connection {
 
 async fn configuration(access: &Access) -> Result<Config, ConnectError> {
     match access {
-        Access::InCluster => Config::incluster().map_err(|error| Box::new(error).into()),
+        Access::InCluster => {
+            Config::incluster().map_err(|error| ConnectError::InCluster { reason: outside(&error) })
+        }
         Access::Kubeconfig { file, context } => {
-            let failed = |source| ConnectError::Kubeconfig { file: file.clone(), source: Box::new(source) };
-            kubeconfig(file.clone(), context.clone()).await.map_err(failed)
+            kubeconfig(file.clone(), context.clone()).await.map_err(|error| ConnectError::Kubeconfig {
+                file: file.clone(),
+                reason: unusable(&error, file.is_some()),
+            })
         }
         Access::Infer => match kubeconfig(None, None).await {
             Ok(config) => Ok(config),
             Err(error) => Config::incluster().map_err(|in_cluster| ConnectError::Neither {
-                kubeconfig: Box::new(error),
-                in_cluster: Box::new(in_cluster),
+                kubeconfig: unusable(&error, false),
+                in_cluster: outside(&in_cluster),
             }),
         },
     }
@@ -152,6 +159,26 @@ async fn kubeconfig(file: Option<PathBuf>, context: Option<String>) -> Result<Co
     Config::from_custom_kubeconfig(kubeconfig, &options).await
 }
 
+/// Why a kubeconfig is of no use. Its path is left out where `is_named` already.
+fn unusable(error: &KubeconfigError, is_named: bool) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) if is_named => system_reason(error),
+        KubeconfigError::ReadConfig(error, path) => format!("`{}`: {}", path.display(), system_reason(error)),
+        KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
+        KubeconfigError::LoadContext(name) => format!("it has no context `{name}`"),
+        KubeconfigError::LoadClusterOfContext(name) => format!("it has no cluster `{name}`"),
+        error => error.to_string(),
+    }
+}
+
+/// Why there is no service account: most often, since this is no Pod.
+fn outside(error: &InClusterError) -> String {
+    match error {
+        InClusterError::ReadEnvironmentVariable(_) => "`KUBERNETES_SERVICE_HOST` is not set".to_owned(),
+        error => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +189,8 @@ mod tests {
         let file = PathBuf::from("/nowhere/config");
         let access = Access::Kubeconfig { file: Some(file), context: None };
         let error = Connection::open(&access).await.unwrap_err();
-        assert!(error.to_string().starts_with("cannot use the kubeconfig `/nowhere/config`: "), "{error}");
+        let message = "cannot use the kubeconfig `/nowhere/config`: no such file or directory";
+        assert_eq!(error.to_string(), message);
     }
 
     #[tokio::test]

@@ -103,16 +103,20 @@ fn root_cause(error: &kube::Error) -> String {
         }
     }
     if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-        return match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-            _ => error.to_string(),
-        };
+        return system_reason(error);
     }
     match error {
         kube::Error::Service(source) if source.source().is_none() => source.to_string(),
         _ => cause.to_string(),
     }
+}
+
+/// What the system says, in the words of our messages: lower case, no error number.
+pub(crate) fn system_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// No answer began within this time.

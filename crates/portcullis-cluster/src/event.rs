@@ -104,7 +104,7 @@ impl EventSender {
         }
     }
 
-    pub fn counts(&self) -> &EventCounts {
+    pub fn counts(&self) -> &Arc<EventCounts> {
         &self.counts
     }
 }

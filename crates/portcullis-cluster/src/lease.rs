@@ -15,6 +15,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::backoff::random_part;
 use crate::connection::Connection;
@@ -76,6 +77,8 @@ pub struct Candidate {
     leads: watch::Sender<bool>,
     /// The lease as we wrote it last, while we hold it.
     held: Option<Lease>,
+    /// What the last attempt failed with: said once, not every time.
+    failure: Option<String>,
     /// The lease as somebody else wrote it last, and when we saw that.
     seen: Option<(LeaseSpec, Instant)>,
 }
@@ -109,6 +112,7 @@ impl Candidate {
             clock,
             leads: watch::Sender::new(false),
             held: None,
+            failure: None,
             seen: None,
         }
     }
@@ -133,14 +137,14 @@ impl Candidate {
                 attempt = tokio::time::timeout_at(deadline, self.attempt()) => attempt,
                 () = &mut shutdown => break,
             };
+            self.tell(&attempt);
             match attempt {
                 Ok(Ok(Attempt::Held)) => {
                     renewed = begun;
                     self.set(true, "holds the lease");
                 }
                 Ok(Ok(Attempt::HeldByOther)) => self.set(false, "somebody else holds the lease"),
-                Ok(Err(error)) => {
-                    tracing::warn!(lease = self.name, %error, "cannot renew or take the lease");
+                Ok(Err(_)) => {
                     if renewed.elapsed() >= self.times.renew_deadline {
                         self.set(false, "the lease could not be renewed in time");
                     }
@@ -157,6 +161,19 @@ impl Candidate {
             }
         }
         self.release().await;
+    }
+
+    /// Says what an attempt failed with, unless the one before failed likewise.
+    fn tell(&mut self, attempt: &Result<Result<Attempt, ApiError>, Elapsed>) {
+        let failure = match attempt {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the API server does not answer in time".to_owned()),
+        };
+        if let Some(error) = failure.as_deref().filter(|_| failure != self.failure) {
+            tracing::warn!(lease = self.name, error, "cannot renew or take the lease, trying again");
+        }
+        self.failure = failure;
     }
 
     fn leads(&self) -> bool {

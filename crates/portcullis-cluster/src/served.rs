@@ -43,15 +43,22 @@ impl DiscoveryRefresh {
     pub(crate) async fn run(mut self) -> Infallible {
         let mut backoff = Backoff::standard();
         let mut after_change = AFTER_CHANGE.iter();
+        // Said once, not every time.
+        let mut failure = None;
         loop {
             self.kinds.mark_unchanged();
             let wait = match self.refresh().await {
                 Ok(()) => {
                     backoff.reset();
+                    failure = None;
                     after_change.next().copied().unwrap_or(INTERVAL)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "discovery fails, using what was known");
+                    let error = error.to_string();
+                    if failure.as_ref() != Some(&error) {
+                        tracing::warn!(error, "cannot ask which kinds there are, trying again");
+                    }
+                    failure = Some(error);
                     backoff.next_delay()
                 }
             };

@@ -68,8 +68,14 @@ impl WatchStates {
             return;
         }
         match &state {
+            WatchState::Failing(error) if matches!(states.get(name), None | Some(WatchState::Starting)) => {
+                tracing::warn!(watch = name, error, "cannot list, trying again")
+            }
             WatchState::Failing(error) => {
                 tracing::warn!(watch = name, error, "watch fails, serving from memory")
+            }
+            WatchState::Live if matches!(states.get(name), Some(WatchState::Failing(_))) => {
+                tracing::info!(watch = name, "watch works again")
             }
             WatchState::Absent => tracing::info!(watch = name, "the API server does not serve this kind"),
             WatchState::Starting | WatchState::Live => tracing::debug!(watch = name, ?state, "watch"),

@@ -14,7 +14,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::core::Status;
 use kube::{Api, Resource};
-use portcullis_cluster::Connection;
+use portcullis_cluster::{ApiError, Asked, Connection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -120,25 +120,29 @@ impl Arming {
 ///
 /// # Errors
 /// The API server cannot be asked, or refuses.
-pub async fn disarm(connection: &Connection) -> Result<Vec<String>, kube::Error> {
-    let client = connection.background();
-    let mut removed = remove::<MutatingWebhookConfiguration>(&Api::all(client.clone())).await?;
-    removed.extend(remove::<ValidatingWebhookConfiguration>(&Api::all(client.clone())).await?);
+pub async fn disarm(connection: &Connection) -> Result<Vec<String>, ApiError> {
+    let mut removed = remove::<MutatingWebhookConfiguration>(connection).await?;
+    removed.extend(remove::<ValidatingWebhookConfiguration>(connection).await?);
     Ok(removed)
 }
 
-async fn remove<K>(api: &Api<K>) -> Result<Vec<String>, kube::Error>
+async fn remove<K>(connection: &Connection) -> Result<Vec<String>, ApiError>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
 {
+    let api: Api<K> = Api::all(connection.background().clone());
+    let failed = |verb, error: &kube::Error| {
+        let resource = format!("{}.{}", K::plural(&()), K::group(&()));
+        ApiError::from_client(Asked { verb, resource }, connection.server(), error)
+    };
     let ours = ListParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
     let mut removed = Vec::new();
-    for configuration in api.list_metadata(&ours).await? {
+    for configuration in api.list_metadata(&ours).await.map_err(|error| failed("list", &error))? {
         let Some(name) = configuration.metadata.name else { continue };
         match api.delete(&name, &DeleteParams::default()).await {
             Ok(_) => removed.push(name),
             Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(failed("delete", &error)),
         }
     }
     Ok(removed)

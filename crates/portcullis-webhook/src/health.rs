@@ -37,6 +37,15 @@ pub struct Health {
     ready: Arc<Ready>,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
+    pages: Vec<Page>,
+}
+
+/// Something else to look at.
+#[derive(Clone)]
+struct Page {
+    path: &'static str,
+    content_type: &'static str,
+    text: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 impl fmt::Debug for Health {
@@ -52,10 +61,22 @@ impl Health {
         lifecycle: Lifecycle,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { ready: Arc::new(ready), lifecycle, metrics }
+        Self { ready: Arc::new(ready), lifecycle, metrics, pages: Vec::new() }
     }
 
-    /// Serves `/healthz`, `/readyz` and `/metrics` until it is dropped.
+    /// Serves at `path` what `text` says when it is asked, beside the rest.
+    #[must_use]
+    pub fn with_page(
+        mut self,
+        path: &'static str,
+        content_type: &'static str,
+        text: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.pages.push(Page { path, content_type, text: Arc::new(text) });
+        self
+    }
+
+    /// Serves `/healthz`, `/readyz`, `/metrics` and what was added until it is dropped.
     pub async fn serve(self, listener: TcpListener) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
@@ -92,12 +113,11 @@ impl Health {
                 Ok(()) => text(StatusCode::OK, "ok\n"),
                 Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
             },
-            "/metrics" => {
-                let mut response = text(StatusCode::OK, self.metrics.encode());
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
-                response
-            }
-            _ => text(StatusCode::NOT_FOUND, "nothing is served at this path\n"),
+            "/metrics" => typed(OPEN_METRICS, self.metrics.encode()),
+            path => match self.pages.iter().find(|page| page.path == path) {
+                Some(page) => typed(page.content_type, (page.text)()),
+                None => text(StatusCode::NOT_FOUND, "nothing is served at this path\n"),
+            },
         })
     }
 
@@ -118,6 +138,12 @@ pub(crate) fn on_webhook_port(path: &str, lifecycle: &Lifecycle) -> Option<Respo
         "/health/readiness" => Some(text(StatusCode::INTERNAL_SERVER_ERROR, "")),
         _ => None,
     }
+}
+
+fn typed(content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -3,6 +3,7 @@
 mod disarm;
 mod log;
 mod serve;
+mod told;
 
 use std::process::ExitCode;
 

@@ -3,15 +3,17 @@
 mod answer;
 mod certificate;
 mod cluster;
+mod collector;
+mod decisions;
 mod judge;
 mod ledger;
 mod policies;
 mod source;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_cli::{
     ClusterArguments, Given, ImmutableFields, MutationRecord, ServeArguments, Surroundings,
@@ -26,11 +28,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use self::certificate::Served;
+use self::decisions::Decisions;
 use self::judge::Judge;
 use self::ledger::Ledger;
 use self::policies::Policies;
 use self::source::Source;
 use crate::log;
+use crate::told::not_listening;
+
+/// The type of what `/decisions` answers.
+const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 
 /// Serves until the process is told to end.
 ///
@@ -68,19 +75,39 @@ struct Parts {
     policies: Arc<ArcSwap<Policies>>,
     lifecycle: Lifecycle,
     limits: Limits,
+    decisions: Decisions,
+}
+
+impl Parts {
+    /// The pages beside the webhook: ready is what `ready` says, while the certificate has not expired.
+    fn health(
+        &self,
+        served: &Served,
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Health {
+        let (certificates, decisions) = (served.certificates.clone(), self.decisions.clone());
+        let ready = move || certificate::not_expired(&certificates).and_then(|()| ready());
+        Health::new(ready, self.lifecycle.clone(), self.metrics.clone()).with_page(
+            "/decisions",
+            JSON_LINES,
+            move || decisions.text(),
+        )
+    }
 }
 
 async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result<()> {
-    let listener = bind(arguments.listen).await?;
-    let probes = bind(arguments.metrics_listen).await?;
+    let listener = bind(arguments.listen, "--listen").await?;
+    let probes = bind(arguments.metrics_listen, "--metrics-listen").await?;
     let served = Served::new(arguments)?;
     let parts = Parts {
         metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
         policies: Arc::default(),
         lifecycle: Lifecycle::new(),
         limits: Limits::default(),
+        decisions: Decisions::default(),
     };
     parts.metrics.certificate_expires(served.certificates.current().not_after());
+    tokio::spawn(served.follow(parts.metrics.clone())?);
     let told = told_to_end()?;
     let limits = drain_limits(arguments, &parts.limits);
     match given {
@@ -96,24 +123,24 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             parts.policies.store(Arc::new(policies));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;
-            let ready = Health::new(|| Ok(()), parts.lifecycle.clone(), parts.metrics.clone());
+            let ready = parts.health(&served, || Ok(()));
             let drain = async {
                 told.await;
                 parts.lifecycle.drain(&limits).await;
             };
-            answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
+            answer_until_drained(listener, probes, ready, &server, drain).await?;
         }
         None => {
             let mut running = cluster::Running::start(arguments, &parts, &served).await?;
             let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
-            let ready = Health::new(running.readiness(), parts.lifecycle.clone(), parts.metrics.clone());
+            let ready = parts.health(&served, running.readiness());
             let drain = async {
                 told.await;
                 // While it is still answered: what calls us is gone before we are.
                 running.stop_writing().await;
                 parts.lifecycle.drain(&limits).await;
             };
-            answer_until_drained(arguments, listener, probes, ready, &server, drain).await;
+            answer_until_drained(listener, probes, ready, &server, drain).await?;
             drop(server);
             running.end().await;
         }
@@ -121,8 +148,8 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
     Ok(())
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| not_listening(address, flag, &error))
 }
 
 fn server(
@@ -132,7 +159,7 @@ fn server(
     source: Source,
     events: Option<EventSender>,
 ) -> anyhow::Result<Server<Judge>> {
-    let (ledger, keep) = Ledger::new(&parts.metrics, events);
+    let (ledger, keep) = Ledger::new(&parts.metrics, events, parts.decisions.clone());
     tokio::spawn(keep);
     let options = Options {
         record: match arguments.mutation_record {
@@ -153,20 +180,26 @@ fn server(
 
 /// Answers requests and probes; returns when the server has ended.
 async fn answer_until_drained(
-    arguments: &ServeArguments,
     listener: TcpListener,
     probes: TcpListener,
     health: Health,
     server: &Server<Judge>,
     drain: impl Future<Output = ()>,
-) {
-    tracing::info!(address = %arguments.listen, "taking admission requests");
-    tracing::info!(address = %arguments.metrics_listen, "serving /healthz, /readyz and /metrics");
+) -> anyhow::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "taking admission requests");
+    tracing::info!(address = %probes.local_addr()?, "serving /healthz, /readyz, /metrics and /decisions");
+    // The server ends when it has no connection left, which may be long before draining gives up on the last.
+    let drain = async {
+        drain.await;
+        std::future::pending().await
+    };
     tokio::select! {
-        () = async { tokio::join!(server.serve(listener), drain); } => {}
+        () = server.serve(listener) => {}
+        () = drain => {}
         () = health.serve(probes) => {}
     }
     tracing::info!("ended");
+    Ok(())
 }
 
 /// Waits until the process is told to end.

@@ -17,7 +17,11 @@ struct Probed {
 impl Probed {
     async fn new(site: &Site, ready: Arc<AtomicBool>) -> Self {
         let ready = move || if ready.load(Relaxed) { Ok(()) } else { Err("no policies yet".to_owned()) };
-        let health = Health::new(ready, site.lifecycle.clone(), site.metrics.clone());
+        let health = Health::new(ready, site.lifecycle.clone(), site.metrics.clone()).with_page(
+            "/page",
+            "application/json",
+            || "{}".to_owned(),
+        );
         let listener = TcpListener::bind((LOCAL, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(health.serve(listener));
@@ -40,6 +44,9 @@ async fn a_process_is_alive_always_and_ready_when_it_says_so_and_serves() {
     ready.store(true, Relaxed);
     assert_eq!(probed.get("/readyz").await.status, 200);
     assert_eq!(probed.get("/other").await.status, 404);
+    let page = probed.get("/page").await;
+    assert!(page.head.contains("content-type: application/json"), "{page:?}");
+    assert_eq!(page.body, "{}");
     assert_eq!(probed.client.ask(post("/readyz", "")).await.status, 405);
 
     let lifecycle = site.lifecycle.clone();

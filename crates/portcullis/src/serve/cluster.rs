@@ -4,15 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
 use portcullis_cluster::discovery::Discovery;
-use portcullis_cluster::{
-    Candidate, Cluster, Configuration, Connection, EventSender, Options, Readiness, events,
-};
+use portcullis_cluster::{Candidate, Cluster, Configuration, EventSender, Options, Readiness, events};
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
@@ -26,9 +23,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::certificate::Served;
+use super::collector;
 use super::policies::Policies;
 use super::source::Source;
 use super::{Parts, access};
+use crate::told::{connect, failed};
 
 /// The port of the Service.
 const SERVICE_PORT: u16 = 443;
@@ -62,15 +61,14 @@ impl Running {
         parts: &Parts,
         served: &Served,
     ) -> anyhow::Result<Self> {
-        let connection = Connection::open(&access(&arguments.cluster)).await?;
+        let connection = connect(&access(&arguments.cluster)).await?;
         tracing::info!(server = connection.server(), "serving a cluster");
         let is_external = arguments.external_url.is_some();
         if is_external {
             // What a crash left would call a process that is not there.
             let removed = arming::disarm(&connection).await;
-            let removed = removed.with_context(|| {
-                format!("cannot remove webhook configurations at `{}`", connection.server())
-            })?;
+            let removed = removed
+                .map_err(|error| failed("remove the webhook configurations of an earlier run", &error))?;
             for name in removed {
                 tracing::info!(name, "removed a webhook configuration that an earlier run left");
             }
@@ -79,6 +77,7 @@ impl Running {
         let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
         let (events, event_writer) = events(&connection, "portcullis", &identity, time_of_day);
+        collector::register(&parts.metrics, events.counts().clone(), cluster.watches().clone());
         let mut tasks = JoinSet::new();
         let event_writer = tokio::spawn(event_writer.run());
 
@@ -111,6 +110,7 @@ impl Running {
             policies: parts.policies.clone(),
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings(arguments, served),
+            ca_bundle: served.ca_bundle.subscribe(),
             wanted,
             not_enforced: not_enforced(&parts.metrics),
         };
@@ -179,12 +179,14 @@ struct Follower {
     policies: Arc<ArcSwap<Policies>>,
     metrics: Arc<Metrics>,
     webhooks: webhooks::Settings,
+    /// What `caBundle` holds: it goes with the certificate.
+    ca_bundle: watch::Receiver<Vec<u8>>,
     wanted: watch::Sender<Option<Arc<Wanted>>>,
     not_enforced: Gauge,
 }
 
 impl Follower {
-    async fn run(self, first: portcullis_cluster::Pending) {
+    async fn run(mut self, first: portcullis_cluster::Pending) {
         let mut first = Some(first);
         let mut changes = [
             self.cluster.cluster_policies.subscribe(),
@@ -198,6 +200,11 @@ impl Follower {
             for change in &mut changes {
                 change.mark_unchanged();
             }
+            let ca_bundle = self.ca_bundle.borrow_and_update().clone();
+            if self.webhooks.ca_bundle != ca_bundle {
+                self.webhooks.ca_bundle = ca_bundle;
+                known = None;
+            }
             // Compiling takes the processor: other work goes on meanwhile on another thread.
             tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
             drop(first.take());
@@ -208,6 +215,7 @@ impl Follower {
                 changed = policies.changed() => changed,
                 changed = configuration.changed() => changed,
                 changed = discovery.changed() => changed,
+                changed = self.ca_bundle.changed() => changed,
             };
             if changed.is_err() {
                 return;
@@ -294,7 +302,7 @@ fn webhook_settings(arguments: &ServeArguments, served: &Served) -> webhooks::Se
             port: SERVICE_PORT,
         },
     };
-    let mut settings = webhooks::Settings::new(reach, served.ca_bundle.clone());
+    let mut settings = webhooks::Settings::new(reach, served.ca_bundle.borrow().clone());
     settings.names = match arguments.cluster.webhook_names {
         WebhookNames::Portcullis => webhooks::WebhookNames::Portcullis,
         WebhookNames::Kyverno => webhooks::WebhookNames::Kyverno,

@@ -1,10 +1,10 @@
 //! What is kept of a review once it is answered: counts, a decision record, Events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_cluster::{EventSender, Notice, Regarding};
+use portcullis_controllers::writer::time_of_day;
 use portcullis_engine::Verdict;
 use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
 use portcullis_webhook::{Metrics, Target};
@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::decisions::Decisions;
 use super::policies::Policies;
 
 /// How many records wait to be kept.
@@ -26,7 +27,7 @@ pub(crate) struct Ledger {
     immutable_skipped: Counter,
     errors_ignored: Counter,
     decisions: mpsc::Sender<Decision>,
-    dropped: Arc<AtomicU64>,
+    dropped: Counter,
     events: Option<EventSender>,
 }
 
@@ -49,6 +50,14 @@ pub(crate) struct Decision {
     micros: u64,
 }
 
+/// A decision as it is written, with the time at which that was.
+#[derive(Serialize)]
+struct Record<'d> {
+    time: String,
+    #[serde(flatten)]
+    decision: &'d Decision,
+}
+
 /// A rule that had something to say.
 #[derive(Clone, Debug, Serialize)]
 struct DecidedBy {
@@ -60,10 +69,11 @@ struct DecidedBy {
 }
 
 impl Ledger {
-    /// A ledger, and the task that keeps its records: in memory, and in the log.
+    /// A ledger, and the task that keeps its records: in `kept`, and in the log.
     pub(crate) fn new(
         metrics: &Arc<Metrics>,
         events: Option<EventSender>,
+        kept: Decisions,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (decisions, queue) = mpsc::channel(QUEUE);
         let ledger = Self {
@@ -71,7 +81,7 @@ impl Ledger {
             immutable_skipped: Counter::default(),
             errors_ignored: Counter::default(),
             decisions,
-            dropped: Arc::default(),
+            dropped: Counter::default(),
             events,
         };
         metrics.register(|registry| {
@@ -85,8 +95,13 @@ impl Ledger {
                 "Rules in error whose request was admitted by the failure policy",
                 ledger.errors_ignored.clone(),
             );
+            registry.register(
+                "portcullis_decisions_dropped",
+                "Decision records that were neither logged nor kept, since too many came at once",
+                ledger.dropped.clone(),
+            );
         });
-        (ledger, keep(queue))
+        (ledger, keep(queue, kept))
     }
 
     /// Takes down what became of `review`, after `took`.
@@ -105,7 +120,7 @@ impl Ledger {
             }
         }
         if self.decisions.try_send(Decision::new(review, verdict, took)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped.inc();
         }
     }
 
@@ -216,13 +231,15 @@ impl Decision {
 }
 
 /// Writes records to the log, and keeps the last of them, until all who send are gone.
-async fn keep(mut queue: mpsc::Receiver<Decision>) {
+async fn keep(mut queue: mpsc::Receiver<Decision>, kept: Decisions) {
     while let Some(decision) = queue.recv().await {
-        let record = serde_json::to_string(&decision).unwrap_or_default();
+        let record = Record { time: time_of_day().to_string(), decision: &decision };
+        let record = serde_json::to_string(&record).unwrap_or_default();
         if decision.is_worth_a_line() {
             tracing::info!(target: "portcullis::decision", "{record}");
         } else {
             tracing::debug!(target: "portcullis::decision", "{record}");
         }
+        kept.keep(record);
     }
 }

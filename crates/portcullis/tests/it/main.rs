@@ -7,6 +7,8 @@ mod bad_output;
 mod crds;
 mod examples;
 mod printed;
+mod serve;
+mod serving;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

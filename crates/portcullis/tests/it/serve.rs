@@ -1,0 +1,184 @@
+//! `portcullis serve` and `portcullis disarm` without a cluster.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::serving::{Certificate, Serving};
+use crate::{check_snapshot, root, run, stderr};
+
+const POLICY: &str = "examples/dangling-jobs/production.yaml";
+
+/// A request to make a Job.
+fn review() -> Value {
+    let job = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "pi", "namespace": "default"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl"}]}}},
+    });
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "batch", "version": "v1", "kind": "Job"},
+            "resource": {"group": "batch", "version": "v1", "resource": "jobs"},
+            "name": "pi",
+            "namespace": "default",
+            "operation": "CREATE",
+            "userInfo": {"username": "jane"},
+            "object": job,
+        },
+    })
+}
+
+/// Starts a server with `certificate`, whose files are in `folder`.
+fn start(certificate: &Certificate, folder: &Path) -> Serving {
+    let [certificate, key] = certificate.write(folder).map(|path| path.to_str().unwrap().to_owned());
+    Serving::start(&["--policies", POLICY, "--tls-cert", &certificate, "--tls-key", &key])
+}
+
+#[test]
+fn policies_from_files_are_served_until_the_process_is_told_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let serving = start(&certificate, folder.path());
+    let answer = serving.review(&certificate, "/mutate", &review()).unwrap();
+    let patch = BASE64_STANDARD.decode(answer["response"]["patch"].as_str().unwrap()).unwrap();
+    let patch = String::from_utf8(patch).unwrap();
+    assert!(patch.contains("/spec/ttlSecondsAfterFinished"), "{patch}");
+
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200 "));
+    // The record is kept when the answer is out.
+    let decisions = loop {
+        let answer = serving.get("/decisions");
+        if let Some((_, lines)) = answer.split_once("\r\n\r\n").filter(|(_, lines)| !lines.is_empty()) {
+            break lines.to_owned();
+        }
+    };
+    let decision: Value = serde_json::from_str(&decisions).unwrap();
+    assert_eq!(decision["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+    assert_eq!((&decision["allowed"], &decision["mutated"]), (&json!(true), &json!(true)));
+    assert!(decision["time"].as_str().unwrap().ends_with('Z'), "{decision}");
+    let metrics = serving.get("/metrics");
+    for name in ["portcullis_decisions_dropped_total 0", "kyverno_admission_requests_total{"] {
+        assert!(metrics.contains(name), "{metrics}");
+    }
+
+    serving.signal("TERM");
+    let (status, log) = serving.ended();
+    assert!(status.success(), "{status}");
+    assert!(log.contains("told to end by SIGTERM"), "{log}");
+}
+
+#[test]
+fn a_certificate_that_was_exchanged_is_served_and_one_that_cannot_be_used_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (Certificate::new(), Certificate::new());
+    let mut serving = start(&first, folder.path());
+    serving.review(&first, "/mutate", &review()).unwrap();
+    serving.review(&second, "/mutate", &review()).unwrap_err();
+
+    fs::write(folder.path().join("tls.key"), "half a k").unwrap();
+    serving.signal("HUP");
+    serving.until_logged("the certificate in use stays");
+    serving.review(&first, "/mutate", &review()).unwrap();
+
+    second.write(folder.path());
+    serving.signal("HUP");
+    serving.until_logged("serving with a new certificate");
+    serving.review(&second, "/mutate", &review()).unwrap();
+    serving.review(&first, "/mutate", &review()).unwrap_err();
+}
+
+#[test]
+fn a_certificate_that_has_expired_makes_the_server_unready() {
+    let folder = tempfile::tempdir().unwrap();
+    let expired = Certificate::expired();
+    let mut serving = start(&expired, folder.path());
+    serving.until_logged("the certificate is in the last third of its time");
+    let answer = serving.get("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.ends_with("the certificate expired at 2001-01-01T00:00:00Z\n"), "{answer}");
+    assert!(serving.get("/metrics").contains("portcullis_webhook_certificate_not_after_seconds 978307200\n"));
+}
+
+/// What is said of `arguments` where no cluster is known. `hidden` is what differs from run to run.
+fn said(folder: &Path, arguments: &[&str], hidden: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .current_dir(folder)
+        .args(arguments)
+        .env_remove("KUBECONFIG")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .env("HOME", "/nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let line = format!("$ portcullis {}\n{}\n", arguments.join(" "), stderr(&output));
+    if hidden.is_empty() { line } else { line.replace(hidden, "PORT") }
+}
+
+#[test]
+fn what_cannot_be_served_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::copy(root().join(POLICY), here.join("policy.yaml")).unwrap();
+    let broken = fs::read_to_string(root().join(POLICY)).unwrap().replace("rules:", "rulez:");
+    fs::write(here.join("broken.yaml"), broken).unwrap();
+    fs::write(here.join("notes.txt"), "no certificate\n").unwrap();
+    let cluster = |server: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "here", "cluster": {"server": server}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "users": [{"name": "me", "user": {"token": "t"}}],
+            "current-context": "here",
+        })
+        .to_string()
+    };
+    // Nobody listens on this port.
+    fs::write(here.join("kubeconfig"), cluster("http://127.0.0.1:1")).unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let port = address.rsplit_once(':').unwrap().1;
+
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+    let files = [&serve[..], &["--policies", "policy.yaml"]].concat();
+    let mut book = String::new();
+    for arguments in [
+        vec!["serve", "--listen", "9443"],
+        vec!["serve", "--policies", "policy.yaml", "--external-url", "https://127.0.0.1:9443"],
+        vec!["serve", "--tls-cert", "tls.crt"],
+        vec!["serve", "--allow-fail"],
+        vec!["serve", "--webhook-timeout", "31"],
+        vec!["serve", "--log", "loud", "--policies", "policy.yaml"],
+        vec!["serve", "--policies", "nowhere.yaml"],
+        vec!["serve", "--policies", "broken.yaml"],
+        vec!["serve", "--policies", "policy.yaml", "--listen", &address],
+        [&files[..], &["--tls-cert", "tls.crt", "--tls-key", "tls.key"]].concat(),
+        [&files[..], &["--tls-cert", "notes.txt", "--tls-key", "notes.txt"]].concat(),
+        serve.to_vec(),
+        [&serve[..], &["--kubeconfig", "nowhere"]].concat(),
+        [&serve[..], &["--kubeconfig", "kubeconfig", "--context", "there"]].concat(),
+        [&serve[..], &["--kubeconfig", "kubeconfig", "--external-url", "http://127.0.0.1:9443"]].concat(),
+        vec!["disarm"],
+        vec!["disarm", "--kubeconfig", "kubeconfig"],
+    ] {
+        book += &said(here, &arguments, port);
+    }
+    check_snapshot("what_cannot_be_served", &book);
+}
+
+#[test]
+fn the_help_of_serve_is_a_page_to_read() {
+    let output = run(&root(), &["serve", "--help"]);
+    assert!(output.status.success());
+    check_snapshot("help_of_serve", &String::from_utf8(output.stdout).unwrap());
+}
