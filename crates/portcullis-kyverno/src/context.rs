@@ -84,6 +84,11 @@ impl ContextEntry {
         Self { name: entry.get("name").and_then(Value::as_str).unwrap_or_default().into(), source }
     }
 
+    /// Whether the value is made here, and not fetched from outside.
+    pub(crate) fn is_variable(&self) -> bool {
+        matches!(self.source, Source::Variable { .. })
+    }
+
     /// What the entry is, where its value comes from outside.
     pub(crate) fn outside(&self) -> Option<&'static str> {
         match self.source {
@@ -204,8 +209,7 @@ impl ContextEntry {
             (Some(value), None) => value.render(scope).map_err(wrap("value"))?,
             (Some(value), Some(path)) => {
                 let value = value.render(scope).map_err(wrap("value"))?;
-                let arena = scope.arena();
-                match (scope.search(path, value).map(|value| value.copy_to(arena)), default) {
+                match (scope.search_transient(path, value), default) {
                     (Ok(found), _) => found,
                     (Err(VariableError::Unresolved { .. }), Some(default)) => default,
                     (Err(error), _) => {
@@ -243,9 +247,7 @@ impl ContextEntry {
     ) -> Result<Value<'a>, VariableError> {
         let Some(path) = path else { return Ok(answer) };
         let compiled = Compiled::new(text(scope, path)?);
-        let arena = scope.arena();
-        let found = scope.search(&compiled, answer).map(|value| value.copy_to(arena));
-        found.map_err(|error| {
+        scope.search_transient(&compiled, answer).map_err(|error| {
             error.map_text(|text| {
                 format!(
                     "failed to apply JMESPath ({}) results to context entry {}, error: {text}",

@@ -9,6 +9,7 @@ mod checks;
 pub mod condition;
 mod context;
 mod crds;
+mod foreach;
 mod images;
 mod job_ttl;
 pub mod kind {

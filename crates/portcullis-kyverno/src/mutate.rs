@@ -58,8 +58,35 @@ pub fn strategic_merge<'a>(
     overlay: &'a Overlay,
     budget: &mut Budget<'_>,
 ) -> Result<Outcome<'a>, Error> {
-    let merged = match overlay.resolve(arena, resource, budget)? {
-        Some(plain) => strategic::merge(arena, resource, plain, budget)?,
+    let overlay = overlay.resolve(arena, resource, budget)?;
+    merge(arena, resource, overlay, budget)
+}
+
+/// [`strategic_merge`] of an overlay that was put together while evaluating. What is merged is copied, since the compiled
+/// overlay goes; the resource is not.
+///
+/// # Errors
+/// As [`strategic_merge`], and an overlay that cannot be read.
+pub(crate) fn strategic_merge_once<'a>(
+    arena: &'a Arena,
+    resource: Value<'a>,
+    overlay: Value<'_>,
+    budget: &mut Budget<'_>,
+) -> Result<Outcome<'a>, Error> {
+    let overlay = Overlay::compile(overlay, budget)?;
+    let plain = overlay.resolve(arena, resource, budget)?.map(|plain| plain.copy_to(arena));
+    merge(arena, resource, plain, budget)
+}
+
+/// `resource` with `overlay`, of which anchors are gone, laid over it.
+fn merge<'a>(
+    arena: &'a Arena,
+    resource: Value<'a>,
+    overlay: Option<Value<'a>>,
+    budget: &mut Budget<'_>,
+) -> Result<Outcome<'a>, Error> {
+    let merged = match overlay {
+        Some(overlay) => strategic::merge(arena, resource, overlay, budget)?,
         None => resource,
     };
     let merged = strategic::collapse_pairs(arena, merged, budget)?;

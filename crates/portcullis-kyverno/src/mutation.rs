@@ -1,17 +1,26 @@
 //! `mutate`: the patch of a rule.
 
+mod foreach;
+
 use portcullis_model::{Resource, Status};
 use portcullis_value::{Arena, Budget, Value};
 
+use crate::context::ContextEntry;
+use crate::foreach::ForEach;
 use crate::mutate::{self, Outcome, Overlay};
 use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::variable::{Template, TemplatePath, VariableError, resolve_references};
 
+use foreach::ElementPatch;
+
+/// How the reference frames a variable without a value.
+const FRAME: &str = "variable substitution failed: ";
+
 /// A mutate block, compiled together with the rest of its rule.
 ///
 /// COMPAT(kyverno): variables are substituted in the whole rule first, so that one without a value anywhere in the rule
-/// is an error, even where it plays no part.
+/// is an error, even where it plays no part. Rules with `foreach` are spared that.
 #[derive(Debug)]
 pub(crate) struct Mutation {
     patch: Patch,
@@ -26,39 +35,41 @@ enum Patch {
     Overlay(Overlay),
     Strategic(Template),
     Json(Template),
+    ForEach(Vec<ForEach<ElementPatch>>),
     None,
 }
 
 impl Mutation {
-    pub(crate) fn compile(rule: Value<'_>) -> Self {
+    /// Compiles `rule` of a policy in `namespace`.
+    pub(crate) fn compile(rule: Value<'_>, namespace: &str) -> Self {
+        if let Some(entries) = rule.path(&["mutate", "foreach"]).and_then(Value::as_array)
+            && !entries.is_empty()
+        {
+            let patch = Patch::ForEach(ForEach::compile(entries, namespace, |entry| {
+                ElementPatch::compile(entry, namespace)
+            }));
+            return Self { patch, rest: Template::compile(Value::Null), broken: None };
+        }
         let arena = Arena::new();
         let (rule, broken) = match resolve_references(&arena, rule.copy_to(&arena)) {
             Ok(rule) => (rule, None),
             Err(text) => (rule.copy_to(&arena), Some(text)),
         };
-        let template = |key: &str| {
-            let patch = rule.path(&["mutate", key]).filter(|patch| !patch.is_null())?;
-            let mut path = TemplatePath::default();
-            path.push("mutate");
-            path.push(key);
-            Some(Template::compile_resolved(patch, &mut path))
-        };
-        let patch = if let Some(overlay) = template("patchStrategicMerge") {
-            let compiled = overlay.literal().map(|literal| compile(literal.borrow(&arena)));
-            match compiled {
-                Some(Ok(compiled)) => Patch::Overlay(compiled),
-                // What cannot be compiled is tried again, and fails, when it is used.
-                _ => Patch::Strategic(overlay),
-            }
-        } else if let Some(patches) = template("patchesJson6902") {
-            Patch::Json(patches)
-        } else {
-            Patch::None
-        };
+        let mut path = TemplatePath::default();
+        path.push("mutate");
+        let patch = Patch::compile(rule.get("mutate").unwrap_or_default(), path);
         let rest = rule
             .without(&arena, &["mutate", "patchStrategicMerge"])
             .without(&arena, &["mutate", "patchesJson6902"]);
         Self { patch, rest: Template::compile_resolved(rest, &mut TemplatePath::default()), broken }
+    }
+
+    /// The context entries of its loops.
+    pub(crate) fn loop_context(&self) -> Vec<&ContextEntry> {
+        match &self.patch {
+            Patch::ForEach(loops) => foreach::context(loops),
+            _ => Vec::new(),
+        }
     }
 
     /// Applies the patch to `object`.
@@ -70,7 +81,6 @@ impl Mutation {
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        const FRAME: &str = "variable substitution failed: ";
         if let Some(text) = &self.broken {
             return Ok(Ending::new(Status::Error, format!("{FRAME}{text}")));
         }
@@ -80,13 +90,50 @@ impl Mutation {
         {
             return Ending::failed(FRAME, error);
         }
-        let Some(object) = object else { return Ok(Ending::new(Status::Skip, "no patches applied")) };
+        match object {
+            Some(object) => self.patch.apply(object, scope),
+            None => Ok(Ending::new(Status::Skip, mutate::UNCHANGED)),
+        }
+    }
+}
+
+impl Patch {
+    /// Compiles the patch of `holder`, which stands at `path` of the document that is substituted and whose references
+    /// are resolved.
+    fn compile(holder: Value<'_>, mut path: TemplatePath) -> Self {
+        let mut template = |key: &str| {
+            let patch = holder.get(key).filter(|patch| !patch.is_null())?;
+            path.push(key);
+            let template = Template::compile_resolved(patch, &mut path);
+            path.pop();
+            Some(template)
+        };
+        if let Some(overlay) = template("patchStrategicMerge") {
+            let compiled = overlay.literal().map(|literal| compile(literal.borrow(&Arena::new())));
+            match compiled {
+                Some(Ok(compiled)) => Patch::Overlay(compiled),
+                // What cannot be compiled is tried again, and fails, when it is used.
+                _ => Patch::Strategic(overlay),
+            }
+        } else if let Some(patches) = template("patchesJson6902") {
+            Patch::Json(patches)
+        } else {
+            Patch::None
+        }
+    }
+
+    fn apply<'a>(
+        &'a self,
+        object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
         let arena = scope.arena();
-        let outcome = match &self.patch {
+        let outcome = match self {
             Patch::None => return Ok(Ending::new(Status::Error, mutate::Error::Empty.to_string())),
+            Patch::ForEach(loops) => return foreach::apply(loops, object, scope),
             Patch::Overlay(overlay) => mutate::strategic_merge(arena, object, overlay, scope.budget()),
             Patch::Strategic(template) => match template.render(scope) {
-                Ok(overlay) => merge_once(arena, object, overlay, scope.budget()),
+                Ok(overlay) => mutate::strategic_merge_once(arena, object, overlay, scope.budget()),
                 Err(error) => return Ending::failed(FRAME, error),
             },
             Patch::Json(template) => match template.render(scope) {
@@ -97,9 +144,7 @@ impl Mutation {
             },
         };
         Ok(match outcome {
-            Ok(Outcome::Patched(patched)) => {
-                Ending { patched: Some(patched), ..Ending::new(Status::Pass, mutated(Resource(patched))) }
-            }
+            Ok(Outcome::Patched(patched)) => mutated(patched),
             Ok(Outcome::Unchanged) => {
                 let explanation = scope.explain.then(|| self.why_unchanged(object, scope));
                 Ending { explanation, ..Ending::new(Status::Skip, mutate::UNCHANGED) }
@@ -110,14 +155,14 @@ impl Mutation {
 
     /// Why the patch, which could be applied to `object`, did not change it.
     fn why_unchanged<'a>(&'a self, object: Value<'a>, scope: &mut Scope<'a, '_, '_>) -> String {
-        let obstacle = match &self.patch {
+        let obstacle = match self {
             Patch::Overlay(overlay) => overlay.obstacle(object, scope.budget()),
             Patch::Strategic(template) => template
                 .render(scope)
                 .ok()
                 .and_then(|overlay| compile(overlay).ok())
                 .and_then(|overlay| overlay.obstacle(object, scope.budget())),
-            Patch::Json(_) | Patch::None => None,
+            Patch::Json(_) | Patch::ForEach(_) | Patch::None => None,
         };
         obstacle.unwrap_or_else(|| "what the patch sets is there already".to_owned())
     }
@@ -127,24 +172,13 @@ fn compile(overlay: Value<'_>) -> Result<Overlay, mutate::OverlayError> {
     Overlay::compile(overlay, &mut Budget::default())
 }
 
-/// Merges an overlay that was put together while evaluating. What comes of it is copied, since the overlay goes.
-fn merge_once<'a>(
-    arena: &'a Arena,
-    object: Value<'a>,
-    overlay: Value<'a>,
-    budget: &mut Budget<'_>,
-) -> Result<Outcome<'a>, mutate::Error> {
-    let overlay = Overlay::compile(overlay, budget)?;
-    Ok(match mutate::strategic_merge(arena, object, &overlay, budget)? {
-        Outcome::Patched(patched) => Outcome::Patched(patched.copy_to(arena)),
-        Outcome::Unchanged => Outcome::Unchanged,
-    })
-}
-
-fn mutated(resource: Resource<'_>) -> String {
+/// The ending of a rule that made `object`.
+fn mutated(object: Value<'_>) -> Ending<'_> {
+    let resource = Resource(object);
     let (kind, name) = (resource.kind(), resource.name());
-    match resource.namespace() {
+    let message = match resource.namespace() {
         "" => format!("mutated {kind}/{name}"),
         namespace => format!("mutated {kind}/{name} in namespace {namespace}"),
-    }
+    };
+    Ending { patched: Some(object), ..Ending::new(Status::Pass, message) }
 }

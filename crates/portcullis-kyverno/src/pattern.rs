@@ -15,7 +15,7 @@ mod walk;
 use portcullis_model::Numbers;
 use portcullis_value::{Budget, Exhausted, Value};
 
-use failure::{Class, NEGATION_MATCHED, Path, Silent, Told};
+use failure::{Class, NEGATION_MATCHED, Path, Seen, Silent, Told};
 use tree::Tree;
 use walk::Walk;
 
@@ -43,6 +43,11 @@ pub enum Verdict {
     Error {
         message: String,
     },
+}
+
+/// What Go calls the type of `value`, whose integers look as `numbers` says.
+pub(crate) fn type_name(value: Value<'_>, numbers: Numbers) -> &'static str {
+    Seen { value, numbers }.type_name()
 }
 
 impl Pattern {

@@ -107,16 +107,19 @@ impl Rule {
             exclude: present(&["exclude"]).map(Matching::compile),
             context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),
             preconditions: present(&["preconditions"]).map(Conditions::compile),
-            action: action(rule),
+            action: action(rule, namespace),
         }
     }
 
     /// The part of the rule that is not executed in a cluster, if any: its action, or a fact that is not asked for.
     pub(crate) fn not_executed(&self) -> Option<&'static str> {
-        match self.action {
-            Action::NotExecuted(_, name) => Some(name),
-            _ => self.context.iter().find_map(ContextEntry::outside),
-        }
+        let inner = match &self.action {
+            Action::NotExecuted(_, name) => return Some(*name),
+            Action::Mutate(mutation) => mutation.loop_context(),
+            Action::Validate(validation) => validation.loop_context(),
+            Action::None => Vec::new(),
+        };
+        self.context.iter().chain(inner).find_map(ContextEntry::outside)
     }
 
     /// Whether the rule can be about objects of `gvk` and `subresource` at all, by its match block's kinds.
@@ -245,14 +248,13 @@ impl Rule {
 }
 
 /// What the rule does, by the first of its parts that says so.
-fn action(rule: Value<'_>) -> Action {
+fn action(rule: Value<'_>, namespace: &str) -> Action {
     let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
     if let Some(mutate) = present(&["mutate"]) {
         let has = |key| mutate.get(key).is_some_and(|value| !is_empty(value));
         return match () {
             () if has("targets") => Action::NotExecuted(RuleKind::Mutate, "mutate.targets"),
-            () if has("foreach") => Action::NotExecuted(RuleKind::Mutate, "mutate.foreach"),
-            () => Action::Mutate(Mutation::compile(rule)),
+            () => Action::Mutate(Mutation::compile(rule, namespace)),
         };
     }
     if let Some(validate) = present(&["validate"]) {
@@ -263,9 +265,8 @@ fn action(rule: Value<'_>) -> Action {
             () if has_attestors => Action::NotExecuted(RuleKind::Validate, "validate.manifests"),
             () if has("podSecurity") => Action::NotExecuted(RuleKind::Validate, "validate.podSecurity"),
             () if has("cel") => Action::NotExecuted(RuleKind::Validate, "validate.cel"),
-            () => match Validation::compile(validate) {
+            () => match Validation::compile(validate, namespace) {
                 Some(validation) => Action::Validate(Box::new(validation)),
-                None if has("foreach") => Action::NotExecuted(RuleKind::Validate, "validate.foreach"),
                 // COMPAT(kyverno): `assert` alone is accepted and does nothing since 1.19.
                 None => Action::None,
             },

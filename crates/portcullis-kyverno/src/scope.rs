@@ -3,6 +3,8 @@
 //! The context document is an arena value, so that the state before a rule is one word to keep and to go back to.
 //! Context entries are loaded when an expression first mentions their name, as in the reference.
 
+mod element;
+
 use jiff::Timestamp;
 use portcullis_jmespath as jmespath;
 use portcullis_model::{Answer, Answers, Input, Operation, Question, Run};
@@ -14,6 +16,9 @@ use crate::variable::{Compiled, Query, TemplatePath, VariableError, mentions};
 
 /// How many variables one evaluation may substitute.
 const MAX_SUBSTITUTIONS: usize = 10_000;
+
+/// How many elements the loops of one rule may go through, at all levels together.
+const MAX_ELEMENTS: usize = 10_000;
 
 /// What an evaluation reads variables from.
 pub(crate) struct Scope<'a, 'b, 't> {
@@ -31,11 +36,15 @@ pub(crate) struct Scope<'a, 'b, 't> {
     random: u64,
     root: Object<'a>,
     rule_variables: &'a [(&'a str, Object<'a>)],
-    /// Entries of the rule in hand. Those before `level` may be loaded.
-    entries: &'a [ContextEntry],
+    /// Entries of the rule in hand and of the loops around. Those before `level` may be loaded.
+    entries: Vec<&'a ContextEntry>,
     loaded: Vec<bool>,
     level: usize,
     substitutions: usize,
+    /// How many loops are around.
+    loops: usize,
+    /// How many elements the rule in hand may still go through.
+    elements: usize,
     /// What has to be known before the evaluation can go on.
     pub(crate) questions: Vec<Question>,
 }
@@ -54,10 +63,12 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             random: input.seed,
             root: input.variables,
             rule_variables: input.rule_variables,
-            entries: &[],
+            entries: Vec::new(),
             loaded: Vec::new(),
             level: 0,
             substitutions: 0,
+            loops: 0,
+            elements: MAX_ELEMENTS,
             questions: Vec::new(),
         }
     }
@@ -104,7 +115,8 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         inner: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let root = self.root;
-        self.entries = entries;
+        self.elements = MAX_ELEMENTS;
+        self.entries.extend(entries);
         self.loaded.clear();
         self.loaded.resize(entries.len(), false);
         self.level = entries.len();
@@ -112,7 +124,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.root = root.merged(self.arena, *given);
         }
         let result = inner(self);
-        self.entries = &[];
+        self.entries.clear();
         self.root = root;
         result
     }
@@ -172,8 +184,24 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// The value of an expression that does not outlive the call; a failure has no frame around it.
     pub(crate) fn query_transient(&mut self, compiled: &Compiled) -> Result<Value<'a>, VariableError> {
         self.prepare(compiled)?;
-        let (root, arena) = (Value::Object(self.root), self.arena);
-        Ok(self.search(compiled, root)?.copy_to(arena))
+        self.search_transient(compiled, Value::Object(self.root))
+    }
+
+    /// Evaluates `compiled`, which does not outlive the call, on `document`.
+    pub(crate) fn search_transient(
+        &mut self,
+        compiled: &Compiled,
+        document: Value<'a>,
+    ) -> Result<Value<'a>, VariableError> {
+        let arena = self.arena;
+        let copy = self.search(compiled, document)?.copy_to(arena);
+        self.spend_copy(copy)?;
+        Ok(copy)
+    }
+
+    /// Outside loops there are only as many copies as the policy has places that ask for one.
+    fn spend_copy(&mut self, copy: Value<'a>) -> Result<(), VariableError> {
+        if self.loops > 0 { self.spend_bytes(size(copy)) } else { Ok(()) }
     }
 
     fn query_compiled(&mut self, compiled: &'a Compiled) -> Result<Value<'a>, VariableError> {
@@ -214,8 +242,8 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         if self.substitutions > MAX_SUBSTITUTIONS {
             return Err(VariableError::Exhausted(Exhausted::Steps));
         }
-        let entries = self.entries;
-        for (index, entry) in entries.iter().enumerate().take(self.level) {
+        for index in 0..self.level {
+            let Some(entry) = self.entries.get(index).copied() else { break };
             let loaded = self.loaded.get(index).copied().unwrap_or(true);
             if loaded || !mentions(&compiled.source, &entry.name) {
                 continue;
@@ -248,7 +276,11 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// It has not been asked yet (it is noted, and the evaluation is to be ended), or asking failed.
     pub(crate) fn ask(&mut self, question: Question) -> Result<Option<Value<'a>>, VariableError> {
         match self.answers.get(&question) {
-            Some(Answer::Value(value)) => Ok(Some(value.copy_to(self.arena))),
+            Some(Answer::Value(value)) => {
+                let copy = value.copy_to(self.arena);
+                self.spend_copy(copy)?;
+                Ok(Some(copy))
+            }
             Some(Answer::Failed(text)) => Err(VariableError::unresolved(text.as_str())),
             Some(Answer::Unavailable) => Ok(None),
             None => {
@@ -257,6 +289,19 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             }
         }
     }
+}
+
+/// About how many bytes `value` takes.
+fn size(value: Value<'_>) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| size(*item)).sum(),
+        Value::Object(object) => {
+            object.iter().map(|(key, item)| size_of::<&str>() + key.len() + size(item)).sum()
+        }
+        _ => 0,
+    };
+    size_of::<Value<'_>>() + inner
 }
 
 /// SplitMix64: a stream of numbers from a seed.

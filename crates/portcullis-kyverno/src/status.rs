@@ -202,6 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fact_that_only_a_loop_asks_for_is_named_too() {
+        let context = "context: [{name: x, configMap: {name: x, namespace: y}}]";
+        let policy = policy(&format!(
+            "{{name: a, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{foreach: [{{list: \
+             request.object.spec.containers, foreach: [{{list: element.env, {context}, pattern: {{name: '{{{{ x.data.y \
+             }}}}'}}}}]}}]}}}}"
+        ));
+        let message = status(&policy).readiness.message();
+        assert_eq!(message, "not executed by this version: rule `a` (context.configMap)");
+    }
+
+    #[test]
     fn a_policy_that_cannot_be_used_says_why() {
         let status = status(&policy(
             "{name: a, match: {any: [{resources: {kinds: [Job]}}]}, validate: {pattern: 1, deny: {}}}",

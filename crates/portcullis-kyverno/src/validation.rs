@@ -1,4 +1,6 @@
-//! `validate`: pattern, anyPattern and deny.
+//! `validate`: pattern, anyPattern, deny and foreach.
+
+mod foreach;
 
 use std::borrow::Cow;
 
@@ -7,12 +9,16 @@ use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
 use crate::condition::Conditions;
+use crate::context::ContextEntry;
+use crate::foreach::ForEach;
 use crate::matching::Candidate;
 use crate::pattern::{Pattern, Verdict};
 use crate::rule::{Ending, Rule};
 use crate::scope::Scope;
 use crate::selector::Selection;
 use crate::variable::{Template, VariableError};
+
+use foreach::ElementCheck;
 
 /// A validate block, compiled.
 #[derive(Debug)]
@@ -33,6 +39,33 @@ enum Check {
     Deny(Conditions),
     Pattern(PatternSource),
     AnyPattern(PatternSource),
+    ForEach(Vec<ForEach<ElementCheck>>),
+}
+
+impl Check {
+    /// The check that `holder`, a validate block or an entry of `foreach`, asks for, if it is one that is executed here.
+    fn compile(holder: Value<'_>, namespace: &str) -> Option<Self> {
+        let present = |key: &str| holder.get(key).filter(|value| !value.is_null());
+        if let Some(deny) = present("deny") {
+            Some(Check::Deny(Conditions::compile(deny.get("conditions").unwrap_or_default())))
+        } else if let Some(pattern) = present("pattern") {
+            Some(Check::Pattern(PatternSource::compile(pattern, false)))
+        } else if let Some(patterns) = present("anyPattern") {
+            Some(Check::AnyPattern(PatternSource::compile(patterns, true)))
+        } else {
+            let entries = present("foreach")?.as_array().unwrap_or_default();
+            Some(Check::ForEach(ForEach::compile(entries, namespace, |entry| {
+                ElementCheck::compile(entry, namespace)
+            })))
+        }
+    }
+}
+
+/// What patterns are held against: an object or an element of it; none where the object is gone.
+#[derive(Clone, Copy, Debug)]
+struct Subject<'a> {
+    value: Option<Value<'a>>,
+    numbers: Numbers,
 }
 
 /// A pattern, or for anyPattern the list of them: compiled when the policy is loaded, unless variables stand in it.
@@ -164,18 +197,10 @@ impl ActionOverride {
 }
 
 impl Validation {
-    /// `None` if the block holds nothing that is executed here.
-    pub(crate) fn compile(validate: Value<'_>) -> Option<Self> {
+    /// Compiles the block of a rule of a policy in `namespace`; `None` if it holds nothing that is executed here.
+    pub(crate) fn compile(validate: Value<'_>, namespace: &str) -> Option<Self> {
         let present = |key: &str| validate.get(key).filter(|value| !value.is_null());
-        let check = if let Some(deny) = present("deny") {
-            Check::Deny(Conditions::compile(deny.get("conditions").unwrap_or_default()))
-        } else if let Some(pattern) = present("pattern") {
-            Check::Pattern(PatternSource::compile(pattern, false))
-        } else if let Some(patterns) = present("anyPattern") {
-            Check::AnyPattern(PatternSource::compile(patterns, true))
-        } else {
-            return None;
-        };
+        let check = Check::compile(validate, namespace)?;
         let message = present("message").and_then(Value::as_str).filter(|message| !message.is_empty());
         Some(Self {
             message: message.map(Box::from),
@@ -190,6 +215,14 @@ impl Validation {
         })
     }
 
+    /// The context entries of its loops.
+    pub(crate) fn loop_context(&self) -> Vec<&ContextEntry> {
+        match &self.check {
+            Check::ForEach(loops) => foreach::context(loops),
+            _ => Vec::new(),
+        }
+    }
+
     /// Judges `object`. `None` where there is nothing to say: an object that is gone has no pattern to fit.
     ///
     /// # Errors
@@ -201,7 +234,8 @@ impl Validation {
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {
-        let ending = self.judge(rule, input, object, scope)?;
+        let subject = Subject { value: object, numbers: input.numbers };
+        let ending = self.judge(&self.check, rule, subject, scope)?;
         match (&ending, input.old_object) {
             (Some(Ending { status: Status::Fail, .. }), Some(old_object))
                 if object.is_some() && self.tolerates_existing(rule) =>
@@ -246,27 +280,30 @@ impl Validation {
             return Ok(false);
         }
         scope.as_created(old_object, |scope| {
-            let before = self.judge(rule, &created, created.object, scope)?;
+            let subject = Subject { value: created.object, numbers: created.numbers };
+            let before = self.judge(&self.check, rule, subject, scope)?;
             Ok(before.is_some_and(|before| before.status == Status::Fail))
         })
     }
 
     fn judge<'a>(
         &'a self,
+        check: &'a Check,
         rule: &'a Rule,
-        input: &Input<'a>,
-        object: Option<Value<'a>>,
+        subject: Subject<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {
-        match (&self.check, object) {
+        let Subject { value, numbers } = subject;
+        match (check, value) {
+            (Check::ForEach(loops), _) => self.for_each(loops, rule, subject, scope),
             (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
             (Check::Pattern(source), None) => gone(source, false, scope),
             (Check::AnyPattern(source), None) => gone(source, true, scope),
-            (Check::Pattern(pattern), Some(object)) => {
-                self.pattern(pattern, rule, input.numbers, object, scope).map(Some)
+            (Check::Pattern(pattern), Some(value)) => {
+                self.pattern(pattern, rule, numbers, value, scope).map(Some)
             }
-            (Check::AnyPattern(patterns), Some(object)) => {
-                self.any_pattern(patterns, rule, input.numbers, object, scope).map(Some)
+            (Check::AnyPattern(patterns), Some(value)) => {
+                self.any_pattern(patterns, rule, numbers, value, scope).map(Some)
             }
         }
     }

@@ -75,7 +75,8 @@ impl From<Exhausted> for Error {
 /// The result [is the same](Value::is_same) value as `resource` if the overlay changes nothing.
 ///
 /// # Errors
-/// Kinds that do not mix, an unknown directive, a list element without its merge key, an exhausted `budget`.
+/// Kinds that do not mix, an unknown directive, a list element without its merge key, an exhausted `budget`: it pays for
+/// the nodes of the overlay, the elements they are looked for among, and the maps and lists that are made.
 pub fn merge<'a>(
     arena: &'a Arena,
     resource: Value<'a>,
@@ -167,10 +168,14 @@ impl<'a> Merger<'a, '_, '_> {
             Field::Map(ty) => ty,
             _ => &PLAIN,
         };
-        merge_fields(self.arena, before, patch, |key, old, new| match key {
+        let merged = merge_fields(self.arena, before, patch, |key, old, new| match key {
             DIRECTIVE => Ok(old),
             _ => self.node(ty.field(key), old, new).map_err(|error| error.below(key)),
-        })
+        })?;
+        if !Value::Object(merged).is_same(Value::Object(before)) {
+            self.budget.bytes(size_of_val(merged.entries()))?;
+        }
+        Ok(merged)
     }
 
     fn list(&mut self, field: Field, before: &'a [Value<'a>], patch: &'a [Value<'a>]) -> Merged<'a> {
@@ -193,7 +198,11 @@ impl<'a> Merger<'a, '_, '_> {
         };
         let unchanged = merged.len() == before.len()
             && merged.iter().zip(before).all(|(merged, before)| merged.is_same(*before));
-        Ok(Some(if unchanged { Value::Array(before) } else { self.arena.array(&merged) }))
+        if unchanged {
+            return Ok(Some(Value::Array(before)));
+        }
+        self.budget.bytes(size_of_val(&*merged))?;
+        Ok(Some(self.arena.array(&merged)))
     }
 
     /// The scalars of `patch`, then those of `before` that are not among them.

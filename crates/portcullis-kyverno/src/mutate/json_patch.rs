@@ -22,7 +22,23 @@ pub fn json_patch<'a>(
     }
     let patch = Patch::parse(read(arena, text)?).map_err(|error| Error::Decode(error.to_string()))?;
     let after = patch.apply(arena, resource, Options::LENIENT, budget)?;
-    if after == resource { Ok(Outcome::Unchanged) } else { patched(after) }
+    if is_equal(after, resource) { Ok(Outcome::Unchanged) } else { patched(after) }
+}
+
+/// Whether the two are equal, without a look into what a patch has left alone.
+fn is_equal(after: Value<'_>, before: Value<'_>) -> bool {
+    match (after, before) {
+        _ if after.is_same(before) => true,
+        (Value::Array(after), Value::Array(before)) => {
+            after.len() == before.len()
+                && after.iter().zip(before).all(|(after, before)| is_equal(*after, *before))
+        }
+        (Value::Object(after), Value::Object(before)) => {
+            let is_same_entry = |((key, after), (other, before))| key == other && is_equal(after, before);
+            after.len() == before.len() && after.iter().zip(before.iter()).all(is_same_entry)
+        }
+        _ => false,
+    }
 }
 
 fn read<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>, Error> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use portcullis_value::{Arena, Object, OwnedValue, Value};
+use portcullis_value::{Arena, Exhausted, Object, OwnedValue, Value};
 
 use super::query::VariableError;
 use super::reference::resolve_references;
@@ -218,7 +218,7 @@ pub(super) fn render_value<'a>(
     value: Value<'a>,
     path: &TemplatePath,
 ) -> Result<Value<'a>, VariableError> {
-    if !holds_variable(value) {
+    if !holds_variable(value, scope)? {
         return Ok(value);
     }
     scope.nested(|scope| match value {
@@ -253,11 +253,26 @@ pub(super) fn render_value<'a>(
     })
 }
 
-fn holds_variable(value: Value<'_>) -> bool {
+fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<bool, Exhausted> {
+    scope.budget().step()?;
     match value {
-        Value::String(text) => text.contains("{{"),
-        Value::Array(items) => items.iter().any(|item| holds_variable(*item)),
-        Value::Object(object) => object.iter().any(|(key, item)| key.contains("{{") || holds_variable(item)),
-        _ => false,
+        Value::String(text) => Ok(text.contains("{{")),
+        Value::Array(items) => {
+            for item in items {
+                if holds_variable(*item, scope)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Value::Object(object) => {
+            for (key, item) in object.iter() {
+                if key.contains("{{") || holds_variable(item, scope)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        _ => Ok(false),
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod conditions;
+mod foreach;
 mod pattern_comparison;
 mod patterns;
 mod policies;

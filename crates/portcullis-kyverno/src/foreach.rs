@@ -1,0 +1,69 @@
+//! An entry of `foreach`: what a rule does for each element of a list.
+
+use portcullis_model::Numbers;
+use portcullis_value::Value;
+
+use crate::condition::Conditions;
+use crate::context::ContextEntry;
+use crate::scope::Scope;
+use crate::variable::{Compiled, VariableError};
+
+/// An entry of `foreach`, compiled; `T` is what is done for an element.
+#[derive(Debug)]
+pub(crate) struct ForEach<T> {
+    pub(crate) list: Compiled,
+    context: Vec<ContextEntry>,
+    preconditions: Conditions,
+    pub(crate) body: T,
+}
+
+impl<T> ForEach<T> {
+    /// Compiles the `entries` of a rule of a policy in `namespace`; `body` compiles what is done.
+    pub(crate) fn compile(
+        entries: &[Value<'_>],
+        namespace: &str,
+        body: impl Fn(Value<'_>) -> T,
+    ) -> Vec<Self> {
+        let compile = |entry: &Value<'_>| {
+            let context = entry.get("context").and_then(Value::as_array).unwrap_or_default();
+            Self {
+                list: Compiled::new(entry.get("list").and_then(Value::as_str).unwrap_or_default()),
+                context: context.iter().map(|item| ContextEntry::compile(*item, namespace)).collect(),
+                preconditions: Conditions::compile(entry.get("preconditions").unwrap_or_default()),
+                body: body(*entry),
+            }
+        };
+        entries.iter().map(compile).collect()
+    }
+
+    /// The context entries that each element has.
+    pub(crate) fn context(&self) -> &[ContextEntry] {
+        &self.context
+    }
+
+    /// Runs `inner` for the element at `index` of the list, with its variables.
+    ///
+    /// # Errors
+    /// Those of `inner`, and too many elements.
+    pub(crate) fn for_element<'a, R>(
+        &'a self,
+        index: usize,
+        element: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+        inner: impl FnOnce(&'a T, &mut Scope<'a, '_, '_>) -> Result<R, VariableError>,
+    ) -> Result<R, VariableError> {
+        scope.for_element(index, element, &self.context, |scope| inner(&self.body, scope))
+    }
+
+    /// Why an element is passed over, in words, where its preconditions do not hold.
+    ///
+    /// # Errors
+    /// A variable without a value or an unknown operator, in the reference's words.
+    pub(crate) fn unmet<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Option<String>, VariableError> {
+        let verdict = self.preconditions.evaluate(scope, Numbers::Floats)?;
+        Ok((!verdict.holds).then(|| verdict.seen.unwrap_or_default()))
+    }
+}

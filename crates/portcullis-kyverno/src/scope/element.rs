@@ -1,0 +1,100 @@
+//! The elements of loops as variables: `element` and `elementIndex`, and with the level of the loop at their end.
+
+use portcullis_value::{Exhausted, Object, Value};
+
+use super::Scope;
+use crate::context::ContextEntry;
+use crate::variable::{Compiled, VariableError};
+
+impl<'a> Scope<'a, '_, '_> {
+    /// The elements of the list that `list` finds; what is no list is a list of one.
+    ///
+    /// # Errors
+    /// In the reference's words: it finds nothing.
+    pub(crate) fn elements(&mut self, list: &'a Compiled) -> Result<&'a [Value<'a>], VariableError> {
+        Ok(match self.query_compiled(list)? {
+            Value::Array(items) => items,
+            single => self.arena.slice(&[single]),
+        })
+    }
+
+    /// Runs `inner` for one element of a loop: with `entries` as context after that of the rule. What it sets is
+    /// forgotten afterwards.
+    ///
+    /// # Errors
+    /// Those of `inner`, and too many elements.
+    pub(crate) fn for_element<T>(
+        &mut self,
+        index: usize,
+        element: Value<'a>,
+        entries: &'a [ContextEntry],
+        inner: impl FnOnce(&mut Self) -> Result<T, VariableError>,
+    ) -> Result<T, VariableError> {
+        self.elements = self.elements.checked_sub(1).ok_or(Exhausted::Steps)?;
+        self.budget.step()?;
+        let (root, loaded) = (self.root, self.loaded.clone());
+        self.entries.extend(entries);
+        self.loaded.resize(self.entries.len(), false);
+        self.level = self.entries.len();
+        self.set_element(index, element);
+        self.loops += 1;
+        let result = self.nested(inner);
+        self.loops -= 1;
+        let inner_root = std::mem::replace(&mut self.root, root);
+        self.level = loaded.len();
+        self.entries.truncate(self.level);
+        self.loaded.truncate(self.level);
+        let kept = self.keep_loaded(&loaded, inner_root);
+        result.and_then(|result| kept.map(|()| result))
+    }
+
+    fn set_element(&mut self, index: usize, element: Value<'a>) {
+        let (level, arena) = (self.loops, self.arena);
+        let index = Value::from(i64::try_from(index).unwrap_or(i64::MAX));
+        let mut variables = self.root.entries().to_vec();
+        variables.extend([
+            ("element", element),
+            ("elementIndex", index),
+            (arena.format(format_args!("element{level}")), element),
+            (arena.format(format_args!("elementIndex{level}")), index),
+        ]);
+        self.root = Object::from_unsorted(arena, &mut variables);
+    }
+
+    /// Keeps what was first asked for in a loop and belongs to what is around it: the context of the rule, and
+    /// `images`. `loaded_before` tells which entries were loaded before, `inner` is the state in the loop.
+    ///
+    /// COMPAT(kyverno): a variable is evaluated anew, without the element; where that cannot be, later elements do
+    /// not have it.
+    fn keep_loaded(&mut self, loaded_before: &[bool], inner: Object<'a>) -> Result<(), VariableError> {
+        for (index, was_loaded) in loaded_before.iter().enumerate() {
+            let is_loaded = self.loaded.get(index).copied().unwrap_or_default();
+            let Some(entry) = self.entries.get(index).copied().filter(|_| is_loaded && !was_loaded) else {
+                continue;
+            };
+            let value = if entry.is_variable() {
+                let level = std::mem::replace(&mut self.level, index);
+                let loading = entry.load(self);
+                self.level = level;
+                match loading {
+                    Err(VariableError::Unresolved { .. }) => None,
+                    loading => loading?,
+                }
+            } else {
+                inner.get(&entry.name)
+            };
+            if let Some(value) = value {
+                self.set(&entry.name, value);
+            }
+        }
+        let is_same_request = match (self.get("request"), inner.get("request")) {
+            (Some(outer), Some(inner)) => outer.is_same(inner),
+            _ => false,
+        };
+        if let Some(images) = inner.get("images").filter(|_| is_same_request && self.get("images").is_none())
+        {
+            self.set("images", images);
+        }
+        Ok(())
+    }
+}
