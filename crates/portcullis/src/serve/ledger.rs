@@ -113,9 +113,10 @@ impl Ledger {
         took: Duration,
     ) {
         if !verdict.policies.is_empty() {
-            self.count(review, verdict, policies);
-            // A dry run leaves no trace but its answer and counts.
+            self.count_results(review, verdict, policies);
+            // Nothing comes of a dry run: it is work that is counted, and no more.
             if !verdict.dry_run {
+                self.count_effects(verdict);
                 self.announce(review, verdict);
             }
         }
@@ -124,7 +125,7 @@ impl Ledger {
         }
     }
 
-    fn count(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
+    fn count_results(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
         let target = Target::new(review);
         for judged in &verdict.policies {
             let outcomes = &judged.evaluation.outcomes;
@@ -135,6 +136,9 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    fn count_effects(&self, verdict: &Verdict<'_>) {
         let skipped = verdict.count(Obstacle::Immutable);
         self.immutable_skipped.inc_by(u64::try_from(skipped).unwrap_or(u64::MAX));
         if verdict.allowed {
