@@ -25,10 +25,25 @@ pub struct ClusterTest {
 /// # Errors
 /// Those of the test, and when there is no control plane with `CI=true` or it cannot be started.
 pub fn cluster_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
+    run(async |programs| ControlPlane::shared(programs).await, test)
+}
+
+/// The same for a test that makes faults, on a control plane that only such tests share.
+///
+/// # Errors
+/// As [`cluster_test`].
+pub fn fault_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
+    run(async |programs| ControlPlane::for_faults(programs).await, test)
+}
+
+fn run(
+    control_plane: impl AsyncFnOnce(&Programs) -> Result<&'static ControlPlane>,
+    test: impl AsyncFnOnce(&ClusterTest) -> Result<()>,
+) -> Result<()> {
     let Some(programs) = Programs::find()? else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let control_plane = ControlPlane::shared(&programs).await?;
+        let control_plane = control_plane(&programs).await?;
         let mut logs = LogsOnFailure { control_plane, failed: true };
         let prepared = ClusterTest::prepare(control_plane).await?;
         let outcome = test(&prepared).await;

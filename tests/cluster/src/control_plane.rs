@@ -53,6 +53,15 @@ impl ControlPlane {
         SHARED.get_or_try_init(async || ControlPlane::start(programs).await).await
     }
 
+    /// A second one that tests share, for those whose faults others would suffer from.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn for_faults(programs: &Programs) -> Result<&'static ControlPlane> {
+        static FOR_FAULTS: OnceCell<ControlPlane> = OnceCell::const_new();
+        FOR_FAULTS.get_or_try_init(async || ControlPlane::start(programs).await).await
+    }
+
     /// Starts a control plane of one's own, and waits until it can be worked with: the API server is ready, the
     /// default service account is there and the nodes are ready.
     ///

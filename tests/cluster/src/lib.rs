@@ -37,7 +37,7 @@ mod serve;
 mod site;
 pub mod wait;
 
-pub use cluster_test::{ClusterTest, cluster_test};
+pub use cluster_test::{ClusterTest, cluster_test, fault_test};
 pub use control_plane::ControlPlane;
 pub use kubectl::{Kubectl, KubectlOutput};
 pub use ports::free_port;

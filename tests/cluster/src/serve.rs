@@ -32,6 +32,7 @@ pub struct ServeOptions {
 pub struct Serve<'a> {
     control_plane: &'a ControlPlane,
     options: ServeOptions,
+    token: String,
     kubeconfig: PathBuf,
     process: Process,
 }
@@ -52,9 +53,10 @@ impl Serve<'_> {
         let log = control_plane.site().log("portcullis");
         files::write(&log, "")?;
         let refused_before = control_plane.refused(USER)?.len();
-        let kubeconfig = install(control_plane, &options).await?;
+        let token = install(control_plane, &options).await?;
+        let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;
         let process = start(control_plane, &options, &kubeconfig)?;
-        let mut serve = Serve { control_plane, options, kubeconfig, process };
+        let mut serve = Serve { control_plane, options, token, kubeconfig, process };
         let mut outcome = body(&mut serve).await;
         if outcome.is_ok() {
             outcome = serve.stop().await;
@@ -90,6 +92,17 @@ impl Serve<'_> {
         self.process.kill();
     }
 
+    /// From its next start on, it takes the server at this URL for the API server.
+    ///
+    /// # Errors
+    /// When its kubeconfig cannot be written.
+    pub fn connect_to(&mut self, server: &str) -> Result<()> {
+        let credentials = Credentials::Token(&self.token);
+        self.kubeconfig =
+            self.control_plane.site().write_kubeconfig_for(server, "portcullis", &credentials)?;
+        Ok(())
+    }
+
     /// Starts it again after it was stopped or killed.
     ///
     /// # Errors
@@ -123,8 +136,8 @@ impl Serve<'_> {
     }
 }
 
-/// Makes namespace, account and roles, and returns the path of the account's kubeconfig.
-async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<PathBuf> {
+/// Makes namespace, account and roles, and returns a token of the account.
+async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<String> {
     let kubectl = control_plane.kubectl(NAMESPACE);
     let apply = async |items: Vec<Value>| -> Result<String> {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
@@ -137,7 +150,7 @@ async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result
     let names = kubectl.run(&["apply", "-o", "name", "-f", &roles]).await?.succeeded()?;
     apply(names.lines().map(binding).collect::<Result<_>>()?).await?;
     let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"]).await?.succeeded()?;
-    control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(token.trim()))
+    Ok(token.trim().to_owned())
 }
 
 /// The binding of a role, named as kubectl does it, to the account.
@@ -168,8 +181,14 @@ fn start(control_plane: &ControlPlane, options: &ServeOptions, kubeconfig: &Path
     Process::start(&site.programs, &start)
 }
 
+/// What the record of a decision carries, whose numbers are no statuses.
+const DECISION: &str = "portcullis::decision";
+
 /// Whether a line of a log says that the API server refused a request: status 403, or the words it comes with.
 fn tells_of_refusal(line: &str) -> bool {
+    if line.contains(DECISION) {
+        return false;
+    }
     let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.');
     line.contains("is forbidden: ")
         || line.match_indices("403").any(|(start, status)| {
@@ -189,5 +208,6 @@ mod tests {
         assert!(tells_of_refusal("jobs.batch is forbidden: User \"x\" cannot list resource"));
         assert!(!tells_of_refusal("2026-01-01T00:00:00.403Z started"));
         assert!(!tells_of_refusal("listening on 127.0.0.1:40312"));
+        assert!(!tells_of_refusal(r#"INFO portcullis::decision: {"kind":"v1/Pod","micros":403}"#));
     }
 }

@@ -102,8 +102,18 @@ impl Site {
 
     /// Writes the kubeconfig of a user and returns its path.
     pub(crate) fn write_kubeconfig(&self, user: &str, credentials: &Credentials<'_>) -> Result<PathBuf> {
+        self.write_kubeconfig_for(&self.url(), user, credentials)
+    }
+
+    /// The same for a server that stands before the API server.
+    pub(crate) fn write_kubeconfig_for(
+        &self,
+        server: &str,
+        user: &str,
+        credentials: &Credentials<'_>,
+    ) -> Result<PathBuf> {
         let path = self.kubeconfig(user);
-        kubeconfig::write(&path, &self.url(), &self.authority, credentials)?;
+        kubeconfig::write(&path, server, &self.authority, credentials)?;
         Ok(path)
     }
 

@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod crds;
+mod faults;
 mod processes;
 mod sandbox;
 mod serve;

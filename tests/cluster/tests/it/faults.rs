@@ -1,0 +1,11 @@
+//! What goes wrong around `portcullis serve`, and what it does then. Every fault is shown to have happened.
+#![expect(clippy::indexing_slicing, reason = "a helper of a test fails by panicking")]
+
+mod client;
+mod load;
+mod site;
+
+mod crash;
+mod dry_run;
+mod exhaustion;
+mod swap;

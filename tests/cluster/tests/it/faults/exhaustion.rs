@@ -1,0 +1,89 @@
+//! Reviews that run out of time or steps (threat 69). A rule that panics is a test of the engine and of the server:
+//! no policy is known to make one.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::PostParams;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::site::{Asked, Site, outcome, while_serving};
+
+/// How long the API server waits, in seconds. A tenth of it remains for the way.
+const TIMEOUT: u64 = 5;
+const TIMEOUT_FLAG: &str = "--webhook-timeout=5";
+
+/// Policies with rules that ask for a checksum of all that a ConfigMap can hold, again and again.
+fn policies(site: &Site<'_, '_>, failure_policy: &str, count: usize, rules: usize) -> Vec<String> {
+    let namespace = &site.test.namespace;
+    let lower = failure_policy.to_lowercase();
+    let rule = |number: usize| {
+        format!(
+            "  - name: r{number}
+    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{namespace}], names: [{lower}-*]}}}}]}}
+    validate:
+      failureAction: Enforce
+      message: never
+      deny: {{conditions: {{all: [{{key: '{{{{ sha256(request.object.data.text) }}}}', operator: Equals, value: a}}]}}}}
+"
+        )
+    };
+    let rules: String = (0..rules).map(rule).collect();
+    let policy = |number: usize| {
+        format!(
+            "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: {lower}-{number}
+spec:
+  failurePolicy: {failure_policy}
+  emitWarning: true
+  rules:
+{rules}"
+        )
+    };
+    (0..count).map(policy).collect()
+}
+
+/// Puts as many policies in force for each failure policy and asks for a ConfigMap that they take `what` for too much:
+/// where they fail closed it is refused, else admitted with a warning, both by Portcullis.
+async fn check(site: &Site<'_, '_>, count: usize, rules: usize, what: &str) -> Result<()> {
+    let (fail, ignore) = (policies(site, "Fail", count, rules), policies(site, "Ignore", count, rules));
+    site.put_in_force(&fail.iter().chain(&ignore).map(String::as_str).collect::<Vec<_>>()).await?;
+    site.until_refused("fail-probe", "fail-0").await?;
+    let ignored_before = site.metric("portcullis_rule_errors_ignored_total").await?;
+    let (refused, admitted) = tokio::join!(create(site, "fail-much"), create(site, "ignore-much"));
+    let (refused, took) = refused?;
+    let Asked::Refused(message) = refused else { anyhow::bail!("{refused:?}") };
+    let reason = format!("evaluation {what}");
+    ensure!(message.contains("\nfail-") && message.contains(&reason), "{message}");
+    ensure!(!message.contains("failed calling webhook"), "the API server has answered: {message}");
+    ensure!(took < TIMEOUT, "{took} s");
+    let (admitted, took) = admitted?;
+    ensure!(matches!(admitted, Asked::Admitted(_)), "{admitted:?}");
+    ensure!(took < TIMEOUT, "{took} s");
+    let ignored = site.metric("portcullis_rule_errors_ignored_total").await?;
+    ensure!(ignored > ignored_before, "no error was counted as ignored");
+    Ok(())
+}
+
+/// Creates a ConfigMap with much text, and says how many whole seconds that took.
+async fn create(site: &Site<'_, '_>, name: &str) -> Result<(Asked, u64)> {
+    let text = "a,".repeat(400_000);
+    let map: ConfigMap =
+        serde_json::from_value(json!({ "metadata": { "name": name }, "data": { "text": text } }))?;
+    let start = Instant::now();
+    let created = site.test.api().create(&PostParams::default(), &map).await;
+    Ok((outcome(created)?, start.elapsed().as_secs()))
+}
+
+#[test]
+fn a_review_that_runs_out_of_steps_is_answered_by_the_failure_policy() -> Result<()> {
+    while_serving(&[TIMEOUT_FLAG], async |site| check(site, 1, 40, "takes more steps than allowed").await)
+}
+
+#[test]
+fn a_review_that_runs_out_of_time_is_answered_by_the_failure_policy() -> Result<()> {
+    while_serving(&[TIMEOUT_FLAG], async |site| check(site, 60, 19, "ran out of time").await)
+}
