@@ -8,15 +8,17 @@ use crate::command::{command, run as run_command};
 use crate::{controlplane, files, output};
 
 pub(crate) const HELP: &str = "\
-Builds the control plane (see `cargo xtask help controlplane`) and runs tests/cluster against it: all tests, or those
-whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`. Without `go`,
+Builds the control plane (see `cargo xtask help controlplane`) and portcullis, and runs tests/cluster with both: all
+tests, or those whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`. Without `go`,
 the tests are skipped with a line that says so; with CI=true that is a failure.";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let Some(folder) = controlplane::build()? else {
         return skip();
     };
+    run_command(&mut command("cargo build --package portcullis"))?;
     let mut cargo = with_control_plane("cargo test --package portcullis-cluster-tests", &folder);
+    cargo.env("PORTCULLIS_BINARY", files::target().join("debug/portcullis"));
     // The error of a test says what was missed; the calls that led to it would hide the logs below it.
     cargo.env("RUST_LIB_BACKTRACE", "0");
     if !words.is_empty() {

@@ -159,8 +159,9 @@ impl ControlPlane {
         &self.site
     }
 
-    pub(crate) fn serving(&self) -> &tokio::sync::Mutex<()> {
-        &self.serving
+    /// Waits until nobody runs Portcullis here, and keeps it so while the guard lives.
+    pub async fn without_portcullis(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.serving.lock().await
     }
 
     fn lock(&self) -> MutexGuard<'_, Processes> {
@@ -227,26 +228,37 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// The requests of a service account that the authorizer refused, from the audit log: `list /apis/batch/v1/jobs`, ...
+    /// The requests of a user that the authorizer refused, from the audit log: `list /apis/batch/v1/jobs`, ...
     ///
     /// # Errors
     /// When the audit log cannot be read.
     pub fn refused(&self, user: &str) -> Result<Vec<String>> {
+        // Its name holds a slash, which a pointer writes as `~1`.
+        let decision = "/annotations/authorization.k8s.io~1decision";
+        self.requests(user, |event| event.pointer(decision).is_some_and(|decision| decision == "forbid"))
+    }
+
+    /// The requests of a user that write, from the audit log: `create /apis/batch/v1/namespaces/n/jobs`, ...
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn writes(&self, user: &str) -> Result<Vec<String>> {
+        let reading = ["get", "list", "watch"];
+        self.requests(user, |event| {
+            event.get("verb").and_then(Value::as_str).is_some_and(|verb| !reading.contains(&verb))
+        })
+    }
+
+    fn requests(&self, user: &str, which: impl Fn(&Value) -> bool) -> Result<Vec<String>> {
         let log = files::read(&self.site.path("audit.log"))?;
         // The last line may be half written.
         let whole_lines = log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines();
         let events = whole_lines.map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
         let of_user =
             events.iter().filter(|event| event.pointer("/user/username").is_some_and(|name| name == user));
-        let refused = of_user.filter(|event| {
-            // Its name holds a slash, which a pointer writes as `~1`.
-            event
-                .pointer("/annotations/authorization.k8s.io~1decision")
-                .is_some_and(|decision| decision == "forbid")
-        });
-        let text =
-            |event: &Value, path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("").to_owned();
-        Ok(refused.map(|event| format!("{} {}", text(event, "/verb"), text(event, "/requestURI"))).collect())
+        let text = |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        let told = |event: &Value| format!("{} {}", text(event, "verb"), text(event, "requestURI"));
+        Ok(of_user.filter(|event| which(event)).map(told).collect())
     }
 
     /// The end of every log, for a person who looks into a failure.

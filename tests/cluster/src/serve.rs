@@ -1,6 +1,7 @@
 //! `portcullis serve` beside the control plane, as it runs in a cluster: with the token of its own service account.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
@@ -25,12 +26,14 @@ pub struct ServeOptions {
     pub arguments: Vec<String>,
     /// The roles of the installation: a file of ClusterRoles and Roles, each of which is bound to the account.
     pub roles: PathBuf,
+    /// The definitions of its custom resources, where it needs them.
+    pub definitions: Option<String>,
 }
 
 /// A running `portcullis serve`.
 #[derive(Debug)]
 pub struct Serve<'a> {
-    control_plane: &'a ControlPlane,
+    pub(crate) control_plane: &'a ControlPlane,
     options: ServeOptions,
     token: String,
     kubeconfig: PathBuf,
@@ -49,7 +52,7 @@ impl Serve<'_> {
         options: ServeOptions,
         body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
     ) -> Result<()> {
-        let _alone = control_plane.serving().lock().await;
+        let _alone = control_plane.without_portcullis().await;
         let log = control_plane.site().log("portcullis");
         files::write(&log, "")?;
         let refused_before = control_plane.refused(USER)?.len();
@@ -78,6 +81,14 @@ impl Serve<'_> {
         self.process.log()
     }
 
+    /// Everything that it has written to the cluster, as [`ControlPlane::writes`] tells it; what earlier ones wrote too.
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn writes(&self) -> Result<Vec<String>> {
+        self.control_plane.writes(USER)
+    }
+
     /// Waits until the log holds a text.
     ///
     /// # Errors
@@ -85,6 +96,14 @@ impl Serve<'_> {
     pub async fn until_logged(&self, text: &str) -> Result<()> {
         let holds = async || Ok(self.log()?.contains(text).then_some(()));
         wait::until(&format!("`{text}` in the log of portcullis"), holds).await
+    }
+
+    /// How it ended, if it has, as [`Process::ended`].
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// Kills it with SIGKILL. [`Serve::start`] starts it again.
@@ -139,6 +158,11 @@ impl Serve<'_> {
 /// Makes namespace, account and roles, and returns a token of the account.
 async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<String> {
     let kubectl = control_plane.kubectl(NAMESPACE);
+    if let Some(definitions) = &options.definitions {
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], definitions).await?.succeeded()?;
+        let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"];
+        kubectl.run_with(&established, definitions).await?.succeeded()?;
+    }
     let apply = async |items: Vec<Value>| -> Result<String> {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
         kubectl.run_with(&["apply", "-f", "-"], &list).await?.succeeded()

@@ -54,7 +54,7 @@ impl Sandbox {
         let stdout = process.stdout.take().context("the sandbox has no stdout")?;
         let mut lines = BufReader::new(stdout).lines();
         let (mut folder, mut commands) = (None, Vec::new());
-        while commands.len() < 3 {
+        while commands.len() < 4 {
             let line = lines.next_line().await?.context("the sandbox has ended before it was ready")?;
             if let Some(path) = line.strip_prefix("kubeconfig: ") {
                 folder = Path::new(path).parent().map(Path::to_owned);
@@ -64,16 +64,20 @@ impl Sandbox {
         Ok(Sandbox { process, folder: folder.context("the sandbox names no kubeconfig")?, commands })
     }
 
-    /// Runs the commands as a person pastes them, the last without the part that never ends.
+    /// Runs the commands as a person pastes them: the policy does its work.
     async fn commands_work(&self) -> Result<()> {
-        let script = self.commands.join(" && ").replace(" --watch", "");
+        let script = self.commands.join(" && ");
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
         let cache = self.folder.join("kubectl-cache");
         let mut shell = Command::new("sh");
         shell.args(["-c", &script]).current_dir(root).env("KUBECACHEDIR", cache);
         let output = shell.output().await?;
         let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success() && printed.contains("job.batch/pi "), "`{script}` gave {output:?}");
+        let is_shown = |line: &str| printed.lines().any(|printed| printed.trim() == line);
+        let by =
+            "add-ttl-to-dangling-job.add-ttl-to-dangling-job.kyverno.io: added /spec/ttlSecondsAfterFinished";
+        let is_mutated = is_shown("ttlSecondsAfterFinished: 900") && is_shown(by);
+        ensure!(output.status.success() && is_mutated, "`{script}` gave {output:?}");
         Ok(())
     }
 }

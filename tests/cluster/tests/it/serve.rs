@@ -61,6 +61,7 @@ async fn run(
         program: "/bin/sh".into(),
         arguments: vec!["-c".to_owned(), script],
         roles: roles.path().to_owned(),
+        definitions: None,
     };
     Serve::during(test.control_plane, options, body).await
 }
