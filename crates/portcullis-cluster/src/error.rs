@@ -53,7 +53,7 @@ impl ApiError {
                 "renew the token or the client certificate of the kubeconfig or service account".to_owned(),
             ),
             ApiError::Forbidden { asked, .. } => Some(format!(
-                "grant it: `kubectl create clusterrole NAME --verb={} --resource={}`, bound to our service account",
+                "grant it to whoever runs this: `kubectl create clusterrole NAME --verb={} --resource={}`, and bind it",
                 asked.verb, asked.resource
             )),
             _ => None,

@@ -77,7 +77,12 @@ impl WatchStates {
             WatchState::Live if matches!(states.get(name), Some(WatchState::Failing(_))) => {
                 tracing::info!(watch = name, "watch works again")
             }
-            WatchState::Absent => tracing::info!(watch = name, "the API server does not serve this kind"),
+            // The kinds that may be absent are those of policies.
+            WatchState::Absent => tracing::warn!(
+                watch = name,
+                "the API server does not serve this kind yet, waiting for it; hint: `portcullis crds | kubectl apply \
+                 --server-side -f -` defines the kinds of policies"
+            ),
             WatchState::Starting | WatchState::Live => tracing::debug!(watch = name, ?state, "watch"),
         }
         states.insert(name, state);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::jiff::Timestamp;
-use portcullis_cluster::{Backoff, Clock, Connection, Leadership};
+use portcullis_cluster::{ApiError, Asked, Backoff, Clock, Connection, Leadership};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -50,6 +50,7 @@ impl Writer {
                 match self.write(&mut arming, &wanted).await {
                     Ok(()) => backoff.reset(),
                     Err(error) => {
+                        let error = said(&self.connection, "webhook configurations", &error);
                         tracing::warn!(%error, "cannot write what the policies in force call for");
                         again = Instant::now() + backoff.next_delay();
                     }
@@ -110,8 +111,17 @@ async fn write_status(connection: &Connection, policy: &PolicyInForce, now: &str
     match policy_status::write(connection, policy, now).await {
         Ok(true) => tracing::debug!(policy = %name, "status written"),
         Ok(false) => {}
-        Err(error) => tracing::warn!(policy = %name, %error, "cannot write the status of a policy"),
+        Err(error) => {
+            let error = said(connection, "the status of a policy", &error);
+            tracing::warn!(policy = %name, %error, "cannot write the status of a policy");
+        }
     }
+}
+
+/// An error of writing, for people.
+fn said(connection: &Connection, resource: &str, error: &kube::Error) -> ApiError {
+    let asked = Asked { verb: "write", resource: resource.to_owned() };
+    ApiError::from_client(asked, connection.server(), error)
 }
 
 /// The time of day.
