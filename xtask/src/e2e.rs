@@ -9,8 +9,8 @@ use crate::{controlplane, files, output};
 
 pub(crate) const HELP: &str = "\
 Builds the control plane (see `cargo xtask help controlplane`) and portcullis, and runs tests/cluster with both: all
-tests, or those whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`. Without `go`,
-the tests are skipped with a line that says so; with CI=true that is a failure.";
+tests, or those whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`.
+Without `go`, the tests are skipped with a line that says so; with CI=true that is a failure.";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let Some(folder) = controlplane::build()? else {

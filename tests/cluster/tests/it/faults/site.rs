@@ -58,7 +58,7 @@ fn options(address: SocketAddr, probes: SocketAddr, further: &[&str]) -> Result<
     ];
     arguments.extend(further.iter().map(|&argument| argument.to_owned()));
     let roles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/roles.yaml");
-    Ok(ServeOptions { program: binary()?, arguments, roles })
+    Ok(ServeOptions { program: binary()?, arguments, roles, definitions: None })
 }
 
 /// The path of the binary, which is built by the first test that asks.
