@@ -52,7 +52,7 @@ impl Action {
 #[derive(Debug)]
 pub(crate) enum Applied<'a> {
     Outcome(RuleOutcome<'a>),
-    /// It is not about this object; the reason where one was asked for.
+    /// It is not about this object, or about nothing in it; the reason where one was asked for.
     NotMatched(Option<String>),
     /// It is, and has nothing to say.
     Nothing,
@@ -177,7 +177,11 @@ impl Rule {
             }
         };
         let Some(Ending { status, message, obstacle, explanation, patched }) = ending else {
-            return Ok(Applied::Nothing);
+            let reason = match &self.action {
+                Action::Validate(validation) if scope.explain => validation.why_nothing(),
+                _ => None,
+            };
+            return Ok(reason.map_or(Applied::Nothing, |reason| Applied::NotMatched(Some(reason))));
         };
         let rule = &*self.name;
         // What a failure means is for the policy to say.

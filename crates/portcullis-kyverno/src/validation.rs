@@ -223,6 +223,13 @@ impl Validation {
         }
     }
 
+    /// Why nothing was said, where that is more than that the object is gone.
+    pub(crate) fn why_nothing(&self) -> Option<String> {
+        let Check::ForEach(loops) = &self.check else { return None };
+        let lists: Vec<_> = loops.iter().map(|entry| format!("`{}`", entry.list.source)).collect();
+        Some(format!("there is no element to check in {}", lists.join(", ")))
+    }
+
     /// Judges `object`. `None` where there is nothing to say: an object that is gone has no pattern to fit.
     ///
     /// # Errors

@@ -250,6 +250,20 @@ fn elements_of_all_levels_are_counted() {
 }
 
 #[test]
+fn a_loop_that_checks_nothing_says_so() {
+    let rule = "validate: {foreach: [{list: request.object.spec.x, pattern: {a: 1}}]}";
+    let arena = Arena::new();
+    let policy = Policy::compile(portcullis_yaml::read(&arena, arena.str(&policy("Pod", rule))).unwrap());
+    let object = portcullis_yaml::read(&arena, arena.str(&pod(""))).unwrap();
+    let input = Input::create(&arena, object);
+    let evaluation = run(&policy, Phase::Validate, &input, &arena, &Answers::new(), Limits::default());
+    assert_eq!(
+        evaluation.not_applied,
+        [("r", "there is no element to check in `request.object.spec.x`".to_owned())]
+    );
+}
+
+#[test]
 fn a_loop_says_which_element_decided() {
     let explain = |rule: &str, spec: &str| {
         let arena = Arena::new();
