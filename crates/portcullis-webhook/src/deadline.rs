@@ -49,14 +49,19 @@ impl<'a> Deadline<'a> {
         Self { place: RefCell::new(Some(place)), ..Self::new(now, instant) }
     }
 
-    /// Whether the time has run out. Reads the clock: ask every thousand steps, not at each. But ask: this is also where
-    /// a review that has become long lets the connections of its worker go on.
-    pub fn expired(&self) -> bool {
+    /// The time. Reads the clock: ask every thousand steps, not at each. But ask: this is also where a review that has
+    /// become long lets the connections of its worker go on.
+    pub fn now(&self) -> Instant {
         let now = Instant::now();
         if now >= self.long && !self.is_long.replace(true) {
             wake_a_worker();
         }
-        now >= self.instant
+        now
+    }
+
+    /// Whether the time has run out, by [`Deadline::now`].
+    pub fn expired(&self) -> bool {
+        self.now() >= self.instant
     }
 
     /// When the time runs out.

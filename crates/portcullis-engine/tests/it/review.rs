@@ -267,8 +267,8 @@ fn a_panic_and_the_end_of_time_are_answered_by_the_failure_policy() {
         ["a", "b", "c"]
             .map(|name| rule(name, ENFORCE, "Job", "validate: {pattern: {spec: {parallelism: 1}}}"))
     };
-    // The clock is looked at before and after each policy.
-    let setting = Setting { deadline: 2, ..Setting::of(policies()) };
+    // The clock is looked at before the first policy and after each.
+    let setting = Setting { deadline: 1, ..Setting::of(policies()) };
     setting.review("/validate", Request::create(JOB, PI), |verdict, _| {
         let statuses: Vec<_> = verdict.outcomes().map(|(_, outcome)| outcome.status).collect();
         assert_eq!(statuses, [Status::Pass, Status::Error, Status::Error]);

@@ -34,13 +34,10 @@ pub struct RuleLabels {
 
 /// A rule to count results of. Equal labels are the same rule; it costs nothing to clone and little to compare.
 #[derive(Clone, Debug)]
-pub struct Rule(Arc<Numbered>);
-
-#[derive(Debug)]
-struct Numbered {
+pub struct Rule {
     /// INVARIANT: one number for each value of the labels that is in use.
     number: u64,
-    labels: RuleLabels,
+    labels: Arc<RuleLabels>,
 }
 
 /// What a review is about, made once for all of its results.
@@ -77,7 +74,7 @@ struct RuleResult {
 impl RuleResult {
     /// By number, so that the labels of a rule are never compared.
     fn key(&self) -> (u64, &'static str, &Target) {
-        (self.rule.0.number, self.rule_result, &self.target)
+        (self.rule.number, self.rule_result, &self.target)
     }
 }
 
@@ -103,7 +100,7 @@ impl Ord for RuleResult {
 
 impl EncodeLabelSet for RuleResult {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        self.rule.0.labels.encode(encoder)?;
+        self.rule.labels.encode(encoder)?;
         self.target.encode(encoder)?;
         [("rule_result", self.rule_result)].encode(encoder)
     }
@@ -122,7 +119,7 @@ impl Labels for RuleResult {
             rule_type: OVERFLOW,
         };
         let target = Target { resource_kind: other(), resource_namespace: other(), ..(*self.target).clone() };
-        let rule = Rule(Arc::new(Numbered { number: u64::MAX, labels }));
+        let rule = Rule { number: u64::MAX, labels: Arc::new(labels) };
         Self { rule, target: Arc::new(target), rule_result: self.rule_result }
     }
 }
@@ -159,7 +156,7 @@ impl Rules {
         if let Some(rule) = known.rules.get(&labels) {
             return rule.clone();
         }
-        let rule = Rule(Arc::new(Numbered { number: known.next, labels: labels.clone() }));
+        let rule = Rule { number: known.next, labels: Arc::new(labels.clone()) };
         known.next += 1;
         known.rules.insert(labels, rule.clone());
         rule
@@ -178,7 +175,7 @@ impl Rules {
 
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         let others = |labels: &RuleLabels| labels.policy_name != name || labels.policy_namespace != namespace;
-        self.results.retain(|result| others(&result.rule.0.labels));
+        self.results.retain(|result| others(&result.rule.labels));
         self.known.lock().unwrap_or_else(PoisonError::into_inner).rules.retain(|labels, _| others(labels));
     }
 }

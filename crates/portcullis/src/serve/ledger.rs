@@ -11,12 +11,15 @@ use portcullis_webhook::{Metrics, Target};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::decisions::Decisions;
 use super::policies::Policies;
 
 /// How many records wait to be kept.
 const QUEUE: usize = 1024;
+/// How often records are taken from the queue. To be woken for each would cost as much as a small review.
+const PACE: Duration = Duration::from_millis(10);
 /// How many rules a record names.
 const RULES: usize = 20;
 
@@ -128,10 +131,11 @@ impl Ledger {
     fn count_results(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
         let target = Target::new(review);
         for judged in &verdict.policies {
+            let Some(counted) = policies.counted(judged.policy) else { continue };
             let outcomes = &judged.evaluation.outcomes;
             let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
             for outcome in outcomes {
-                if let Some(rule) = policies.counted(judged.policy, outcome.rule) {
+                if let Some(rule) = counted.rule(outcome.rule) {
                     self.metrics.rule_result(rule, &target, outcome.status.as_str(), share);
                 }
             }
@@ -236,14 +240,20 @@ impl Decision {
 
 /// Writes records to the log, and keeps the last of them, until all who send are gone.
 async fn keep(mut queue: mpsc::Receiver<Decision>, kept: Decisions) {
-    while let Some(decision) = queue.recv().await {
-        let record = Record { time: time_of_day().to_string(), decision: &decision };
-        let record = serde_json::to_string(&record).unwrap_or_default();
-        if decision.is_worth_a_line() {
-            tracing::info!(target: "portcullis::decision", "{record}");
-        } else {
-            tracing::debug!(target: "portcullis::decision", "{record}");
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut decisions = Vec::new();
+    while queue.recv_many(&mut decisions, QUEUE).await > 0 {
+        for decision in decisions.drain(..) {
+            let record = Record { time: time_of_day().to_string(), decision: &decision };
+            let record = serde_json::to_string(&record).unwrap_or_default();
+            if decision.is_worth_a_line() {
+                tracing::info!(target: "portcullis::decision", "{record}");
+            } else {
+                tracing::debug!(target: "portcullis::decision", "{record}");
+            }
+            kept.keep(record);
         }
-        kept.keep(record);
+        pace.tick().await;
     }
 }

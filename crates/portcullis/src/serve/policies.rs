@@ -13,15 +13,13 @@ use portcullis_webhook::{Metrics, Rule, RuleLabels};
 pub(crate) struct Policies {
     pub(crate) set: PolicySet,
     pub(crate) settings: Settings,
-    counted: BTreeMap<Name, Counted>,
+    /// By namespace (empty for cluster-wide policies) and name.
+    counted: BTreeMap<Box<str>, BTreeMap<Box<str>, Counted>>,
 }
-
-/// Namespace (empty for a cluster-wide policy) and name.
-type Name = (Box<str>, Box<str>);
 
 /// The rules of a policy as they are counted, by name.
 #[derive(Debug)]
-struct Counted {
+pub(crate) struct Counted {
     rules: BTreeMap<Box<str>, Rule>,
 }
 
@@ -33,28 +31,34 @@ impl Policies {
         metrics: &Metrics,
         ignore_failures: bool,
     ) -> Self {
-        let counted = policies.iter().map(|policy| {
-            let name = (policy.namespace().into(), policy.name().into());
-            (name, Counted::new(policy, metrics))
-        });
+        let mut counted = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for policy in policies {
+            let of_namespace = counted.entry(policy.namespace().into()).or_default();
+            of_namespace.insert(policy.name().into(), Counted::new(policy, metrics));
+        }
         let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
         Self {
-            counted: counted.collect(),
+            counted,
             set: if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) },
             settings,
         }
     }
 
-    /// The rule as it is counted. `None` for the outcome of a policy that has no rule to blame.
-    pub(crate) fn counted(&self, policy: &dyn CompiledPolicy, rule: &str) -> Option<&Rule> {
-        let name: Name = (policy.namespace().into(), policy.name().into());
-        self.counted.get(&name)?.rules.get(rule)
+    /// The rules of a policy as they are counted.
+    pub(crate) fn counted(&self, policy: &dyn CompiledPolicy) -> Option<&Counted> {
+        self.counted.get(policy.namespace())?.get(policy.name())
     }
 
     /// The names of policies that `next` does not have.
     pub(crate) fn gone<'p>(&'p self, next: &'p Policies) -> impl Iterator<Item = (&'p str, &'p str)> {
-        let gone = self.counted.keys().filter(|name| !next.counted.contains_key(*name));
-        gone.map(|(namespace, name)| (or_dash(namespace), &**name))
+        let names = self
+            .counted
+            .iter()
+            .flat_map(|(namespace, policies)| policies.keys().map(move |name| (&**namespace, &**name)));
+        let is_gone = |(namespace, name): &(&str, &str)| {
+            next.counted.get(*namespace).is_none_or(|policies| !policies.contains_key(*name))
+        };
+        names.filter(is_gone).map(|(namespace, name)| (or_dash(namespace), name))
     }
 }
 
@@ -76,6 +80,11 @@ impl Counted {
         };
         let rules = policy.rule_kinds().map(|(rule, kind)| (rule.into(), metrics.rule(labels(rule, kind))));
         Self { rules: rules.collect() }
+    }
+
+    /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
+    pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(name)
     }
 }
 
