@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
+
 /// One limit and what it was held against.
 pub(crate) struct Line {
     pub(crate) what: String,
@@ -38,13 +40,33 @@ impl fmt::Display for Measure {
     }
 }
 
-pub(crate) fn print(lines: &[Line]) {
-    println!("\n  {:38}  {:>10}  {:>10}  {:9}", "", "measured", "at most", "");
-    for line in lines {
+/// The table, printed line by line: what was measured is not lost when the next row fails.
+#[derive(Default)]
+pub(crate) struct Table {
+    limits: usize,
+    broken: usize,
+}
+
+impl Table {
+    pub(crate) fn add(&mut self, line: &Line) {
+        if self.limits == 0 {
+            println!("\n  {:38}  {:>10}  {:>10}", "", "measured", "at most");
+        }
+        self.limits += 1;
+        self.broken += usize::from(!line.is_met());
         let met = if line.is_met() { "met" } else { "not met" };
         let row =
             format!("  {:38}  {:>10}  {:>10}  {met:9}  {}", line.what, line.measured, line.limit, line.note);
         println!("{}", row.trim_end());
     }
-    println!("\n  us: of processor time of the server for one review, the least of several runs");
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// A limit is not met.
+    pub(crate) fn end(&self) -> Result<()> {
+        println!("\n  us: of processor time of the server for one review, the least of several runs");
+        ensure!(self.broken == 0, "{} of {} limits are not met", self.broken, self.limits);
+        Ok(())
+    }
 }
