@@ -38,6 +38,8 @@ pub struct Serve<'a> {
     token: String,
     kubeconfig: PathBuf,
     process: Process,
+    /// How many refusals and bytes of its log were there before those that count.
+    forgiven: (usize, usize),
 }
 
 impl Serve<'_> {
@@ -55,16 +57,16 @@ impl Serve<'_> {
         let _alone = control_plane.without_portcullis().await;
         let log = control_plane.site().log("portcullis");
         files::write(&log, "")?;
-        let refused_before = control_plane.refused(USER)?.len();
+        let forgiven = (control_plane.refused(USER)?.len(), 0);
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;
         let process = start(control_plane, &options, &kubeconfig)?;
-        let mut serve = Serve { control_plane, options, token, kubeconfig, process };
+        let mut serve = Serve { control_plane, options, token, kubeconfig, process, forgiven };
         let mut outcome = body(&mut serve).await;
         if outcome.is_ok() {
             outcome = serve.stop().await;
         }
-        let lacking = serve.lacking(refused_before)?;
+        let lacking = serve.lacking()?;
         if lacking.is_empty() {
             return outcome;
         }
@@ -146,11 +148,24 @@ impl Serve<'_> {
         Ok(())
     }
 
+    /// Forgets what was refused so far. In its first moments an API server refuses everybody whose roles it does not
+    /// know yet.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn forgive(&mut self) -> Result<()> {
+        self.forgiven = (self.control_plane.refused(USER)?.len(), self.log()?.len());
+        Ok(())
+    }
+
     /// The refusals that its log and the audit log tell of.
-    fn lacking(&self, refused_before: usize) -> Result<Vec<String>> {
+    fn lacking(&self) -> Result<Vec<String>> {
+        let (refusals, bytes) = self.forgiven;
         let refused = self.control_plane.refused(USER)?.into_iter();
-        let mut lacking: Vec<String> = refused.skip(refused_before).collect();
-        lacking.extend(self.log()?.lines().filter(|line| tells_of_refusal(line)).map(str::to_owned));
+        let mut lacking: Vec<String> = refused.skip(refusals).collect();
+        let log = self.log()?;
+        let lines = log.get(bytes..).unwrap_or(&log).lines();
+        lacking.extend(lines.filter(|line| tells_of_refusal(line)).map(str::to_owned));
         Ok(lacking)
     }
 }

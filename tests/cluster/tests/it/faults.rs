@@ -3,9 +3,13 @@
 
 mod client;
 mod load;
+mod proxy;
 mod site;
 
+mod api_server;
+mod bodies;
 mod crash;
 mod dry_run;
 mod exhaustion;
 mod swap;
+mod watch_end;

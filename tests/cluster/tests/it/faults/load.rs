@@ -1,8 +1,10 @@
 //! Clients that ask and ask again while something goes wrong.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use portcullis_cluster_tests::wait::PATIENCE;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Tasks that run until they are told to stop.
 pub(crate) struct Load {
@@ -22,6 +24,19 @@ impl Load {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         self.tasks.spawn(work(Turns { stop: self.stop.subscribe(), answered: self.answered.clone() }));
+    }
+
+    /// Waits until so many more requests have been answered.
+    pub(crate) async fn until_answered(&mut self, more: usize) -> Result<()> {
+        let mut answered = self.answered.subscribe();
+        let wanted = *answered.borrow() + more;
+        tokio::select! {
+            waited = timeout(PATIENCE, answered.wait_for(|count| *count >= wanted)) => {
+                waited.context("the clients are not answered")??;
+                Ok(())
+            }
+            Some(ended) = self.tasks.join_next() => ended?,
+        }
     }
 
     /// Ends all clients, and returns how many requests were answered.

@@ -108,7 +108,9 @@ impl Site<'_, '_> {
     /// A client that calls the webhook as the API server does, and trusts what the API server is told to trust.
     pub(crate) async fn direct(&self) -> Result<Direct> {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.test.client.clone());
-        let configuration = configurations.get("portcullis-policy-validating").await?;
+        let name = "portcullis-policy-validating";
+        let configuration =
+            wait::until("the webhook for policies", async || Ok(configurations.get_opt(name).await?)).await?;
         let webhook = configuration.webhooks.into_iter().flatten().next().context("a webhook")?;
         Direct::new(self.address, &webhook.client_config.ca_bundle.context("a CA bundle")?.0)
     }

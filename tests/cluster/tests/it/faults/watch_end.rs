@@ -1,0 +1,74 @@
+//! Watches that end, and versions that the API server has forgotten (threat 71).
+
+use anyhow::{Result, ensure};
+
+use super::client::review;
+use super::proxy::{Proxy, Sort, Wrong};
+use super::site::{Site, while_serving};
+
+/// A policy by which ConfigMaps of this name are refused.
+fn policy(site: &Site<'_, '_>, refused: &str) -> String {
+    format!(
+        "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: {refused}
+spec:
+  rules:
+  - name: r
+    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{}], names: [{refused}]}}}}]}}
+    validate: {{failureAction: Enforce, message: refused by {refused}, deny: {{}}}}
+",
+        site.test.namespace
+    )
+}
+
+/// What goes wrong: the first watch, then what follows.
+const FAULTS: [&[(Sort, Wrong)]; 5] = [
+    &[(Sort::Watch, Wrong::Status(410))],
+    &[(Sort::Watch, Wrong::GoneEvent)],
+    &[(Sort::Watch, Wrong::Status(410)), (Sort::Page, Wrong::Status(410))],
+    &[(Sort::Watch, Wrong::Status(410)), (Sort::Page, Wrong::Status(500))],
+    &[(Sort::Watch, Wrong::Status(410)), (Sort::List, Wrong::Status(429))],
+];
+
+#[test]
+fn no_change_is_missed_and_nothing_that_is_gone_is_kept_when_the_api_server_has_forgotten_a_version()
+-> Result<()> {
+    while_serving(&[], async |site| {
+        let config = site.test.control_plane.config().await?;
+        let proxy = Proxy::before(config, "/apis/kyverno.io/v1/clusterpolicies").await?;
+        site.serve.connect_to(&proxy.url)?;
+        // Two stay, so that lists have pages; of the others one comes and one goes each time.
+        site.put_in_force(&[&policy(site, "kept"), &policy(site, "other"), &policy(site, "round-0")]).await?;
+        for (round, faults) in FAULTS.iter().enumerate() {
+            let (old, new) = (format!("round-{round}"), format!("round-{}", round + 1));
+            let mut armed: Vec<_> = faults.iter().map(|&(sort, answer)| proxy.arm(sort, answer)).collect();
+            // What failed before must not make it wait longer now.
+            site.serve.kill();
+            site.serve.start()?;
+            site.until_refused(&old, &format!("refused by {old}")).await?;
+            let mut direct = site.direct().await?.connect().await?;
+            let mut refuses = async |name: &str| -> Result<bool> {
+                let answer = direct.review("/validate/fail", &review(&site.test.namespace, name)).await?;
+                Ok(answer["allowed"] == false)
+            };
+            for (number, mut fault) in armed.drain(..).enumerate() {
+                fault.reached().await?;
+                if number == 0 {
+                    // Nobody is told of these.
+                    site.test.kubectl(&["delete", "clusterpolicy", &old]).await?.succeeded()?;
+                    site.write(&policy(site, &new)).await?;
+                }
+                let is_old = refuses(&old).await? && refuses("kept").await? && !refuses(&new).await?;
+                ensure!(is_old, "round {round}: what was known is not in force");
+                fault.go();
+            }
+            site.until_refused(&new, &format!("refused by {new}")).await?;
+            site.until_admitted(&old).await?;
+            ensure!(refuses("kept").await?, "round {round}: a policy is lost");
+        }
+        Ok(())
+    })
+}
