@@ -44,12 +44,11 @@ const SCHEDULING: &[&[&str]] = &[
     &["spec", "schedulingGates"],
 ];
 
-/// What can change in the specification of any Pod.
+/// What can change in the specification of any Pod. Its grace period can only be mended where it is negative.
 const POD: &[&[&str]] = &[
     &["containers", "*", "image"],
     &["initContainers", "*", "image"],
     &["activeDeadlineSeconds"],
-    &["terminationGracePeriodSeconds"],
     &["tolerations"],
 ];
 
@@ -57,7 +56,6 @@ const GATED_POD: &[&[&str]] = &[
     &["containers", "*", "image"],
     &["initContainers", "*", "image"],
     &["activeDeadlineSeconds"],
-    &["terminationGracePeriodSeconds"],
     &["tolerations"],
     &["schedulingGates"],
     &["nodeSelector"],
