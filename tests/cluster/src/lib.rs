@@ -2,7 +2,7 @@
 //! KWOK in place of kubelets, started on loopback.
 //!
 //! `cargo xtask controlplane` builds the programs; `cargo xtask e2e` names their folder to the tests in
-//! `PORTCULLIS_CONTROLPLANE`. A test is a function that hands its body to [`cluster_test`]:
+//! `PORTCULLIS_CONTROLPLANE`, and the binary under test in `PORTCULLIS_BINARY`. A test is a function that hands its body to [`cluster_test`]:
 //!
 //! ```no_run
 //! use portcullis_cluster_tests::cluster_test;
@@ -23,6 +23,8 @@
 //! - **No test waits for time to pass.** [`wait`] waits for conditions, with a deadline that only a failure reaches.
 //! - **Portcullis is never administrator**: [`Serve`] runs it as its own service account, and a request that the
 //!   API server refuses it fails the test.
+//! - **One Portcullis at a time**: what it enforces concerns the whole cluster. [`Portcullis::during`] takes the place
+//!   and leaves no policy behind; a test that must not be disturbed holds [`ControlPlane::without_portcullis`].
 
 mod cluster_test;
 mod control_plane;
@@ -30,6 +32,7 @@ mod files;
 mod keys;
 mod kubeconfig;
 mod kubectl;
+mod portcullis;
 mod ports;
 mod process;
 mod programs;
@@ -40,6 +43,7 @@ pub mod wait;
 pub use cluster_test::{ClusterTest, cluster_test, fault_test};
 pub use control_plane::ControlPlane;
 pub use kubectl::{Kubectl, KubectlOutput};
+pub use portcullis::Portcullis;
 pub use ports::free_port;
 pub use process::Process;
 pub use programs::Programs;

@@ -25,6 +25,7 @@ fn the_api_server_is_ready_and_the_default_service_account_is_there() -> Result<
 #[test]
 fn a_job_with_a_ttl_runs_and_is_deleted_with_its_pod_by_kubernetes() -> Result<()> {
     cluster_test(async |test| {
+        let _unchanged = test.control_plane.without_portcullis().await;
         test.apply(
             "\
 apiVersion: batch/v1

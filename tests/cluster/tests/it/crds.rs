@@ -12,12 +12,18 @@ use portcullis_value::Arena;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Has the API server serve policies, as `portcullis crds | kubectl apply --server-side -f -` does.
-async fn install(test: &ClusterTest) -> Result<String> {
-    define(&test.control_plane.kubectl(&test.namespace)).await
+/// Runs a test on an API server that serves policies, as `portcullis crds | kubectl apply --server-side -f -` has it do,
+/// and that asks nobody about them. The test is given the definitions.
+fn defined_test(test: impl AsyncFnOnce(&ClusterTest, String) -> Result<()>) -> Result<()> {
+    cluster_test(async |prepared| {
+        let _unasked = prepared.control_plane.without_portcullis().await;
+        let definitions = define(&prepared.control_plane.kubectl(&prepared.namespace)).await?;
+        test(prepared, definitions).await?;
+        prepared.kubectl(&["delete", "policies", "--all"]).await?.succeeded().map(drop)
+    })
 }
 
-/// The same, by this kubectl.
+/// Has the API server serve policies, by this kubectl.
 pub(crate) async fn define(kubectl: &Kubectl) -> Result<String> {
     let documents = {
         let arena = Arena::new();
@@ -57,8 +63,7 @@ spec:
 
 #[test]
 fn a_policy_is_stored_as_it_was_written() -> Result<()> {
-    cluster_test(async |test| {
-        install(test).await?;
+    defined_test(async |test, _| {
         let kubectl = test.control_plane.kubectl(&test.namespace);
         kubectl.run_with(&["apply", "--server-side", "-f", "-"], POLICY).await?.succeeded()?;
         let stored = test.kubectl(&["get", "pol", "team-label", "-o", "json"]).await?.succeeded()?;
@@ -73,8 +78,7 @@ fn a_policy_is_stored_as_it_was_written() -> Result<()> {
 
 #[test]
 fn kubectl_lists_policies_in_the_columns_of_the_reference() -> Result<()> {
-    cluster_test(async |test| {
-        install(test).await?;
+    defined_test(async |test, _| {
         let kubectl = test.control_plane.kubectl(&test.namespace);
         kubectl.run_with(&["apply", "--server-side", "-f", "-"], POLICY).await?.succeeded()?;
         let table = test.kubectl(&["get", "pol", "-o", "wide"]).await?.succeeded()?;
@@ -87,8 +91,7 @@ fn kubectl_lists_policies_in_the_columns_of_the_reference() -> Result<()> {
 
 #[test]
 fn kubectl_sees_no_change_in_definitions_that_are_installed_and_explains_them() -> Result<()> {
-    cluster_test(async |test| {
-        let documents = install(test).await?;
+    defined_test(async |test, documents| {
         let kubectl = test.control_plane.kubectl(&test.namespace);
         let difference = kubectl.run_with(&["diff", "--server-side", "-f", "-"], &documents).await?;
         ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
@@ -100,8 +103,7 @@ fn kubectl_sees_no_change_in_definitions_that_are_installed_and_explains_them() 
 
 #[test]
 fn what_the_schema_forbids_is_refused_in_the_words_of_the_api_server() -> Result<()> {
-    cluster_test(async |test| {
-        install(test).await?;
+    defined_test(async |test, _| {
         let kubectl = test.control_plane.kubectl(&test.namespace);
         let refused = async |from: &str, to: &str| {
             let policy = POLICY.replace(from, to);
@@ -142,8 +144,7 @@ const INVALID: u16 = 422;
 #[test]
 fn the_api_server_refuses_what_it_refuses_with_the_definitions_of_the_reference() -> Result<()> {
     let cases = recorded()?;
-    cluster_test(async |test| {
-        install(test).await?;
+    defined_test(async |test, _| {
         let mut differences = Vec::new();
         for Recorded { id, policy, expect } in cases {
             let got = create(&test.client, policy, &test.namespace).await?;

@@ -2,9 +2,18 @@
 
 mod control_plane;
 mod crds;
+mod example_policies;
 mod faults;
+mod founding_story;
+mod kubectl_users;
+mod old_jobs;
+mod policies_in_force;
 mod processes;
 mod sandbox;
+mod second_webhook;
 mod serve;
+mod story;
+mod verdicts;
 mod watches;
+mod webhook_upkeep;
 mod webhooks;

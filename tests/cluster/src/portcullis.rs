@@ -1,0 +1,178 @@
+//! The Portcullis of this repository at work on a control plane.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, free_port, wait};
+
+/// Names the binary; `cargo xtask e2e` sets it.
+const VARIABLE: &str = "PORTCULLIS_BINARY";
+
+/// The namespace that Portcullis is installed in.
+const NAMESPACE: &str = "portcullis";
+
+/// `portcullis serve` with the roles of the installation, reached by its address: the API server of a test is no Pod,
+/// so that no Service leads from it to anywhere.
+#[expect(missing_debug_implementations, reason = "what it does is in its log")]
+pub struct Portcullis<'s, 'a> {
+    pub serve: &'s mut Serve<'a>,
+    program: PathBuf,
+    probes: SocketAddr,
+}
+
+impl Portcullis<'_, '_> {
+    /// Installs the definitions of policies, starts Portcullis with these further arguments, waits until it is ready and
+    /// runs `body`. No cluster-wide policy, configuration or webhook is left for the next test, however that ends.
+    ///
+    /// # Errors
+    /// As [`Serve::during`].
+    pub async fn during(
+        control_plane: &ControlPlane,
+        arguments: &[&str],
+        body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
+        let program = binary()?;
+        let (port, probes) = (free_port()?, free_port()?);
+        let options = ServeOptions {
+            program: program.clone(),
+            arguments: command_line(port, probes, arguments),
+            roles: repository().join("deploy/roles.yaml"),
+            definitions: Some(run(&program, &["crds"], control_plane).await?),
+        };
+        let probes = (Ipv4Addr::LOCALHOST, probes).into();
+        Serve::during(control_plane, options, async |serve| {
+            let mut portcullis = Portcullis { serve, program, probes };
+            let mut outcome = portcullis.until_ready().await;
+            if outcome.is_ok() {
+                outcome = body(&mut portcullis).await;
+            }
+            let cleaned = portcullis.clean_up(outcome.is_err()).await;
+            outcome.and(cleaned)
+        })
+        .await
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not become so, with what it waits for.
+    pub async fn until_ready(&mut self) -> Result<()> {
+        let Portcullis { serve, probes, .. } = self;
+        let ready = wait::until("a portcullis that is ready", async || {
+            if let Some(status) = serve.ended()? {
+                return Ok(Some(Err(anyhow!("portcullis has ended ({status}): {}", serve.log()?))));
+            }
+            let answer = get(*probes, "/readyz").await?;
+            ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            Ok(Some(Ok(())))
+        });
+        ready.await?
+    }
+
+    /// Stores the cluster-wide policies in `documents`, as administrator, and waits until all that are there are ready.
+    ///
+    /// # Errors
+    /// One is refused or does not become ready.
+    pub async fn put_in_force(&self, documents: &str) -> Result<KubectlOutput> {
+        let applied = self.kubectl().run_with(&["apply", "-f", "-"], documents).await?;
+        if applied.code == 0 {
+            let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "--all", "clusterpolicies"];
+            self.kubectl().run(&ready).await?.succeeded()?;
+        }
+        Ok(applied)
+    }
+
+    /// The sum of a metric over all labels that hold each of `labels`, as `policy_name="p"`.
+    ///
+    /// # Errors
+    /// The metrics cannot be read.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
+        let text = get(self.probes, "/metrics").await?;
+        let of_name = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (head, value) = rest.rsplit_once(' ')?;
+            let is_whole_name = head.is_empty() || head.starts_with('{');
+            (is_whole_name && labels.iter().all(|label| head.contains(label))).then_some(value)
+        });
+        of_name.map(|value| value.parse::<f64>().with_context(|| format!("`{value}` of {name}"))).sum()
+    }
+
+    /// Runs `portcullis` with these arguments as administrator.
+    ///
+    /// # Errors
+    /// It fails.
+    pub async fn command(&self, arguments: &[&str]) -> Result<String> {
+        run(&self.program, arguments, self.serve.control_plane).await
+    }
+
+    /// kubectl as administrator, in the namespace of Portcullis.
+    pub fn kubectl(&self) -> Kubectl {
+        self.serve.control_plane.kubectl(NAMESPACE)
+    }
+
+    async fn clean_up(&mut self, has_failed: bool) -> Result<()> {
+        if has_failed {
+            // What hangs must not be waited for, and what it leaves must not hold up the tests to come.
+            self.serve.kill();
+        }
+        let removed = self.command(&["disarm"]).await;
+        let kubectl = self.kubectl();
+        kubectl.run(&["delete", "clusterpolicies", "--all"]).await?.succeeded()?;
+        kubectl.run(&["delete", "configmap", "portcullis", "--ignore-not-found"]).await?.succeeded()?;
+        removed.map(drop)
+    }
+}
+
+/// What the port of probes and metrics answers, head and body.
+async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: portcullis\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {
+    let mut arguments = vec![
+        "serve".to_owned(),
+        format!("--external-url=https://127.0.0.1:{port}"),
+        "--allow-fail".to_owned(),
+        format!("--listen=127.0.0.1:{port}"),
+        format!("--metrics-listen=127.0.0.1:{probes}"),
+    ];
+    arguments.extend(further.iter().map(|&argument| argument.to_owned()));
+    arguments
+}
+
+/// The root of the repository.
+fn repository() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the task runner hands the binary over in the environment")]
+fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os(VARIABLE);
+    path.map(PathBuf::from)
+        .with_context(|| format!("`{VARIABLE}` does not name the binary: run `cargo xtask e2e`"))
+}
+
+async fn run(program: &Path, arguments: &[&str], control_plane: &ControlPlane) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("KUBECONFIG", control_plane.kubeconfig());
+    let output = command.output().await.with_context(|| format!("cannot run `{}`", program.display()))?;
+    ensure!(
+        output.status.success(),
+        "`portcullis {}` ended with {}: {}",
+        arguments.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

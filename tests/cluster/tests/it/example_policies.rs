@@ -1,0 +1,128 @@
+//! The other example policies, through the API server: what they admit, how they change it, what they refuse.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use http::Request;
+use portcullis_cluster_tests::{ClusterTest, wait};
+use portcullis_value::Arena;
+use serde_json::Value;
+
+use crate::story::{OTHER_EXAMPLES, example, serving};
+
+/// The namespaces of their resources.
+const NAMESPACES: [&str; 4] = ["shop", "databases", "ingress-public", "messaging-eu"];
+
+#[test]
+fn each_example_policy_admits_what_is_good_and_refuses_what_is_not() -> Result<()> {
+    serving(async |test, portcullis| {
+        for namespace in NAMESPACES {
+            test.kubectl(&["create", "namespace", namespace]).await?.succeeded()?;
+        }
+        let policies = OTHER_EXAMPLES.map(|folder| example(&format!("{folder}/policy.yaml")));
+        let policies = policies.into_iter().collect::<Result<Vec<_>>>()?.join("---\n");
+        portcullis.put_in_force(&policies).await?.succeeded()?;
+        for folder in OTHER_EXAMPLES {
+            refuses_the_bad(test, folder)
+                .await
+                .with_context(|| format!("examples/{folder}/resources/bad.yaml"))?;
+            admits_the_good(test, folder)
+                .await
+                .with_context(|| format!("examples/{folder}/resources/good.yaml"))?;
+        }
+        // What the API server lets pass: a hook of one's own that takes longer than the Pod has.
+        let hasty = example("pre-stop-hooks/resources/bad.yaml")?;
+        let own_hook = "    lifecycle: {preStop: {exec: {command: [/drain]}}}\n    ports:\n";
+        let hasty = documents(&hasty.replace("    ports:\n", own_hook))?.pop().context("no Pod")?;
+        let Err(kube::Error::Api(refusal)) = create(test, &hasty, "").await else { bail!("admitted") };
+        ensure!(refusal.message.contains("waits 15 seconds before it stops"), "{}", refusal.message);
+        Ok(())
+    })
+}
+
+/// How the API server itself refuses the Pod `hasty` of the preStop hooks, once it has the hook: before any policy judges
+/// the whole.
+const BY_THE_API_SERVER: &str = "preStop.sleep: Invalid value: 15: must be non-negative and less than";
+
+async fn refuses_the_bad(test: &ClusterTest, folder: &str) -> Result<()> {
+    let words = "admission webhook \"validate.portcullis.svc-fail\" denied the request: ";
+    for resource in documents(&example(&format!("{folder}/resources/bad.yaml"))?)? {
+        let refusal = wait::until("a refusal", async || match create(test, &resource, "?dryRun=All").await {
+            Ok(created) => bail!("it is admitted: {created}"),
+            Err(kube::Error::Api(status)) => Ok(Some(status.message)),
+            Err(error) => Err(error.into()),
+        })
+        .await?;
+        let by_policy = refusal.contains(words) && refusal.contains(folder);
+        ensure!(by_policy || refusal.contains(BY_THE_API_SERVER), "{refusal}");
+        let Err(kube::Error::Api(again)) = create(test, &resource, "").await else { bail!("admitted") };
+        ensure!(again.message == refusal, "{} is not {refusal}", again.message);
+    }
+    Ok(())
+}
+
+async fn admits_the_good(test: &ClusterTest, folder: &str) -> Result<()> {
+    // An example that changes nothing expects nothing else than what is there.
+    let expected = example(&format!("{folder}/expected/good.yaml")).unwrap_or_default();
+    let expected = documents(&expected)?;
+    for resource in documents(&example(&format!("{folder}/resources/good.yaml"))?)? {
+        let created = create(test, &resource, "").await?;
+        let name = resource.pointer("/metadata/name");
+        let wanted = expected.iter().find(|one| one.pointer("/metadata/name") == name).unwrap_or(&resource);
+        ensure!(covers(&created, wanted), "want {wanted}, got {created}");
+        // Another example has an object of the same name.
+        delete(test, &created).await?;
+    }
+    Ok(())
+}
+
+/// Creates an object, in its namespace or in that of the test.
+async fn create(test: &ClusterTest, resource: &Value, parameters: &str) -> Result<Value, kube::Error> {
+    let request = Request::post(format!("{}{parameters}", collection(test, resource)))
+        .header("content-type", "application/json")
+        .body(resource.to_string().into_bytes());
+    test.client.request(request.map_err(kube::Error::HttpError)?).await
+}
+
+async fn delete(test: &ClusterTest, resource: &Value) -> Result<()> {
+    let name = resource.pointer("/metadata/name").and_then(Value::as_str).context("no name")?;
+    let path = format!("{}/{name}", collection(test, resource));
+    test.client.request::<Value>(Request::delete(path).body(Vec::new())?).await?;
+    Ok(())
+}
+
+/// The path of the objects of this kind in this namespace.
+fn collection(test: &ClusterTest, resource: &Value) -> String {
+    let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
+    let (api, plural) = match text("/kind") {
+        Some("Ingress") => ("apis/networking.k8s.io/v1", "ingresses"),
+        Some("Service") => ("api/v1", "services"),
+        _ => ("api/v1", "pods"),
+    };
+    let namespace = text("/metadata/namespace").unwrap_or(&test.namespace);
+    format!("/{api}/namespaces/{namespace}/{plural}")
+}
+
+/// Whether an object says all that is wanted; the API server adds to maps and lists, and leaves out what is false.
+fn covers(object: &Value, wanted: &Value) -> bool {
+    match (object, wanted) {
+        (Value::Object(object), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match object.get(key) {
+                Some(value) => covers(value, wanted),
+                None => *wanted == Value::Bool(false),
+            })
+        }
+        (Value::Array(object), Value::Array(wanted)) => {
+            wanted.iter().all(|wanted| object.iter().any(|element| covers(element, wanted)))
+        }
+        _ => object == wanted,
+    }
+}
+
+/// The documents of a file.
+fn documents(text: &str) -> Result<Vec<Value>> {
+    let arena = Arena::new();
+    let of = |part: &str| -> Result<Value> {
+        let document = portcullis_yaml::read(&arena, part)?.to_string();
+        serde_json::from_str(&document).with_context(|| format!("`{document}` is no JSON"))
+    };
+    text.split("\n---\n").filter(|part| !part.trim().is_empty()).map(of).collect()
+}

@@ -1,0 +1,131 @@
+//! What people with kubectl see of a policy that changes their Jobs: no difference, no conflict, no surprise.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use portcullis_cluster_tests::ClusterTest;
+
+use crate::story::{RECORDED_TTL, create, example, founded, get_job, job, record, ttl};
+
+#[test]
+fn a_job_that_is_applied_twice_shows_no_difference_and_no_conflict() -> Result<()> {
+    founded(async |test, _| {
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let pi = example("dangling-jobs/resources/job.yaml")?;
+        test.apply(&pi).await?.succeeded()?;
+        let difference = kubectl.run_with(&["diff", "-f", "-"], &pi).await?;
+        ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
+        let again = test.apply(&pi).await?.succeeded()?;
+        ensure!(again == "job.batch/pi unchanged\n", "{again}");
+
+        let on_server = ["apply", "--server-side", "-f", "-"];
+        let applied = job("applied", "");
+        kubectl.run_with(&on_server, &applied).await?.succeeded()?;
+        let version = get_job(test, "applied").await?.metadata.resource_version;
+        kubectl.run_with(&on_server, &applied).await?.succeeded()?;
+        let difference = kubectl.run_with(&["diff", "--server-side", "-f", "-"], &applied).await?;
+        ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
+        let changed = get_job(test, "applied").await?;
+        ensure!(ttl(&changed) == Some(900) && record(&changed) == Some(RECORDED_TTL), "{changed:?}");
+        ensure!(changed.metadata.generation == Some(1), "version {version:?} became {changed:?}");
+
+        let own = job("applied", "ttlSecondsAfterFinished: 60");
+        kubectl.run_with(&on_server, &own).await?.succeeded()?;
+        ensure!(ttl(&get_job(test, "applied").await?) == Some(60));
+        kubectl.run_with(&on_server, &own).await?.succeeded()?;
+        ensure!(ttl(&get_job(test, "applied").await?) == Some(60));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_that_is_replaced_without_a_ttl_gets_it_again_and_one_record_of_it() -> Result<()> {
+    founded(async |test, _| {
+        test.apply(&job("replaced", "")).await?.succeeded()?;
+        let stored = test.kubectl(&["get", "job", "replaced", "-o", "yaml"]).await?.succeeded()?;
+        let without = stored.replace("  ttlSecondsAfterFinished: 900\n", "");
+        ensure!(without != stored, "{stored}");
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        kubectl.run_with(&["replace", "-f", "-"], &without).await?.succeeded()?;
+        let replaced = get_job(test, "replaced").await?;
+        ensure!(ttl(&replaced) == Some(900) && record(&replaced) == Some(RECORDED_TTL), "{replaced:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_dry_run_shows_ttl_and_record_and_leaves_no_trace() -> Result<()> {
+    founded(async |test, portcullis| {
+        let shown = create(test, &job("tried", ""), &["--dry-run=server"]).await?.succeeded()?;
+        ensure!(
+            shown.contains("ttlSecondsAfterFinished: 900") && shown.contains(RECORDED_TTL.trim()),
+            "{shown}"
+        );
+        // What comes after it is there, so that an Event of the dry run would be too.
+        portcullis.serve.until_logged(r#""dryRun":true"#).await?;
+        let jobs = test.api::<Job>().list(&ListParams::default()).await?;
+        ensure!(jobs.items.is_empty(), "{jobs:?}");
+        let events: Api<Event> = Api::all(test.client.clone());
+        let by_us = events.list(&ListParams::default()).await?.items.into_iter().filter(|event| {
+            event.reporting_controller.as_deref() == Some("portcullis")
+                && event.note.as_deref().is_some_and(|note| note.contains(&test.namespace))
+        });
+        let by_us: Vec<_> = by_us.collect();
+        ensure!(by_us.is_empty(), "{by_us:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn jobs_of_every_kind_get_their_ttl_and_stay_what_they_are() -> Result<()> {
+    founded(async |test, _| {
+        let generated = job("x", "").replace("  name: x\n", "  generateName: of-a-program-\n");
+        for _ in 0..2 {
+            let created = create(test, &generated, &[]).await?.succeeded()?;
+            ensure!(created.contains("ttlSecondsAfterFinished: 900"), "{created}");
+        }
+        let failure_policy = "\
+podFailurePolicy:
+  rules:
+  - action: FailJob
+    onExitCodes:
+      operator: In
+      values: [42]";
+        let jobs = [
+            job("suspended", "suspend: true"),
+            job("managed-elsewhere", "managedBy: example.com/queue"),
+            job("with-a-failure-policy", failure_policy),
+        ];
+        test.apply(&jobs.join("---\n")).await?.succeeded()?;
+        let suspended = changed(test, "suspended").await?;
+        ensure!(suspended.spec.and_then(|spec| spec.suspend) == Some(true));
+        let managed = changed(test, "managed-elsewhere").await?;
+        ensure!(managed.spec.and_then(|spec| spec.managed_by).as_deref() == Some("example.com/queue"));
+        let failing = changed(test, "with-a-failure-policy").await?;
+        ensure!(
+            failing
+                .spec
+                .and_then(|spec| spec.pod_failure_policy)
+                .is_some_and(|policy| policy.rules.len() == 1)
+        );
+        let pods = test.api::<Pod>().list(&ListParams::default().labels("job-name=suspended")).await?;
+        ensure!(pods.items.is_empty(), "{pods:?}");
+
+        test.kubectl(&["patch", "job", "suspended", "--patch", r#"{"spec": {"suspend": false}}"#])
+            .await?
+            .succeeded()?;
+        let resumed = changed(test, "suspended").await?;
+        ensure!(resumed.spec.and_then(|spec| spec.suspend) == Some(false));
+        Ok(())
+    })
+}
+
+/// A Job, which must have the TTL of the policy and the record of it.
+async fn changed(test: &ClusterTest, name: &str) -> Result<Job> {
+    let job = get_job(test, name).await?;
+    ensure!(ttl(&job) == Some(900) && record(&job) == Some(RECORDED_TTL), "{job:?}");
+    Ok(job)
+}

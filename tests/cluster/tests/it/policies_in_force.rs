@@ -1,0 +1,176 @@
+//! From a policy that is written to requests that are judged by it: how soon, and what is said of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use http::Request;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+use kube::api::ListParams;
+use portcullis_cluster_tests::{ClusterTest, wait};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::story::{
+    create, example, founding_policy, is_finished, job, serving, status_of, until_ready_is, until_shown,
+};
+
+/// How long a policy may take until it is in force, on a machine that is busy with a build. On an idle one it is a
+/// tenth of that: see what is printed.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_policy_is_in_force_and_out_of_force_moments_after_it_is_written() -> Result<()> {
+    serving(async |test, _| {
+        let policy =
+            |ttl: u32| Ok::<_, anyhow::Error>(founding_policy()?.replace(": 900", &format!(": {ttl}")));
+        let mut times = Vec::new();
+        // The first one calls for a webhook, the others find it there.
+        for seconds in [901, 902, 903, 904] {
+            test.apply(&policy(seconds)?).await?.succeeded()?;
+            times.push(until_ttl_is(test, Some(i64::from(seconds))).await?);
+        }
+        test.kubectl(&["delete", "clusterpolicy", "add-ttl-to-dangling-job"]).await?.succeeded()?;
+        times.push(until_ttl_is(test, None).await?);
+        println!("from kubectl's end to the policy being in force, the last time out of force: {times:?}");
+        ensure!(times.iter().all(|time| *time < SOON), "{times:?}");
+        Ok(())
+    })
+}
+
+/// How long it takes until a Job is given this TTL.
+async fn until_ttl_is(test: &ClusterTest, wanted: Option<i64>) -> Result<Duration> {
+    let written = Instant::now();
+    let body = serde_json::json!({
+        "metadata": { "name": "probe" },
+        "spec": { "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] } } },
+    });
+    while written.elapsed() < wait::PATIENCE {
+        let path = format!("/apis/batch/v1/namespaces/{}/jobs?dryRun=All", test.namespace);
+        let request = Request::post(path).header("content-type", "application/json");
+        let created: Value = test.client.request(request.body(body.to_string().into_bytes())?).await?;
+        if created.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) == wanted {
+            return Ok(written.elapsed());
+        }
+    }
+    bail!("waited in vain for a TTL of {wanted:?}")
+}
+
+/// A rule that this version executes, and one that it does not.
+const IN_PART: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: in-part
+spec:
+  rules:
+  - name: needs-a-team
+    match:
+      any:
+      - resources:
+          kinds: [ConfigMap]
+          names: [in-part]
+    validate:
+      failureAction: Enforce
+      message: a team is missing
+      pattern:
+        metadata:
+          labels:
+            team: \"?*\"
+  - name: gives-quota
+    match:
+      any:
+      - resources:
+          kinds: [Namespace]
+    generate:
+      apiVersion: v1
+      kind: ResourceQuota
+      name: quota
+      namespace: \"{{ request.object.metadata.name }}\"
+      data:
+        spec:
+          hard:
+            pods: \"10\"
+";
+
+#[test]
+fn a_rule_that_this_version_does_not_execute_is_told_and_the_others_are_enforced() -> Result<()> {
+    serving(async |test, portcullis| {
+        let applied = test.apply(IN_PART).await?;
+        let warning = "Warning: rule `gives-quota` is not enforced by this version: it has `generate`";
+        ensure!(applied.code == 0 && applied.stderr.contains(warning), "{applied:?}");
+        let ready = until_ready_is(test, "in-part", "False").await?;
+        ensure!(ready.pointer("/reason") == Some(&"RulesNotEnforced".into()), "{ready}");
+        ensure!(ready.to_string().contains("rule `gives-quota` (generate)"), "{ready}");
+        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: in-part}}";
+        until_shown(test, map, "denied the request").await
+    })
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_refused_and_one_that_got_by_is_not_ready() -> Result<()> {
+    serving(async |test, portcullis| {
+        let mistaken =
+            founding_policy()?.replace("metadata.ownerReferences ||", "metadata.(ownerReferences ||");
+        wait::until("a refusal", async || {
+            let refused =
+                portcullis.kubectl().run_with(&["create", "--dry-run=server", "-f", "-"], &mistaken).await?;
+            let words = "admission webhook \"validate-policy.portcullis.svc\" denied the request: ";
+            ensure!(refused.code == 1 && refused.stderr.contains(words), "{refused:?}");
+            Ok(Some(()))
+        })
+        .await?;
+        // The webhook for policies fails open.
+        portcullis.serve.stop().await?;
+        test.apply(&mistaken).await?.succeeded()?;
+        portcullis.serve.start()?;
+        let ready = until_ready_is(test, "add-ttl-to-dangling-job", "False").await?;
+        ensure!(ready.pointer("/reason") == Some(&"Invalid".into()), "{ready}");
+        ensure!(ready.to_string().contains("/spec/rules/0/preconditions/any/0/key: "), "{ready}");
+        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        let created = create(test, &job("untouched", ""), &["--dry-run=server"]).await?.succeeded()?;
+        ensure!(!created.contains("ttlSecondsAfterFinished"), "{created}");
+
+        // Corrected, it comes into force, and its status tells what the reference's tells.
+        test.apply(&founding_policy()?).await?.succeeded()?;
+        let ready = until_ready_is(test, "add-ttl-to-dangling-job", "True").await?;
+        ensure!(ready.pointer("/reason") == Some(&"Succeeded".into()), "{ready}");
+        let status = status_of(test, "add-ttl-to-dangling-job").await?;
+        ensure!(status.pointer("/rulecount/mutate") == Some(&1.into()), "{status}");
+        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jobs() -> Result<()> {
+    serving(async |test, _| {
+        test.apply(&job("old", "")).await?.succeeded()?;
+        wait::until_object(&test.api::<Job>(), "old", "the end of the Job", is_finished).await?;
+        // Other tests may have left some.
+        let jobs: Api<Job> = Api::all(test.client.clone());
+        let jobs = jobs.list(&ListParams::default()).await?.items;
+        let dangling = jobs.iter().filter(|job| {
+            let has_ttl = job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
+            is_finished(Some(job)) && !has_ttl && job.metadata.owner_references.is_none()
+        });
+        let count = format!("Warning: {} finished Jobs without a TTL are there already", dangling.count());
+        let warned = wait::until("the number of old Jobs", async || {
+            let applied = test.apply(&founding_policy()?).await?;
+            ensure!(applied.code == 0 && applied.stderr.contains(&count), "want {count}, got {applied:?}");
+            // Applied once more unchanged, it would not be looked at.
+            test.kubectl(&["delete", "clusterpolicy", "add-ttl-to-dangling-job"]).await?.succeeded()?;
+            Ok(Some(applied.stderr))
+        });
+        let warned = warned.await.context("the warning")?;
+        let risk = "Warning: rule `add-ttl-to-dangling-job` sets a TTL on Jobs: Jobs of Argo CD";
+        let risks = warned.matches("sets a TTL on Jobs").count();
+        ensure!(warned.contains(risk) && risks == 1, "{warned}");
+        ensure!(warned.contains("as examples/dangling-jobs/production.yaml does"), "{warned}");
+
+        let silent = test.apply(&example("dangling-jobs/production.yaml")?).await?;
+        ensure!(silent.code == 0 && !silent.stderr.contains("sets a TTL on Jobs"), "{silent:?}");
+        Ok(())
+    })
+}

@@ -1,0 +1,109 @@
+//! Webhook configurations at work: what is never asked, and what becomes of edits by hand.
+
+use anyhow::{Result, ensure};
+use portcullis_cluster_tests::wait;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::story::{founding_policy, job, serving, until_shown};
+
+const MUTATING: &str = "mutatingwebhookconfiguration/portcullis-resource-mutating";
+const VALIDATING: &str = "validatingwebhookconfiguration/portcullis-resource-validating";
+
+#[test]
+fn a_configuration_that_is_edited_or_deleted_by_hand_is_restored() -> Result<()> {
+    serving(async |test, portcullis| {
+        let webhooks = ["get", MUTATING, "-o", "jsonpath={.webhooks}"];
+        let empty =
+            wait::until("a configuration", async || Ok(Some(test.kubectl(&webhooks).await?.succeeded()?)));
+        ensure!(empty.await?.is_empty(), "there is a webhook without a policy");
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+        let good = test.kubectl(&webhooks).await?.succeeded()?;
+        let narrowed =
+            r#"[{"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": ["UPDATE"]}]"#;
+        for edit in [&["patch", MUTATING, "--type=json", "--patch", narrowed][..], &["delete", MUTATING]] {
+            test.kubectl(edit).await?.succeeded()?;
+            let edited = Instant::now();
+            wait::until("a configuration as it was", async || {
+                Ok((test.kubectl(&webhooks).await?.stdout == good).then_some(()))
+            })
+            .await?;
+            println!("restored {:?} after `kubectl {}`", edited.elapsed(), edit.join(" "));
+        }
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+        ensure!(portcullis.serve.log()?.contains("were changed by somebody else, and are restored"));
+
+        test.kubectl(&["delete", "clusterpolicy", "--all"]).await?.succeeded()?;
+        wait::until("a configuration without webhooks", async || {
+            Ok(test.kubectl(&webhooks).await?.succeeded()?.is_empty().then_some(()))
+        })
+        .await
+    })
+}
+
+/// Refuses what has the label `refused`, and fails closed.
+const CLOSED: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: closed
+spec:
+  failurePolicy: Fail
+  rules:
+  - name: nothing-refused
+    match:
+      any:
+      - resources:
+          kinds: [ConfigMap, Node, Lease]
+          selector:
+            matchLabels:
+              refused: \"true\"
+    validate:
+      failureAction: Enforce
+      message: it is refused
+      deny: {}
+";
+
+#[test]
+fn the_control_plane_does_not_wait_for_a_policy_that_fails_closed() -> Result<()> {
+    serving(async |test, portcullis| {
+        let applied = portcullis.put_in_force(CLOSED).await?;
+        ensure!(applied.stderr.contains("Warning: never asked about `Lease`, `Node`"), "{applied:?}");
+        let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: refused, labels: {refused: \"true\"}}}";
+        until_shown(test, map, "it is refused").await?;
+        let webhooks = test.kubectl(&["get", VALIDATING, "-o", "jsonpath={.webhooks}"]).await?.succeeded()?;
+        let webhooks: Value = serde_json::from_str(&webhooks)?;
+        let conditions = webhooks.pointer("/0/matchConditions").and_then(Value::as_array).map_or(0, Vec::len);
+        ensure!(
+            conditions == 6 && webhooks.pointer("/0/failurePolicy") == Some(&"Fail".into()),
+            "{webhooks}"
+        );
+
+        let in_system = ["create", "configmap", "--namespace=kube-system", "--dry-run=server"];
+        let lease = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: l, labels: {refused: \"true\"}}}";
+        for is_dead in [false, true] {
+            if is_dead {
+                portcullis.serve.kill();
+                let refused = test.kubectl(&["create", "configmap", "while-dead"]).await?;
+                ensure!(
+                    refused.code == 1 && refused.stderr.contains("failed calling webhook"),
+                    "{refused:?}"
+                );
+            }
+            test.kubectl(&["label", "node", "node-2", "--overwrite", "refused=true"]).await?.succeeded()?;
+            test.kubectl(&["label", "node", "node-2", "refused-"]).await?.succeeded()?;
+            test.kubectl(&[&in_system[..], &["pass"]].concat()).await?.succeeded()?;
+            test.control_plane
+                .kubectl(&test.namespace)
+                .run_with(&["create", "--dry-run=server", "-f", "-"], lease)
+                .await?
+                .succeeded()?;
+        }
+        // In an emergency.
+        let disarmed = portcullis.command(&["disarm"]).await?;
+        ensure!(disarmed.lines().count() == 3, "{disarmed}");
+        test.kubectl(&["create", "configmap", "while-disarmed"]).await?.succeeded()?;
+        Ok(())
+    })
+}
