@@ -4,7 +4,7 @@ mod block;
 mod equality;
 mod joined;
 mod membership;
-mod operator;
+pub(crate) mod operator;
 mod order;
 
 use portcullis_model::{Input, Numbers, Run};

@@ -4,30 +4,9 @@ use portcullis_value::Value;
 
 use super::document::{Document, Rule, given, list, text};
 use super::finder::{Finder, Note};
+use crate::condition::operator;
 use crate::schema::closest;
 use crate::variable::has_variable;
-
-/// The operators by their exact names.
-const OPERATORS: [&str; 18] = [
-    "Equal",
-    "Equals",
-    "NotEqual",
-    "NotEquals",
-    "In",
-    "AnyIn",
-    "AllIn",
-    "NotIn",
-    "AnyNotIn",
-    "AllNotIn",
-    "GreaterThanOrEquals",
-    "GreaterThan",
-    "LessThanOrEquals",
-    "LessThan",
-    "DurationGreaterThanOrEquals",
-    "DurationGreaterThan",
-    "DurationLessThanOrEquals",
-    "DurationLessThan",
-];
 
 const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
 
@@ -116,14 +95,15 @@ fn check_condition(condition: Value<'_>, frame: &str, finder: &mut Finder) {
             .hint(missing_hint(condition, missing));
         return;
     }
-    if !OPERATORS.contains(&operator) {
-        let quoted: Vec<_> = OPERATORS.iter().map(|operator| format!("\"{operator}\"")).collect();
+    let operators = operator::names();
+    if !operators.contains(&operator) {
+        let quoted: Vec<_> = operators.iter().map(|operator| format!("\"{operator}\"")).collect();
         finder
             .error(format!("entered value of `operator` is invalid. valid values: [{}]", quoted.join(" ")))
             .under(["operator"])
             // COMPAT(kyverno): the reference says `any` for a condition of `all`, too.
             .framed(format_args!("{}: ", frame.replace(".all[", ".any[")))
-            .suggest(closest(operator, OPERATORS));
+            .suggest(closest(operator, operators));
         return;
     }
     let is_operation = |key: &str| key.replace(' ', "") == "{{request.operation}}";

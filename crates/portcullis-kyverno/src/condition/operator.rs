@@ -33,27 +33,32 @@ pub enum Operator {
     Misspelt,
 }
 
-/// Names and aliases.
+/// Names and aliases, in the order that they are told.
 const NAMES: [(&str, Operator); 18] = [
     ("Equal", Operator::Equals),
     ("Equals", Operator::Equals),
     ("NotEqual", Operator::NotEquals),
     ("NotEquals", Operator::NotEquals),
     ("In", Operator::In),
-    ("NotIn", Operator::NotIn),
     ("AnyIn", Operator::AnyIn),
     ("AllIn", Operator::AllIn),
+    ("NotIn", Operator::NotIn),
     ("AnyNotIn", Operator::AnyNotIn),
     ("AllNotIn", Operator::AllNotIn),
-    ("GreaterThan", Operator::GreaterThan),
     ("GreaterThanOrEquals", Operator::GreaterThanOrEquals),
-    ("LessThan", Operator::LessThan),
+    ("GreaterThan", Operator::GreaterThan),
     ("LessThanOrEquals", Operator::LessThanOrEquals),
-    ("DurationGreaterThan", Operator::DurationGreaterThan),
+    ("LessThan", Operator::LessThan),
     ("DurationGreaterThanOrEquals", Operator::DurationGreaterThanOrEquals),
-    ("DurationLessThan", Operator::DurationLessThan),
+    ("DurationGreaterThan", Operator::DurationGreaterThan),
     ("DurationLessThanOrEquals", Operator::DurationLessThanOrEquals),
+    ("DurationLessThan", Operator::DurationLessThan),
 ];
+
+/// The exact names.
+pub(crate) fn names() -> [&'static str; 18] {
+    NAMES.map(|(name, _)| name)
+}
 
 /// Why an operator has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
