@@ -22,6 +22,7 @@ const NAMESPACE: &str = "portcullis";
 pub struct Portcullis<'s, 'a> {
     pub serve: &'s mut Serve<'a>,
     program: PathBuf,
+    address: SocketAddr,
     probes: SocketAddr,
 }
 
@@ -44,9 +45,9 @@ impl Portcullis<'_, '_> {
             roles: repository().join("deploy/roles.yaml"),
             definitions: Some(run(&program, &["crds"], control_plane).await?),
         };
-        let probes = (Ipv4Addr::LOCALHOST, probes).into();
+        let (address, probes) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, probes).into());
         Serve::during(control_plane, options, async |serve| {
-            let mut portcullis = Portcullis { serve, program, probes };
+            let mut portcullis = Portcullis { serve, program, address, probes };
             let mut outcome = portcullis.until_ready().await;
             if outcome.is_ok() {
                 outcome = body(&mut portcullis).await;
@@ -72,6 +73,19 @@ impl Portcullis<'_, '_> {
             Ok(Some(Ok(())))
         });
         ready.await?
+    }
+
+    /// Where the API server calls it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it says that it is ready.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn is_ready(&self) -> Result<bool> {
+        Ok(get(self.probes, "/readyz").await?.starts_with("HTTP/1.1 200 "))
     }
 
     /// Stores the cluster-wide policies in `documents`, as administrator, and waits until all that are there are ready.

@@ -7,7 +7,7 @@ use super::load::Load;
 use super::site::{Site, while_serving};
 
 /// A policy by which ConfigMaps of a bad name are refused with this message.
-fn policy(site: &Site<'_, '_>, message: &str) -> String {
+fn policy(site: &Site<'_, '_, '_>, message: &str) -> String {
     format!(
         "\
 apiVersion: kyverno.io/v1
@@ -48,9 +48,9 @@ fn reviews_are_answered_from_memory_while_the_api_server_restarts_and_news_are_f
         load.until_answered(100).await?;
         site.test.control_plane.stop_api_server();
         let Err(error) = site.try_create("good-name").await else { bail!("the API server answers") };
-        site.serve.until_logged("watch fails, serving from memory").await?;
+        site.portcullis.serve.until_logged("watch fails, serving from memory").await?;
         load.until_answered(1000).await?;
-        ensure!(site.is_ready().await?, "not ready while the API server is away: {error:#}");
+        ensure!(site.portcullis.is_ready().await?, "not ready while the API server is away: {error:#}");
         site.test.control_plane.start_api_server().await?;
         load.until_answered(100).await?;
         load.stop().await?;
@@ -58,6 +58,6 @@ fn reviews_are_answered_from_memory_while_the_api_server_restarts_and_news_are_f
         site.until_refused("bad-probe", "first").await?;
         site.write(&policy(site, "second")).await?;
         site.until_refused("bad-probe", "second").await?;
-        site.serve.forgive()
+        site.portcullis.serve.forgive()
     })
 }

@@ -18,7 +18,7 @@ use super::site::{Asked, Site, try_create, while_serving};
 const SLOW: usize = 50;
 
 /// A policy that refuses ConfigMaps of a bad name, and those whose text is `two`.
-fn policy(site: &Site<'_, '_>) -> String {
+fn policy(site: &Site<'_, '_, '_>) -> String {
     let namespace = &site.test.namespace;
     format!(
         "\
@@ -232,12 +232,14 @@ fn whatever_clients_send_is_refused_or_closed_and_other_requests_are_judged_mean
         load.until_answered(20).await?;
         load.stop().await?;
         for reason in ["handshake_timeout", "headers_timeout"] {
-            let series = format!("portcullis_webhook_connections_closed_total{{reason=\"{reason}\"}}");
-            let closed = site.metric(&series).await?;
-            ensure!(closed >= SLOW as u64, "{closed} connections closed by {reason}");
+            let label = format!("reason=\"{reason}\"");
+            let closed =
+                site.portcullis.metric("portcullis_webhook_connections_closed_total", &[&label]).await?;
+            ensure!(closed >= SLOW as f64, "{closed} connections closed by {reason}");
         }
-        ensure!(site.metric("portcullis_webhook_refusals_total{code=\"408\"}").await? >= SLOW as u64);
-        ensure!(site.metric("portcullis_webhook_panics_total").await? == 0);
+        let refused = site.portcullis.metric("portcullis_webhook_refusals_total", &["code=\"408\""]).await?;
+        ensure!(refused >= SLOW as f64, "{refused} requests refused for their time");
+        ensure!(site.portcullis.metric("portcullis_webhook_panics_total", &[]).await? == 0.0);
         let answer: Value = direct
             .connect()
             .await?

@@ -7,12 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use portcullis_cluster_tests::wait;
-use tokio::process::Command;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
-use super::site::{Asked, Site, binary, try_create, while_serving};
+use super::site::{Asked, Site, try_create, while_serving};
 
 /// Between two requests: 200 a second.
 const PACE: Duration = Duration::from_millis(5);
@@ -20,7 +19,7 @@ const PACE: Duration = Duration::from_millis(5);
 const AT_ONCE: usize = 100;
 
 /// A policy by which ConfigMaps of a bad name are refused.
-fn policy(name: &str, site: &Site<'_, '_>, failure_policy: &str) -> String {
+fn policy(name: &str, site: &Site<'_, '_, '_>, failure_policy: &str) -> String {
     format!(
         "\
 apiVersion: kyverno.io/v1
@@ -131,18 +130,18 @@ struct Crash {
 
 impl Crash {
     /// Kills and starts Portcullis under requests that come at their pace.
-    async fn under_load(site: &mut Site<'_, '_>) -> Result<Crash> {
+    async fn under_load(site: &mut Site<'_, '_, '_>) -> Result<Crash> {
         let (sender, requests) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let asking = tokio::spawn(ask(site.test.api(), sender, stopped));
         let mut heard = Heard { requests, all: Vec::new() };
         heard.until(Instant::now(), 200).await?;
         let killed = Instant::now();
-        site.serve.kill();
+        site.portcullis.serve.kill();
         heard.until(killed, 20).await?;
         let started = Instant::now();
-        site.serve.start()?;
-        site.until_ready().await?;
+        site.portcullis.serve.start()?;
+        site.portcullis.until_ready().await?;
         site.until_refused("bad-probe", "a bad name").await?;
         let back = Instant::now();
         heard.until(back, 200).await?;
@@ -203,23 +202,21 @@ fn the_webhooks_that_a_crash_leaves_are_removed_by_disarm_and_by_the_next_start(
     while_serving(&[], async |site| {
         site.put_in_force(&[&policy("closed", site, "Fail")]).await?;
         site.until_refused("bad-probe", "a bad name").await?;
-        site.serve.kill();
+        site.portcullis.serve.kill();
         site.until_refused("bad-probe", "failed calling webhook").await?;
-        let disarm = Command::new(binary()?)
-            .args(["disarm", "--kubeconfig"])
-            .arg(site.test.control_plane.kubeconfig())
-            .output()
-            .await?;
-        let said = String::from_utf8(disarm.stdout)?;
-        ensure!(disarm.status.success() && said.contains("portcullis-resource-validating removed"), "{said}");
+        let said = site.portcullis.command(&["disarm"]).await?;
+        ensure!(said.contains("portcullis-resource-validating removed"), "{said}");
         site.until_admitted("bad-probe").await?;
 
-        site.serve.start()?;
+        site.portcullis.serve.start()?;
         site.until_refused("bad-probe", "a bad name").await?;
-        site.serve.kill();
+        site.portcullis.serve.kill();
         site.until_refused("bad-probe", "failed calling webhook").await?;
-        site.serve.start()?;
-        site.serve.until_logged("removed a webhook configuration that an earlier run left").await?;
+        site.portcullis.serve.start()?;
+        site.portcullis
+            .serve
+            .until_logged("removed a webhook configuration that an earlier run left")
+            .await?;
         site.until_refused("bad-probe", "a bad name").await
     })
 }

@@ -38,11 +38,11 @@ spec:
 #[derive(Debug, PartialEq)]
 struct Traces {
     events: Vec<String>,
-    passed_in_error: u64,
+    passed_in_error: f64,
     versions: String,
 }
 
-async fn traces(site: &Site<'_, '_>) -> Result<Traces> {
+async fn traces(site: &Site<'_, '_, '_>) -> Result<Traces> {
     let events: Api<Event> = Api::all(site.test.client.clone());
     let events = events.list(&ListParams::default()).await?.items.into_iter();
     let about_policies = events.filter(|event| {
@@ -58,7 +58,7 @@ async fn traces(site: &Site<'_, '_>) -> Result<Traces> {
     let kinds = "clusterpolicies,validatingwebhookconfigurations,mutatingwebhookconfigurations";
     let versions = ["get", kinds, "-o", "jsonpath={.items[*].metadata.resourceVersion}"];
     let versions = site.test.kubectl(&versions).await?.succeeded()?;
-    let passed_in_error = site.metric("portcullis_rule_errors_ignored_total").await?;
+    let passed_in_error = site.portcullis.metric("portcullis_rule_errors_ignored_total", &[]).await?;
     Ok(Traces { events, passed_in_error, versions })
 }
 
@@ -96,8 +96,8 @@ fn a_dry_run_is_judged_and_leaves_nothing_behind() -> Result<()> {
             "{events:?}"
         );
         let after = traces(site).await?;
-        ensure!(after.passed_in_error == 1, "{after:?}");
-        ensure!(before == Traces { events: Vec::new(), passed_in_error: 0, ..after }, "{before:?}");
+        ensure!(after.passed_in_error == 1.0, "{after:?}");
+        ensure!(before == Traces { events: Vec::new(), passed_in_error: 0.0, ..after }, "{before:?}");
         let missing = site.test.kubectl(&["get", "configmap", "tried"]).await?;
         ensure!(missing.code == 1, "{missing:?}");
         Ok(())

@@ -14,7 +14,7 @@ const TIMEOUT: u64 = 5;
 const TIMEOUT_FLAG: &str = "--webhook-timeout=5";
 
 /// Policies with rules that ask for a checksum of all that a ConfigMap can hold, again and again.
-fn policies(site: &Site<'_, '_>, failure_policy: &str, count: usize, rules: usize) -> Vec<String> {
+fn policies(site: &Site<'_, '_, '_>, failure_policy: &str, count: usize, rules: usize) -> Vec<String> {
     let namespace = &site.test.namespace;
     let lower = failure_policy.to_lowercase();
     let rule = |number: usize| {
@@ -48,11 +48,11 @@ spec:
 
 /// Puts as many policies in force for each failure policy and asks for a ConfigMap that they take `what` for too much:
 /// where they fail closed it is refused, else admitted with a warning, both by Portcullis.
-async fn check(site: &Site<'_, '_>, count: usize, rules: usize, what: &str) -> Result<()> {
+async fn check(site: &Site<'_, '_, '_>, count: usize, rules: usize, what: &str) -> Result<()> {
     let (fail, ignore) = (policies(site, "Fail", count, rules), policies(site, "Ignore", count, rules));
     site.put_in_force(&fail.iter().chain(&ignore).map(String::as_str).collect::<Vec<_>>()).await?;
     site.until_refused("fail-probe", "fail-0").await?;
-    let ignored_before = site.metric("portcullis_rule_errors_ignored_total").await?;
+    let ignored_before = site.portcullis.metric("portcullis_rule_errors_ignored_total", &[]).await?;
     let (refused, admitted) = tokio::join!(create(site, "fail-much"), create(site, "ignore-much"));
     let (refused, took) = refused?;
     let Asked::Refused(message) = refused else { anyhow::bail!("{refused:?}") };
@@ -63,13 +63,13 @@ async fn check(site: &Site<'_, '_>, count: usize, rules: usize, what: &str) -> R
     let (admitted, took) = admitted?;
     ensure!(matches!(admitted, Asked::Admitted(_)), "{admitted:?}");
     ensure!(took < TIMEOUT, "{took} s");
-    let ignored = site.metric("portcullis_rule_errors_ignored_total").await?;
+    let ignored = site.portcullis.metric("portcullis_rule_errors_ignored_total", &[]).await?;
     ensure!(ignored > ignored_before, "no error was counted as ignored");
     Ok(())
 }
 
 /// Creates a ConfigMap with much text, and says how many whole seconds that took.
-async fn create(site: &Site<'_, '_>, name: &str) -> Result<(Asked, u64)> {
+async fn create(site: &Site<'_, '_, '_>, name: &str) -> Result<(Asked, u64)> {
     let text = "a,".repeat(400_000);
     let map: ConfigMap =
         serde_json::from_value(json!({ "metadata": { "name": name }, "data": { "text": text } }))?;

@@ -7,7 +7,7 @@ use super::proxy::{Proxy, Sort, Wrong};
 use super::site::{Site, while_serving};
 
 /// A policy by which ConfigMaps of this name are refused.
-fn policy(site: &Site<'_, '_>, refused: &str) -> String {
+fn policy(site: &Site<'_, '_, '_>, refused: &str) -> String {
     format!(
         "\
 apiVersion: kyverno.io/v1
@@ -39,15 +39,15 @@ fn no_change_is_missed_and_nothing_that_is_gone_is_kept_when_the_api_server_has_
     while_serving(&[], async |site| {
         let config = site.test.control_plane.config().await?;
         let proxy = Proxy::before(config, "/apis/kyverno.io/v1/clusterpolicies").await?;
-        site.serve.connect_to(&proxy.url)?;
+        site.portcullis.serve.connect_to(&proxy.url)?;
         // Two stay, so that lists have pages; of the others one comes and one goes each time.
         site.put_in_force(&[&policy(site, "kept"), &policy(site, "other"), &policy(site, "round-0")]).await?;
         for (round, faults) in FAULTS.iter().enumerate() {
             let (old, new) = (format!("round-{round}"), format!("round-{}", round + 1));
             let mut armed: Vec<_> = faults.iter().map(|&(sort, answer)| proxy.arm(sort, answer)).collect();
             // What failed before must not make it wait longer now.
-            site.serve.kill();
-            site.serve.start()?;
+            site.portcullis.serve.kill();
+            site.portcullis.serve.start()?;
             site.until_refused(&old, &format!("refused by {old}")).await?;
             let mut direct = site.direct().await?.connect().await?;
             let mut refuses = async |name: &str| -> Result<bool> {
