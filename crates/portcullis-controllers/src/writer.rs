@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::jiff::Timestamp;
 use portcullis_cluster::{ApiError, Asked, Backoff, Clock, Connection, Leadership};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -122,13 +121,4 @@ async fn write_status(connection: &Connection, policy: &PolicyInForce, now: &str
 fn said(connection: &Connection, resource: &str, error: &kube::Error) -> ApiError {
     let asked = Asked { verb: "write", resource: resource.to_owned() };
     ApiError::from_client(asked, connection.server(), error)
-}
-
-/// The time of day.
-#[expect(clippy::disallowed_methods, reason = "statuses carry the time of day")]
-pub fn time_of_day() -> Timestamp {
-    let now = std::time::SystemTime::now();
-    // Whole seconds, as Kubernetes writes times.
-    let now = Timestamp::try_from(now).unwrap_or_default();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

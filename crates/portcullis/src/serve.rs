@@ -2,6 +2,7 @@
 
 mod answer;
 mod certificate;
+mod clock;
 mod cluster;
 mod collector;
 mod decisions;

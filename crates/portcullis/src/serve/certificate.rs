@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::interval;
 
+use super::clock::now;
 use crate::told::hinted;
 
 /// How often the files of a certificate are read again. A mounted Secret changes by a swap of links, which no watch of
@@ -219,11 +220,6 @@ fn read(path: &Path, flag: &str) -> anyhow::Result<String> {
         let message = format!("cannot read `{}`: {}", path.display(), system_reason(&error));
         hinted(message, Some(format!("`{flag}` takes a file that holds PEM text, which this user may read")))
     })
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates are valid from now")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use portcullis_cluster::{Candidate, Cluster, Configuration, EventSender, Options
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
-use portcullis_controllers::writer::{Wanted, Writer, time_of_day};
+use portcullis_controllers::writer::{Wanted, Writer};
 use portcullis_engine::Settings;
 use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::certificate::Served;
+use super::clock::timestamp;
 use super::collector;
 use super::policies::Policies;
 use super::source::Source;
@@ -76,20 +77,15 @@ impl Running {
         let identity = identity();
         let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
-        let (events, event_writer) = events(&connection, "portcullis", &identity, time_of_day);
+        let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         collector::register(&parts.metrics, events.counts().clone(), cluster.watches().clone());
         let mut tasks = JoinSet::new();
         let event_writer = tokio::spawn(event_writer.run());
 
         let (mut resign, mut candidate, mut leadership) = (None, None, None);
         if !is_external {
-            let election = Candidate::new(
-                &connection,
-                &arguments.cluster.namespace,
-                "portcullis",
-                &identity,
-                time_of_day,
-            );
+            let election =
+                Candidate::new(&connection, &arguments.cluster.namespace, "portcullis", &identity, timestamp);
             leadership = Some(election.leadership());
             let (resigned, resigning) = oneshot::channel();
             resign = Some(resigned);
@@ -99,7 +95,7 @@ impl Running {
             })));
         }
         let (wanted, wanted_now) = watch::channel(None);
-        let writer = Writer { connection, wanted: wanted_now, leadership, clock: time_of_day };
+        let writer = Writer { connection, wanted: wanted_now, leadership, clock: timestamp };
         let writer = tokio::spawn(async move {
             writer.run().await;
         });

@@ -13,9 +13,10 @@ use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
 use tokio::time::Instant;
 
 use super::answer::answer;
+use super::clock::unix_nanoseconds;
 use super::ledger::Ledger;
 use super::policies::Policies;
-use super::source::{Source, now};
+use super::source::Source;
 
 /// How often a review is begun anew with more facts: a chain of facts where each is needed to ask for the next.
 const MOST_ROUNDS: usize = 16;
@@ -72,7 +73,7 @@ impl Judge {
     ) -> Verdict {
         let policies = self.policies.load_full();
         let begun = Instant::now();
-        let now = now();
+        let now = unix_nanoseconds();
         let clock = || nanoseconds(deadline.now().saturating_duration_since(self.started));
         let mut facts = self.source.facts();
         for _ in 0..MOST_ROUNDS {

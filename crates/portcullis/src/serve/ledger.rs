@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cluster::{EventSender, Notice, Regarding};
-use portcullis_controllers::writer::time_of_day;
 use portcullis_engine::Verdict;
 use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
 use portcullis_webhook::{Metrics, Target};
@@ -13,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::clock::timestamp;
 use super::decisions::Decisions;
 use super::policies::Policies;
 
@@ -245,7 +245,7 @@ async fn keep(mut queue: mpsc::Receiver<Decision>, kept: Decisions) {
     let mut decisions = Vec::new();
     while queue.recv_many(&mut decisions, QUEUE).await > 0 {
         for decision in decisions.drain(..) {
-            let record = Record { time: time_of_day().to_string(), decision: &decision };
+            let record = Record { time: timestamp().to_string(), decision: &decision };
             let record = serde_json::to_string(&record).unwrap_or_default();
             if decision.is_worth_a_line() {
                 tracing::info!(target: "portcullis::decision", "{record}");

@@ -1,7 +1,6 @@
 //! Where facts about a request come from: a cluster, or files.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, ReviewFacts};
@@ -64,11 +63,4 @@ impl Known {
             Known::Cluster(facts) => facts,
         }
     }
-}
-
-/// Nanoseconds since 1970-01-01 UTC.
-#[expect(clippy::disallowed_methods, reason = "the server gives the core its time")]
-pub(crate) fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
