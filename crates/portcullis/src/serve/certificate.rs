@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use k8s_openapi::jiff::Timestamp;
 use portcullis_cli::{ServeArguments, system_reason};
 use portcullis_webhook::{Authority, Certificates, Identity, Metrics};
@@ -199,14 +199,17 @@ fn names(arguments: &ServeArguments) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
+/// How an address is written.
+const FORM: &str = "write https://HOST:PORT";
+
 /// The host of `https://HOST:PORT`.
 fn host(url: &str) -> anyhow::Result<&str> {
     let Some(authority) = url.strip_prefix("https://") else {
-        bail!("`--external-url {url}` is no HTTPS address; write https://HOST:PORT");
+        return Err(hinted(format!("`--external-url {url}` is no HTTPS address"), Some(FORM)));
     };
     let authority = authority.trim_end_matches('/');
     if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-        bail!("`--external-url {url}` is more than an address; write https://HOST:PORT");
+        return Err(hinted(format!("`--external-url {url}` is more than an address"), Some(FORM)));
     }
     Ok(match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
