@@ -76,9 +76,54 @@ fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
     text.trim_ascii_start().starts_with('{').then(|| json::read_unique(arena, text).ok().flatten()).flatten()
 }
 
-/// The items, if the document is a list as the API server answers with: a kind that ends in `List`, and no name.
-pub(crate) fn items<'a>(document: Value<'a>) -> Option<&'a [Value<'a>]> {
-    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    let has_name = document.path(&["metadata", "name"]).is_some();
-    (is_list && !has_name).then(|| document.get("items").and_then(Value::as_array)).flatten()
+/// Where an object stands in a document: indexes of `items`, the outermost list first. Empty for the document itself.
+pub(crate) type Place = [usize];
+
+/// Calls `visit` with the objects of a document and where each stands: the document itself or, if it is a list as the
+/// API server answers with (a kind that ends in `List`, and no name), its items, and the items of lists among them.
+///
+/// The items of a typed list (`PodList`) may leave out `apiVersion` and `kind`, as the API server does.
+///
+/// # Errors
+/// Those of `visit`, which end the walk.
+pub(crate) fn objects<'a, E>(
+    arena: &'a Arena,
+    document: Value<'a>,
+    visit: &mut impl FnMut(Value<'a>, &Place) -> Result<(), E>,
+) -> Result<(), E> {
+    walk(arena, document, &mut Vec::new(), visit)
+}
+
+/// Reading has bounded the depth.
+fn walk<'a, E>(
+    arena: &'a Arena,
+    value: Value<'a>,
+    place: &mut Vec<usize>,
+    visit: &mut impl FnMut(Value<'a>, &Place) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(items) = items(value) else { return visit(value, place) };
+    for (index, item) in items.iter().enumerate() {
+        place.push(index);
+        walk(arena, typed(arena, *item, value), place, visit)?;
+        place.pop();
+    }
+    Ok(())
+}
+
+fn items(value: Value<'_>) -> Option<&[Value<'_>]> {
+    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    let has_name = value.path(&["metadata", "name"]).is_some();
+    (is_list && !has_name).then(|| value.get("items").and_then(Value::as_array)).flatten()
+}
+
+/// An item with the `apiVersion` and `kind` of its list, if the list has a type and the item states neither.
+fn typed<'a>(arena: &'a Arena, item: Value<'a>, list: Value<'a>) -> Value<'a> {
+    let text = |value: Value<'a>, key| value.get(key).and_then(Value::as_str);
+    let kind = text(list, "kind").and_then(|kind| kind.strip_suffix("List")).unwrap_or_default();
+    if kind.is_empty() || item.as_object().is_none() || item.get("kind").or(item.get("apiVersion")).is_some()
+    {
+        return item;
+    }
+    let version = Value::String(text(list, "apiVersion").unwrap_or_default());
+    item.with(arena, &["apiVersion"], version).with(arena, &["kind"], Value::String(kind))
 }

@@ -1,6 +1,7 @@
 //! Policies, loaded and checked.
 
 use std::convert::Infallible;
+use std::mem;
 
 use portcullis_kyverno::Policy;
 use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
@@ -96,22 +97,17 @@ impl Policies {
                 return reporter.syntax(source, &error);
             }
         };
-        let is_policy = |value: &Value<'_>| Sort::of(Gvk::of(*value)) != Sort::Other;
-        let items = documents::items(document.value);
-        if is_policy(&document.value) || items.is_some_and(|items| items.iter().any(is_policy)) {
-            document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
-        }
-        match items {
-            None => self.policy(document.value, source, document.marks, reporter),
-            Some(items) => {
-                let list = document.marks.child("items");
-                for (index, item) in items.iter().enumerate() {
-                    let marks =
-                        list.and_then(|list| list.child(&index.to_string())).unwrap_or(document.marks);
-                    self.policy(*item, source, marks, reporter);
-                }
+        let is_policy = |value| Sort::of(Gvk::of(value)) != Sort::Other;
+        let mut are_duplicates_told = false;
+        let told = documents::objects(arena, document.value, &mut |object, place| {
+            if is_policy(object) && !mem::replace(&mut are_duplicates_told, true) {
+                document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
             }
-        }
+            let marks = place.iter().try_fold(document.marks, item_marks).unwrap_or(document.marks);
+            self.policy(object, source, marks, reporter);
+            Ok::<_, Infallible>(())
+        });
+        told.unwrap_or_else(|never| match never {});
     }
 
     fn policy(
@@ -145,6 +141,10 @@ impl Policies {
                 .push(LeftOut { name: Resource(value).name().to_owned(), reason: first.message.clone() }),
         }
     }
+}
+
+fn item_marks<'a>(list: Marks<'a>, index: &usize) -> Option<Marks<'a>> {
+    list.child("items")?.child(&index.to_string())
 }
 
 /// Whether a context entry somewhere in `value` is answered from other resources. Reading has bounded the depth.

@@ -1,12 +1,13 @@
 //! Resources as the command line judges them.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
 use portcullis_value::{Arena, Object, Pointer, Value};
 use portcullis_yaml::Source;
 
-use super::documents;
+use super::documents::{self, Place};
 use super::inputs::{Input, Inputs};
 use crate::diagnostics::Reporter;
 use crate::surroundings::{Stream, Surroundings};
@@ -78,7 +79,7 @@ impl Scopes {
                 if let Some(document) = documents::read(&arena, source, &mut reporter) {
                     scopes.add(document);
                 }
-                Ok::<_, std::convert::Infallible>(reporter.errors())
+                Ok::<_, Infallible>(reporter.errors())
             });
             errors += told.unwrap_or_default();
         }
@@ -151,12 +152,19 @@ pub(crate) fn count(input: &mut Input) -> usize {
     while let Some(document) = reader.next_document() {
         let Ok(source) = document else { continue };
         arena.reset();
-        count += may_be_list(source.text())
-            .then(|| documents::items(documents::read_quietly(&arena, source)?).map(<[_]>::len))
-            .flatten()
-            .unwrap_or(1);
+        let list = may_be_list(source.text()).then(|| documents::read_quietly(&arena, source)).flatten();
+        count += list.map_or(1, |list| count_objects(&arena, list));
     }
     count
+}
+
+fn count_objects<'a>(arena: &'a Arena, document: Value<'a>) -> usize {
+    let mut count = 0;
+    let counted = documents::objects(arena, document, &mut |_, _| {
+        count += 1;
+        Ok::<_, Infallible>(())
+    });
+    counted.map_or_else(|never| match never {}, |()| count)
 }
 
 /// Whether it is worth the time to look for items in a text.
@@ -184,23 +192,15 @@ pub(crate) fn each<E>(
         };
         let mut errors = reporter.errors();
         is_empty &= document.is_null();
-        match documents::items(document) {
-            None if document.is_null() => {}
-            None if is_resource(document) => visit(document, stderr)?,
-            None => errors += tell_no_resource(source, Pointer::root(), document, &name, stderr),
-            Some(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    if is_resource(*item) {
-                        visit(*item, stderr)?;
-                    } else {
-                        let mut path = Pointer::root();
-                        path.push("items");
-                        path.push(&index.to_string());
-                        errors += tell_no_resource(source, path, *item, &name, stderr);
-                    }
-                }
+        documents::objects(arena, document, &mut |object, place| {
+            if is_resource(object) {
+                return visit(object, stderr);
             }
-        }
+            if !document.is_null() {
+                errors += tell_no_resource(source, place, object, &name, stderr);
+            }
+            Ok(())
+        })?;
         Ok(errors)
     })?;
     if is_empty && is_named && errors == 0 {
@@ -216,7 +216,7 @@ fn is_resource(value: Value<'_>) -> bool {
 
 fn tell_no_resource(
     source: Source<'_>,
-    path: Pointer,
+    place: &Place,
     value: Value<'_>,
     name: &str,
     stderr: &mut Stream<'_>,
@@ -229,6 +229,11 @@ fn tell_no_resource(
     } else {
         "the resource has no `apiVersion`".to_owned()
     };
+    let mut path = Pointer::root();
+    for index in place {
+        path.push("items");
+        path.push(&index.to_string());
+    }
     let diagnostic = Diagnostic::error(path, message)
         .with_hint("each document is one Kubernetes object with `apiVersion` and `kind`");
     let mut reporter = Reporter::new(name, stderr);

@@ -44,6 +44,25 @@ fn a_mistake_in_a_policy_is_shown_in_its_line_and_the_others_run() {
 }
 
 #[test]
+fn lists_are_opened_also_within_lists_and_where_their_items_leave_out_the_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "batch/v1", "kind": "JobList", "items": [{"metadata": {"name": "typed"}, "spec": {}}]},
+        {"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "nested"}, "spec": {}},
+            {"metadata": {"name": "unknown"}}]}]}"#;
+    fs::write(folder.path().join("list.json"), list).unwrap();
+    fs::copy(root().join(POLICY), folder.path().join("ttl.yaml")).unwrap();
+    let output = run(folder.path(), &["apply", "ttl.yaml", "--resource", "list.json"]);
+    let (text, told) = (stdout(&output), stderr(&output));
+    assert!(text.contains("Applying 1 policy rule(s) to 3 resource(s)..."), "{text}");
+    for line in ["applied to default/Job/typed:", "applied to default/Job/nested:", "pass: 2, fail: 0"] {
+        assert!(text.contains(line), "no line `{line}` in\n{text}");
+    }
+    assert!(told.contains("the resource has no `kind`\n --> list.json:5:13"), "{told}");
+}
+
+#[test]
 fn flags_that_come_later_say_so() {
     for arguments in [
         vec!["apply", POLICY, "--cluster"],
