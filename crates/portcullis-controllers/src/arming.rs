@@ -48,13 +48,16 @@ pub enum Kept {
 #[derive(Debug)]
 pub struct Arming {
     connection: Connection,
-    wanted: Option<(Configurations, ValidatingWebhookConfiguration)>,
+    wanted: Option<Written>,
     restored: VecDeque<Instant>,
     refused: Refused,
 }
 
+/// The three configurations as they were written last.
+type Written = (MutatingWebhookConfiguration, ValidatingWebhookConfiguration, ValidatingWebhookConfiguration);
+
 /// The webhooks that the API server refuses by their names, each with the reason: conditions that do not compile.
-type Refused = BTreeMap<String, String>;
+pub type Refused = BTreeMap<String, String>;
 
 impl Arming {
     pub fn new(connection: Connection) -> Self {
@@ -62,7 +65,7 @@ impl Arming {
     }
 
     /// The webhooks that were left out of the last configurations, by their names, each with the reason.
-    pub fn refused(&self) -> &BTreeMap<String, String> {
+    pub fn refused(&self) -> &Refused {
         &self.refused
     }
 
@@ -75,8 +78,10 @@ impl Arming {
         configurations: &Configurations,
         policy: &ValidatingWebhookConfiguration,
     ) -> Result<Kept, kube::Error> {
-        let is_news =
-            self.wanted.as_ref().is_none_or(|wanted| (&wanted.0, &wanted.1) != (configurations, policy));
+        let Configurations { mutating: wanted_mutating, validating: wanted_validating, .. } = configurations;
+        let is_news = self.wanted.as_ref().is_none_or(|(mutating, validating, of_policies)| {
+            (mutating, validating, of_policies) != (wanted_mutating, wanted_validating, policy)
+        });
         if is_news {
             self.restored.clear();
             self.refused.clear();
@@ -89,10 +94,10 @@ impl Arming {
         let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
         let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
         let refused = &mut self.refused;
-        let changed = put_accepted(&mutating, &configurations.mutating, refused, may_write).await?
-            | put_accepted(&validating, &configurations.validating, refused, may_write).await?
+        let changed = put_accepted(&mutating, wanted_mutating, refused, may_write).await?
+            | put_accepted(&validating, wanted_validating, refused, may_write).await?
             | put(&validating, policy, may_write).await?;
-        let wanted = || Some((configurations.clone(), policy.clone()));
+        let wanted = || Some((wanted_mutating.clone(), wanted_validating.clone(), policy.clone()));
         Ok(match (changed, is_news) {
             (false, _) => {
                 self.wanted = wanted();
@@ -196,15 +201,32 @@ fn without<K: Clone + DeserializeOwned + Serialize>(wanted: &K, refused: &Refuse
 fn refusals(configuration: &Json, status: &Status) -> Refused {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let refusals = causes.filter_map(|cause| {
-        let (index, _) = cause.field.strip_prefix("webhooks[")?.split_once(']')?;
-        let webhook = configuration.get("webhooks")?.get(index.parse::<usize>().ok()?)?;
-        Some((name(webhook)?.to_owned(), format!("{}: {}", cause.field, cause.message)))
+        let (index, field) = cause.field.strip_prefix("webhooks[")?.split_once(']')?;
+        let webhook = item(configuration.get("webhooks")?, index)?;
+        let place = condition(webhook, field).unwrap_or_else(|| field.trim_start_matches('.').to_owned());
+        Some((name(webhook)?.to_owned(), format!("{place}: {}", one_line(&cause.message))))
     });
     refusals.collect()
 }
 
-fn name(webhook: &Json) -> Option<&str> {
-    webhook.get("name")?.as_str()
+/// The condition that `field` is in, by the name that it was given: we have put others before it.
+fn condition(webhook: &Json, field: &str) -> Option<String> {
+    let (index, _) = field.strip_prefix(".matchConditions[")?.split_once(']')?;
+    Some(format!("match condition `{}`", name(item(webhook.get("matchConditions")?, index)?)?))
+}
+
+fn item<'j>(list: &'j Json, index: &str) -> Option<&'j Json> {
+    list.get(index.parse::<usize>().ok()?)
+}
+
+/// `text` without the drawing in which a compiler of CEL shows the place.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('|'));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn name(named: &Json) -> Option<&str> {
+    named.get("name")?.as_str()
 }
 
 /// Brings one configuration to what is wanted. Says whether it was anything else.

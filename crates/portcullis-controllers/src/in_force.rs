@@ -1,5 +1,6 @@
 //! The policies of a cluster, compiled: which are in force, and what is wrong with the others.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,26 +87,38 @@ impl InForce {
             .filter(|policy| policy.compiled.policy.is_some())
             .map(|policy| &policy.compiled.needs)
     }
+}
 
-    /// How many rules are not enforced, though somebody wrote them.
-    pub fn rules_not_enforced(&self) -> usize {
-        let rules = |policy: &PolicyInForce| match &policy.compiled.status.readiness {
-            Readiness::Ready => 0,
-            Readiness::RulesNotEnforced(rules) => rules.len(),
-            Readiness::Invalid(_) => policy.compiled.rules,
-        };
-        self.policies.iter().map(rules).sum()
+impl PolicyInForce {
+    /// What its status is to say; `unasked` is why its webhooks are not in the cluster, if they are not.
+    pub fn status(&self, unasked: Option<String>) -> Cow<'_, PolicyStatus> {
+        let status = &self.compiled.status;
+        match unasked {
+            Some(reason) => {
+                Cow::Owned(PolicyStatus { readiness: Readiness::WebhookNotWritten(reason), ..status.clone() })
+            }
+            None => Cow::Borrowed(status),
+        }
+    }
+
+    /// How many of its rules are not enforced, though somebody wrote them.
+    pub fn rules_not_enforced(&self, is_unasked: bool) -> usize {
+        match &self.compiled.status.readiness {
+            Readiness::Ready if !is_unasked => 0,
+            Readiness::RulesNotEnforced(rules) if !is_unasked => rules.len(),
+            _ => self.compiled.rules,
+        }
     }
 }
 
-/// Namespace and name of a policy.
-type Name = (Box<str>, Box<str>);
+/// The namespace of a policy, empty for a ClusterPolicy, and its name.
+pub type PolicyName = (Box<str>, Box<str>);
 
 /// Compiles policies, each once for as long as its text stays the same.
 #[derive(Debug, Default)]
 pub struct Compiler {
     /// By namespace and name: the text, and what it was compiled to.
-    known: BTreeMap<Name, (Arc<str>, Arc<Compiled>)>,
+    known: BTreeMap<PolicyName, (Arc<str>, Arc<Compiled>)>,
 }
 
 impl Compiler {

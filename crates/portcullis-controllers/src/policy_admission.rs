@@ -21,10 +21,13 @@ pub struct PolicyAdmission {
 
 /// Looks at `document`, a ClusterPolicy or Policy that is about to be stored.
 ///
-/// `discovery` is what the API server serves, where there is one to ask; `dangling_jobs` is the number of finished Jobs in the cluster that nobody owns and nothing will delete.
+/// `discovery` is what the API server serves, where there is one to ask; `ignore_failures` says whether no webhook fails
+/// closed, whatever policies say; `dangling_jobs` is the number of finished Jobs in the cluster that nobody owns and
+/// nothing will delete.
 pub fn policy_admission(
     document: Value<'_>,
     discovery: Option<&Discovery>,
+    ignore_failures: bool,
     dangling_jobs: usize,
 ) -> PolicyAdmission {
     let kinds = discovery.map(ServedKinds);
@@ -33,7 +36,9 @@ pub fn policy_admission(
     let mut warnings = Vec::new();
     if refusal.is_none() {
         warnings.extend(not_enforced(document));
-        warnings.extend(discovery.and_then(|discovery| not_asked(document, discovery)));
+        if !ignore_failures {
+            warnings.extend(discovery.and_then(|discovery| not_asked(document, discovery)));
+        }
         warnings.extend(warn_of_job_ttl(document).map(|warning| line(&warning)));
         if dangling_jobs > 0 && sets_job_ttl(document) {
             warnings.push(format!(
@@ -52,7 +57,7 @@ fn not_enforced(document: Value<'_>) -> impl Iterator<Item = String> {
     let status = PolicyStatus::of(document, Ok(&Policy::compile(document)));
     let rules = match status.readiness {
         Readiness::RulesNotEnforced(rules) => rules,
-        Readiness::Ready | Readiness::Invalid(_) => Vec::new(),
+        Readiness::Ready | Readiness::Invalid(_) | Readiness::WebhookNotWritten(_) => Vec::new(),
     };
     rules
         .into_iter()

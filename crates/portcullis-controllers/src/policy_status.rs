@@ -2,18 +2,24 @@
 
 use http::header::CONTENT_TYPE;
 use portcullis_cluster::Connection;
+use portcullis_kyverno::status::PolicyStatus;
 use portcullis_value::{Arena, Value, json};
 use serde::de::IgnoredAny;
 
 use crate::arming::FIELD_MANAGER;
 use crate::in_force::PolicyInForce;
 
-/// Writes the status of `policy`, if it is not what it should be. Says whether it wrote. `now` is the time in RFC 3339.
+/// Writes the status of `policy`, if it is not `wanted`. Says whether it wrote. `now` is the time in RFC 3339.
 ///
 /// # Errors
 /// The API server refuses it. A policy that is gone or was created anew is no error: it has another status to come.
-pub async fn write(connection: &Connection, policy: &PolicyInForce, now: &str) -> Result<bool, kube::Error> {
-    let Some(status) = changed(policy, now) else { return Ok(false) };
+pub async fn write(
+    connection: &Connection,
+    policy: &PolicyInForce,
+    wanted: &PolicyStatus,
+    now: &str,
+) -> Result<bool, kube::Error> {
+    let Some(status) = changed(policy, wanted, now) else { return Ok(false) };
     let metadata = &policy.document.metadata;
     // Names and namespaces are made of letters that a path takes as they are: the API server saw to it.
     let resource = match &*metadata.namespace {
@@ -38,13 +44,13 @@ pub async fn write(connection: &Connection, policy: &PolicyInForce, now: &str) -
     }
 }
 
-/// The status as JSON, if it is not what it should be.
-fn changed(policy: &PolicyInForce, now: &str) -> Option<String> {
+/// The status as JSON, if the policy has another one.
+fn changed(policy: &PolicyInForce, wanted: &PolicyStatus, now: &str) -> Option<String> {
     let arena = Arena::new();
     let current = match &*policy.document.status {
         "" => Value::Null,
         text => json::read(&arena, text).unwrap_or_default(),
     };
-    let wanted = policy.compiled.status.to_value(&arena, current, now);
+    let wanted = wanted.to_value(&arena, current, now);
     (current != wanted).then(|| json::Writer::compact().to_string(wanted))
 }

@@ -10,6 +10,7 @@ mod rules;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
@@ -18,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
+use crate::in_force::PolicyName;
 use bucket::Buckets;
 
 pub(crate) use exclusions::never_asked;
@@ -29,7 +31,12 @@ pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
 pub struct Configurations {
     pub mutating: MutatingWebhookConfiguration,
     pub validating: ValidatingWebhookConfiguration,
+    /// The webhooks of each policy, by their names. A policy that nothing is asked of has none.
+    pub webhooks_of: WebhooksOf,
 }
+
+/// The names of webhooks by policy.
+pub type WebhooksOf = BTreeMap<PolicyName, Vec<Arc<str>>>;
 
 impl Configurations {
     /// What `policies` need of an API server that serves `discovery`.
@@ -48,8 +55,11 @@ impl Configurations {
             validating.add(policy, validating_failure_policy(policy, settings), &policy.validating);
         }
         let names = settings.names;
-        let mutating = webhooks(mutating, discovery, settings, [names.mutating_webhook(), "/mutate"]);
-        let validating = webhooks(validating, discovery, settings, [names.validating_webhook(), "/validate"]);
+        let mut of = WebhooksOf::new();
+        let mutating =
+            webhooks(mutating, discovery, settings, [names.mutating_webhook(), "/mutate"], &mut of);
+        let validating =
+            webhooks(validating, discovery, settings, [names.validating_webhook(), "/validate"], &mut of);
         Self {
             mutating: MutatingWebhookConfiguration {
                 metadata: metadata(names.mutating_configuration(), settings),
@@ -59,6 +69,7 @@ impl Configurations {
                 metadata: metadata(names.validating_configuration(), settings),
                 webhooks: Some(validating),
             },
+            webhooks_of: of,
         }
     }
 }
@@ -75,12 +86,14 @@ pub fn validating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> 
     if policy.may_enforce { mutating_failure_policy(policy, settings) } else { FailurePolicy::Ignore }
 }
 
-/// The webhooks of `buckets`, sorted by name; `name` and `path` are what theirs begin with.
+/// The webhooks of `buckets`, sorted by name; `name` and `path` are what theirs begin with. Each is added to those `of`
+/// its policies.
 fn webhooks(
     buckets: Buckets,
     discovery: &Discovery,
     settings: &Settings,
     [name, path]: [&str; 2],
+    of: &mut WebhooksOf,
 ) -> Vec<ValidatingWebhook> {
     let mut webhooks: BTreeMap<String, ValidatingWebhook> = BTreeMap::new();
     for (key, bucket) in buckets {
@@ -90,6 +103,10 @@ fn webhooks(
         }
         // Policy `b-c` of namespace `a` and policy `c` of namespace `a-b` share a name, which an API server refuses.
         let name = unique(&format!("{name}-{}", key.name()), |name| webhooks.contains_key(name));
+        let shared: Arc<str> = name.as_str().into();
+        for policy in bucket.policies {
+            of.entry(policy).or_default().push(shared.clone());
+        }
         let failure_policy = key.failure_policy;
         let conditions = bucket.match_conditions.unwrap_or_else(|| settings.match_conditions.clone());
         let conditions = exclusions::match_conditions(conditions, failure_policy);

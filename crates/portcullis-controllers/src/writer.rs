@@ -9,7 +9,7 @@ use portcullis_cluster::{ApiError, Asked, Backoff, Clock, Connection, Leadership
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::arming::{Arming, Kept, LOOK_AFTER};
+use crate::arming::{Arming, Kept, LOOK_AFTER, Refused};
 use crate::in_force::{InForce, PolicyInForce};
 use crate::policy_status;
 use crate::webhooks::Configurations;
@@ -25,6 +25,37 @@ pub struct Wanted {
     pub in_force: Arc<InForce>,
 }
 
+/// What of the webhook configurations is not in the cluster, although it was to be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Webhooks by their names, each with the reason.
+    pub webhooks: Refused,
+    /// What stands in the way of them all.
+    pub all: Option<String>,
+}
+
+impl Wanted {
+    /// Why the API server asks nobody about what `policy` is for, if so.
+    pub fn unasked(&self, policy: &PolicyInForce, missing: &Missing) -> Option<String> {
+        let metadata = &policy.document.metadata;
+        let name = (metadata.namespace.clone(), metadata.name.clone());
+        let webhooks = self.configurations.webhooks_of.get(&name)?;
+        if let Some(reason) = &missing.all {
+            return Some(reason.clone());
+        }
+        webhooks.iter().find_map(|webhook| {
+            let reason = missing.webhooks.get(&**webhook)?;
+            Some(format!("the API server refuses the webhook `{webhook}`: {reason}"))
+        })
+    }
+
+    /// How many rules are not enforced, though somebody wrote them.
+    pub fn rules_not_enforced(&self, missing: &Missing) -> usize {
+        let of = |policy: &PolicyInForce| policy.rules_not_enforced(self.unasked(policy, missing).is_some());
+        self.in_force.policies.iter().map(of).sum()
+    }
+}
+
 /// Keeps the cluster as it is to be, for as long as this replica leads.
 #[derive(Debug)]
 pub struct Writer {
@@ -33,6 +64,8 @@ pub struct Writer {
     pub wanted: watch::Receiver<Option<Arc<Wanted>>>,
     /// `None` where nobody else could write.
     pub leadership: Option<Leadership>,
+    /// Told what could not be written.
+    pub missing: watch::Sender<Missing>,
     pub clock: Clock,
 }
 
@@ -80,34 +113,56 @@ impl Writer {
     }
 
     async fn write(&self, arming: &mut Arming, wanted: &Wanted) -> Result<(), kube::Error> {
-        match arming.keep(&wanted.configurations, &wanted.policy_configuration).await? {
-            Kept::Unchanged => {}
-            Kept::Written => tracing::info!(
+        let kept = arming.keep(&wanted.configurations, &wanted.policy_configuration).await;
+        let all = match &kept {
+            Ok(Kept::Contested) => Some(CONTESTED.to_owned()),
+            Err(error) if is_refusal(error) => {
+                Some(said(&self.connection, "webhook configurations", error).to_string())
+            }
+            // Nobody knows what is there. It is tried again, and told when that is decided.
+            Err(_) => return kept.map(drop),
+            Ok(Kept::Unchanged | Kept::Written | Kept::Restored) => None,
+        };
+        let missing = Missing { webhooks: arming.refused().clone(), all };
+        match &kept {
+            Ok(Kept::Written) => tracing::info!(
                 policies = wanted.in_force.compiled().count(),
                 "webhook configurations follow the policies in force"
             ),
-            Kept::Restored => {
+            Ok(Kept::Restored) => {
                 tracing::warn!("webhook configurations were changed by somebody else, and are restored")
             }
-            Kept::Contested => tracing::error!(
-                "webhook configurations are changed by somebody else again and again, and are left as they are; hint: \
-                 `kubectl get validatingwebhookconfiguration --show-managed-fields -o yaml` names who writes them"
+            Ok(Kept::Contested) => tracing::error!(
+                "{CONTESTED}; hint: `kubectl get validatingwebhookconfiguration --show-managed-fields -o yaml` names who \
+                 writes them"
             ),
+            Ok(Kept::Unchanged) | Err(_) => {}
         }
+        self.missing.send_if_modified(|known| std::mem::replace(known, missing.clone()) != missing);
         let now: Arc<str> = (self.clock)().to_string().into();
         // Owned, since what borrows cannot be sent to another thread.
         let statuses = wanted.in_force.policies.clone().into_iter().map(|policy| {
             let (connection, now) = (self.connection.clone(), now.clone());
-            async move { write_status(&connection, &policy, &now).await }
+            let unasked = wanted.unasked(&policy, &missing);
+            async move { write_status(&connection, &policy, unasked, &now).await }
         });
         stream::iter(statuses).buffer_unordered(STATUSES).collect::<()>().await;
-        Ok(())
+        kept.map(drop)
     }
 }
 
-async fn write_status(connection: &Connection, policy: &PolicyInForce, now: &str) {
+/// Said where somebody else does not let the configurations be.
+const CONTESTED: &str =
+    "webhook configurations are changed by somebody else again and again, and are left as they are";
+
+/// Whether the API server has looked at what it was sent and does not want it.
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422))
+}
+
+async fn write_status(connection: &Connection, policy: &PolicyInForce, unasked: Option<String>, now: &str) {
     let name = &policy.document.metadata.name;
-    match policy_status::write(connection, policy, now).await {
+    match policy_status::write(connection, policy, &policy.status(unasked), now).await {
         Ok(true) => tracing::debug!(policy = %name, "status written"),
         Ok(false) => {}
         Err(error) => {

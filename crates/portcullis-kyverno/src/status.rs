@@ -36,6 +36,8 @@ pub enum Readiness {
     RulesNotEnforced(Vec<(String, &'static str)>),
     /// Nothing of it is executed, for these errors.
     Invalid(Vec<Diagnostic>),
+    /// The API server asks nobody about it, for this reason.
+    WebhookNotWritten(String),
 }
 
 /// The condition that says whether a policy is in force.
@@ -96,6 +98,7 @@ impl PolicyStatus {
             Readiness::Ready => ("True", "Succeeded"),
             Readiness::RulesNotEnforced(_) => ("False", "RulesNotEnforced"),
             Readiness::Invalid(_) => ("False", "Invalid"),
+            Readiness::WebhookNotWritten(_) => ("False", "WebhookNotWritten"),
         };
         let text = |key| current.and_then(|condition| condition.get(key)?.as_str());
         let since = text("lastTransitionTime").filter(|_| text("status") == Some(status)).unwrap_or(now);
@@ -146,6 +149,7 @@ impl Readiness {
             Readiness::Invalid(diagnostics) => told("", diagnostics, |out, diagnostic| {
                 let _ = write!(out, "{}: {}", diagnostic.path, diagnostic.message);
             }),
+            Readiness::WebhookNotWritten(reason) => reason.clone(),
         }
     }
 }

@@ -119,8 +119,8 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 ..FixedFacts::default()
             }));
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
-            let ignore_failures = arguments.force_failure_policy_ignore;
-            let policies = Policies::new(&compiled, Settings::default(), &parts.metrics, ignore_failures);
+            let policies =
+                Policies::new(&compiled, Settings::default(), &parts.metrics, ignores_failures(arguments));
             parts.policies.store(Arc::new(policies));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;
@@ -174,9 +174,21 @@ fn server(
         },
         ..Options::default()
     };
-    let judge = Judge { policies: parts.policies.clone(), source, options, ledger, started: Instant::now() };
+    let judge = Judge {
+        policies: parts.policies.clone(),
+        source,
+        options,
+        ledger,
+        ignore_failures: ignores_failures(arguments),
+        started: Instant::now(),
+    };
     let (limits, metrics, lifecycle) = (parts.limits.clone(), parts.metrics.clone(), parts.lifecycle.clone());
     Ok(Server::new(judge, served.certificates.clone(), None, limits, metrics, lifecycle)?)
+}
+
+/// Whether all failures are ignored, whatever policies say: a laptop that is closed must stop nothing.
+fn ignores_failures(arguments: &ServeArguments) -> bool {
+    arguments.force_failure_policy_ignore || (arguments.external_url.is_some() && !arguments.allow_fail)
 }
 
 /// Answers requests and probes; returns when the server has ended.

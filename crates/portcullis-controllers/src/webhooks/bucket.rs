@@ -8,6 +8,7 @@ use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, Requests, WebhookNeeds};
 
 use super::rules::RuleSet;
+use crate::in_force::PolicyName;
 
 /// The webhooks of one configuration.
 #[derive(Debug, Default)]
@@ -17,13 +18,14 @@ pub(super) struct Buckets(BTreeMap<BucketKey, Bucket>);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BucketKey {
     pub(super) failure_policy: FailurePolicy,
-    /// The policy that has the webhook for itself: its namespace, empty for a ClusterPolicy, and its name.
-    own: Option<(Box<str>, Box<str>)>,
+    /// The policy that has the webhook for itself.
+    own: Option<PolicyName>,
 }
 
 /// What the policies of one webhook need together.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
+    pub(super) policies: Vec<PolicyName>,
     /// The requests that policies of the whole cluster ask for.
     everywhere: Requests,
     /// Those that policies ask for which are limited to their namespaces.
@@ -48,9 +50,10 @@ impl Buckets {
                 expression: condition.expression.clone(),
             })
             .collect();
-        let own = (!conditions.is_empty())
-            .then(|| (policy.namespace.clone().unwrap_or_default(), policy.name.clone()));
+        let name = (policy.namespace.clone().unwrap_or_default(), policy.name.clone());
+        let own = (!conditions.is_empty()).then(|| name.clone());
         let bucket = self.0.entry(BucketKey { failure_policy, own }).or_default();
+        bucket.policies.push(name);
         bucket.timeout_seconds = bucket.timeout_seconds.max(policy.timeout_seconds.unwrap_or_default());
         bucket.match_conditions = (!conditions.is_empty()).then_some(conditions);
         let all = match policy.namespace {

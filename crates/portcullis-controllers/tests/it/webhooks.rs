@@ -90,7 +90,7 @@ fn a_webhook_that_fails_leaves_out_what_keeps_the_cluster_alive() {
 
 #[test]
 fn who_fails_closed_is_told_what_is_never_asked() {
-    let warnings = |spec: &str| {
+    let warnings_where = |ignore_failures, spec: &str| {
         let arena = Arena::new();
         let policy = format!(
             "{{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {{name: p}}, spec: {{background: false, {spec}, \
@@ -98,11 +98,14 @@ fn who_fails_closed_is_told_what_is_never_asked() {
              validate: {{failureAction: Enforce, deny: {{}}}}}}]}}}}"
         );
         let policy = portcullis_yaml::read(&arena, arena.str(&policy)).unwrap();
-        policy_admission(policy, Some(&discovery()), 0).warnings
+        policy_admission(policy, Some(&discovery()), ignore_failures, 0).warnings
     };
+    let warnings = |spec| warnings_where(false, spec);
     let [told] = warnings("failurePolicy: Fail").try_into().unwrap();
     assert!(told.starts_with("never asked about `Node`, `ServiceAccount/token`, which"), "{told}");
     assert_eq!(warnings("failurePolicy: Ignore"), [""; 0]);
+    // Where all failures are ignored, everything is asked about.
+    assert_eq!(warnings_where(true, "failurePolicy: Fail"), [""; 0]);
 }
 
 #[test]
@@ -128,6 +131,14 @@ fn conditions_of_its_own_give_a_policy_its_own_webhook() {
             "validate.kyverno.svc-fail-finegrained-team-two /validate/fail/finegrained/team/two Fail 20",
         ]
     );
+    let webhooks_of = |namespace: &str, name: &str| {
+        configurations.webhooks_of[&(namespace.into(), name.into())]
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(webhooks_of("a-b", "c"), ["validate.kyverno.svc-fail-finegrained-a-b-c-2"]);
+    assert_eq!(webhooks_of("", "plain"), ["validate.kyverno.svc-fail"]);
     let webhook = &configurations.validating.webhooks.unwrap()[3];
     let names: Vec<_> =
         webhook.match_conditions.iter().flatten().map(|condition| condition.name.as_str()).collect();

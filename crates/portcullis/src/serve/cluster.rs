@@ -1,7 +1,6 @@
 //! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,21 +12,20 @@ use portcullis_cluster::{Candidate, Cluster, Configuration, EventSender, Options
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
-use portcullis_controllers::writer::{Wanted, Writer};
+use portcullis_controllers::writer::{Missing, Wanted, Writer};
 use portcullis_engine::Settings;
 use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::certificate::Served;
 use super::clock::timestamp;
-use super::collector;
+use super::collector::Counts;
 use super::policies::Policies;
 use super::source::Source;
-use super::{Parts, access};
+use super::{Parts, access, ignores_failures};
 use crate::told::{connect, failed};
 
 /// The port of the Service.
@@ -78,7 +76,15 @@ impl Running {
         let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
-        collector::register(&parts.metrics, events.counts().clone(), cluster.watches().clone());
+        let (wanted, wanted_now) = watch::channel(None);
+        let (missing, missing_now) = watch::channel(Missing::default());
+        let counts = Counts {
+            events: events.counts().clone(),
+            watches: cluster.watches().clone(),
+            wanted: wanted_now.clone(),
+            missing: missing_now,
+        };
+        counts.register(&parts.metrics);
         let mut tasks = JoinSet::new();
         let event_writer = tokio::spawn(event_writer.run());
 
@@ -94,8 +100,7 @@ impl Running {
                 let _ = resigning.await;
             })));
         }
-        let (wanted, wanted_now) = watch::channel(None);
-        let writer = Writer { connection, wanted: wanted_now, leadership, clock: timestamp };
+        let writer = Writer { connection, wanted: wanted_now, leadership, missing, clock: timestamp };
         let writer = tokio::spawn(async move {
             writer.run().await;
         });
@@ -108,7 +113,6 @@ impl Running {
             webhooks: webhook_settings(arguments, served),
             ca_bundle: served.ca_bundle.subscribe(),
             wanted,
-            not_enforced: not_enforced(&parts.metrics),
         };
         tasks.spawn(async move { follower.run(first).await });
         Ok(Self { cluster, events, in_force, tasks, writer, event_writer, resign, candidate, is_external })
@@ -178,7 +182,6 @@ struct Follower {
     /// What `caBundle` holds: it goes with the certificate.
     ca_bundle: watch::Receiver<Vec<u8>>,
     wanted: watch::Sender<Option<Arc<Wanted>>>,
-    not_enforced: Gauge,
 }
 
 impl Follower {
@@ -241,7 +244,6 @@ impl Follower {
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Policies::new(&compiled, settings, &self.metrics, self.webhooks.ignore_failures);
-        self.not_enforced.set(i64::try_from(in_force.rules_not_enforced()).unwrap_or(i64::MAX));
         let before = self.policies.swap(Arc::new(next));
         for (namespace, name) in before.gone(&self.policies.load()) {
             self.metrics.forget_policy(namespace, name);
@@ -264,19 +266,6 @@ impl Known {
         Arc::ptr_eq(&self.configuration, &other.configuration)
             && Arc::ptr_eq(&self.discovery, &other.discovery)
     }
-}
-
-/// A gauge of the rules that are not enforced though somebody wrote them.
-fn not_enforced(metrics: &Metrics) -> Gauge {
-    let gauge = Gauge::<i64, AtomicI64>::default();
-    metrics.register(|registry| {
-        registry.register(
-            "portcullis_policies_not_enforced",
-            "Rules of policies that are not enforced, be it for a mistake or because this version does not know them",
-            gauge.clone(),
-        );
-    });
-    gauge
 }
 
 fn read_settings(configuration: &Configuration) -> Settings {
@@ -304,9 +293,8 @@ fn webhook_settings(arguments: &ServeArguments, served: &Served) -> webhooks::Se
         WebhookNames::Kyverno => webhooks::WebhookNames::Kyverno,
     };
     settings.timeout_seconds = i32::from(arguments.webhook_timeout);
-    settings.ignore_failures = arguments.force_failure_policy_ignore;
+    settings.ignore_failures = ignores_failures(arguments);
     if arguments.external_url.is_some() && !arguments.allow_fail {
-        settings.ignore_failures = true;
         settings.longest_timeout_seconds = EXTERNAL_TIMEOUT;
     }
     settings

@@ -4,23 +4,36 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_cluster::{EventCounts, WatchState, WatchStates};
+use portcullis_controllers::writer::{Missing, Wanted};
 use portcullis_webhook::Metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::sync::watch;
 
 /// Reads the counts when they are asked for.
 #[derive(Debug)]
-struct Counts {
-    events: Arc<EventCounts>,
-    watches: WatchStates,
+pub(crate) struct Counts {
+    pub(crate) events: Arc<EventCounts>,
+    pub(crate) watches: WatchStates,
+    /// What is to be in the cluster, and what of it is not.
+    pub(crate) wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    pub(crate) missing: watch::Receiver<Missing>,
 }
 
-/// Adds the counts of Events and the states of watches to `metrics`.
-pub(crate) fn register(metrics: &Metrics, events: Arc<EventCounts>, watches: WatchStates) {
-    metrics.register(|registry| registry.register_collector(Box::new(Counts { events, watches })));
+impl Counts {
+    /// Adds them to `metrics`.
+    pub(crate) fn register(self, metrics: &Metrics) {
+        metrics.register(|registry| registry.register_collector(Box::new(self)));
+    }
+
+    fn rules_not_enforced(&self) -> i64 {
+        let wanted = self.wanted.borrow().clone();
+        let rules = wanted.map_or(0, |wanted| wanted.rules_not_enforced(&self.missing.borrow()));
+        i64::try_from(rules).unwrap_or(i64::MAX)
+    }
 }
 
 impl Collector for Counts {
@@ -49,7 +62,14 @@ impl Collector for Counts {
             let labels = [("watch", watch), ("state", name(&state))];
             ConstGauge::new(1).encode(watches.encode_family(&labels)?)?;
         }
-        Ok(())
+        let not_enforced = encoder.encode_descriptor(
+            "portcullis_policies_not_enforced",
+            "Rules of policies that are not enforced, for a mistake, since this version does not know them, or since the \
+             API server refuses their webhook",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(self.rules_not_enforced()).encode(not_enforced)
     }
 }
 
@@ -69,8 +89,15 @@ mod tests {
     #[test]
     fn counts_that_are_there_from_the_start_are_shown_as_nought() {
         let metrics = Metrics::new("0");
-        register(&metrics, Arc::default(), WatchStates::default());
+        let counts = Counts {
+            events: Arc::default(),
+            watches: WatchStates::default(),
+            wanted: watch::channel(None).1,
+            missing: watch::channel(Missing::default()).1,
+        };
+        counts.register(&metrics);
         let text = metrics.encode();
+        assert!(text.contains("portcullis_policies_not_enforced 0\n"), "{text}");
         assert!(text.contains("portcullis_events_total{result=\"dropped\"} 0\n"), "{text}");
         assert!(text.contains("# TYPE portcullis_watch_state gauge\n"), "{text}");
     }

@@ -29,6 +29,8 @@ pub(crate) struct Judge {
     pub(crate) source: Source,
     pub(crate) options: Options,
     pub(crate) ledger: Ledger,
+    /// Whether all failures are ignored, whatever policies say.
+    pub(crate) ignore_failures: bool,
     /// Where the clock of reviews starts.
     pub(crate) started: Instant,
 }
@@ -110,8 +112,13 @@ impl Judge {
                 Ok(None) => return Verdict::allowed(),
                 Err(error) => return Verdict::denied(error.to_string()),
             };
-            let admission =
-                policy_admission(document, self.source.discovery().as_deref(), self.source.dangling_jobs());
+            let discovery = self.source.discovery();
+            let admission = policy_admission(
+                document,
+                discovery.as_deref(),
+                self.ignore_failures,
+                self.source.dangling_jobs(),
+            );
             match admission.refusal {
                 Some(refusal) => Verdict { warnings: admission.warnings, ..Verdict::denied(refusal) },
                 None => Verdict { warnings: admission.warnings, ..Verdict::allowed() },

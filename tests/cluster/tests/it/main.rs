@@ -7,6 +7,7 @@ mod faults;
 mod founding_story;
 mod kubectl_users;
 mod old_jobs;
+mod own_webhooks;
 mod policies_in_force;
 mod processes;
 mod sandbox;
