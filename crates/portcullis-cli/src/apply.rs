@@ -5,24 +5,14 @@
 //! memory at a time, whatever the size of the files; what grows is the output.
 
 mod arguments;
-mod documents;
-mod facts;
-mod fields;
 mod form;
-mod host;
-mod inputs;
 mod judged;
 mod machine;
 mod mutations;
 mod output_files;
-mod policies;
 mod report;
-mod resources;
 mod table;
 mod text;
-mod user;
-mod values;
-mod verdict;
 
 use std::io::Write as _;
 
@@ -31,25 +21,25 @@ use portcullis_value::{Arena, Value};
 
 pub(crate) use arguments::Arguments;
 use arguments::Format;
-use facts::Facts;
 use form::{Form, Run};
-use host::{Circumstances, ResourceHost};
-use inputs::Inputs;
 use judged::Judged;
 use machine::Machine;
 use mutations::Mutations;
 use output_files::OutputFiles;
-pub(crate) use policies::Policies;
 use report::Report;
-use resources::Scopes;
 use table::Table;
 use text::Text;
-pub(crate) use user::UserInfo;
-pub(crate) use values::Values;
-use verdict::Counts;
 
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, standard_output};
+use crate::offline::facts::Facts;
+use crate::offline::host::{Circumstances, ResourceHost};
+use crate::offline::inputs::Inputs;
+use crate::offline::policies::Policies;
+use crate::offline::resources::{self, Scopes};
+use crate::offline::user::UserInfo;
+use crate::offline::values::Values;
+use crate::offline::verdict::Counts;
 use crate::progress::Progress;
 use crate::surroundings::{Stream, Surroundings};
 

@@ -7,7 +7,9 @@ use portcullis_kyverno::Policy;
 use portcullis_value::OwnedValue;
 
 use crate::ServeArguments;
-use crate::apply::{Policies, UserInfo, Values};
+use crate::offline::policies::Policies;
+use crate::offline::user::UserInfo;
+use crate::offline::values::Values;
 use crate::surroundings::Surroundings;
 
 /// What the files say.

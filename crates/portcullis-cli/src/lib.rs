@@ -20,6 +20,7 @@ mod diagnostics;
 mod exit;
 mod files;
 mod given;
+mod offline;
 mod paint;
 mod printable;
 mod progress;

@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 
 use super::judged::Judged;
-use super::policies::Policies;
-use super::verdict::Counts;
+use crate::offline::policies::Policies;
+use crate::offline::verdict::Counts;
 use crate::surroundings::{Stream, Surroundings};
 
 /// What a run is about and what came of it so far.

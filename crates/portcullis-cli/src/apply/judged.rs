@@ -5,7 +5,7 @@ use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy as _, Phase, Resource, RuleKind, RuleOutcome, Status};
 use portcullis_value::{Arena, Object, Value};
 
-use super::verdict::Verdict;
+use crate::offline::verdict::Verdict;
 
 /// What came of one resource.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::form::{Form, Run};
 use super::judged::Judged;
 use super::mutations;
 use super::table::policy_key;
-use super::verdict::{Counts, Verdict};
+use crate::offline::verdict::{Counts, Verdict};
 use crate::surroundings::{Stream, Surroundings};
 
 /// The machine form.

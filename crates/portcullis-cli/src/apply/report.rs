@@ -12,7 +12,7 @@ use super::form::{Form, Run};
 use super::judged::Judged;
 use super::mutations::Mutations;
 use super::table::policy_key;
-use super::verdict::{Counts, Verdict, is_scored};
+use crate::offline::verdict::{Counts, Verdict, is_scored};
 use crate::surroundings::{Stream, Surroundings};
 
 const API_VERSION: &str = "openreports.io/v1alpha1";

@@ -1,0 +1,12 @@
+//! Policies, resources and what a cluster would know of them, from files: what the commands that need no cluster share.
+
+pub(crate) mod documents;
+pub(crate) mod facts;
+mod fields;
+pub(crate) mod host;
+pub(crate) mod inputs;
+pub(crate) mod policies;
+pub(crate) mod resources;
+pub(crate) mod user;
+pub(crate) mod values;
+pub(crate) mod verdict;
