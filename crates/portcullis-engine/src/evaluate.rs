@@ -89,6 +89,7 @@ pub(crate) fn failed<'a>(
         message: message.into(),
         obstacle: Some(obstacle),
         explanation: None,
+        properties: Vec::new(),
         patched: None,
     };
     Evaluation { outcomes: vec![outcome], not_applied: Vec::new() }

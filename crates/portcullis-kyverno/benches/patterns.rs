@@ -1,12 +1,13 @@
-//! Pod security patterns, compiled and checked, on a Pod of an AdmissionReview.
+//! Pod security patterns, compiled and checked, and the Pod Security Standards, on a Pod of an AdmissionReview.
 //!
 //! `cargo bench -p portcullis-kyverno --bench patterns`
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 use divan::{Bencher, black_box};
+use portcullis_kyverno::Policy;
 use portcullis_kyverno::condition::Operator;
 use portcullis_kyverno::pattern::Pattern;
-use portcullis_model::Numbers;
+use portcullis_model::{Answers, CompiledPolicy as _, Input, Numbers, Phase, Run};
 use portcullis_value::{Arena, Budget, Value, json};
 
 fn main() {
@@ -82,6 +83,23 @@ fn compile(bencher: Bencher<'_, '_>, name: &str) {
     let arena = Arena::new();
     let pattern = json::read(&arena, pattern(name)).unwrap();
     bencher.bench_local(|| Pattern::compile(black_box(pattern), &mut Budget::default()).unwrap());
+}
+
+/// All checks that a level asks for; the Pod keeps to them.
+#[divan::bench(args = ["baseline", "restricted"])]
+fn pod_security(bencher: Bencher<'_, '_>, level: &str) {
+    let arena = Arena::new();
+    let source = format!(
+        r#"{{"kind":"ClusterPolicy","metadata":{{"name":"p"}},"spec":{{"rules":[{{"name":"r","match":{{"any":[{{"resources":{{"kinds":["Pod"]}}}}]}},
+        "validate":{{"podSecurity":{{"level":"{level}"}}}}}}]}}}}"#
+    );
+    let policy = Policy::compile(json::read(&arena, &source).unwrap());
+    let input = Input::create(&arena, json::read(&arena, POD).unwrap());
+    let answers = Answers::new();
+    bencher.bench_local(|| {
+        let (arena, mut budget) = (Arena::new(), Budget::default());
+        policy.evaluate(Phase::Validate, black_box(&input), &mut Run::new(&arena, &answers, &mut budget));
+    });
 }
 
 #[divan::bench]

@@ -20,6 +20,7 @@ mod matching;
 pub mod mutate;
 mod mutation;
 pub mod pattern;
+mod pod_security;
 mod policy;
 mod profile;
 mod rule;

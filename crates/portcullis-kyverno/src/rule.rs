@@ -65,12 +65,14 @@ pub(crate) struct Ending<'a> {
     pub(crate) message: Cow<'a, str>,
     pub(crate) obstacle: Option<Obstacle>,
     pub(crate) explanation: Option<String>,
+    pub(crate) properties: Vec<(&'static str, String)>,
     pub(crate) patched: Option<Value<'a>>,
 }
 
 impl<'a> Ending<'a> {
     pub(crate) fn new(status: Status, message: impl Into<Cow<'a, str>>) -> Self {
-        Self { status, message: message.into(), obstacle: None, explanation: None, patched: None }
+        let (obstacle, explanation, properties, patched) = Default::default();
+        Self { status, message: message.into(), obstacle, explanation, properties, patched }
     }
 
     /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
@@ -100,14 +102,20 @@ impl Rule {
         let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
         let context = present(&["context"]).and_then(Value::as_array).unwrap_or_default();
         let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
+        let action = action(rule, namespace);
+        // COMPAT(kyverno): rules about pod security begin what they say with a capital.
+        let begins = match &action {
+            Action::Validate(validation) if validation.is_pod_security() => "Validation",
+            _ => "validation",
+        };
         Self {
             name: name.into(),
-            passed: format!("validation rule '{name}' passed.").into(),
+            passed: format!("{begins} rule '{name}' passed.").into(),
             matching: Matching::compile(rule.get("match").unwrap_or_default()),
             exclude: present(&["exclude"]).map(Matching::compile),
             context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),
             preconditions: present(&["preconditions"]).map(Conditions::compile),
-            action: action(rule, namespace),
+            action,
         }
     }
 
@@ -176,7 +184,7 @@ impl Rule {
                 return Ok(Applied::NotMatched(reason));
             }
         };
-        let Some(Ending { status, message, obstacle, explanation, patched }) = ending else {
+        let Some(Ending { status, message, obstacle, explanation, properties, patched }) = ending else {
             let reason = match &self.action {
                 Action::Validate(validation) if scope.explain => validation.why_nothing(),
                 _ => None,
@@ -194,6 +202,7 @@ impl Rule {
             message,
             obstacle,
             explanation,
+            properties,
             patched,
         }))
     }
@@ -267,8 +276,9 @@ fn action(rule: Value<'_>, namespace: &str) -> Action {
             present(&["validate", "manifests", "attestors"]).is_some_and(|attestors| !is_empty(attestors));
         return match () {
             () if has_attestors => Action::NotExecuted(RuleKind::Validate, "validate.manifests"),
-            () if has("podSecurity") => Action::NotExecuted(RuleKind::Validate, "validate.podSecurity"),
-            () if has("cel") => Action::NotExecuted(RuleKind::Validate, "validate.cel"),
+            () if has("cel") && !has("podSecurity") => {
+                Action::NotExecuted(RuleKind::Validate, "validate.cel")
+            }
             () => match Validation::compile(validate, namespace) {
                 Some(validation) => Action::Validate(Box::new(validation)),
                 // COMPAT(kyverno): `assert` alone is accepted and does nothing since 1.19.

@@ -1,4 +1,4 @@
-//! `validate`: pattern, anyPattern, deny and foreach.
+//! `validate`: pattern, anyPattern, deny, foreach and podSecurity.
 
 mod foreach;
 
@@ -13,6 +13,7 @@ use crate::context::ContextEntry;
 use crate::foreach::ForEach;
 use crate::matching::Candidate;
 use crate::pattern::{Pattern, Verdict};
+use crate::pod_security::PodSecurity;
 use crate::rule::{Ending, Rule};
 use crate::scope::Scope;
 use crate::selector::Selection;
@@ -40,6 +41,7 @@ enum Check {
     Pattern(PatternSource),
     AnyPattern(PatternSource),
     ForEach(Vec<ForEach<ElementCheck>>),
+    PodSecurity(PodSecurity),
 }
 
 impl Check {
@@ -200,7 +202,10 @@ impl Validation {
     /// Compiles the block of a rule of a policy in `namespace`; `None` if it holds nothing that is executed here.
     pub(crate) fn compile(validate: Value<'_>, namespace: &str) -> Option<Self> {
         let present = |key: &str| validate.get(key).filter(|value| !value.is_null());
-        let check = Check::compile(validate, namespace)?;
+        let check = match present("podSecurity") {
+            Some(standard) => Check::PodSecurity(PodSecurity::compile(standard)),
+            None => Check::compile(validate, namespace)?,
+        };
         let message = present("message").and_then(Value::as_str).filter(|message| !message.is_empty());
         Some(Self {
             message: message.map(Box::from),
@@ -213,6 +218,11 @@ impl Validation {
                 .unwrap_or(true),
             policy_enforces: false,
         })
+    }
+
+    /// Whether it holds Pods against the Pod Security Standards.
+    pub(crate) fn is_pod_security(&self) -> bool {
+        matches!(self.check, Check::PodSecurity(_))
     }
 
     /// The context entries of its loops.
@@ -304,6 +314,8 @@ impl Validation {
         match (check, value) {
             (Check::ForEach(loops), _) => self.for_each(loops, rule, subject, scope),
             (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
+            (Check::PodSecurity(_), None) => Ok(None),
+            (Check::PodSecurity(standard), Some(value)) => Ok(Some(standard.judge(rule, value, scope))),
             (Check::Pattern(source), None) => gone(source, false, scope),
             (Check::AnyPattern(source), None) => gone(source, true, scope),
             (Check::Pattern(pattern), Some(value)) => {

@@ -88,6 +88,8 @@ pub struct RuleOutcome<'a> {
     pub obstacle: Option<Obstacle>,
     /// Why it ended so, with the values seen; only where an explanation was asked for.
     pub explanation: Option<String>,
+    /// What a report says of the outcome beside its message, by name.
+    pub properties: Vec<(&'static str, String)>,
     /// The object as this rule left it, where it changed it.
     pub patched: Option<Value<'a>>,
 }

@@ -16,7 +16,7 @@ use crate::corpus::{Case, Corpus, Finding, read_json_lines};
 pub(crate) const CORPUS: Corpus = Corpus { name: "cli-output", cases };
 
 /// The classes that are run: the kinds of policies in a folder.
-const CLASSES: &[&str] = &["kpol-mutate", "kpol-validate"];
+const CLASSES: &[&str] = &["kpol-mutate", "kpol-podsecurity", "kpol-validate"];
 
 #[derive(Deserialize)]
 struct Row {
@@ -132,9 +132,12 @@ impl Output {
         let mut output = Self::default();
         let mut lines = text.lines();
         let mut report = String::new();
+        // Whether the line before was one that only we have, and so the lines that hang on it.
+        let mut is_ours = false;
         while let Some(line) = lines.next() {
             // The reference ends its last line about a mutation without a line break.
             let line = line.strip_prefix("Mutation has been applied successfully.").unwrap_or(line);
+            is_ours = line.starts_with("  ") && (is_ours || !line.starts_with("   "));
             if line.starts_with("policy ") && line.contains(" applied to ") {
                 let yaml: Vec<&str> = lines.by_ref().take_while(|line| *line != "---").collect();
                 output.objects.push(format!("{line} {}", read(arena, &yaml.join("\n"))?));
@@ -145,7 +148,7 @@ impl Output {
                 report.push('\n');
             } else if form == Form::Table {
                 output.row(line);
-            } else {
+            } else if !is_ours {
                 output.line(line);
             }
         }
@@ -154,7 +157,6 @@ impl Output {
     }
 
     fn line(&mut self, line: &str) {
-        let is_ours = line.starts_with("  ") && !line.starts_with("   ");
         let line = line.trim();
         let is_number = |text: &str| text.parse::<usize>().is_ok();
         let begins = (line.starts_with("policy ") && line.contains(" -> resource "))
@@ -166,7 +168,7 @@ impl Output {
             self.counts.push(line.to_owned());
         } else if begins {
             self.lines.push(line.to_owned());
-        } else if line.is_empty() || line.starts_with("Mutation") || is_ours {
+        } else if line.is_empty() || line.starts_with("Mutation") {
         } else if let Some(last) = self.lines.last_mut() {
             // A message may have several lines.
             last.push_str(if continues { "\n" } else { " " });

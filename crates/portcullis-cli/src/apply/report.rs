@@ -109,11 +109,13 @@ fn entry<'a>(
     let annotation = |key: &str| policy.annotation(key).unwrap_or_default();
     let severity = annotation("policies.kyverno.io/severity");
     let is_severity = matches!(severity, "critical" | "high" | "medium" | "low" | "info");
+    let own = outcome.properties.iter().map(|(name, text)| (*name, Value::String(text)));
+    let mut properties: Vec<_> = own.chain([("process", Value::String(process))]).collect();
     let mut entries = vec![
         ("category", Value::String(annotation("policies.kyverno.io/category"))),
         ("message", Value::String(&outcome.message)),
         ("policy", arena.string(&policy_key(policy))),
-        ("properties", arena.object(&mut vec![("process", Value::String(process))])),
+        ("properties", arena.object(&mut properties)),
         ("resources", arena.array(&[arena.object(&mut subject)])),
         ("result", Value::String(verdict.as_str())),
         ("rule", Value::String(outcome.rule)),

@@ -6,27 +6,7 @@ use super::document::{Rule, given, list, text};
 use super::finder::Finder;
 use super::match_block::Filter;
 use crate::kind::KindSelector;
-
-/// Controls of containers, which need `images`.
-const OF_CONTAINERS: [&str; 5] =
-    ["Capabilities", "Privileged Containers", "Host Ports", "/proc Mount Type", "Privilege Escalation"];
-/// Controls of pods, which must not have `images`.
-const OF_PODS: [&str; 4] = ["Host Namespaces", "HostPath Volumes", "Sysctls", "Volume Types"];
-/// Controls that the level `baseline` does not have.
-const RESTRICTED: [&str; 4] =
-    ["Volume Types", "Privilege Escalation", "Running as Non-root", "Running as Non-root user"];
-
-/// The kinds that have a pod specification.
-const POD_KINDS: [&str; 8] = [
-    "Pod",
-    "DaemonSet",
-    "Deployment",
-    "Job",
-    "StatefulSet",
-    "ReplicaSet",
-    "ReplicationController",
-    "CronJob",
-];
+use crate::pod_security::{Control, Images, has_pod};
 
 /// The exclusions; `finder` is at the rule.
 pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
@@ -42,19 +22,23 @@ pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
 }
 
 fn check_exclusion(exclusion: Value<'_>, level: &str, path: &str, finder: &mut Finder) {
-    let control = text(exclusion, "controlName");
+    let name = text(exclusion, "controlName");
+    // The schema refuses other names.
+    let Some(control) = Control::named(name) else { return };
     let refuse_control = |message: &str, finder: &mut Finder| {
         finder
             .error(message)
             .under(["controlName"])
-            .invalid(format_args!("{path}.controlName"), Value::String(control));
+            .invalid(format_args!("{path}.controlName"), Value::String(name));
     };
-    let has_images = !list(exclusion, "images").is_empty();
-    if OF_CONTAINERS.contains(&control) && !has_images {
-        refuse_control("exclude.images must be specified for the container level control", finder);
-    }
-    if OF_PODS.contains(&control) && has_images {
-        refuse_control("exclude.images must not be specified for the pod level control", finder);
+    match (control.images, list(exclusion, "images")) {
+        (Images::Required, []) => {
+            refuse_control("exclude.images must be specified for the container level control", finder);
+        }
+        (Images::Forbidden, [_, ..]) => {
+            refuse_control("exclude.images must not be specified for the pod level control", finder);
+        }
+        _ => {}
     }
     let field = text(exclusion, "restrictedField");
     let values = list(exclusion, "values");
@@ -70,22 +54,26 @@ fn check_exclusion(exclusion: Value<'_>, level: &str, path: &str, finder: &mut F
             .under(["values"])
             .invalid(format_args!("{path}.restrictedField"), Value::String(field));
     }
-    if level == "baseline" && RESTRICTED.contains(&control) {
+    if level == "baseline" && control.is_restricted {
         refuse_control("Invalid control name defined at the given level", finder);
     }
 }
 
-/// A rule about objects without a pod specification; `finder` is at the rule.
+/// A level that is not what its name says, and kinds without a pod specification; `finder` is at the rule.
 pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
-    if rule.given(&["validate", "podSecurity"]).is_none() {
-        return;
+    let Some(standard) = rule.given(&["validate", "podSecurity"]) else { return };
+    if text(standard, "level") == "privileged" {
+        finder
+            .warning("`privileged` is checked like `restricted`")
+            .under(["validate", "podSecurity", "level"])
+            .hint("to allow everything, write no rule");
     }
     let block = rule.value.get("match").unwrap_or_default();
     finder.below("match", |finder| {
         for filter in Filter::deciding(block) {
             for (index, written) in filter.kinds().enumerate() {
                 let kind = KindSelector::parse(written).kind;
-                if kind.contains(['*', '?']) || POD_KINDS.contains(&&*kind) {
+                if kind.contains(['*', '?']) || has_pod(&kind) {
                     continue;
                 }
                 filter.look(finder, |finder| {

@@ -6,6 +6,7 @@ use super::context::CONTEXT;
 use super::images::{ATTESTORS, REPOSITORY};
 use super::selection::LABEL_SELECTOR;
 use super::{Field, Shape, TEXTS, Version, field};
+use crate::pod_security::CONTROL_NAMES;
 
 pub(super) static VALIDATE: Shape = Fields(&[
     FAILURE_ACTION,
@@ -102,28 +103,7 @@ static POD_SECURITY: Shape = Fields(&[
 
 /// Exemptions from the Pod Security Standards.
 pub(super) static POD_SECURITY_EXCLUDE: Shape = List(&Fields(&[
-    field(
-        "controlName",
-        &Enum(&[
-            "HostProcess",
-            "Host Namespaces",
-            "Privileged Containers",
-            "Capabilities",
-            "HostPath Volumes",
-            "Host Ports",
-            "AppArmor",
-            "SELinux",
-            "/proc Mount Type",
-            "Seccomp",
-            "Sysctls",
-            "Volume Types",
-            "Privilege Escalation",
-            "Running as Non-root",
-            "Running as Non-root user",
-        ]),
-        "The control of the standards that is left out.",
-    )
-    .required(),
+    field("controlName", &Enum(&CONTROL_NAMES), "The control of the standards that is left out.").required(),
     field(
         "images",
         &TEXTS,

@@ -11,5 +11,6 @@ mod conditions;
 mod foreach;
 mod pattern_comparison;
 mod patterns;
+mod pod_security;
 mod policies;
 mod slow;

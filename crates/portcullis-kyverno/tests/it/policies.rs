@@ -221,7 +221,6 @@ fn a_namespaced_policy_stays_in_its_namespace() {
 fn kinds_of_rules_that_are_not_executed_say_so() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}}";
     for (rule, kind) in [
-        ("validate: {podSecurity: {level: baseline}}", "validate.podSecurity"),
         ("validate: {cel: {expressions: [{expression: 'true'}]}}", "validate.cel"),
         ("generate: {kind: ConfigMap, name: x, data: {}}", "generate"),
     ] {
