@@ -85,7 +85,15 @@ impl Portcullis<'_, '_> {
     /// # Errors
     /// It does not answer.
     pub async fn is_ready(&self) -> Result<bool> {
-        Ok(get(self.probes, "/readyz").await?.starts_with("HTTP/1.1 200 "))
+        Ok(self.readiness().await?.starts_with("HTTP/1.1 200 "))
+    }
+
+    /// What it says of being ready: the whole answer, with the status.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn readiness(&self) -> Result<String> {
+        get(self.probes, "/readyz").await
     }
 
     /// Stores the cluster-wide policies in `documents`, as administrator, and waits until all that are there are ready.

@@ -8,7 +8,9 @@ use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
 use portcullis_cluster::discovery::Discovery;
-use portcullis_cluster::{Candidate, Cluster, Configuration, EventSender, Options, Readiness, events};
+use portcullis_cluster::{
+    Backoff, Candidate, Cluster, Configuration, Connection, EventSender, Options, Readiness, events,
+};
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
@@ -26,7 +28,7 @@ use super::collector::Counts;
 use super::policies::Policies;
 use super::source::Source;
 use super::{Parts, access, ignores_failures};
-use crate::told::{connect, failed};
+use crate::told::connect;
 
 /// The port of the Service.
 const SERVICE_PORT: u16 = 443;
@@ -63,15 +65,6 @@ impl Running {
         let connection = connect(&access(&arguments.cluster)).await?;
         tracing::info!(server = connection.server(), "serving a cluster");
         let is_external = arguments.external_url.is_some();
-        if is_external {
-            // What a crash left would call a process that is not there.
-            let removed = arming::disarm(&connection).await;
-            let removed = removed
-                .map_err(|error| failed("remove the webhook configurations of an earlier run", &error))?;
-            for name in removed {
-                tracing::info!(name, "removed a webhook configuration that an earlier run left");
-            }
-        }
         let identity = identity();
         let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
@@ -102,6 +95,9 @@ impl Running {
         }
         let writer = Writer { connection, wanted: wanted_now, leadership, missing, clock: timestamp };
         let writer = tokio::spawn(async move {
+            if is_external {
+                remove_leftovers(&writer.connection).await;
+            }
             writer.run().await;
         });
         let in_force = Readiness::default();
@@ -170,6 +166,33 @@ impl Running {
             // Past that time the lease runs out by itself.
             let _ = timeout(GOODBYE, candidate).await;
         }
+    }
+}
+
+/// Removes what an earlier run left when it crashed, and what would call a process that is not there. Waits for an API
+/// server that is away.
+async fn remove_leftovers(connection: &Connection) {
+    let mut backoff = Backoff::standard();
+    // Said once, not every time.
+    let mut failure = None;
+    let removed = loop {
+        let error = match arming::disarm(connection).await {
+            Ok(removed) => break removed,
+            Err(error) => error,
+        };
+        let (said, hint) = (error.to_string(), error.hint());
+        if failure.as_ref() != Some(&said) {
+            tracing::warn!(
+                error = said,
+                hint,
+                "cannot look for webhook configurations of an earlier run, trying again"
+            );
+        }
+        failure = Some(said);
+        backoff.wait().await;
+    };
+    for name in removed {
+        tracing::info!(name, "removed a webhook configuration that an earlier run left");
     }
 }
 
