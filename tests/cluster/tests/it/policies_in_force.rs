@@ -7,7 +7,7 @@ use http::Request;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, wait};
+use portcullis_cluster_tests::{ClusterTest, Propagation, wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -15,42 +15,62 @@ use crate::story::{
     create, example, founding_policy, is_finished, job, serving, status_of, until_ready_is, until_shown,
 };
 
-/// How long a policy may take until it is in force, on a machine that is busy with a build. On an idle one it is a
-/// tenth of that: see what is printed.
-const SOON: Duration = Duration::from_secs(5);
+/// How long a policy may take until it is in force, where nothing else keeps the machine busy.
+const SOON: Duration = Duration::from_millis(200);
+/// The same on a machine that is busy with a build.
+const BUSY: Duration = Duration::from_secs(5);
+/// How often a policy is written; the least time is that of a machine that is least busy with something else.
+const TIMES: usize = 8;
 
 #[test]
-fn a_policy_is_in_force_and_out_of_force_moments_after_it_is_written() -> Result<()> {
+fn a_policy_is_in_force_within_200_milliseconds_of_its_write() -> Result<()> {
     serving(async |test, _| {
-        let policy =
-            |ttl: u32| Ok::<_, anyhow::Error>(founding_policy()?.replace(": 900", &format!(": {ttl}")));
-        let mut times = Vec::new();
-        // The first one calls for a webhook, the others find it there.
-        for seconds in [901, 902, 903, 904] {
-            test.apply(&policy(seconds)?).await?.succeeded()?;
-            times.push(until_ttl_is(test, Some(i64::from(seconds))).await?);
+        let mut least = BUSY;
+        for _ in 0..TIMES {
+            let Propagation { configured, judged } = Propagation::measure(&test.client).await?;
+            println!("from the write: {configured:?} to the webhook, {judged:?} to the first request judged");
+            ensure!(configured.max(judged) < BUSY, "{configured:?}, {judged:?}");
+            least = least.min(configured.max(judged));
         }
-        test.kubectl(&["delete", "clusterpolicy", "add-ttl-to-dangling-job"]).await?.succeeded()?;
-        times.push(until_ttl_is(test, None).await?);
-        println!("from kubectl's end to the policy being in force, the last time out of force: {times:?}");
-        ensure!(times.iter().all(|time| *time < SOON), "{times:?}");
+        ensure!(least < SOON, "it takes {least:?} at least");
         Ok(())
     })
 }
 
-/// How long it takes until a Job is given this TTL.
-async fn until_ttl_is(test: &ClusterTest, wanted: Option<i64>) -> Result<Duration> {
-    let written = Instant::now();
+#[test]
+fn a_policy_that_is_changed_or_deleted_is_followed_moments_later() -> Result<()> {
+    serving(async |test, _| {
+        let policies = "/apis/kyverno.io/v1/clusterpolicies/add-ttl-to-dangling-job";
+        let mut times = Vec::new();
+        // The first one calls for a webhook, the others find it there.
+        for seconds in [901, 902, 903, 904] {
+            let policy = founding_policy()?.replace(": 900", &format!(": {seconds}"));
+            let write = Request::patch(format!("{policies}?fieldManager=tests"))
+                .header("content-type", "application/apply-patch+yaml")
+                .body(policy.into_bytes())?;
+            times.push(until_ttl_is(test, write, Some(seconds)).await?);
+        }
+        times.push(until_ttl_is(test, Request::delete(policies).body(Vec::new())?, None).await?);
+        println!("from the write to the policy being in force, the last time out of force: {times:?}");
+        ensure!(times.iter().all(|time| *time < BUSY), "{times:?}");
+        Ok(())
+    })
+}
+
+/// Sends `write`, and tells how long it takes from then until a Job is given this TTL.
+async fn until_ttl_is(test: &ClusterTest, write: Request<Vec<u8>>, wanted: Option<i64>) -> Result<Duration> {
     let body = serde_json::json!({
         "metadata": { "name": "probe" },
         "spec": { "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] } } },
     });
-    while written.elapsed() < wait::PATIENCE {
+    let sent = Instant::now();
+    test.client.request::<Value>(write).await?;
+    while sent.elapsed() < wait::PATIENCE {
         let path = format!("/apis/batch/v1/namespaces/{}/jobs?dryRun=All", test.namespace);
         let request = Request::post(path).header("content-type", "application/json");
         let created: Value = test.client.request(request.body(body.to_string().into_bytes())?).await?;
         if created.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) == wanted {
-            return Ok(written.elapsed());
+            return Ok(sent.elapsed());
         }
     }
     bail!("waited in vain for a TTL of {wanted:?}")
