@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 type Answer = Response<UnsyncBoxBody<Bytes, kube::Error>>;
 
@@ -38,6 +38,8 @@ struct Shared {
     /// The path of the kind whose lists and watches are meddled with.
     path: &'static str,
     faults: Mutex<VecDeque<Fault>>,
+    /// When it was asked for a list or a watch last.
+    asked: watch::Sender<Instant>,
 }
 
 /// The next request of a sort is answered so.
@@ -61,6 +63,10 @@ pub(crate) enum Sort {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wrong {
     Status(u16),
+    /// 429, to be asked again after so many seconds.
+    Busy(u32),
+    /// The answer of the API server, to what it is asked when the request may go on.
+    Late,
     /// An event of a watch that says 410.
     GoneEvent,
 }
@@ -91,10 +97,18 @@ impl Proxy {
         config.auth_info = AuthInfo::default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let shared = Arc::new(Shared { upstream: Client::try_from(config)?, path, faults: Mutex::default() });
+        let (faults, asked) = (Mutex::default(), watch::Sender::new(Instant::now()));
+        let shared = Arc::new(Shared { upstream: Client::try_from(config)?, path, faults, asked });
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, shared.clone()));
         Ok(Proxy { url, shared, _serving: serving })
+    }
+
+    /// Waits until the next list or watch is asked for, and says when that is.
+    pub(crate) async fn asked_again(&self) -> Result<Instant> {
+        let mut asked = self.shared.asked.subscribe();
+        timeout(PATIENCE, asked.changed()).await.context("nothing is asked any more")??;
+        Ok(*asked.borrow())
     }
 
     /// The next request of this sort goes wrong.
@@ -118,12 +132,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let fault = shared.sort_of(request.uri()).and_then(|sort| shared.take(sort));
+    let sort = shared.sort_of(request.uri());
+    if sort.is_some() {
+        shared.asked.send_replace(Instant::now());
+    }
+    let fault = sort.and_then(|sort| shared.take(sort));
     if let Some(fault) = fault {
         fault.reached.send_replace(true);
         // A test that has failed lets nobody go.
         let _ = fault.go.await;
-        return Ok(wrong(fault.answer));
+        if let Some(answer) = wrong(fault.answer) {
+            return Ok(answer);
+        }
     }
     Ok(forward(&shared, request)
         .await
@@ -154,17 +174,24 @@ fn one_by_one(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn wrong(answer: Wrong) -> Answer {
+fn wrong(answer: Wrong) -> Option<Answer> {
     let status =
         |code: u16| json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code });
     match answer {
         Wrong::Status(code) => {
-            text(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY), status(code).to_string())
+            let code_of_http = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+            Some(text(code_of_http, status(code).to_string()))
+        }
+        Wrong::Busy(seconds) => {
+            let mut busy = text(StatusCode::TOO_MANY_REQUESTS, status(429).to_string());
+            busy.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            Some(busy)
         }
         Wrong::GoneEvent => {
             let event = json!({ "type": "ERROR", "object": status(410) });
-            text(StatusCode::OK, format!("{event}\n"))
+            Some(text(StatusCode::OK, format!("{event}\n")))
         }
+        Wrong::Late => None,
     }
 }
 
