@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::site::{CLIENTS, Site};
-use crate::{Kubectl, Process, Programs, files, wait};
+use crate::{Kubectl, Process, Programs, files, plain_http, wait};
 
 /// The nodes that KWOK plays.
 const NODES: [&str; 2] = ["node-1", "node-2"];
@@ -148,6 +148,22 @@ impl ControlPlane {
         let started = self.site.start_part("kube-apiserver")?;
         self.lock().api_server = started;
         self.until_ready().await
+    }
+
+    /// Has etcd forget all versions of objects but the present ones. What the API server remembers of them it forgets
+    /// when it starts anew.
+    ///
+    /// # Errors
+    /// When etcd cannot be asked, or refuses.
+    pub async fn compact_etcd(&self) -> Result<()> {
+        let etcd = self.site.etcd_address();
+        let status = plain_http::post(etcd, "/v3/maintenance/status", "{}").await?;
+        let revision = status.split_once("\"revision\":\"").and_then(|(_, rest)| rest.split('"').next());
+        let revision = revision.with_context(|| format!("etcd tells no revision: {status}"))?;
+        let compaction = json!({ "revision": revision, "physical": true }).to_string();
+        let answer = plain_http::post(etcd, "/v3/kv/compaction", &compaction).await?;
+        ensure!(answer.starts_with("HTTP/1.1 200 "), "etcd forgets nothing: {answer}");
+        Ok(())
     }
 
     /// The folder of its files. It is gone when the control plane is.

@@ -32,6 +32,7 @@ mod files;
 mod keys;
 mod kubeconfig;
 mod kubectl;
+mod plain_http;
 mod portcullis;
 mod ports;
 mod process;

@@ -4,10 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::plain_http::get;
 use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, free_port, wait};
 
 /// Names the binary; `cargo xtask e2e` sets it.
@@ -148,16 +147,6 @@ impl Portcullis<'_, '_> {
         kubectl.run(&["delete", "configmap", "portcullis", "--ignore-not-found"]).await?.succeeded()?;
         removed.map(drop)
     }
-}
-
-/// What the port of probes and metrics answers, head and body.
-async fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: portcullis\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {

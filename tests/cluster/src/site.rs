@@ -1,5 +1,6 @@
 //! Where a control plane lives: its folder, its ports, its keys, and the command lines of its parts.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -120,6 +121,11 @@ impl Site {
     /// The URL of the API server.
     pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.api_server)
+    }
+
+    /// Where etcd takes requests.
+    pub(crate) fn etcd_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.etcd).into()
     }
 
     pub(crate) fn folder(&self) -> &Path {
