@@ -8,6 +8,7 @@ mod site;
 
 mod api_server;
 mod bodies;
+mod clocks;
 mod compaction;
 mod crash;
 mod dry_run;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,12 +35,21 @@ pub(crate) struct Answer {
 }
 
 impl Direct {
-    pub(crate) fn new(address: SocketAddr, authorities: &[u8]) -> Result<Direct> {
+    /// A client that trusts `authorities`, at the time that `clock` tells.
+    pub(crate) fn new(
+        address: SocketAddr,
+        authorities: &[u8],
+        clock: Arc<dyn TimeProvider>,
+    ) -> Result<Direct> {
         let mut roots = RootCertStore::empty();
         for authority in CertificateDer::pem_slice_iter(authorities) {
             roots.add(authority?)?;
         }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_details(provider, clock)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         Ok(Direct { address, tls: TlsConnector::from(Arc::new(config)) })
     }
 

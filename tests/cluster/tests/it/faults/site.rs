@@ -1,5 +1,7 @@
 //! `portcullis serve` on the control plane for faults, called by its API server and by the tests themselves.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 use http::Request;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -7,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
 use portcullis_cluster_tests::{ClusterTest, Portcullis, fault_test, wait};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use serde_json::{Value, json};
 
 use super::client::Direct;
@@ -34,12 +37,18 @@ pub(crate) fn while_serving(
 impl Site<'_, '_, '_> {
     /// A client that calls the webhook as the API server does, and trusts what the API server is told to trust.
     pub(crate) async fn direct(&self) -> Result<Direct> {
+        self.direct_by(Arc::new(DefaultTimeProvider)).await
+    }
+
+    /// The same client with a clock of its own.
+    pub(crate) async fn direct_by(&self, clock: Arc<dyn TimeProvider>) -> Result<Direct> {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.test.client.clone());
         let name = "portcullis-policy-validating";
         let configuration =
             wait::until("the webhook for policies", async || Ok(configurations.get_opt(name).await?)).await?;
         let webhook = configuration.webhooks.into_iter().flatten().next().context("a webhook")?;
-        Direct::new(self.portcullis.address(), &webhook.client_config.ca_bundle.context("a CA bundle")?.0)
+        let bundle = webhook.client_config.ca_bundle.context("a CA bundle")?.0;
+        Direct::new(self.portcullis.address(), &bundle, clock)
     }
 
     /// Writes a policy, whether it is there or not.
