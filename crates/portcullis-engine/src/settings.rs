@@ -27,15 +27,6 @@ pub struct Settings {
     pub match_conditions: Vec<OwnedValue>,
     pub webhook_annotations: Vec<(String, String)>,
     pub webhook_labels: Vec<(String, String)>,
-    /// The registry of images that name none.
-    pub default_registry: String,
-    pub mutates_default_registry: bool,
-    pub generates_success_events: bool,
-    /// The actions that success events are made of; empty for all.
-    pub success_event_actions: Vec<String>,
-    pub update_request_threshold: i64,
-    /// How many bytes context entries may bring to one review.
-    pub max_context_size: usize,
 }
 
 /// Kinds that the reference's controllers write without end; they are admitted unseen, whatever is configured.
@@ -92,12 +83,6 @@ impl Default for Settings {
             match_conditions: Vec::new(),
             webhook_annotations: Vec::new(),
             webhook_labels: Vec::new(),
-            default_registry: "docker.io".to_owned(),
-            mutates_default_registry: true,
-            generates_success_events: false,
-            success_event_actions: Vec::new(),
-            update_request_threshold: 1000,
-            max_context_size: 2 << 20,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use portcullis_gocompat::quantity::Quantity;
 use portcullis_value::{Arena, OwnedValue, Value, json};
 
 use super::{Names, ResourceFilter, Settings};
@@ -20,6 +19,16 @@ impl fmt::Display for Problem {
         write!(f, "`{}` is not used: {}", self.key, self.message)
     }
 }
+
+/// Settings of the reference that nothing here reads yet.
+const WITHOUT_EFFECT: [&str; 6] = [
+    "defaultRegistry",
+    "enableDefaultRegistryMutation",
+    "generateSuccessEvents",
+    "maxContextSize",
+    "successEventActions",
+    "updateRequestThreshold",
+];
 
 impl Settings {
     /// Reads the entries of a ConfigMap; what cannot be used is told and left at its default.
@@ -45,15 +54,7 @@ impl Settings {
             "webhookAnnotations" => self.webhook_annotations = strings(text)?,
             "webhookLabels" => self.webhook_labels = strings(text)?,
             "matchConditions" => self.match_conditions = conditions(text)?,
-            "defaultRegistry" => self.default_registry = registry(text)?,
-            "enableDefaultRegistryMutation" => self.mutates_default_registry = flag(text)?,
-            "generateSuccessEvents" => self.generates_success_events = flag(text)?,
-            "successEventActions" => {
-                let actions = text.split(',').map(str::trim).filter(|action| !action.is_empty());
-                self.success_event_actions = actions.map(str::to_owned).collect();
-            }
-            "updateRequestThreshold" => self.update_request_threshold = count(text)?,
-            "maxContextSize" => self.max_context_size = bytes(text)?,
+            key if WITHOUT_EFFECT.contains(&key) => return Err("it has no effect in this version".to_owned()),
             _ => return Err("there is no such setting".to_owned()),
         }
         Ok(())
@@ -126,31 +127,4 @@ fn conditions(text: &str) -> Result<Vec<OwnedValue>, String> {
         }
     };
     list.iter().map(condition).collect()
-}
-
-fn registry(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("expected the name of a registry".to_owned()),
-        name if name.contains(['/', ' ']) => Err(format!("`{name}` is no name of a registry")),
-        name => Ok(name.to_owned()),
-    }
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    match text.trim() {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(format!("expected `true` or `false`, found `{other}`")),
-    }
-}
-
-fn count(text: &str) -> Result<i64, String> {
-    let count: i64 = text.trim().parse().map_err(|_| format!("expected a number, found `{text}`"))?;
-    if count > 0 { Ok(count) } else { Err(format!("expected more than 0, found `{text}`")) }
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let quantity = Quantity::parse(text.trim()).map_err(|error| format!("`{text}`: {error}"))?;
-    let bytes = quantity.to_i64().and_then(|bytes| usize::try_from(bytes).ok());
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{text}` is no number of bytes"))
 }

@@ -86,18 +86,7 @@ fn what_is_wrong_is_told_and_keeps_its_default() {
         r#"[{"name":"a"}]"#,
         "`matchConditions` is not used: expected every condition to have a `name` and an `expression`",
     );
-    check("defaultRegistry", " ", "`defaultRegistry` is not used: expected the name of a registry");
-    check(
-        "generateSuccessEvents",
-        "yes",
-        "`generateSuccessEvents` is not used: expected `true` or `false`, found `yes`",
-    );
-    check(
-        "updateRequestThreshold",
-        "0",
-        "`updateRequestThreshold` is not used: expected more than 0, found `0`",
-    );
-    check("maxContextSize", "-1Mi", "`maxContextSize` is not used: `-1Mi` is no number of bytes");
+    check("maxContextSize", "4Mi", "`maxContextSize` is not used: it has no effect in this version");
     check("excludedGroups", "a", "`excludedGroups` is not used: there is no such setting");
 }
 
@@ -107,18 +96,10 @@ fn all_settings_are_read() {
         ("webhooks", r#"{"namespaceSelector":{"matchLabels":{"a":"b"}}}"#),
         ("webhookAnnotations", r#"{"admissions.enforcer/disabled":"true"}"#),
         ("matchConditions", r#"[{"name":"n","expression":"true"}]"#),
-        ("defaultRegistry", "registry.example:5000"),
-        ("enableDefaultRegistryMutation", "false"),
-        ("successEventActions", "Resource Mutated, Resource Passed"),
-        ("maxContextSize", "4Mi"),
     ]);
     assert_eq!(format!("{:?}", settings.namespace_selector), r#"{"matchLabels":{"a":"b"}}"#);
     assert_eq!(settings.webhook_annotations.len(), 1);
     assert_eq!(settings.match_conditions.len(), 1);
-    assert_eq!(settings.default_registry, "registry.example:5000");
-    assert!(!settings.mutates_default_registry);
-    assert_eq!(settings.success_event_actions, ["Resource Mutated", "Resource Passed"]);
-    assert_eq!(settings.max_context_size, 4 << 20);
 }
 
 #[test]
