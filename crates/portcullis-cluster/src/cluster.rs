@@ -58,20 +58,23 @@ const LOOKUPS: usize = 16;
 const LONGEST_OBJECT: usize = 10 << 20;
 
 const fn documents(name: &'static str, resource: &'static str, path: &'static str) -> Source {
-    Source { name, resource, path, metadata_only: false, page: 250 }
+    Source { name, resource, path, metadata_only: false, page: 250, is_needed: true }
 }
 
 const CLUSTER_POLICIES: Source =
     documents("clusterpolicies", "clusterpolicies.kyverno.io", "/apis/kyverno.io/v1/clusterpolicies");
 const POLICIES: Source = documents("policies", "policies.kyverno.io", "/apis/kyverno.io/v1/policies");
-const EXCEPTIONS: Source =
-    documents("policyexceptions", "policyexceptions.kyverno.io", "/apis/kyverno.io/v2/policyexceptions");
+const EXCEPTIONS: Source = Source {
+    is_needed: false,
+    ..documents("policyexceptions", "policyexceptions.kyverno.io", "/apis/kyverno.io/v2/policyexceptions")
+};
 const NAMESPACES: Source = Source {
     name: "namespaces",
     resource: "namespaces",
     path: "/api/v1/namespaces",
     metadata_only: true,
     page: 500,
+    is_needed: true,
 };
 const ROLE_BINDINGS: Source = Source {
     name: "rolebindings",
@@ -79,6 +82,7 @@ const ROLE_BINDINGS: Source = Source {
     path: "/apis/rbac.authorization.k8s.io/v1/rolebindings",
     metadata_only: false,
     page: 500,
+    is_needed: true,
 };
 const CLUSTER_ROLE_BINDINGS: Source = Source {
     name: "clusterrolebindings",
@@ -86,6 +90,7 @@ const CLUSTER_ROLE_BINDINGS: Source = Source {
     path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     metadata_only: false,
     page: 500,
+    is_needed: true,
 };
 const CONFIG_MAPS: Source = Source {
     name: "configuration",
@@ -93,6 +98,7 @@ const CONFIG_MAPS: Source = Source {
     path: "/api/v1/configmaps",
     metadata_only: false,
     page: 50,
+    is_needed: true,
 };
 const JOBS: Source = Source {
     name: "jobs",
@@ -100,6 +106,7 @@ const JOBS: Source = Source {
     path: "/apis/batch/v1/jobs",
     metadata_only: false,
     page: 100,
+    is_needed: true,
 };
 const KINDS: Source = Source {
     name: "customresourcedefinitions",
@@ -107,6 +114,7 @@ const KINDS: Source = Source {
     path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     metadata_only: true,
     page: 100,
+    is_needed: true,
 };
 
 impl Cluster {

@@ -49,4 +49,4 @@ pub use index::{
 };
 pub use lease::{Candidate, Clock, Leadership, LeaseTimes};
 pub use readiness::{Pending, Readiness};
-pub use watch::{WatchState, WatchStates};
+pub use watch::{DEFINE_KINDS, WatchState, WatchStates};

@@ -6,6 +6,7 @@
 //!   listed anew.
 //! - Failures wait with a growing delay; the index keeps what it has, so that the engine serves from memory.
 //! - A kind that is not there (404) is an empty index, and is asked for again when the definitions of kinds change.
+//!   Nobody is ready before the kinds of policies are there: who cannot see policies must not say that none is broken.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub(crate) struct Source {
     pub(crate) metadata_only: bool,
     /// Objects in one page of a list, to begin with.
     pub(crate) page: u32,
+    /// Whether nothing can be judged without the kind. Another may be absent.
+    pub(crate) is_needed: bool,
 }
 
 /// How a watch is doing.
@@ -80,14 +83,16 @@ impl WatchStates {
             // The kinds that may be absent are those of policies.
             WatchState::Absent => tracing::warn!(
                 watch = name,
-                "the API server does not serve this kind yet, waiting for it; hint: `portcullis crds | kubectl apply \
-                 --server-side -f -` defines the kinds of policies"
+                "the API server does not serve this kind yet, waiting for it; hint: {DEFINE_KINDS}"
             ),
             WatchState::Starting | WatchState::Live => tracing::debug!(watch = name, ?state, "watch"),
         }
         states.insert(name, state);
     }
 }
+
+/// What defines the kinds of policies.
+pub const DEFINE_KINDS: &str = "portcullis crds | kubectl apply --server-side -f -";
 
 /// The most bytes of one page of a list. Where a page is longer, fewer objects are asked for at a time.
 const LONGEST_PAGE: usize = 32 << 20;
@@ -137,7 +142,9 @@ impl<I: Index> Watch<I> {
                 Err(ApiError::NotFound { .. }) => {
                     self.index.reset(Vec::new());
                     self.index.publish();
-                    self.pending = None;
+                    if !self.source.is_needed {
+                        self.pending = None;
+                    }
                     self.states.set(self.source.name, WatchState::Absent);
                     self.wait_for_kind(&mut backoff).await;
                 }

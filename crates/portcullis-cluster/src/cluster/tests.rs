@@ -72,13 +72,21 @@ async fn ready_is_who_has_listed_everything_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_without_the_kinds_of_policies_has_none() {
+async fn nobody_is_ready_before_the_kinds_of_policies_are_there() {
     let (cluster, mut server) = start();
-    until_ready(&cluster, &mut server, false).await;
-    assert!(cluster.cluster_policies.load().is_empty());
-    let states = cluster.watches().all();
-    assert_eq!(states["policies"], WatchState::Absent);
-    assert_eq!(states["namespaces"], WatchState::Live);
+    let is_absent = |name: &str| cluster.watches().all().get(name) == Some(&WatchState::Absent);
+    // Exceptions may be absent.
+    while !(is_absent("policies")
+        && is_absent("policyexceptions")
+        && cluster.readiness().pending() == ["clusterpolicies", "policies"])
+    {
+        let exchange = server.next().await;
+        answer(exchange, false);
+    }
+    assert_eq!(cluster.watches().all()["namespaces"], WatchState::Live);
+    // They come, and nothing is to be started again.
+    until_ready(&cluster, &mut server, true).await;
+    assert!(cluster.cluster_policies.load().get("", "p").is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +129,7 @@ async fn a_namespace_that_is_nowhere_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn dropping_the_cluster_ends_its_watches() {
     let (cluster, mut server) = start();
-    until_ready(&cluster, &mut server, false).await;
+    until_ready(&cluster, &mut server, true).await;
     drop(cluster);
     tokio::time::timeout(Duration::from_secs(1), server.hung_up()).await.expect("nobody is left to ask");
 }

@@ -18,6 +18,7 @@ const NAMESPACES: Source = Source {
     path: "/api/v1/namespaces",
     metadata_only: true,
     page: 2,
+    is_needed: true,
 };
 
 /// A watch of namespaces and the API server it asks.
@@ -272,14 +273,6 @@ async fn a_kind_that_is_not_there_is_empty_and_comes_back_when_it_is_defined() {
     assert!(watched.server.elapsed() - before <= Duration::from_secs(1));
     watched.server.expect("resourceVersion=50&").await;
     assert_eq!(watched.known(&["a"]), "a=red");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_absent_kind_does_not_hold_up_readiness() {
-    let mut watched = start();
-    watched.server.expect("limit=2").await.fail(404, "no such kind");
-    watched.readiness.ready().await;
-    assert_eq!(watched.state(), WatchState::Absent);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,13 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{
-    Backoff, Candidate, Cluster, Configuration, Connection, EventSender, Options, Readiness, events,
+    Backoff, Candidate, Cluster, Configuration, Connection, DEFINE_KINDS, EventSender, Options, Readiness,
+    WatchState, events,
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
 use portcullis_controllers::writer::{Missing, Wanted, Writer};
-use portcullis_engine::Settings;
+use portcullis_engine::{Problem, Settings};
 use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
 use tokio::sync::{oneshot, watch};
@@ -66,7 +67,7 @@ impl Running {
         tracing::info!(server = connection.server(), "serving a cluster");
         let is_external = arguments.external_url.is_some();
         let identity = identity();
-        let configuration = (arguments.cluster.namespace.clone(), arguments.config_map.clone());
+        let configuration = (arguments.namespace.clone(), arguments.config_map.clone());
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         let (wanted, wanted_now) = watch::channel(None);
@@ -84,7 +85,7 @@ impl Running {
         let (mut resign, mut candidate, mut leadership) = (None, None, None);
         if !is_external {
             let election =
-                Candidate::new(&connection, &arguments.cluster.namespace, "portcullis", &identity, timestamp);
+                Candidate::new(&connection, &arguments.namespace, "portcullis", &identity, timestamp);
             leadership = Some(election.leadership());
             let (resigned, resigning) = oneshot::channel();
             resign = Some(resigned);
@@ -129,9 +130,14 @@ impl Running {
         move || match in_force.is_ready() {
             true => Ok(()),
             false => {
+                let watches = cluster.watches().all();
                 let mut pending = cluster.readiness().pending();
                 pending.extend(in_force.pending());
-                Err(format!("waiting for {}", pending.join(", ")))
+                let told = pending.into_iter().map(|what| match watches.get(what) {
+                    Some(WatchState::Absent) => format!("{what} (not served yet; hint: {DEFINE_KINDS})"),
+                    _ => what.to_owned(),
+                });
+                Err(format!("waiting for {}", told.collect::<Vec<_>>().join(", ")))
             }
         }
     }
@@ -262,7 +268,13 @@ impl Follower {
             self.wanted.send_replace(Some(Arc::new(Wanted { in_force, ..(*before).clone() })));
             return;
         }
-        let settings = read_settings(&now.configuration);
+        let (settings, problems) = read_settings(&now.configuration);
+        let is_known = |known: &Known| Arc::ptr_eq(&known.configuration, &now.configuration);
+        if !known.as_ref().is_some_and(is_known) {
+            for problem in problems {
+                tracing::warn!(%problem, "in the configuration");
+            }
+        }
         let webhooks = with_settings(self.webhooks.clone(), &settings);
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
@@ -291,13 +303,8 @@ impl Known {
     }
 }
 
-fn read_settings(configuration: &Configuration) -> Settings {
-    let entries = configuration.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-    let (settings, problems) = Settings::read(entries);
-    for problem in problems {
-        tracing::warn!(%problem, "in the configuration");
-    }
-    settings
+fn read_settings(configuration: &Configuration) -> (Settings, Vec<Problem>) {
+    Settings::read(configuration.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 /// What the arguments decide of webhooks.
@@ -305,13 +312,13 @@ fn webhook_settings(arguments: &ServeArguments, served: &Served) -> webhooks::Se
     let reach = match &arguments.external_url {
         Some(url) => Reach::Url(url.clone()),
         None => Reach::Service {
-            namespace: arguments.cluster.namespace.clone(),
+            namespace: arguments.namespace.clone(),
             name: arguments.service.clone(),
             port: SERVICE_PORT,
         },
     };
     let mut settings = webhooks::Settings::new(reach, served.ca_bundle.borrow().clone());
-    settings.names = match arguments.cluster.webhook_names {
+    settings.names = match arguments.webhook_names {
         WebhookNames::Portcullis => webhooks::WebhookNames::Portcullis,
         WebhookNames::Kyverno => webhooks::WebhookNames::Kyverno,
     };

@@ -209,6 +209,9 @@ fn the_configuration_is_followed_while_it_changes() -> Result<()> {
         };
         set("resourceFilters", &format!("[Job,{},*]", test.namespace)).await?;
         is_changed(false).await?;
+        set("maxContextSize", "4Mi").await?;
+        let told = "problem=`maxContextSize` is not used: it has no effect in this version";
+        portcullis.serve.until_logged(told).await?;
         set("resourceFilters", "[Job,elsewhere,*]").await?;
         is_changed(true).await?;
         set("excludeUsernames", "kubernetes-*").await?;

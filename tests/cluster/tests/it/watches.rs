@@ -115,15 +115,20 @@ fn policies_are_followed_through_a_crash_of_the_api_server_and_the_loss_of_their
     own_control_plane(async |control_plane, connection| {
         let kubectl = control_plane.kubectl("default");
         let cluster = follow(connection);
-        timeout(wait::PATIENCE, cluster.readiness().ready()).await.context("everything is listed")?;
         let state = |name: &str| cluster.watches().all().get(name).cloned();
-        ensure!(state("clusterpolicies") == Some(WatchState::Absent), "{:?}", cluster.watches());
+        let kinds = ["clusterpolicies", "policies"];
+        until("all but policies is listed", || cluster.readiness().pending() == kinds).await?;
+        until("policies are absent", || {
+            kinds.map(state).map(|state| state == Some(WatchState::Absent)) == [true; 2]
+        })
+        .await?;
         let policy = || cluster.cluster_policies.load().get("", "followed").cloned();
         ensure!(policy().is_none());
 
         // The kinds come.
         crds::define(&kubectl).await?;
         until("policies are followed", || state("clusterpolicies") == Some(WatchState::Live)).await?;
+        timeout(wait::PATIENCE, cluster.readiness().ready()).await.context("everything is listed")?;
         until("policies are discovered", || {
             cluster.view().kind("kyverno.io", "v1", "clusterpolicies") == Some("ClusterPolicy")
         })
@@ -167,6 +172,7 @@ fn what_a_review_needs_to_know_is_known_and_what_is_done_is_told() -> Result<()>
         let kubectl = control_plane.kubectl("default");
         let access = Access::Kubeconfig { file: Some(control_plane.kubeconfig()), context: None };
         Connection::open(&access).await?.background().apiserver_version().await?;
+        crds::define(&kubectl).await?;
         let cluster = follow(connection.clone());
         timeout(wait::PATIENCE, cluster.readiness().ready()).await.context("everything is listed")?;
 
