@@ -40,12 +40,15 @@ pub struct Health {
     pages: Vec<Page>,
 }
 
+/// What a page says for a query, the part of an URL behind `?`, or what is wrong with that.
+pub type Text = dyn Fn(&str) -> Result<String, String> + Send + Sync;
+
 /// Something else to look at.
 #[derive(Clone)]
 struct Page {
     path: &'static str,
     content_type: &'static str,
-    text: Arc<dyn Fn() -> String + Send + Sync>,
+    text: Arc<Text>,
 }
 
 impl fmt::Debug for Health {
@@ -64,13 +67,13 @@ impl Health {
         Self { ready: Arc::new(ready), lifecycle, metrics, pages: Vec::new() }
     }
 
-    /// Serves at `path` what `text` says when it is asked, beside the rest.
+    /// Serves at `path` what `text` says to the query when it is asked, beside the rest.
     #[must_use]
     pub fn with_page(
         mut self,
         path: &'static str,
         content_type: &'static str,
-        text: impl Fn() -> String + Send + Sync + 'static,
+        text: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static,
     ) -> Self {
         self.pages.push(Page { path, content_type, text: Arc::new(text) });
         self
@@ -115,7 +118,10 @@ impl Health {
             },
             "/metrics" => typed(OPEN_METRICS, self.metrics.encode()),
             path => match self.pages.iter().find(|page| page.path == path) {
-                Some(page) => typed(page.content_type, (page.text)()),
+                Some(page) => match (page.text)(request.uri().query().unwrap_or_default()) {
+                    Ok(body) => typed(page.content_type, body),
+                    Err(reason) => text(StatusCode::BAD_REQUEST, format!("{reason}\n")),
+                },
                 None => text(StatusCode::NOT_FOUND, "nothing is served at this path\n"),
             },
         })

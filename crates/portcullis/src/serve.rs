@@ -91,7 +91,7 @@ impl Parts {
         Health::new(ready, self.lifecycle.clone(), self.metrics.clone()).with_page(
             "/decisions",
             JSON_LINES,
-            move || decisions.text(),
+            move |query: &str| decisions.text(query),
         )
     }
 }

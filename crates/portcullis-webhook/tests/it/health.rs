@@ -20,7 +20,7 @@ impl Probed {
         let health = Health::new(ready, site.lifecycle.clone(), site.metrics.clone()).with_page(
             "/page",
             "application/json",
-            || "{}".to_owned(),
+            |query: &str| if query.is_empty() { Ok("{}".to_owned()) } else { Err(format!("`{query}`?")) },
         );
         let listener = TcpListener::bind((LOCAL, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -47,6 +47,8 @@ async fn a_process_is_alive_always_and_ready_when_it_says_so_and_serves() {
     let page = probed.get("/page").await;
     assert!(page.head.contains("content-type: application/json"), "{page:?}");
     assert_eq!(page.body, "{}");
+    let asked_wrongly = probed.get("/page?a=b").await;
+    assert_eq!((asked_wrongly.status, &*asked_wrongly.body), (400, "`a=b`?\n"));
     assert_eq!(probed.client.ask(post("/readyz", "")).await.status, 405);
 
     let lifecycle = site.lifecycle.clone();
