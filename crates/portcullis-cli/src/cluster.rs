@@ -43,14 +43,6 @@ pub struct ClusterArguments {
     /// The context of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-
-    /// The namespace that Portcullis lives in
-    #[arg(short, long, value_name = "NAME", env = "PORTCULLIS_NAMESPACE", default_value = "portcullis")]
-    pub namespace: String,
-
-    /// Whose names the webhooks have: `kyverno` for clients that look at them
-    #[arg(long, value_enum, default_value_t, value_name = "NAMES")]
-    pub webhook_names: WebhookNames,
 }
 
 /// Serve policies to a cluster, as its admission webhook.
@@ -63,8 +55,25 @@ pub struct ServeArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,
 
+    /// The namespace of Portcullis: of its Service, its Lease and its configuration
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "PORTCULLIS_NAMESPACE",
+        default_value = "portcullis",
+        help_heading = "Cluster"
+    )]
+    pub namespace: String,
+
     /// Serve the policies in these files or folders, without a cluster
-    #[arg(long, value_name = "PATH", value_delimiter = ',', help_heading = "Without a cluster")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_delimiter = ',',
+        conflicts_with_all = ["kubeconfig", "context", "service", "webhook_names", "webhook_timeout", "config_map"],
+        help_heading = "Without a cluster"
+    )]
     pub policies: Vec<String>,
 
     /// The labels of namespaces, where there is no cluster to ask
@@ -109,8 +118,19 @@ pub struct ServeArguments {
     pub allow_fail: bool,
 
     /// The Service that leads to this process
-    #[arg(long, value_name = "NAME", default_value = "portcullis", help_heading = "Webhooks")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "portcullis",
+        conflicts_with = "external_url",
+        help_heading = "Webhooks"
+    )]
     pub service: String,
+
+    /// Whose names the webhooks and their configurations have: `kyverno` for programs that look at them. Kyverno must not
+    /// run then, and deploy/roles.yaml is to name these configurations
+    #[arg(long, value_enum, default_value_t, value_name = "NAMES", help_heading = "Webhooks")]
+    pub webhook_names: WebhookNames,
 
     /// Take the failure policy of every policy for Ignore
     #[arg(long, help_heading = "Webhooks")]
@@ -166,8 +186,9 @@ The process ends on SIGTERM or Ctrl-C, once the requests it has are answered. do
 
 /// Remove the webhook configurations of Portcullis: nothing calls it any more.
 ///
-/// For an emergency, and for what a crash of `serve --external-url` left. Policies stay; a running `serve` in the
-/// cluster arms itself again.
+/// For an emergency, and for what a crash of `serve --external-url` left. All configurations that have the label
+/// `app.kubernetes.io/managed-by=portcullis` are removed and named. Policies stay; a running `serve` puts its
+/// configurations back within seconds: end it first.
 #[derive(Clone, Debug, Args)]
 pub struct DisarmArguments {
     #[command(flatten)]

@@ -265,11 +265,30 @@ impl ControlPlane {
         })
     }
 
-    fn requests(&self, user: &str, which: impl Fn(&Value) -> bool) -> Result<Vec<String>> {
+    /// What webhooks have added to the audit log about the Jobs of a namespace: `WEBHOOK/KEY: TEXT`, ...
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn audit_annotations(&self, namespace: &str) -> Result<Vec<String>> {
+        let events = self.audit_log()?;
+        let of_namespace = events.iter().filter(|event| {
+            event.pointer("/objectRef/resource").is_some_and(|resource| resource == "jobs")
+                && event.pointer("/objectRef/namespace").is_some_and(|name| name == namespace)
+        });
+        let annotations = of_namespace.filter_map(|event| event.get("annotations")?.as_object()).flatten();
+        let of_webhooks = annotations.filter(|(key, _)| key.contains(".svc-"));
+        Ok(of_webhooks.map(|(key, text)| format!("{key}: {}", text.as_str().unwrap_or_default())).collect())
+    }
+
+    fn audit_log(&self) -> Result<Vec<Value>> {
         let log = files::read(&self.site.path("audit.log"))?;
         // The last line may be half written.
         let whole_lines = log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines();
-        let events = whole_lines.map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        Ok(whole_lines.map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    fn requests(&self, user: &str, which: impl Fn(&Value) -> bool) -> Result<Vec<String>> {
+        let events = self.audit_log()?;
         let of_user =
             events.iter().filter(|event| event.pointer("/user/username").is_some_and(|name| name == user));
         let text = |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or("").to_owned();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::process::Command;
 
 use crate::plain_http::get;
-use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, free_port, wait};
+use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, files, free_port, wait};
 
 /// Names the binary; `cargo xtask e2e` sets it.
 const VARIABLE: &str = "PORTCULLIS_BINARY";
@@ -36,25 +36,23 @@ impl Portcullis<'_, '_> {
         arguments: &[&str],
         body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
     ) -> Result<()> {
-        let program = binary()?;
-        let (port, probes) = (free_port()?, free_port()?);
-        let options = ServeOptions {
-            program: program.clone(),
-            arguments: command_line(port, probes, arguments),
-            roles: repository().join("deploy/roles.yaml"),
-            definitions: Some(run(&program, &["crds"], control_plane).await?),
-        };
-        let (address, probes) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, probes).into());
-        Serve::during(control_plane, options, async |serve| {
-            let mut portcullis = Portcullis { serve, program, address, probes };
-            let mut outcome = portcullis.until_ready().await;
-            if outcome.is_ok() {
-                outcome = body(&mut portcullis).await;
-            }
-            let cleaned = portcullis.clean_up(outcome.is_err()).await;
-            outcome.and(cleaned)
+        let definitions = Some(run(&binary()?, &["crds"], control_plane).await?);
+        start(control_plane, arguments, definitions, async |portcullis| {
+            portcullis.until_ready().await?;
+            body(portcullis).await
         })
         .await
+    }
+
+    /// The same without the definitions, so that it is not ready.
+    ///
+    /// # Errors
+    /// As [`Serve::during`].
+    pub async fn before_definitions(
+        control_plane: &ControlPlane,
+        body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
+        start(control_plane, &[], None, body).await
     }
 
     /// Waits until it says that it is ready.
@@ -149,6 +147,31 @@ impl Portcullis<'_, '_> {
     }
 }
 
+/// Starts Portcullis for as long as `body` takes, and cleans up.
+async fn start(
+    control_plane: &ControlPlane,
+    arguments: &[&str],
+    definitions: Option<String>,
+    body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
+) -> Result<()> {
+    let program = binary()?;
+    let (port, probes) = (free_port()?, free_port()?);
+    let options = ServeOptions {
+        program: program.clone(),
+        arguments: command_line(port, probes, arguments),
+        roles: roles(control_plane, arguments)?,
+        definitions,
+    };
+    let (address, probes) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, probes).into());
+    Serve::during(control_plane, options, async |serve| {
+        let mut portcullis = Portcullis { serve, program, address, probes };
+        let outcome = body(&mut portcullis).await;
+        let cleaned = portcullis.clean_up(outcome.is_err()).await;
+        outcome.and(cleaned)
+    })
+    .await
+}
+
 fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {
     let mut arguments = vec![
         "serve".to_owned(),
@@ -159,6 +182,21 @@ fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {
     ];
     arguments.extend(further.iter().map(|&argument| argument.to_owned()));
     arguments
+}
+
+/// The file with the roles of the installation, which names the configurations that these arguments lead to.
+fn roles(control_plane: &ControlPlane, arguments: &[&str]) -> Result<PathBuf> {
+    let installed = repository().join("deploy/roles.yaml");
+    if !arguments.contains(&"--webhook-names=kyverno") {
+        return Ok(installed);
+    }
+    let mut roles = files::read(&installed)?;
+    for part in ["resource-mutating", "resource-validating", "policy-validating"] {
+        roles = roles.replace(&format!("portcullis-{part}"), &format!("kyverno-{part}-webhook-cfg"));
+    }
+    let path = control_plane.folder().join("roles-of-kyverno.yaml");
+    files::write(&path, &roles)?;
+    Ok(path)
 }
 
 /// The root of the repository.

@@ -108,6 +108,14 @@ impl Serve<'_> {
         self.process.ended()
     }
 
+    /// Has it read its certificate again, by SIGHUP.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.process.signal("SIGHUP")
+    }
+
     /// Kills it with SIGKILL. [`Serve::start`] starts it again.
     pub fn kill(&mut self) {
         self.process.kill();

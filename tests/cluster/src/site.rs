@@ -16,7 +16,7 @@ use crate::{Programs, files};
 const STAGES: &str = include_str!("../stages.yaml");
 
 /// What the API server records: the requests of service accounts other than its own controllers', with the decision
-/// of the authorizer. Portcullis is one of them.
+/// of the authorizer, Portcullis being one of them, and what people do to Jobs, with what webhooks say of it.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -26,6 +26,9 @@ rules:
     userGroups: [system:serviceaccounts:kube-system]
   - level: Metadata
     userGroups: [system:serviceaccounts]
+  - level: Metadata
+    users: [kubernetes-admin]
+    resources: [{group: batch, resources: [jobs]}]
   - level: None
 ";
 

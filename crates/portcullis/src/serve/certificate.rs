@@ -184,7 +184,7 @@ fn names(arguments: &ServeArguments) -> anyhow::Result<Vec<String>> {
         return Ok(vec![host(url)?.to_owned()]);
     }
     if arguments.policies.is_empty() {
-        let (service, namespace) = (&arguments.service, &arguments.cluster.namespace);
+        let (service, namespace) = (&arguments.service, &arguments.namespace);
         return Ok(vec![
             service.clone(),
             format!("{service}.{namespace}"),

@@ -155,6 +155,8 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
     for arguments in [
         vec!["serve", "--listen", "9443"],
         vec!["serve", "--policies", "policy.yaml", "--external-url", "https://127.0.0.1:9443"],
+        vec!["serve", "--policies", "policy.yaml", "--config-map", "limits"],
+        vec!["serve", "--service", "gate", "--external-url", "https://127.0.0.1:9443"],
         vec!["serve", "--tls-cert", "tls.crt"],
         vec!["serve", "--allow-fail"],
         vec!["serve", "--webhook-timeout", "31"],
@@ -177,8 +179,26 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
 }
 
 #[test]
-fn the_help_of_serve_is_a_page_to_read() {
+fn the_help_of_serve_is_a_page_to_read_and_the_guide_knows_each_flag() {
     let output = run(&root(), &["serve", "--help"]);
     assert!(output.status.success());
-    check_snapshot("help_of_serve", &String::from_utf8(output.stdout).unwrap());
+    let help = String::from_utf8(output.stdout).unwrap();
+    check_snapshot("help_of_serve", &help);
+    let guide = fs::read_to_string(root().join("docs/serve.md")).unwrap();
+    let flags: Vec<_> = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("-n, ").or(Some(line.trim_start())))
+        .filter_map(|line| line.split_whitespace().next().filter(|word| word.starts_with("--")))
+        .collect();
+    assert!(flags.len() > 15, "{flags:?}");
+    for flag in flags {
+        assert!(guide.contains(&format!("`{flag}`")), "docs/serve.md says nothing of `{flag}`");
+    }
+}
+
+#[test]
+fn the_help_of_disarm_is_a_page_to_read() {
+    let output = run(&root(), &["disarm", "--help"]);
+    assert!(output.status.success());
+    check_snapshot("help_of_disarm", &String::from_utf8(output.stdout).unwrap());
 }

@@ -18,6 +18,8 @@ use crate::root;
 pub(crate) struct Serving {
     process: Child,
     log: BufReader<ChildStderr>,
+    /// What it logged before it said its addresses.
+    early: Vec<Value>,
     /// Where it takes reviews.
     pub(crate) webhook: SocketAddr,
     /// Where it tells of itself.
@@ -37,14 +39,21 @@ impl Serving {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap());
-        let webhook = until(&mut log, "taking admission requests")["address"].as_str().unwrap().parse();
-        let probes = until(&mut log, "serving /healthz")["address"].as_str().unwrap().parse();
-        Self { process, log, webhook: webhook.unwrap(), probes: probes.unwrap() }
+        let mut early = Vec::new();
+        let mut address = |message: &str| {
+            let record = until(&mut log, message, &mut early);
+            record["address"].as_str().unwrap().parse().unwrap()
+        };
+        let (webhook, probes) = (address("taking admission requests"), address("serving /healthz"));
+        Self { process, log, early, webhook, probes }
     }
 
-    /// Reads its log up to a message that begins so.
+    /// Reads its log up to a message that begins so, unless that came before it said its addresses.
     pub(crate) fn until_logged(&mut self, message: &str) -> Value {
-        until(&mut self.log, message)
+        match self.early.iter().find(|record| begins_with(record, message)) {
+            Some(record) => record.clone(),
+            None => until(&mut self.log, message, &mut Vec::new()),
+        }
     }
 
     /// What `/readyz`, `/metrics` and the like answer, head and body.
@@ -106,17 +115,21 @@ impl Drop for Serving {
     }
 }
 
-fn until(log: &mut impl std::io::BufRead, message: &str) -> Value {
-    let mut read = String::new();
+/// Reads `log` up to a message that begins so; `passed` gets the records before it.
+fn until(log: &mut impl std::io::BufRead, message: &str, passed: &mut Vec<Value>) -> Value {
     for line in log.lines() {
         let line = line.unwrap();
-        let record: Value = serde_json::from_str(&line).unwrap_or_default();
-        if record["message"].as_str().is_some_and(|found| found.starts_with(message)) {
+        let record = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        if begins_with(&record, message) {
             return record;
         }
-        read += &format!("{line}\n");
+        passed.push(record);
     }
-    panic!("the log ended before `{message}`:\n{read}");
+    panic!("the log ended before `{message}`: {passed:?}");
+}
+
+fn begins_with(record: &Value, message: &str) -> bool {
+    record["message"].as_str().is_some_and(|found| found.starts_with(message))
 }
 
 /// A certificate for `localhost` that signs itself.

@@ -4,6 +4,7 @@ mod control_plane;
 mod crds;
 mod example_policies;
 mod faults;
+mod flags;
 mod founding_story;
 mod kubectl_users;
 mod old_jobs;

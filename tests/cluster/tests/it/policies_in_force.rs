@@ -7,7 +7,7 @@ use http::Request;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, Propagation, wait};
+use portcullis_cluster_tests::{ClusterTest, ControlPlane, Portcullis, Programs, Propagation, wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -74,6 +74,35 @@ async fn until_ttl_is(test: &ClusterTest, write: Request<Vec<u8>>, wanted: Optio
         }
     }
     bail!("waited in vain for a TTL of {wanted:?}")
+}
+
+/// On a control plane of its own, where nobody has defined policies.
+#[test]
+fn who_cannot_see_policies_says_so_and_goes_on_when_their_kinds_are_defined() -> Result<()> {
+    let Some(programs) = Programs::find()? else { return Ok(()) };
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let control_plane = ControlPlane::start(&programs).await?;
+        Portcullis::before_definitions(&control_plane, async |portcullis| {
+            let hint = "hint: portcullis crds | kubectl apply --server-side -f -";
+            let waiting = wait::until("that it waits for policies alone", async || {
+                let readiness = portcullis.readiness().await?;
+                ensure!(readiness.contains("waiting for clusterpolicies (not served yet; "), "{readiness}");
+                Ok(Some(readiness))
+            });
+            let waiting = waiting.await?;
+            ensure!(waiting.starts_with("HTTP/1.1 503 ") && waiting.matches(hint).count() == 2, "{waiting}");
+            let told = format!("the API server does not serve this kind yet, waiting for it; {hint}");
+            portcullis.serve.until_logged(&told).await?;
+
+            let definitions = portcullis.command(&["crds"]).await?;
+            let apply = ["apply", "--server-side", "-f", "-"];
+            portcullis.kubectl().run_with(&apply, &definitions).await?.succeeded()?;
+            portcullis.until_ready().await?;
+            portcullis.put_in_force(&founding_policy()?).await?.succeeded().map(drop)
+        })
+        .await
+    })
 }
 
 /// A rule that this version executes, and one that it does not.
@@ -159,6 +188,34 @@ fn a_policy_with_a_mistake_is_refused_and_one_that_got_by_is_not_ready() -> Resu
         let status = status_of(test, "add-ttl-to-dangling-job").await?;
         ensure!(status.pointer("/rulecount/mutate") == Some(&1.into()), "{status}");
         ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_misspells_a_field_of_a_policy_is_warned_and_the_policy_is_stored_even_while_nobody_answers()
+-> Result<()> {
+    serving(async |test, portcullis| {
+        let misspelt = |name: &str| {
+            let policy = IN_PART.split("  - name: gives-quota").next().unwrap_or_default();
+            let policy = policy.replace("name: in-part", &format!("name: {name}"));
+            policy.replace(
+                "    validate:",
+                "    preconditions: {all: [{key: a, operator: Equals, value: a, mesage: a}]}\n    validate:",
+            )
+        };
+        let warning = "Warning: unknown field `mesage`: it is not looked at (did you mean `message`?)";
+        let warned = wait::until("a warning", async || {
+            let dry_run = ["apply", "--dry-run=server", "-f", "-"];
+            let applied = portcullis.kubectl().run_with(&dry_run, &misspelt("warned")).await?;
+            ensure!(applied.stderr.contains(warning), "{applied:?}");
+            Ok(Some(applied))
+        });
+        let warned = warned.await?;
+        ensure!(warned.code == 0, "{warned:?}");
+        portcullis.serve.kill();
+        let applied = test.apply(&misspelt("unseen")).await?;
+        ensure!(applied.code == 0 && !applied.stderr.contains(warning), "{applied:?}");
         Ok(())
     })
 }

@@ -40,9 +40,17 @@ pub(crate) fn founding_policy() -> Result<String> {
 pub(crate) fn serving(
     test: impl AsyncFnOnce(&ClusterTest, &mut Portcullis<'_, '_>) -> Result<()>,
 ) -> Result<()> {
+    serving_with(&[], test)
+}
+
+/// The same with further arguments for `portcullis serve`.
+pub(crate) fn serving_with(
+    arguments: &[&str],
+    test: impl AsyncFnOnce(&ClusterTest, &mut Portcullis<'_, '_>) -> Result<()>,
+) -> Result<()> {
     cluster_test(async |prepared| {
-        Portcullis::during(prepared.control_plane, &[], async |portcullis| test(prepared, portcullis).await)
-            .await
+        let body = async |portcullis: &mut Portcullis<'_, '_>| test(prepared, portcullis).await;
+        Portcullis::during(prepared.control_plane, arguments, body).await
     })
 }
 
