@@ -13,9 +13,9 @@ use crate::selector::Selection;
 #[derive(Debug)]
 pub(crate) enum Matching {
     /// One filter must hold.
-    Any(Vec<Filter>),
+    Any(Box<[Filter]>),
     /// Every filter must hold.
-    All(Vec<Filter>),
+    All(Box<[Filter]>),
     /// The old form without a list.
     Direct(Box<Filter>),
 }
@@ -23,19 +23,17 @@ pub(crate) enum Matching {
 /// One filter. Everything it sets must hold; lists hold when one item does.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    kinds: Vec<KindSelector>,
-    /// The kinds as they are written, for explanations.
-    written_kinds: Vec<Box<str>>,
+    kinds: Box<[KindSelector]>,
     name: Option<Box<str>>,
-    names: Vec<Box<str>>,
-    namespaces: Vec<Box<str>>,
-    annotations: Vec<(Box<str>, Box<str>)>,
-    selector: Option<Selection>,
-    namespace_selector: Option<Selection>,
-    operations: Vec<Operation>,
-    roles: Vec<Box<str>>,
-    cluster_roles: Vec<Box<str>>,
-    subjects: Vec<Subject>,
+    names: Box<[Box<str>]>,
+    namespaces: Box<[Box<str>]>,
+    annotations: Box<[(Box<str>, Box<str>)]>,
+    selector: Option<Box<Selection>>,
+    namespace_selector: Option<Box<Selection>>,
+    operations: Box<[Operation]>,
+    roles: Box<[Box<str>]>,
+    cluster_roles: Box<[Box<str>]>,
+    subjects: Box<[Subject]>,
     /// Whether `resources` says anything.
     has_resources: bool,
 }
@@ -100,7 +98,7 @@ pub(crate) enum Mismatch<'m> {
 impl Matching {
     /// Compiles a block; what is of a wrong type is left out (the schema has complained).
     pub(crate) fn compile(block: Value<'_>) -> Self {
-        let filters = |key: &str| -> Vec<Filter> {
+        let filters = |key: &str| -> Box<[Filter]> {
             let list = block.get(key).and_then(Value::as_array).unwrap_or_default();
             list.iter().map(|filter| Filter::compile(*filter)).collect()
         };
@@ -189,15 +187,16 @@ enum Use {
 impl Filter {
     fn compile(filter: Value<'_>) -> Self {
         let resources = filter.get("resources").unwrap_or_default();
-        let texts = |from: Value<'_>, key: &str| -> Vec<Box<str>> {
+        let texts = |from: Value<'_>, key: &str| -> Box<[Box<str>]> {
             let list = from.get(key).and_then(Value::as_array).unwrap_or_default();
             list.iter().filter_map(|item| item.as_str()).map(Box::from).collect()
         };
-        let selector =
-            |key: &str| resources.get(key).filter(|selector| !selector.is_null()).map(Selection::compile);
+        let selector = |key: &str| {
+            let selector = resources.get(key).filter(|selector| !selector.is_null());
+            selector.map(|selector| Box::new(Selection::compile(selector)))
+        };
         let annotations = resources.get("annotations").and_then(Value::as_object).unwrap_or_default();
         let compiled = Self {
-            written_kinds: texts(resources, "kinds"),
             kinds: texts(resources, "kinds").iter().map(|kind| KindSelector::parse(kind)).collect(),
             name: resources
                 .get("name")
@@ -389,9 +388,12 @@ impl fmt::Display for Reason<'_, '_> {
                 self.candidate.operation,
                 list(&mut filter.operations.iter().map(ToString::to_string))
             ),
-            Mismatch::Kind(filter) => {
-                write!(f, "kind {} {}", self.candidate.gvk.kind, texts(&filter.written_kinds))
-            }
+            Mismatch::Kind(filter) => write!(
+                f,
+                "kind {} {}",
+                self.candidate.gvk.kind,
+                list(&mut filter.kinds.iter().map(|kind| kind.written.to_string()))
+            ),
             Mismatch::Name(filter) => {
                 let patterns: Vec<_> = filter.name.iter().chain(&filter.names).cloned().collect();
                 write!(f, "name `{}` {}", resource.name(), texts(&patterns))

@@ -65,7 +65,7 @@ fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Need
 }
 
 /// What the rules of `phase` are about, each target once.
-fn targets<'r>(phase: Phase, rules: impl Iterator<Item = &'r Rule>) -> Vec<Target> {
+fn targets<'r>(phase: Phase, rules: impl Iterator<Item = &'r Rule>) -> Box<[Target]> {
     let possible: Operations = match phase {
         Phase::Mutate => [Operation::Create, Operation::Update, Operation::Connect].into_iter().collect(),
         Phase::Validate => Operations::ALL,
@@ -78,7 +78,7 @@ fn targets<'r>(phase: Phase, rules: impl Iterator<Item = &'r Rule>) -> Vec<Targe
             }
         }
     }
-    targets
+    targets.into()
 }
 
 fn targets_of(matching: &Matching, possible: Operations) -> Vec<Target> {
@@ -101,7 +101,7 @@ fn targets_of(matching: &Matching, possible: Operations) -> Vec<Target> {
         targets.extend(kinds.iter().map(|kind| Target {
             kind: kind.clone(),
             operations,
-            namespaces: filter.namespaces().to_vec(),
+            namespaces: filter.namespaces().into(),
         }));
     }
     targets

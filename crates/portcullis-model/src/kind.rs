@@ -1,44 +1,85 @@
 //! Kind selectors: `Pod`, `apps/v1/Deployment`, `*/scale`.
 
-use crate::Gvk;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+
 use portcullis_gocompat::wildcard;
 
+use crate::Gvk;
+
 /// Which kinds and subresources a filter names. Every part is a wildcard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KindSelector {
+///
+/// Clones share their memory: rules, targets and indexes name the same kinds again and again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KindSelector(Arc<KindParts>);
+
+/// The parts of a [`KindSelector`].
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KindParts {
     pub group: Box<str>,
     pub version: Box<str>,
     pub kind: Box<str>,
     /// Empty for the resource itself.
     pub subresource: Box<str>,
+    /// The text that the parts were read from.
+    pub written: Box<str>,
+}
+
+/// What nearly every policy names, be it by autogen: one selector of each serves them all.
+static COMMON: LazyLock<[KindSelector; 8]> = LazyLock::new(|| {
+    [
+        "Pod",
+        "apps/v1/DaemonSet",
+        "apps/v1/Deployment",
+        "apps/v1/ReplicaSet",
+        "apps/v1/StatefulSet",
+        "batch/v1/CronJob",
+        "batch/v1/Job",
+        "v1/ReplicationController",
+    ]
+    .map(KindSelector::read)
+});
+
+impl Deref for KindSelector {
+    type Target = KindParts;
+
+    fn deref(&self) -> &KindParts {
+        &self.0
+    }
 }
 
 impl KindSelector {
     /// Reads `[group/][version/]kind[/subresource]`; the last slash may be a dot.
     ///
-    /// What cannot be read that way gives the empty selector, which names no kind.
+    /// What cannot be read that way gives a selector of empty parts, which names no kind.
     pub fn parse(text: &str) -> Self {
+        let common = COMMON.iter().find(|selector| *selector.written == *text);
+        common.cloned().unwrap_or_else(|| Self::read(text))
+    }
+
+    fn read(text: &str) -> Self {
         let (head, last) = text.rsplit_once('/').map_or((None, text), |(head, last)| (Some(head), last));
         let parts: Vec<&str> =
             head.into_iter().flat_map(|head| head.split('/')).chain(last.split('.')).collect();
-        let new = |group: &str, version: &str, kind: &str, subresource: &str| Self {
+        let [group, version, kind, subresource] = match *parts {
+            [kind] => ["*", "*", kind, ""],
+            ["*", "*"] => ["*", "*", "*", "*"],
+            // COMPAT(kyverno): `*/scale` is a subresource of any kind and `*/Pod` a kind, told apart by the case alone.
+            ["*", subresource] if is_lower_case(subresource) => ["*", "*", "*", subresource],
+            [version, kind] if is_version(version) => ["*", version, kind, ""],
+            [kind, subresource] => ["*", "*", kind, subresource],
+            [version, kind, subresource] if is_version(version) => ["*", version, kind, subresource],
+            [group, version, kind] => [group, version, kind, ""],
+            [group, version, kind, subresource] => [group, version, kind, subresource],
+            _ => [""; 4],
+        };
+        Self(Arc::new(KindParts {
             group: group.into(),
             version: version.into(),
             kind: kind.into(),
             subresource: subresource.into(),
-        };
-        match *parts {
-            [kind] => new("*", "*", kind, ""),
-            ["*", "*"] => new("*", "*", "*", "*"),
-            // COMPAT(kyverno): `*/scale` is a subresource of any kind and `*/Pod` a kind, told apart by the case alone.
-            ["*", subresource] if is_lower_case(subresource) => new("*", "*", "*", subresource),
-            [version, kind] if is_version(version) => new("*", version, kind, ""),
-            [kind, subresource] => new("*", "*", kind, subresource),
-            [version, kind, subresource] if is_version(version) => new("*", version, kind, subresource),
-            [group, version, kind] => new(group, version, kind, ""),
-            [group, version, kind, subresource] => new(group, version, kind, subresource),
-            _ => Self::default(),
-        }
+            written: text.into(),
+        }))
     }
 
     /// Whether the selector names `gvk` and `subresource`, which is empty for the resource itself.
@@ -81,8 +122,9 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: [&str; 4]) {
-        let KindSelector { group, version, kind, subresource } = KindSelector::parse(text);
-        assert_eq!([&*group, &*version, &*kind, &*subresource], want, "`{text}`");
+        let selector = KindSelector::parse(text);
+        let KindParts { group, version, kind, subresource, .. } = &*selector;
+        assert_eq!([&**group, &**version, &**kind, &**subresource], want, "`{text}`");
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod review;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use gvk::{Gvk, Gvr};
 pub use input::{Input, Numbers, Operation, Roles, User, variables};
-pub use kind::KindSelector;
+pub use kind::{KindParts, KindSelector};
 pub use outcome::{Enforcement, Evaluation, Obstacle, RuleKind, RuleOutcome, Status};
 pub use policy::{ChangeGuard, CompiledPolicy, Evaluated, Phase, Refusal, Run};
 pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target};

@@ -98,7 +98,7 @@ pub struct Target {
     pub kind: KindSelector,
     pub operations: Operations,
     /// Patterns of namespaces; empty where the namespace plays no part.
-    pub namespaces: Vec<Box<str>>,
+    pub namespaces: Box<[Box<str>]>,
 }
 
 /// Facts about a request that cost something to find out.
@@ -143,7 +143,7 @@ pub struct Profile {
     pub record: Option<RecordMode>,
     pub needs: Needs,
     /// What rules that change the object are about.
-    pub mutates: Vec<Target>,
+    pub mutates: Box<[Target]>,
     /// What all other rules are about.
-    pub validates: Vec<Target>,
+    pub validates: Box<[Target]>,
 }

@@ -252,10 +252,10 @@ fn a_panic_and_the_end_of_time_are_answered_by_the_failure_policy() {
     let target = Target {
         kind: portcullis_model::KindSelector::parse("Job"),
         operations: Operations::ALL,
-        namespaces: Vec::new(),
+        namespaces: Box::default(),
     };
     let panics = |may_enforce| -> Arc<dyn CompiledPolicy> {
-        Arc::new(Panics(Profile { may_enforce, validates: vec![target.clone()], ..Profile::default() }))
+        Arc::new(Panics(Profile { may_enforce, validates: Box::new([target.clone()]), ..Profile::default() }))
     };
     for may_enforce in [true, false] {
         Setting::of([panics(may_enforce)]).review("/validate", Request::create(JOB, PI), |verdict, _| {

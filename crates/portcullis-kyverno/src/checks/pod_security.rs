@@ -72,8 +72,8 @@ pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
     finder.below("match", |finder| {
         for filter in Filter::deciding(block) {
             for (index, written) in filter.kinds().enumerate() {
-                let kind = KindSelector::parse(written).kind;
-                if kind.contains(['*', '?']) || has_pod(&kind) {
+                let kind = KindSelector::parse(written);
+                if kind.kind.contains(['*', '?']) || has_pod(&kind.kind) {
                     continue;
                 }
                 filter.look(finder, |finder| {
