@@ -24,28 +24,48 @@ const CONTROLLERS: [(&str, &str); 7] = [
     (CRON_JOB, "batch/v1/CronJob"),
 ];
 
+/// The paths from a controller to what it makes Pods of.
+pub(crate) const POD_TEMPLATES: [&[&str]; 2] = [POD_TEMPLATE, POD_TEMPLATE_OF_CRON_JOB];
+const POD_TEMPLATE: &[&str] = &["spec", "template"];
+const POD_TEMPLATE_OF_CRON_JOB: &[&str] = &["spec", "jobTemplate", "spec", "template"];
+
 /// The controllers of a policy: for which kinds its Pod rules apply too.
-///
-/// One rule that cannot be generated turns generation off for all of them.
-pub(crate) fn controllers(policy: Value<'_>) -> Vec<String> {
-    let rules = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
-    if !rules.iter().all(|rule| can_generate(*rule))
-        || !rules.iter().any(|rule| names_pod_or_controller(*rule))
-    {
-        return Vec::new();
+#[derive(Debug)]
+pub(crate) enum Controllers {
+    /// Every one of [`CONTROLLERS`].
+    All,
+    Listed(Box<[Box<str>]>),
+}
+
+impl Controllers {
+    /// The controllers of `policy`. One rule that cannot be generated turns generation off for all of them.
+    pub(crate) fn of(policy: Value<'_>) -> Self {
+        let rules = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
+        if !rules.iter().all(|rule| can_generate(*rule))
+            || !rules.iter().any(|rule| names_pod_or_controller(*rule))
+        {
+            return Controllers::Listed(Box::default());
+        }
+        match Resource(policy).annotations().get(ANNOTATION).and_then(Value::as_str) {
+            None => Controllers::All,
+            Some("none" | "") => Controllers::Listed(Box::default()),
+            // Not trimmed, as in the reference.
+            Some(list) => Controllers::Listed(list.split(',').map(Box::from).collect()),
+        }
     }
-    match Resource(policy).annotations().get(ANNOTATION).and_then(Value::as_str) {
-        None => CONTROLLERS.iter().map(|(kind, _)| (*kind).to_owned()).collect(),
-        Some("none" | "") => Vec::new(),
-        // Not trimmed, as in the reference.
-        Some(list) => list.split(',').map(str::to_owned).collect(),
+
+    pub(crate) fn contain(&self, kind: &str) -> bool {
+        match self {
+            Controllers::All => CONTROLLERS.iter().any(|(controller, _)| *controller == kind),
+            Controllers::Listed(kinds) => kinds.iter().any(|controller| **controller == *kind),
+        }
     }
 }
 
 /// The rules of `policy`, and those generated from them.
 pub(crate) fn all_rules<'a>(arena: &'a Arena, policy: Value<'a>) -> Rules<'a> {
     let written = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
-    let controllers = controllers(policy);
+    let controllers = Controllers::of(policy);
     let generated = written.iter().flat_map(|rule| generate(arena, *rule, &controllers)).collect();
     Rules { written, generated }
 }
@@ -65,7 +85,7 @@ impl<'a> Rules<'a> {
 }
 
 /// The rules generated from `rule`, for Pod controllers and for CronJobs.
-pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &[String]) -> Vec<Value<'a>> {
+pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &Controllers) -> Vec<Value<'a>> {
     let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
     let exclude_kinds = kinds_of(rule.get("exclude").unwrap_or_default());
     let is_expandable = !name.starts_with("autogen-")
@@ -76,14 +96,14 @@ pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &[Str
     }
     let kinds: Vec<Value<'a>> = CONTROLLERS
         .iter()
-        .filter(|(kind, _)| *kind != CRON_JOB && controllers.iter().any(|controller| controller == kind))
+        .filter(|(kind, _)| *kind != CRON_JOB && controllers.contain(kind))
         .map(|(_, written)| Value::String(written))
         .collect();
     let mut generated = Vec::new();
     if !kinds.is_empty() {
         generated.extend(expand(arena, rule, name, &Target::Controllers(arena.array(&kinds))));
     }
-    if controllers.iter().any(|controller| controller == CRON_JOB) {
+    if controllers.contain(CRON_JOB) {
         generated.extend(expand(
             arena,
             rule,
@@ -111,8 +131,8 @@ impl<'a> Target<'a> {
     /// The path from the controller to what it makes Pods of.
     fn path(&self) -> &'static [&'static str] {
         match self {
-            Target::Controllers(_) => &["spec", "template"],
-            Target::CronJob(_) => &["spec", "jobTemplate", "spec", "template"],
+            Target::Controllers(_) => POD_TEMPLATE,
+            Target::CronJob(_) => POD_TEMPLATE_OF_CRON_JOB,
         }
     }
 
@@ -301,7 +321,7 @@ mod tests {
             "{{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{{validate}}}}}"
         );
         let rule = portcullis_yaml::read(&arena, arena.str(&rule)).unwrap();
-        generate(&arena, rule, &["Deployment".to_owned(), "CronJob".to_owned()])
+        generate(&arena, rule, &Controllers::Listed(["Deployment".into(), "CronJob".into()].into()))
             .into_iter()
             .map(|rule| rule.path(&["validate", "message"]).and_then(Value::as_str).unwrap().to_owned())
             .collect()

@@ -12,19 +12,19 @@ use crate::variable::{Compiled, VariableError};
 #[derive(Debug)]
 pub(crate) struct ForEach<T> {
     pub(crate) list: Compiled,
-    context: Vec<ContextEntry>,
+    context: Box<[ContextEntry]>,
     preconditions: Conditions,
     pub(crate) body: T,
 }
 
 impl<T> ForEach<T> {
     /// Compiles the `entries` of a rule of a policy in `namespace`; `body` compiles what is done.
-    pub(crate) fn compile(
-        entries: &[Value<'_>],
+    pub(crate) fn compile<'d>(
+        entries: &[Value<'d>],
         namespace: &str,
-        body: impl Fn(Value<'_>) -> T,
-    ) -> Vec<Self> {
-        let compile = |entry: &Value<'_>| {
+        body: impl Fn(Value<'d>) -> T,
+    ) -> Box<[Self]> {
+        let compile = |entry: &Value<'d>| {
             let context = entry.get("context").and_then(Value::as_array).unwrap_or_default();
             Self {
                 list: Compiled::new(entry.get("list").and_then(Value::as_str).unwrap_or_default()),

@@ -24,7 +24,8 @@ const FRAME: &str = "variable substitution failed: ";
 #[derive(Debug)]
 pub(crate) struct Mutation {
     patch: Patch,
-    rest: Template,
+    /// The rest of the rule, if anything is to be substituted in it.
+    rest: Option<Template>,
     /// A reference in the rule that leads nowhere, in the reference's words.
     broken: Option<String>,
 }
@@ -35,7 +36,7 @@ enum Patch {
     Overlay(Overlay),
     Strategic(Template),
     Json(Template),
-    ForEach(Vec<ForEach<ElementPatch>>),
+    ForEach(Box<[ForEach<ElementPatch>]>),
     None,
 }
 
@@ -48,7 +49,7 @@ impl Mutation {
             let patch = Patch::ForEach(ForEach::compile(entries, namespace, |entry| {
                 ElementPatch::compile(entry, namespace)
             }));
-            return Self { patch, rest: Template::compile(Value::Null), broken: None };
+            return Self { patch, rest: None, broken: None };
         }
         let arena = Arena::new();
         let (rule, broken) = match resolve_references(&arena, rule.copy_to(&arena)) {
@@ -61,7 +62,8 @@ impl Mutation {
         let rest = rule
             .without(&arena, &["mutate", "patchStrategicMerge"])
             .without(&arena, &["mutate", "patchesJson6902"]);
-        Self { patch, rest: Template::compile_resolved(rest, &mut TemplatePath::default()), broken }
+        let rest = Template::compile_resolved(rest, &mut TemplatePath::default());
+        Self { patch, rest: rest.literal().is_none().then_some(rest), broken }
     }
 
     /// The context entries of its loops.
@@ -84,9 +86,9 @@ impl Mutation {
         if let Some(text) = &self.broken {
             return Ok(Ending::new(Status::Error, format!("{FRAME}{text}")));
         }
-        // The rest of the rule is substituted for its errors alone; a constant one has none.
-        if self.rest.literal().is_none()
-            && let Err(error) = self.rest.render(scope)
+        // It is substituted for its errors alone.
+        if let Some(rest) = &self.rest
+            && let Err(error) = rest.render(scope)
         {
             return Ending::failed(FRAME, error);
         }

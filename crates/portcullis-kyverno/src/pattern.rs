@@ -12,17 +12,23 @@ pub mod text;
 mod tree;
 mod walk;
 
+use std::sync::Arc;
+
 use portcullis_model::Numbers;
 use portcullis_value::{Budget, Exhausted, Value};
 
+use crate::autogen::POD_TEMPLATES;
+
 use failure::{Class, NEGATION_MATCHED, Path, Seen, Silent, Told};
-use tree::Tree;
+pub(crate) use tree::Tree;
 use walk::Walk;
 
 /// A pattern tree, ready to be compared with resources.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    tree: Tree,
+    /// The keys at which the tree stands.
+    under: &'static [&'static str],
+    tree: Arc<Tree>,
 }
 
 /// What comes of comparing a resource with a pattern. Messages are the reference's.
@@ -56,7 +62,20 @@ impl Pattern {
     /// # Errors
     /// The pattern is larger or deeper than `budget` allows.
     pub fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
-        Ok(Self { tree: Tree::compile(pattern, budget)? })
+        Self::compile_with(pattern, |inner| Tree::compile(inner, budget).map(Arc::new))
+    }
+
+    /// Reads a pattern by `tree`, which is given what a pattern for a controller says of the Pods that it makes: that is
+    /// the same tree for all controllers, and for the Pods.
+    pub(crate) fn compile_with<'p>(
+        pattern: Value<'p>,
+        tree: impl FnOnce(Value<'p>) -> Result<Arc<Tree>, Exhausted>,
+    ) -> Result<Self, Exhausted> {
+        let (under, inner) = POD_TEMPLATES
+            .iter()
+            .find_map(|path| Some((*path, alone_at(pattern, path)?)))
+            .unwrap_or((&[], pattern));
+        Ok(Self { under, tree: tree(inner)? })
     }
 
     /// Whether `resource` satisfies the pattern, for those who need not know why it does not.
@@ -72,7 +91,7 @@ impl Pattern {
         if self.tree.mentions_anchor {
             return Ok(self.check(resource, numbers, budget)? == Verdict::Pass);
         }
-        match Walk::new(&self.tree, numbers, budget).element(&self.tree.root, resource, &Path::Root) {
+        match Walk::new(&self.tree, numbers, budget).descend(self.under, resource, &Path::Root) {
             Ok(()) => Ok(true),
             Err(Silent::Exhausted(exhausted)) => Err(exhausted),
             Err(Silent::Failed(_)) => Ok(false),
@@ -91,14 +110,14 @@ impl Pattern {
         budget: &mut Budget<'_>,
     ) -> Result<Verdict, Exhausted> {
         if !self.tree.mentions_anchor {
-            match Walk::new(&self.tree, numbers, budget).element(&self.tree.root, resource, &Path::Root) {
+            match Walk::new(&self.tree, numbers, budget).descend(self.under, resource, &Path::Root) {
                 Ok(()) => return Ok(Verdict::Pass),
                 Err(Silent::Exhausted(exhausted)) => return Err(exhausted),
                 Err(Silent::Failed(_) | Silent::Unsure) => {}
             }
         }
         let mut walk = Walk::new(&self.tree, numbers, budget);
-        match walk.element(&self.tree.root, resource, &Path::Root) {
+        match walk.descend(self.under, resource, &Path::Root) {
             Ok(()) => Ok(Verdict::Pass),
             Err(Told::Exhausted(exhausted)) => Err(exhausted),
             Err(Told::Failed { class: Class::Anchor | Class::Skipped, message, .. }) => {
@@ -114,4 +133,12 @@ impl Pattern {
             }
         }
     }
+}
+
+/// What stands at `path` of a document that says nothing beside it.
+fn alone_at<'p>(document: Value<'p>, path: &[&str]) -> Option<Value<'p>> {
+    path.iter().try_fold(document, |value, key| {
+        let object = value.as_object().filter(|object| object.len() == 1)?;
+        object.get(key)
+    })
 }

@@ -6,13 +6,18 @@ use portcullis_model::{
 };
 use portcullis_value::{Arena, Object, Value};
 
-use crate::autogen;
+use crate::autogen::{self, Controllers};
 use crate::kind::KindSelector;
 use crate::profile::profile;
 use crate::rule::{Action, Applied, Rule};
 use crate::scope::Scope;
+use crate::shared::Parts;
 use crate::validation::{ActionOverride, FailureAction, Validation};
 use crate::variable::VariableError;
+
+/// The annotations that are kept of a policy: what reports of its results say.
+pub const ANNOTATIONS: [&str; 3] =
+    ["policies.kyverno.io/category", "policies.kyverno.io/scored", "policies.kyverno.io/severity"];
 
 /// A ClusterPolicy or Policy, compiled.
 #[derive(Debug)]
@@ -20,15 +25,15 @@ pub struct Policy {
     name: Box<str>,
     /// `None` for a ClusterPolicy.
     namespace: Option<Box<str>>,
-    annotations: Vec<(Box<str>, Box<str>)>,
-    rules: Vec<Rule>,
-    generated: Vec<Rule>,
+    annotations: Box<[(&'static str, Box<str>)]>,
+    rules: Box<[Rule]>,
+    generated: Box<[Rule]>,
     /// For which kinds rules were generated.
-    controllers: Vec<String>,
+    controllers: Controllers,
     apply_one: bool,
     background: bool,
     failure_action: FailureAction,
-    overrides: Vec<ActionOverride>,
+    overrides: Box<[ActionOverride]>,
     profile: Profile,
 }
 
@@ -48,29 +53,29 @@ impl Policy {
         });
         let text = |path: &[&str]| spec.path(path).and_then(Value::as_str);
         let failure_action = FailureAction::of(text(&["validationFailureAction"]).unwrap_or_default());
-        let compile = |rule: Value<'_>| {
-            let mut rule = Rule::compile(rule, namespace.unwrap_or_default());
+        let parts = Parts::new(namespace.unwrap_or_default(), &arena);
+        let compile = |rule| {
+            let mut rule = Rule::compile(rule, &parts);
             if let Action::Validate(validation) = &mut rule.action {
                 validation.policy_enforces = failure_action == FailureAction::Enforce;
             }
             rule
         };
         let rules = spec.get("rules").and_then(Value::as_array).unwrap_or_default();
-        let controllers = autogen::controllers(document);
-        let generated: Vec<Rule> = rules
+        let controllers = Controllers::of(document);
+        let generated: Box<[Rule]> = rules
             .iter()
             .flat_map(|rule| autogen::generate(&arena, *rule, &controllers))
             .map(compile)
             .collect();
-        let rules: Vec<Rule> = rules.iter().copied().map(compile).collect();
+        let rules: Box<[Rule]> = rules.iter().copied().map(compile).collect();
         Self {
             profile: profile(document, rules.iter().chain(&generated)),
             name: resource.name().into(),
             namespace: namespace.map(Box::from),
-            annotations: resource
-                .annotations()
-                .iter()
-                .filter_map(|(key, value)| Some((key.into(), value.as_str()?.into())))
+            annotations: ANNOTATIONS
+                .into_iter()
+                .filter_map(|key| Some((key, resource.annotations().get(key)?.as_str()?.into())))
                 .collect(),
             generated,
             rules,
@@ -82,9 +87,9 @@ impl Policy {
         }
     }
 
-    /// The annotation `key` of the policy.
+    /// The annotation `key` of the policy, which is one of [`ANNOTATIONS`].
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
+        self.annotations.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
     }
 
     /// The number of its rules, generated ones included.
@@ -158,8 +163,8 @@ impl Policy {
         namespace: &str,
         labels: Option<Object<'_>>,
     ) -> FailureAction {
-        let overrides = match validation.overrides.as_slice() {
-            [] => self.overrides.as_slice(),
+        let overrides = match &*validation.overrides {
+            [] => &*self.overrides,
             own => own,
         };
         let covering = overrides.iter().find(|candidate| candidate.selects(namespace, labels));
@@ -211,8 +216,8 @@ impl Policy {
             }
             return Ok(evaluation);
         }
-        let is_controller = self.controllers.iter().any(|controller| controller == input.gvk.kind);
-        let generated = if is_controller { self.generated.as_slice() } else { &[] };
+        let is_controller = self.controllers.contain(input.gvk.kind);
+        let generated = if is_controller { &*self.generated } else { &[] };
         let mut object = input.object;
         for rule in self
             .rules

@@ -1,6 +1,7 @@
 //! One rule of a policy: whom it is about, when it applies, what it does.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use portcullis_model::{Enforcement, Input, Numbers, Obstacle, RuleKind, RuleOutcome, Status};
 use portcullis_value::{Exhausted, Object, Value};
@@ -10,6 +11,7 @@ use crate::context::ContextEntry;
 use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason};
 use crate::mutation::Mutation;
 use crate::scope::Scope;
+use crate::shared::Parts;
 use crate::validation::Validation;
 use crate::variable::VariableError;
 
@@ -21,15 +23,15 @@ pub(crate) struct Rule {
     pub(crate) passed: Box<str>,
     matching: Matching,
     exclude: Option<Matching>,
-    context: Vec<ContextEntry>,
-    preconditions: Option<Conditions>,
+    context: Arc<[ContextEntry]>,
+    preconditions: Option<Arc<Conditions>>,
     pub(crate) action: Action,
 }
 
 /// What a rule does.
 #[derive(Debug)]
 pub(crate) enum Action {
-    Mutate(Mutation),
+    Mutate(Box<Mutation>),
     Validate(Box<Validation>),
     /// Kinds of rules that this version knows and does not execute: the kind of rule, and its name.
     NotExecuted(RuleKind, &'static str),
@@ -97,12 +99,11 @@ impl Ending<'_> {
 }
 
 impl Rule {
-    /// Compiles `rule` of a policy in `namespace` (empty for a cluster-wide one).
-    pub(crate) fn compile(rule: Value<'_>, namespace: &str) -> Self {
+    /// Compiles `rule` of the policy whose `parts` are compiled so far.
+    pub(crate) fn compile<'d>(rule: Value<'d>, parts: &Parts<'d>) -> Self {
         let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
-        let context = present(&["context"]).and_then(Value::as_array).unwrap_or_default();
         let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
-        let action = action(rule, namespace);
+        let action = action(rule, parts);
         // COMPAT(kyverno): rules about pod security begin what they say with a capital.
         let begins = match &action {
             Action::Validate(validation) if validation.is_pod_security() => "Validation",
@@ -113,8 +114,8 @@ impl Rule {
             passed: format!("{begins} rule '{name}' passed.").into(),
             matching: Matching::compile(rule.get("match").unwrap_or_default()),
             exclude: present(&["exclude"]).map(Matching::compile),
-            context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),
-            preconditions: present(&["preconditions"]).map(Conditions::compile),
+            context: parts.context(rule.get("context").unwrap_or_default()),
+            preconditions: present(&["preconditions"]).map(|block| parts.conditions(block)),
             action,
         }
     }
@@ -145,7 +146,7 @@ impl Rule {
     pub(crate) fn reads_namespace_labels(&self) -> bool {
         let blocks = std::iter::once(&self.matching).chain(&self.exclude);
         let overrides = match &self.action {
-            Action::Validate(validation) => validation.overrides.as_slice(),
+            Action::Validate(validation) => &*validation.overrides,
             _ => &[],
         };
         blocks.flat_map(Matching::filters).any(Filter::reads_namespace_labels)
@@ -261,13 +262,13 @@ impl Rule {
 }
 
 /// What the rule does, by the first of its parts that says so.
-fn action(rule: Value<'_>, namespace: &str) -> Action {
+fn action<'d>(rule: Value<'d>, parts: &Parts<'d>) -> Action {
     let present = |path: &[&str]| rule.path(path).filter(|value| !value.is_null());
     if let Some(mutate) = present(&["mutate"]) {
         let has = |key| mutate.get(key).is_some_and(|value| !is_empty(value));
         return match () {
             () if has("targets") => Action::NotExecuted(RuleKind::Mutate, "mutate.targets"),
-            () => Action::Mutate(Mutation::compile(rule, namespace)),
+            () => Action::Mutate(Box::new(Mutation::compile(rule, parts.namespace))),
         };
     }
     if let Some(validate) = present(&["validate"]) {
@@ -279,7 +280,7 @@ fn action(rule: Value<'_>, namespace: &str) -> Action {
             () if has("cel") && !has("podSecurity") => {
                 Action::NotExecuted(RuleKind::Validate, "validate.cel")
             }
-            () => match Validation::compile(validate, namespace) {
+            () => match Validation::compile(validate, parts) {
                 Some(validation) => Action::Validate(Box::new(validation)),
                 // COMPAT(kyverno): `assert` alone is accepted and does nothing since 1.19.
                 None => Action::None,

@@ -3,10 +3,11 @@
 mod foreach;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use portcullis_gocompat::wildcard;
 use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
-use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
+use portcullis_value::{Exhausted, Object, OwnedValue, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
@@ -17,6 +18,7 @@ use crate::pod_security::PodSecurity;
 use crate::rule::{Ending, Rule};
 use crate::scope::Scope;
 use crate::selector::Selection;
+use crate::shared::Parts;
 use crate::variable::{Template, VariableError};
 
 use foreach::ElementCheck;
@@ -24,41 +26,55 @@ use foreach::ElementCheck;
 /// A validate block, compiled.
 #[derive(Debug)]
 pub(crate) struct Validation {
-    message: Option<Box<str>>,
-    message_template: Option<Template>,
+    message: Option<Arc<Message>>,
     check: Check,
     pub(crate) failure_action: Option<FailureAction>,
-    pub(crate) overrides: Vec<ActionOverride>,
+    pub(crate) overrides: Box<[ActionOverride]>,
     allow_existing_violations: bool,
     /// Whether the policy enforces where the rule does not say; set by the policy.
     pub(crate) policy_enforces: bool,
 }
 
+/// What is said of an object that fails.
+#[derive(Debug)]
+pub(crate) struct Message {
+    written: Box<str>,
+    /// `None` where it is said as it is written.
+    template: Option<Template>,
+}
+
+impl Message {
+    pub(crate) fn compile(written: &str) -> Self {
+        let template = Template::compile(Value::String(written));
+        let is_literal = template.literal().and_then(OwnedValue::as_str) == Some(written);
+        Self { written: written.into(), template: (!is_literal).then_some(template) }
+    }
+}
+
 /// What is checked.
 #[derive(Debug)]
 enum Check {
-    Deny(Conditions),
+    Deny(Arc<Conditions>),
     Pattern(PatternSource),
     AnyPattern(PatternSource),
-    ForEach(Vec<ForEach<ElementCheck>>),
+    ForEach(Box<[ForEach<ElementCheck>]>),
     PodSecurity(PodSecurity),
 }
 
 impl Check {
     /// The check that `holder`, a validate block or an entry of `foreach`, asks for, if it is one that is executed here.
-    fn compile(holder: Value<'_>, namespace: &str) -> Option<Self> {
+    fn compile<'d>(holder: Value<'d>, parts: &Parts<'d>) -> Option<Self> {
         let present = |key: &str| holder.get(key).filter(|value| !value.is_null());
         if let Some(deny) = present("deny") {
-            Some(Check::Deny(Conditions::compile(deny.get("conditions").unwrap_or_default())))
+            Some(Check::Deny(parts.conditions(deny.get("conditions").unwrap_or_default())))
         } else if let Some(pattern) = present("pattern") {
-            Some(Check::Pattern(PatternSource::compile(pattern, false)))
+            Some(Check::Pattern(PatternSource::compile(pattern, false, parts)))
         } else if let Some(patterns) = present("anyPattern") {
-            Some(Check::AnyPattern(PatternSource::compile(patterns, true)))
+            Some(Check::AnyPattern(PatternSource::compile(patterns, true, parts)))
         } else {
             let entries = present("foreach")?.as_array().unwrap_or_default();
-            Some(Check::ForEach(ForEach::compile(entries, namespace, |entry| {
-                ElementCheck::compile(entry, namespace)
-            })))
+            let compile = |entry| ElementCheck::compile(entry, parts);
+            Some(Check::ForEach(ForEach::compile(entries, parts.namespace, compile)))
         }
     }
 }
@@ -73,16 +89,17 @@ struct Subject<'a> {
 /// A pattern, or for anyPattern the list of them: compiled when the policy is loaded, unless variables stand in it.
 #[derive(Debug)]
 enum PatternSource {
-    Compiled(Vec<Pattern>),
+    Compiled(Box<[Pattern]>),
     Template(Template),
 }
 
 impl PatternSource {
-    fn compile(document: Value<'_>, is_list: bool) -> Self {
+    fn compile<'d>(document: Value<'d>, is_list: bool, parts: &Parts<'d>) -> Self {
         let template = Template::compile(document);
-        let compiled = template
-            .literal()
-            .map(|literal| compile_patterns(literal.borrow(&Arena::new()), is_list, &mut Budget::default()));
+        let compiled = template.literal().map(|literal| {
+            let document = literal.copy_to(parts.arena);
+            patterns(&document, is_list).iter().map(|pattern| parts.pattern(*pattern)).collect()
+        });
         match compiled {
             Some(Ok(compiled)) => PatternSource::Compiled(compiled),
             // One that is too large is tried again, and fails, when it is used.
@@ -103,22 +120,20 @@ impl PatternSource {
             PatternSource::Compiled(compiled) => Ok(Cow::Borrowed(compiled)),
             PatternSource::Template(template) => {
                 let document = template.render(scope)?.with_float_numbers(scope.arena());
-                Ok(Cow::Owned(compile_patterns(document, is_list, scope.budget())?))
+                let compile = |pattern: &Value<'_>| Pattern::compile(*pattern, scope.budget());
+                let compiled: Result<_, Exhausted> =
+                    patterns(&document, is_list).iter().map(compile).collect();
+                Ok(Cow::Owned(compiled?))
             }
         }
     }
 }
 
-fn compile_patterns(
-    document: Value<'_>,
-    is_list: bool,
-    budget: &mut Budget<'_>,
-) -> Result<Vec<Pattern>, Exhausted> {
+/// The pattern that `document` is, or those that it lists.
+fn patterns<'p, 'd>(document: &'p Value<'d>, is_list: bool) -> &'p [Value<'d>] {
     match document {
-        Value::Array(patterns) if is_list => {
-            patterns.iter().map(|pattern| Pattern::compile(*pattern, budget)).collect()
-        }
-        pattern => Ok(vec![Pattern::compile(pattern, budget)?]),
+        Value::Array(patterns) if is_list => patterns,
+        pattern => std::slice::from_ref(pattern),
     }
 }
 
@@ -140,13 +155,13 @@ impl FailureAction {
 #[derive(Debug)]
 pub(crate) struct ActionOverride {
     pub(crate) action: FailureAction,
-    pub(crate) namespaces: Vec<Box<str>>,
+    pub(crate) namespaces: Box<[Box<str>]>,
     pub(crate) namespace_selector: Option<Selection>,
 }
 
 impl ActionOverride {
     /// Compiles a list of overrides.
-    pub(crate) fn compile(list: Option<Value<'_>>) -> Vec<Self> {
+    pub(crate) fn compile(list: Option<Value<'_>>) -> Box<[Self]> {
         let items = list.and_then(Value::as_array).unwrap_or_default();
         items
             .iter()
@@ -199,17 +214,16 @@ impl ActionOverride {
 }
 
 impl Validation {
-    /// Compiles the block of a rule of a policy in `namespace`; `None` if it holds nothing that is executed here.
-    pub(crate) fn compile(validate: Value<'_>, namespace: &str) -> Option<Self> {
+    /// Compiles the block of a rule; `None` if it holds nothing that is executed here.
+    pub(crate) fn compile<'d>(validate: Value<'d>, parts: &Parts<'d>) -> Option<Self> {
         let present = |key: &str| validate.get(key).filter(|value| !value.is_null());
         let check = match present("podSecurity") {
             Some(standard) => Check::PodSecurity(PodSecurity::compile(standard)),
-            None => Check::compile(validate, namespace)?,
+            None => Check::compile(validate, parts)?,
         };
         let message = present("message").and_then(Value::as_str).filter(|message| !message.is_empty());
         Some(Self {
-            message: message.map(Box::from),
-            message_template: message.map(|message| Template::compile(Value::String(message))),
+            message: message.map(|message| parts.message(message)),
             check,
             failure_action: present("failureAction").and_then(Value::as_str).map(FailureAction::of),
             overrides: ActionOverride::compile(validate.get("failureActionOverrides")),
@@ -340,7 +354,7 @@ impl Validation {
         if !verdict.holds {
             return Ok(Ending::new(Status::Pass, &*rule.passed));
         }
-        let own = self.message.as_deref().unwrap_or_default();
+        let own = self.written_message();
         let parts: Vec<&str> = [own, &verdict.message].into_iter().filter(|part| !part.is_empty()).collect();
         let message = if parts.is_empty() {
             format!("validation error: rule {} failed", rule.name)
@@ -392,12 +406,18 @@ impl Validation {
         Ok(Ending { explanation, ..Ending::new(status, message) })
     }
 
+    /// The rule's message as it is written, empty if it has none.
+    fn written_message(&self) -> &str {
+        self.message.as_ref().map_or("", |message| &message.written)
+    }
+
     /// The rule's message with its variables replaced; `Err` where one has no value or it is no text.
     fn rendered_message<'a>(
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Result<&'a str, ()>>, VariableError> {
-        let Some(template) = &self.message_template else { return Ok(None) };
+        let Some(message) = &self.message else { return Ok(None) };
+        let Some(template) = &message.template else { return Ok(Some(Ok(&message.written))) };
         match template.render(scope) {
             Ok(value) => Ok(Some(value.as_str().ok_or(()))),
             Err(VariableError::Need) => Err(VariableError::Need),
@@ -462,7 +482,7 @@ impl Validation {
             return Ok(Ending::new(Status::Skip, skipped.join(" ")));
         }
         // COMPAT(kyverno): an empty list passes with the raw message.
-        Ok(Ending::new(Status::Pass, self.message.as_deref().unwrap_or_default()))
+        Ok(Ending::new(Status::Pass, self.written_message()))
     }
 }
 

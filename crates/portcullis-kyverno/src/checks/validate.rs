@@ -5,7 +5,7 @@ use portcullis_value::{Arena, Value};
 use super::document::{Document, Rule, given, list, text};
 use super::finder::Finder;
 use super::pattern;
-use crate::autogen;
+use crate::autogen::{self, Controllers};
 
 /// What a validation is refused for; `finder` is at the rule.
 pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
@@ -64,7 +64,7 @@ fn check_kinds(validate: Value<'_>, frame: &str, finder: &mut Finder) {
 /// Nothing else is wrong with a generated rule that is not wrong with the one it comes from.
 pub(super) fn check_generated(document: &Document<'_>, finder: &mut Finder) {
     let arena = Arena::new();
-    let controllers = autogen::controllers(document.root);
+    let controllers = Controllers::of(document.root);
     let mut index = document.rules.len();
     for rule in &document.rules {
         let count = autogen::generate(&arena, rule.value, &controllers).len();

@@ -35,7 +35,8 @@ impl Walk<'_, '_> {
     /// Rewrites the labels and annotations in the metadata of `pattern` for those of `object`.
     pub(super) fn rewrite_tags<F: Failure>(&mut self, pattern: &Map, object: Object<'_>) -> Result<(), F> {
         let tree = self.tree;
-        for (tag, number) in [("labels", pattern.labels), ("annotations", pattern.annotations)] {
+        let Some(numbers) = &pattern.tags else { return Ok(()) };
+        for (tag, number) in [("labels", numbers.labels), ("annotations", numbers.annotations)] {
             let Some((number, original)) = number.and_then(|number| Some((number, tree.tags.get(number)?)))
             else {
                 continue;

@@ -22,7 +22,13 @@ pub(super) struct Map {
     pub(super) anchors: Box<[Entry]>,
     /// All other keys: first, last key first, those that hold anchors.
     pub(super) fields: Box<[Entry]>,
-    /// The labels and the annotations of this map's metadata, if they are rewritten: their numbers in [`Tree::tags`].
+    /// The tags of this map's metadata, if any are rewritten.
+    pub(super) tags: Option<Box<TagsOfMetadata>>,
+}
+
+/// The labels and the annotations of a metadata that are rewritten: their numbers in [`Tree::tags`].
+#[derive(Clone, Debug)]
+pub(super) struct TagsOfMetadata {
     pub(super) labels: Option<usize>,
     pub(super) annotations: Option<usize>,
 }
@@ -51,8 +57,8 @@ pub(super) struct Tags {
 }
 
 /// A whole pattern.
-#[derive(Clone, Debug)]
-pub(super) struct Tree {
+#[derive(Debug)]
+pub(crate) struct Tree {
     pub(super) root: Node,
     /// Labels and annotations that are rewritten when they meet a resource.
     pub(super) tags: Box<[Tags]>,
@@ -83,7 +89,7 @@ impl Map {
         let (anchors, fields): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| !matches!(entry.anchor, None | Some(AnchorKind::Global)));
         let fields = in_order(fields, |entry| entry.holds_anchor);
-        Self { anchors: anchors.into(), fields: fields.into(), labels: None, annotations: None }
+        Self { anchors: anchors.into(), fields: fields.into(), tags: None }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -159,7 +165,7 @@ struct Compiler {
 }
 
 impl Tree {
-    pub(super) fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
+    pub(crate) fn compile(pattern: Value<'_>, budget: &mut Budget<'_>) -> Result<Self, Exhausted> {
         let mut compiler = Compiler::default();
         let (root, _) = compiler.node(pattern, Position::Anywhere, budget)?;
         let Compiler { tags, mentions_anchor } = compiler;
@@ -217,7 +223,7 @@ impl Compiler {
         budget: &mut Budget<'_>,
     ) -> Result<Map, Exhausted> {
         let mut entries = Vec::with_capacity(object.len());
-        let (mut labels, mut annotations) = (None, None);
+        let mut tags = None;
         let mut seen = Vec::new();
         for (raw, value) in object.iter() {
             self.read_text(raw, budget)?;
@@ -232,8 +238,9 @@ impl Compiler {
             let (node, holds_anchor) = self.node(value, below, budget)?;
             match (&node, below) {
                 (Node::Map(metadata), Position::Metadata) => {
-                    labels = metadata.tags("labels");
-                    annotations = metadata.tags("annotations");
+                    let (labels, annotations) = (metadata.tags("labels"), metadata.tags("annotations"));
+                    let is_any = labels.or(annotations).is_some();
+                    tags = is_any.then(|| Box::new(TagsOfMetadata { labels, annotations }));
                     seen.push(key);
                 }
                 (_, Position::Metadata | Position::Tags) => seen.push(key),
@@ -241,7 +248,7 @@ impl Compiler {
             }
             entries.push(Entry::new(raw, node, holds_anchor));
         }
-        Ok(Map { labels, annotations, ..Map::new(entries) })
+        Ok(Map { tags, ..Map::new(entries) })
     }
 
     fn read_text(&mut self, text: &str, budget: &mut Budget<'_>) -> Result<(), Exhausted> {

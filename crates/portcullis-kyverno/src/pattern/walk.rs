@@ -32,24 +32,28 @@ impl<'w, 't> Walk<'w, 't> {
         self.met.values().any(|seen| !seen)
     }
 
-    pub(super) fn element<F: Failure>(
+    /// Judges what stands at `keys` by the tree. Each key is the only one of its map in the pattern.
+    pub(super) fn descend<F: Failure>(
         &mut self,
-        pattern: &Node,
+        keys: &[&str],
         value: Value<'_>,
         path: &Path<'_>,
     ) -> Result<(), F> {
+        let tree = self.tree;
+        let [key, deeper @ ..] = keys else { return self.element(&tree.root, value, path) };
+        self.budget.step()?;
+        let Value::Object(object) = value else { return self.no_map(value, path) };
+        self.descend(deeper, object.get(key).unwrap_or_default(), &Path::Key(path, key))
+    }
+
+    fn element<F: Failure>(&mut self, pattern: &Node, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
         self.budget.step()?;
         match (pattern, value) {
             (Node::Map(pattern), Value::Object(object)) => self.map(pattern, object, path),
             (Node::Tags(number), Value::Object(object)) => self.tags(*number, object, path),
             (Node::List(pattern), Value::Array(items)) => self.list(pattern, items, path),
             (Node::Scalar(pattern), _) => self.scalar(pattern, value, path),
-            (Node::Map(_) | Node::Tags(_), _) => {
-                let found = self.seen(value).type_name();
-                self.violation(path, format_args!(
-                    "pattern and resource have different structures. Path: {path}. Expected map[string]interface {{}}, found {found}"
-                ))
-            }
+            (Node::Map(_) | Node::Tags(_), _) => self.no_map(value, path),
             (Node::List(_), _) => self.violation(path, format_args!(
                 "validation rule failed at path {path}, resource does not satisfy the expected overlay pattern"
             )),
@@ -58,6 +62,13 @@ impl<'w, 't> Walk<'w, 't> {
 
     fn seen<'v>(&self, value: Value<'v>) -> Seen<'v> {
         Seen { value, numbers: self.numbers }
+    }
+
+    fn no_map<F: Failure>(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
+        let found = self.seen(value).type_name();
+        self.violation(path, format_args!(
+            "pattern and resource have different structures. Path: {path}. Expected map[string]interface {{}}, found {found}"
+        ))
     }
 
     fn violation<F: Failure>(&mut self, path: &Path<'_>, message: std::fmt::Arguments<'_>) -> Result<(), F> {

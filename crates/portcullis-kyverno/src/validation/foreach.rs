@@ -9,6 +9,7 @@ use crate::foreach::ForEach;
 use crate::pattern::type_name;
 use crate::rule::{Ending, Rule};
 use crate::scope::Scope;
+use crate::shared::Parts;
 use crate::variable::VariableError;
 
 /// How the reference frames what is found about an element.
@@ -23,10 +24,10 @@ pub(super) struct ElementCheck {
 }
 
 impl ElementCheck {
-    pub(super) fn compile(entry: Value<'_>, namespace: &str) -> Self {
+    pub(super) fn compile<'d>(entry: Value<'d>, parts: &Parts<'d>) -> Self {
         Self {
             element_scope: entry.get("elementScope").and_then(Value::as_bool),
-            check: Check::compile(entry, namespace),
+            check: Check::compile(entry, parts),
         }
     }
 

@@ -224,6 +224,17 @@ proptest! {
     }
 
     #[test]
+    fn patterns_of_a_pod_template_are_judged_as_by_the_slow_form(
+        (resource, pattern) in case(), of_cron_job in any::<bool>(), missing in 0..5_usize,
+    ) {
+        let keys: &[&str] =
+            if of_cron_job { &["spec", "jobTemplate", "spec", "template"] } else { &["spec", "template"] };
+        let under = |keys: &[&str], inner: Json| keys.iter().rfold(inner, |inner, key| serde_json::json!({ *key: inner }));
+        let (resource, pattern) = (under(keys.get(missing..).unwrap_or(keys), resource), under(keys, pattern));
+        prop_assert_eq!(quick(&resource, &pattern), slow::tree::check(&resource, &pattern, None));
+    }
+
+    #[test]
     fn scalars_match_as_in_the_slow_form(value in leaf(), pattern in prop_oneof![leaf(), text_pattern().prop_map(Json::from)]) {
         let arena = Arena::new();
         let (value_text, pattern_text) = (value.to_string(), pattern.to_string());
