@@ -9,16 +9,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use portcullis_model::{
-    ChangeGuard, CompiledPolicy, Input, Needs, Obstacle, Operation, Phase, RecordMode, Resource, Review,
-};
+use portcullis_model::{ChangeGuard, Input, Needs, Obstacle, Operation, Phase, RecordMode, Resource, Review};
 use portcullis_value::{Arena, Exhausted, Limits};
 
 use crate::evaluate::{Terms, evaluate, failed};
 use crate::facts::{Facts, Need};
 use crate::immutable::ImmutableFields;
 use crate::route::Route;
-use crate::set::PolicySet;
+use crate::set::{Member, PolicySet};
 use crate::settings::Settings;
 use crate::verdict::{Judged, Unseen, Verdict};
 
@@ -128,11 +126,12 @@ impl<'a> Inquiry<'_, 'a> {
     /// Evaluates one policy on `input`, unless the time is over. Questions that are open become needs.
     fn evaluate(
         &self,
-        policy: &'a dyn CompiledPolicy,
+        member: &'a Member,
         phase: Phase,
         input: &Input<'a>,
         guard: Option<&dyn ChangeGuard>,
     ) -> Result<Judged<'a>, Vec<Need>> {
+        let policy = &*member.policy;
         let ReviewContext { arena, options, facts, clock, deadline, .. } = *self.context;
         let start = self.done.get();
         let evaluation = if start >= deadline {
@@ -158,7 +157,7 @@ impl<'a> Inquiry<'_, 'a> {
         let end = clock();
         self.done.set(end);
         let took = Duration::from_nanos(end.saturating_sub(start));
-        Ok(Judged { policy, evaluation, took, refuses: false })
+        Ok(Judged { policy, place: member.place, evaluation, took, refuses: false })
     }
 }
 

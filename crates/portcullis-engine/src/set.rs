@@ -27,6 +27,8 @@ pub struct PolicySet {
 #[derive(Debug)]
 pub struct Member {
     pub policy: Arc<dyn CompiledPolicy>,
+    /// Its place in the set.
+    pub(crate) place: usize,
     /// What becomes of a request that the policy fails to mutate.
     pub(crate) mutating: FailurePolicy,
     /// What becomes of a request that the policy fails to judge. One that only audits stands in nobody's way.
@@ -38,10 +40,11 @@ impl Member {
         let profile = policy.profile();
         let mutating = if ignore_failures { FailurePolicy::Ignore } else { profile.failure_policy };
         let validating = if profile.may_enforce { mutating } else { FailurePolicy::Ignore };
-        Self { policy, mutating, validating }
+        Self { policy, place: 0, mutating, validating }
     }
 
-    fn key(&self) -> (&str, &str) {
+    /// The namespace of the policy, empty for a cluster-wide one, and its name.
+    pub fn key(&self) -> (&str, &str) {
         (self.policy.namespace(), self.policy.name())
     }
 }
@@ -71,6 +74,7 @@ impl PolicySet {
         let taking_part = policies.into_iter().filter(|policy| !policy.profile().is_background_only);
         let mut members: Vec<_> = taking_part.map(|policy| Member::new(policy, ignore_failures)).collect();
         members.sort_by(|a, b| a.key().cmp(&b.key()));
+        members.iter_mut().enumerate().for_each(|(place, member)| member.place = place);
         let mut set = Self { members, ..Self::default() };
         for (member, number) in set.members.iter().zip(0..) {
             let profile = member.policy.profile();
@@ -94,6 +98,15 @@ impl PolicySet {
         &self.members
     }
 
+    /// Whether it has a policy of this namespace and name.
+    pub fn contains(&self, key: (&str, &str)) -> bool {
+        self.place(key).is_some()
+    }
+
+    fn place(&self, key: (&str, &str)) -> Option<usize> {
+        self.members.binary_search_by(|member| member.key().cmp(&key)).ok()
+    }
+
     /// The policies that `route` asks about `subject`, in order.
     pub fn matching<'s>(&'s self, route: &Route<'_>, subject: &Subject<'_>) -> Vec<&'s Member> {
         let indexes = match route.phase {
@@ -111,8 +124,8 @@ impl PolicySet {
             Selection::Failing(FailurePolicy::Ignore) => indexes.ignore.find(subject, &mut found),
             // The API server asks because of the policy's rules: a look at the index would tell nothing new.
             Selection::One { namespace, name, .. } => {
-                let place = self.members.binary_search_by(|member| member.key().cmp(&(namespace, name)));
-                return place.ok().and_then(|place| self.members.get(place)).into_iter().collect();
+                let place = self.place((namespace, name));
+                return place.and_then(|place| self.members.get(place)).into_iter().collect();
             }
         }
         found.sort_unstable();

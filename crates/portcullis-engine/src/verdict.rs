@@ -29,6 +29,8 @@ pub struct Verdict<'a> {
 #[derive(Debug)]
 pub struct Judged<'a> {
     pub policy: &'a dyn CompiledPolicy,
+    /// The place of the policy in the set.
+    pub place: usize,
     pub evaluation: Evaluation<'a>,
     pub took: Duration,
     /// Whether it is by this policy that the request is refused.

@@ -3,6 +3,7 @@
 mod rules;
 mod timed;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::rules::Rules;
-pub use self::rules::{Rule, RuleLabels, Target};
+pub use self::rules::{PolicyLabels, Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed};
 use crate::Route;
 
@@ -28,7 +29,7 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     reviews: Arc<Timed<Reviewed>>,
     requests: Arc<Timed<HttpRequest>>,
-    rules: Rules,
+    rules: Arc<Rules>,
     refusals: Family<Refused, Counter>,
     closed: Family<Closed, Counter>,
     panics: Counter,
@@ -67,7 +68,7 @@ impl Metrics {
         metrics.register(|registry| {
             registry.register_collector(Box::new(metrics.reviews.clone()));
             registry.register_collector(Box::new(metrics.requests.clone()));
-            registry.register_collector(metrics.rules.collector());
+            registry.register_collector(Box::new(metrics.rules.clone()));
             registry.register(
                 "kyverno",
                 "The version that runs",
@@ -116,15 +117,20 @@ impl Metrics {
         self.rules.rule(labels)
     }
 
+    /// The target of an admission review, to count results on: made once for all of them.
+    pub fn target(&self, review: &Review<'_>) -> Arc<Target> {
+        self.rules.target(review)
+    }
+
     /// Counts a result (`pass`, `fail`, `warn`, `error`, `skip`) of `rule` on `target`, which took `time`.
     pub fn rule_result(&self, rule: &Rule, target: &Arc<Target>, result: &'static str, time: Duration) {
         self.rules.observe(rule, target, result, time);
     }
 
-    /// Forgets the results of a policy that is gone, so that they make room for others'. `namespace` is `-` where the
-    /// policy has none.
-    pub fn forget_policy(&self, namespace: &str, name: &str) {
-        self.rules.forget(namespace, name);
+    /// Forgets the results of policies that are gone, given by namespace (`-` where one has none) and name, so that they
+    /// make room for others'.
+    pub fn forget_policies(&self, policies: &BTreeSet<(&str, &str)>) {
+        self.rules.forget(policies);
     }
 
     /// Says when the certificate in use expires.

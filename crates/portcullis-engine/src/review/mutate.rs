@@ -33,7 +33,7 @@ impl<'a> Inquiry<'_, 'a> {
         for member in members {
             let policy = &*member.policy;
             let input = self.with_object(original, object);
-            let mut judged = self.evaluate(policy, Phase::Mutate, &input, Some(&guard))?;
+            let mut judged = self.evaluate(member, Phase::Mutate, &input, Some(&guard))?;
             if has_failed(&judged) {
                 let fails_closed = member.mutating == FailurePolicy::Fail;
                 judged.refuses = fails_closed;

@@ -17,7 +17,7 @@ impl<'a> Inquiry<'_, 'a> {
         let mut needs = Vec::new();
         let mut judged: Vec<Judged<'a>> = Vec::with_capacity(members.len());
         for member in members {
-            match self.evaluate(&*member.policy, Phase::Validate, &self.input, None) {
+            match self.evaluate(member, Phase::Validate, &self.input, None) {
                 Ok(mut one) => {
                     let outcomes = &one.evaluation.outcomes;
                     one.refuses = outcomes.iter().any(|outcome| refuses(member.validating, outcome));

@@ -1,21 +1,26 @@
-//! Results of rules: the metrics with the most labels, at a cost of a few words compared per result.
+//! Results of rules: the metrics with the most labels. What a policy decides of them is known when it is loaded, what a
+//! request decides is looked up once for a review, and a result is counted at the cost of some words compared.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use portcullis_model::Review;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder};
 
-use super::timed::{Labels, Name, OVERFLOW, Timed};
+use super::timed::{Name, Names, OVERFLOW, Series};
 use super::{SERIES, operation};
 
-/// The labels of a rule, which its policy decides.
+const NAMES: Names = Names {
+    counter: Name("kyverno_policy_results", "Results of rules"),
+    histogram: Name("kyverno_policy_execution_duration_seconds", "Time that rules took"),
+};
+
+/// The labels of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
-pub struct RuleLabels {
+pub struct PolicyLabels {
     /// `enforce` or `audit`.
     pub policy_validation_mode: &'static str,
     /// `cluster` or `namespaced`.
@@ -26,23 +31,100 @@ pub struct RuleLabels {
     pub policy_namespace: String,
     /// The name of the policy.
     pub policy_name: String,
+}
+
+/// The labels of a rule, which its policy decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleLabels {
+    pub policy: Arc<PolicyLabels>,
     /// The name of the rule.
-    pub rule_name: String,
+    pub rule_name: Box<str>,
     /// `validate`, `mutate`, `generate` or `imageVerify`.
     pub rule_type: &'static str,
 }
 
-/// A rule to count results of. Equal labels are the same rule; it costs nothing to clone and little to compare.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// INVARIANT: one number for each value of the labels that is in use.
-    number: u64,
-    labels: Arc<RuleLabels>,
+impl EncodeLabelSet for RuleLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        self.policy.encode(encoder)?;
+        [("rule_name", &*self.rule_name), ("rule_type", self.rule_type)].encode(encoder)
+    }
 }
 
-/// What a review is about, made once for all of its results.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+/// A rule to count results of. Equal labels are the same rule; it costs nothing to clone.
+#[derive(Clone, Debug)]
+pub struct Rule(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    labels: Arc<RuleLabels>,
+    /// Sorted by the number of the target and the result.
+    results: RwLock<Vec<RuleResult>>,
+}
+
+/// The results of one rule on one target that are the same.
+#[derive(Clone, Debug)]
+struct RuleResult {
+    target: Arc<Target>,
+    result: &'static str,
+    series: Arc<Series>,
+}
+
+impl Rule {
+    fn new(labels: Arc<RuleLabels>) -> Self {
+        Self(Arc::new(Counted { labels, results: RwLock::default() }))
+    }
+
+    /// The name of the rule.
+    pub fn name(&self) -> &str {
+        &self.0.labels.rule_name
+    }
+
+    /// Counts a result if the like of it was counted before.
+    fn observe_again(&self, target: &Target, result: &'static str, time: Duration) -> bool {
+        let results = self.0.results.read().unwrap_or_else(PoisonError::into_inner);
+        let place = place(&results, target, result);
+        let known = place.ok().and_then(|place| results.get(place));
+        known.inspect(|known| known.series.observe(time)).is_some()
+    }
+
+    /// Counts a result. Whether it is the first of its like.
+    fn observe(&self, target: &Arc<Target>, result: &'static str, time: Duration) -> bool {
+        let mut results = self.0.results.write().unwrap_or_else(PoisonError::into_inner);
+        let before = results.len();
+        let place = place(&results, target, result).unwrap_or_else(|place| {
+            results.insert(place, RuleResult { target: target.clone(), result, series: Arc::default() });
+            place
+        });
+        if let Some(known) = results.get(place) {
+            known.series.observe(time);
+        }
+        results.len() > before
+    }
+
+    fn forget(&self) {
+        self.0.results.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn results(&self) -> Vec<RuleResult> {
+        self.0.results.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Where a result is, or would be.
+fn place(results: &[RuleResult], target: &Target, result: &str) -> Result<usize, usize> {
+    results.binary_search_by(|known| (known.target.number, known.result).cmp(&(target.number, result)))
+}
+
+/// What a review is about: looked up once for all of its results.
+#[derive(Debug)]
 pub struct Target {
+    /// INVARIANT: one number for each value of the labels that is in use.
+    number: u64,
+    labels: TargetLabels,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+struct TargetLabels {
     resource_kind: String,
     resource_namespace: String,
     resource_request_operation: &'static str,
@@ -50,10 +132,92 @@ pub struct Target {
     dry_run: bool,
 }
 
-impl Target {
-    /// The target of an admission review.
-    pub fn new(review: &Review<'_>) -> Arc<Self> {
+/// One series with all its labels.
+struct Labelled(Arc<RuleLabels>, RuleResult);
+
+impl EncodeLabelSet for Labelled {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)?;
+        self.1.target.labels.encode(encoder)?;
+        [("rule_result", self.1.result)].encode(encoder)
+    }
+}
+
+/// The results of all rules, never of more than a cap.
+#[derive(Debug)]
+pub(super) struct Rules {
+    cap: usize,
+    known: Mutex<BTreeMap<Arc<RuleLabels>, Rule>>,
+    targets: Mutex<Targets>,
+    /// How many series the known rules have.
+    series: Mutex<usize>,
+    /// Takes in what comes over the cap.
+    other: Rule,
+}
+
+#[derive(Debug, Default)]
+struct Targets {
+    next: u64,
+    known: BTreeMap<TargetLabels, Arc<Target>>,
+}
+
+impl Targets {
+    fn get(&mut self, labels: TargetLabels) -> Arc<Target> {
+        if let Some(known) = self.known.get(&labels) {
+            return known.clone();
+        }
+        let target = Arc::new(Target { number: self.next, labels: labels.clone() });
+        self.next += 1;
+        self.known.insert(labels, target.clone());
+        target
+    }
+}
+
+impl TargetLabels {
+    fn overflow(&self) -> Self {
+        let other = || OVERFLOW.to_owned();
+        Self { resource_kind: other(), resource_namespace: other(), ..self.clone() }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rules {
+    pub(super) fn new() -> Arc<Self> {
+        Self::with_cap(SERIES)
+    }
+
+    fn with_cap(cap: usize) -> Arc<Self> {
+        let policy = PolicyLabels {
+            policy_validation_mode: OVERFLOW,
+            policy_type: OVERFLOW,
+            policy_background_mode: false,
+            policy_namespace: OVERFLOW.to_owned(),
+            policy_name: OVERFLOW.to_owned(),
+        };
+        let labels = RuleLabels { policy: Arc::new(policy), rule_name: OVERFLOW.into(), rule_type: OVERFLOW };
         Arc::new(Self {
+            cap,
+            known: Mutex::default(),
+            targets: Mutex::default(),
+            series: Mutex::default(),
+            other: Rule::new(Arc::new(labels)),
+        })
+    }
+
+    pub(super) fn rule(&self, labels: RuleLabels) -> Rule {
+        let mut known = lock(&self.known);
+        if let Some(rule) = known.get(&labels) {
+            return rule.clone();
+        }
+        let labels = Arc::new(labels);
+        known.entry(labels.clone()).or_insert_with(|| Rule::new(labels)).clone()
+    }
+
+    pub(super) fn target(&self, review: &Review<'_>) -> Arc<Target> {
+        self.target_of(TargetLabels {
             resource_kind: review.request.gvk().kind.to_owned(),
             resource_namespace: review.request.namespace.clone().into_owned(),
             resource_request_operation: operation(review.operation),
@@ -61,121 +225,131 @@ impl Target {
             dry_run: review.request.is_dry_run(),
         })
     }
-}
 
-/// One result.
-#[derive(Clone, Debug)]
-struct RuleResult {
-    rule: Rule,
-    target: Arc<Target>,
-    rule_result: &'static str,
-}
-
-impl RuleResult {
-    /// By number, so that the labels of a rule are never compared.
-    fn key(&self) -> (u64, &'static str, &Target) {
-        (self.rule.number, self.rule_result, &self.target)
-    }
-}
-
-impl PartialEq for RuleResult {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for RuleResult {}
-
-impl PartialOrd for RuleResult {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for RuleResult {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-impl EncodeLabelSet for RuleResult {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        self.rule.labels.encode(encoder)?;
-        self.target.encode(encoder)?;
-        [("rule_result", self.rule_result)].encode(encoder)
-    }
-}
-
-impl Labels for RuleResult {
-    fn overflow(&self) -> Self {
-        let other = || OVERFLOW.to_owned();
-        let labels = RuleLabels {
-            policy_validation_mode: OVERFLOW,
-            policy_type: OVERFLOW,
-            policy_background_mode: false,
-            policy_namespace: other(),
-            policy_name: other(),
-            rule_name: other(),
-            rule_type: OVERFLOW,
-        };
-        let target = Target { resource_kind: other(), resource_namespace: other(), ..(*self.target).clone() };
-        let rule = Rule { number: u64::MAX, labels: Arc::new(labels) };
-        Self { rule, target: Arc::new(target), rule_result: self.rule_result }
-    }
-}
-
-/// The results of all rules, and the rules that are known.
-#[derive(Debug)]
-pub(super) struct Rules {
-    known: Mutex<Known>,
-    results: Arc<Timed<RuleResult>>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    next: u64,
-    rules: BTreeMap<RuleLabels, Rule>,
-}
-
-impl Rules {
-    pub(super) fn new() -> Self {
-        let results = Timed::new(
-            Name("kyverno_policy_results", "Results of rules"),
-            Name("kyverno_policy_execution_duration_seconds", "Time that rules took"),
-            SERIES,
-        );
-        Self { known: Mutex::default(), results: Arc::new(results) }
+    fn target_of(&self, labels: TargetLabels) -> Arc<Target> {
+        let mut targets = lock(&self.targets);
+        let full = targets.known.len() >= self.cap && !targets.known.contains_key(&labels);
+        targets.get(if full { labels.overflow() } else { labels })
     }
 
-    pub(super) fn collector(&self) -> Box<dyn Collector> {
-        Box::new(self.results.clone())
-    }
-
-    pub(super) fn rule(&self, labels: RuleLabels) -> Rule {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rule) = known.rules.get(&labels) {
-            return rule.clone();
+    pub(super) fn observe(&self, rule: &Rule, target: &Arc<Target>, result: &'static str, time: Duration) {
+        if rule.observe_again(target, result, time) {
+            return;
         }
-        let rule = Rule { number: known.next, labels: Arc::new(labels.clone()) };
-        known.next += 1;
-        known.rules.insert(labels, rule.clone());
-        rule
+        let mut series = lock(&self.series);
+        if *series < self.cap {
+            *series += usize::from(rule.observe(target, result, time));
+        } else if !rule.observe_again(target, result, time) {
+            let target = lock(&self.targets).get(target.labels.overflow());
+            self.other.observe(&target, result, time);
+        }
     }
 
-    pub(super) fn observe(
-        &self,
-        rule: &Rule,
-        target: &Arc<Target>,
-        rule_result: &'static str,
-        time: Duration,
-    ) {
-        let result = RuleResult { rule: rule.clone(), target: target.clone(), rule_result };
-        self.results.observe(&result, time);
+    pub(super) fn forget(&self, policies: &BTreeSet<(&str, &str)>) {
+        if policies.is_empty() {
+            return;
+        }
+        let mut known = lock(&self.known);
+        known.retain(|labels, rule| {
+            let PolicyLabels { policy_namespace, policy_name, .. } = &*labels.policy;
+            let is_gone = policies.contains(&(policy_namespace, policy_name));
+            if is_gone {
+                rule.forget();
+            }
+            !is_gone
+        });
+        // Counted anew: a review that is under way may count for a rule that is gone.
+        *lock(&self.series) = known.values().map(|rule| rule.results().len()).sum();
+        drop(known);
+        lock(&self.targets).known.retain(|_, target| Arc::strong_count(target) > 1);
+    }
+}
+
+impl Collector for Rules {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let labelled = |rule: &Rule| {
+            let labels = rule.0.labels.clone();
+            rule.results().into_iter().map(move |result| Labelled(labels.clone(), result))
+        };
+        let all: Vec<_> = lock(&self.known).values().chain([&self.other]).flat_map(labelled).collect();
+        NAMES.encode(&mut encoder, all.iter().map(|labelled| (labelled, &*labelled.1.series)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    fn labels(policy: &str) -> RuleLabels {
+        let policy = Arc::new(PolicyLabels {
+            policy_validation_mode: "audit",
+            policy_type: "cluster",
+            policy_background_mode: true,
+            policy_namespace: "-".to_owned(),
+            policy_name: policy.to_owned(),
+        });
+        RuleLabels { policy, rule_name: "r".into(), rule_type: "validate" }
     }
 
-    pub(super) fn forget(&self, namespace: &str, name: &str) {
-        let others = |labels: &RuleLabels| labels.policy_name != name || labels.policy_namespace != namespace;
-        self.results.retain(|result| others(&result.rule.labels));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).rules.retain(|labels, _| others(labels));
+    fn target(rules: &Rules, namespace: &str) -> Arc<Target> {
+        rules.target_of(TargetLabels {
+            resource_kind: "Pod".to_owned(),
+            resource_namespace: namespace.to_owned(),
+            resource_request_operation: "create",
+            rule_execution_cause: "admission_request",
+            dry_run: false,
+        })
+    }
+
+    /// Policy, namespace, result and count of each series.
+    fn counts(rules: &Arc<Rules>) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(rules.clone()));
+        let mut text = String::new();
+        text::encode(&mut text, &registry).unwrap();
+        let of = |line: &str, label: &str| {
+            line.split_once(&format!("{label}=\"")).unwrap().1.split('"').next().unwrap().to_owned()
+        };
+        let said = |line: &str| {
+            let labels = ["policy_name", "resource_namespace", "rule_result"].map(|label| of(line, label));
+            format!("{} {}", labels.join(" "), line.rsplit_once(' ').unwrap().1)
+        };
+        text.lines().filter(|line| line.starts_with("kyverno_policy_results_total{")).map(said).collect()
+    }
+
+    #[test]
+    fn results_over_the_cap_are_counted_together_until_a_policy_makes_room() {
+        let rules = Rules::with_cap(3);
+        let (a, b) = (rules.rule(labels("a")), rules.rule(labels("b")));
+        for rule in [&a, &b] {
+            for namespace in ["x", "y", "z"] {
+                rules.observe(rule, &target(&rules, namespace), "pass", Duration::ZERO);
+            }
+        }
+        assert_eq!(counts(&rules), ["a x pass 1", "a y pass 1", "a z pass 1", "other other pass 3"]);
+        rules.forget(&[("-", "a")].into());
+        rules.observe(&rules.rule(labels("b")), &target(&rules, "x"), "fail", Duration::ZERO);
+        rules.observe(&b, &target(&rules, "x"), "fail", Duration::ZERO);
+        assert_eq!(counts(&rules), ["b x fail 2", "other other pass 3"]);
+        // For a rule that is gone: a review was under way.
+        rules.observe(&a, &target(&rules, "x"), "pass", Duration::ZERO);
+        assert_eq!(counts(&rules).len(), 2);
+    }
+
+    #[test]
+    fn targets_that_nothing_is_counted_on_are_forgotten() {
+        let rules = Rules::with_cap(3);
+        let rule = rules.rule(labels("a"));
+        for namespace in ["x", "y", "z", "w"] {
+            rules.observe(&rule, &target(&rules, namespace), "pass", Duration::ZERO);
+        }
+        assert_eq!(counts(&rules).last().unwrap(), "other other pass 1");
+        rules.forget(&[("-", "a")].into());
+        assert_eq!(lock(&rules.targets).known.len(), 1);
+        rules.observe(&rules.rule(labels("a")), &target(&rules, "w"), "pass", Duration::ZERO);
+        assert_eq!(counts(&rules).first().unwrap(), "a w pass 1");
     }
 }

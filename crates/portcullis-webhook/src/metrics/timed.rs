@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::counter::ConstCounter;
 
 /// The bounds of the reference's histograms, in seconds.
-const BUCKETS: [f64; 15] =
+const BOUNDS: [f64; 15] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
 /// The value of every label that the input of a request decides, in the series of all that came over the cap.
 pub(super) const OVERFLOW: &str = "other";
@@ -23,39 +26,82 @@ pub(super) trait Labels: EncodeLabelSet + Ord + Clone + fmt::Debug + Send + Sync
     fn overflow(&self) -> Self;
 }
 
-/// A counter and a histogram with the same labels.
+/// How often something happened, and how long it took: a counter and a histogram in one, without a lock.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    /// What took no longer than each bound and longer than the one before; at the end, what took longer than all.
+    counts: [AtomicU64; BOUNDS.len() + 1],
+    nanoseconds: AtomicU64,
+}
+
+impl Series {
+    pub(super) fn observe(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let place = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        if let Some(count) = self.counts.get(place) {
+            count.fetch_add(1, Relaxed);
+        }
+        self.nanoseconds.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn encode_count(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        let count: u64 = self.counts.iter().map(|count| count.load(Relaxed)).sum();
+        ConstCounter::new(count).encode(encoder)
+    }
+
+    fn encode_times(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+        let buckets: Vec<_> =
+            bounds.zip(&self.counts).map(|(bound, count)| (bound, count.load(Relaxed))).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = Duration::from_nanos(self.nanoseconds.load(Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+}
+
+/// The names of a counter and a histogram with the same labels. A counter gets the suffix `_total` where it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    pub(super) counter: Name,
+    pub(super) histogram: Name,
+}
+
+/// Name and help of a metric.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name(pub(super) &'static str, pub(super) &'static str);
+
+impl Names {
+    /// Writes both metrics of all `series`.
+    pub(super) fn encode<'s, L: EncodeLabelSet + 's>(
+        self,
+        encoder: &mut DescriptorEncoder<'_>,
+        series: impl Iterator<Item = (&'s L, &'s Series)> + Clone,
+    ) -> fmt::Result {
+        let Name(name, help) = self.counter;
+        let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, series) in series.clone() {
+            series.encode_count(counter.encode_family(labels)?)?;
+        }
+        let Name(name, help) = self.histogram;
+        let mut times = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, series) in series {
+            series.encode_times(times.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Series by labels.
 #[derive(Debug)]
 pub(super) struct Timed<L> {
-    counter: Name,
-    histogram: Name,
+    names: Names,
     cap: usize,
     series: RwLock<BTreeMap<L, Series>>,
 }
 
-#[derive(Debug)]
-struct Series {
-    count: Counter,
-    times: Histogram,
-}
-
-impl Series {
-    fn new() -> Self {
-        Self { count: Counter::default(), times: Histogram::new(BUCKETS) }
-    }
-
-    fn observe(&self, time: Duration) {
-        self.count.inc();
-        self.times.observe(time.as_secs_f64());
-    }
-}
-
-/// Name and help of a metric. A counter gets the suffix `_total` where it is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Name(pub(super) &'static str, pub(super) &'static str);
-
 impl<L: Labels> Timed<L> {
     pub(super) fn new(counter: Name, histogram: Name, cap: usize) -> Self {
-        Self { counter, histogram, cap, series: RwLock::default() }
+        Self { names: Names { counter, histogram }, cap, series: RwLock::default() }
     }
 
     /// Counts one event of these labels that took `time`.
@@ -68,29 +114,14 @@ impl<L: Labels> Timed<L> {
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
         let full = series.len() >= self.cap && !series.contains_key(labels);
         let labels = if full { labels.overflow() } else { labels.clone() };
-        series.entry(labels).or_insert_with(Series::new).observe(time);
-    }
-
-    /// Forgets the series of other labels than `keep` says.
-    pub(super) fn retain(&self, keep: impl Fn(&L) -> bool) {
-        self.series.write().unwrap_or_else(PoisonError::into_inner).retain(|labels, _| keep(labels));
+        series.entry(labels).or_default().observe(time);
     }
 }
 
 impl<L: Labels> Collector for Timed<L> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
-        let Name(name, help) = self.counter;
-        let mut counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, series) in &*series {
-            series.count.encode(counter.encode_family(labels)?)?;
-        }
-        let Name(name, help) = self.histogram;
-        let mut times = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, series) in &*series {
-            series.times.encode(times.encode_family(labels)?)?;
-        }
-        Ok(())
+        self.names.encode(&mut encoder, series.iter())
     }
 }
 
@@ -122,7 +153,7 @@ mod tests {
             }
         }
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(timed.clone()));
+        registry.register_collector(Box::new(timed));
         let mut have = String::new();
         text::encode(&mut have, &registry).unwrap();
         let counts: Vec<&str> = have.lines().filter(|line| line.starts_with("events_total")).collect();
@@ -137,7 +168,5 @@ mod tests {
         );
         assert!(have.contains("times_bucket{le=\"0.005\",name=\"other\",fixed=\"true\"} 0\n"), "{have}");
         assert!(have.contains("times_bucket{le=\"0.01\",name=\"other\",fixed=\"true\"} 14\n"), "{have}");
-        timed.retain(|of| of.name != "0");
-        assert_eq!(timed.series.read().unwrap().len(), 3);
     }
 }

@@ -280,9 +280,7 @@ impl Follower {
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Policies::new(&compiled, settings, &self.metrics, self.webhooks.ignore_failures);
         let before = self.policies.swap(Arc::new(next));
-        for (namespace, name) in before.gone(&self.policies.load()) {
-            self.metrics.forget_policy(namespace, name);
-        }
+        self.metrics.forget_policies(&before.gone(&self.policies.load()).collect());
         tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
         let policy_configuration = policy_configuration(&webhooks);
         self.wanted.send_replace(Some(Arc::new(Wanted { configurations, policy_configuration, in_force })));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
 use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
-use portcullis_webhook::{Metrics, Target};
+use portcullis_webhook::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -129,9 +129,9 @@ impl Ledger {
     }
 
     fn count_results(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
-        let target = Target::new(review);
+        let target = self.metrics.target(review);
         for judged in &verdict.policies {
-            let Some(counted) = policies.counted(judged.policy) else { continue };
+            let Some(counted) = policies.counted(judged.place) else { continue };
             let outcomes = &judged.evaluation.outcomes;
             let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
             for outcome in outcomes {

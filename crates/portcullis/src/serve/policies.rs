@@ -3,25 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_engine::{PolicySet, Settings};
+use portcullis_engine::{Member, PolicySet, Settings};
 use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy, RuleKind};
-use portcullis_webhook::{Metrics, Rule, RuleLabels};
+use portcullis_webhook::{Metrics, PolicyLabels, Rule, RuleLabels};
 
 /// Policies and settings at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     pub(crate) set: PolicySet,
     pub(crate) settings: Settings,
-    /// By namespace (empty for cluster-wide policies) and name.
-    counted: BTreeMap<Box<str>, BTreeMap<Box<str>, Counted>>,
+    /// The rules of each policy of the set, as they are counted.
+    counted: Box<[Counted]>,
 }
 
-/// The rules of a policy as they are counted, by name.
+/// The rules of a policy as they are counted.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    rules: BTreeMap<Box<str>, Rule>,
-}
+pub(crate) struct Counted(Box<[Rule]>);
 
 impl Policies {
     /// With `ignore_failures` every policy is asked at webhooks that ignore failures, as `--force-failure-policy-ignore` has it.
@@ -31,46 +29,40 @@ impl Policies {
         metrics: &Metrics,
         ignore_failures: bool,
     ) -> Self {
-        let mut counted = BTreeMap::<_, BTreeMap<_, _>>::new();
-        for policy in policies {
-            let of_namespace = counted.entry(policy.namespace().into()).or_default();
-            of_namespace.insert(policy.name().into(), Counted::new(policy, metrics));
-        }
         let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
-        Self {
-            counted,
-            set: if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) },
-            settings,
-        }
+        let set = if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) };
+        let by_key: BTreeMap<_, _> =
+            policies.iter().map(|policy| ((policy.namespace(), policy.name()), policy)).collect();
+        let counted =
+            set.policies().iter().map(|member| Counted::new(by_key.get(&member.key()).copied(), metrics));
+        Self { counted: counted.collect(), set, settings }
     }
 
-    /// The rules of a policy as they are counted.
-    pub(crate) fn counted(&self, policy: &dyn CompiledPolicy) -> Option<&Counted> {
-        self.counted.get(policy.namespace())?.get(policy.name())
+    /// The rules of the policy at `place` in the set, as they are counted.
+    pub(crate) fn counted(&self, place: usize) -> Option<&Counted> {
+        self.counted.get(place)
     }
 
     /// The names of policies that `next` does not have.
     pub(crate) fn gone<'p>(&'p self, next: &'p Policies) -> impl Iterator<Item = (&'p str, &'p str)> {
-        let names = self
-            .counted
-            .iter()
-            .flat_map(|(namespace, policies)| policies.keys().map(move |name| (&**namespace, &**name)));
-        let is_gone = |(namespace, name): &(&str, &str)| {
-            next.counted.get(*namespace).is_none_or(|policies| !policies.contains_key(*name))
-        };
-        names.filter(is_gone).map(|(namespace, name)| (or_dash(namespace), name))
+        let names = self.set.policies().iter().map(Member::key);
+        names.filter(|key| !next.set.contains(*key)).map(|(namespace, name)| (or_dash(namespace), name))
     }
 }
 
 impl Counted {
-    fn new(policy: &Policy, metrics: &Metrics) -> Self {
-        let labels = |rule: &str, kind| RuleLabels {
+    fn new(policy: Option<&Arc<Policy>>, metrics: &Metrics) -> Self {
+        let Some(policy) = policy else { return Self(Box::default()) };
+        let of_policy = Arc::new(PolicyLabels {
             policy_validation_mode: if policy.profile().may_enforce { "enforce" } else { "audit" },
             policy_type: if policy.is_namespaced() { "namespaced" } else { "cluster" },
             policy_background_mode: policy.is_background(),
             policy_namespace: or_dash(policy.namespace()).to_owned(),
             policy_name: policy.name().to_owned(),
-            rule_name: rule.to_owned(),
+        });
+        let labels = |rule: &str, kind| RuleLabels {
+            policy: of_policy.clone(),
+            rule_name: rule.into(),
             rule_type: match kind {
                 RuleKind::Mutate => "mutate",
                 RuleKind::Validate => "validate",
@@ -78,13 +70,12 @@ impl Counted {
                 RuleKind::VerifyImages => "imageVerify",
             },
         };
-        let rules = policy.rule_kinds().map(|(rule, kind)| (rule.into(), metrics.rule(labels(rule, kind))));
-        Self { rules: rules.collect() }
+        Self(policy.rule_kinds().map(|(rule, kind)| metrics.rule(labels(rule, kind))).collect())
     }
 
     /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
     pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.get(name)
+        self.0.iter().find(|rule| rule.name() == name)
     }
 }
 
