@@ -152,7 +152,7 @@ impl Work<'_> {
         self.arena.reset();
         let arena = &self.arena;
         let resource = self.scopes.complete(arena, resource);
-        let host = ResourceHost::new(&self.circumstances, arena, resource);
+        let host = ResourceHost::new(&self.circumstances, arena, resource, None);
         let judgement = portcullis_engine::judge(&self.policies, Some(resource), arena, &host);
         let judged = Judged {
             resource: portcullis_model::Resource(resource),

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::exit::{Ended, Exit, standard_output};
 use crate::surroundings::{Stream, Surroundings};
-use crate::{apply, cluster};
+use crate::{apply, cluster, test};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ Examples:
   See what it changes:
       portcullis apply policy.yaml --resource job.yaml --diff
 
+  Run the tests of the policies in a folder:
+      portcullis test policies/
+
   Load completions into this shell:
       source <(portcullis completion bash)
 
@@ -43,6 +46,7 @@ Exit code: 0 when all is well, 1 otherwise.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
+    Test(Box<test::Arguments>),
     Serve(Box<cluster::ServeArguments>),
     Disarm(Box<cluster::DisarmArguments>),
     /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.

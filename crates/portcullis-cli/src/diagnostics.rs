@@ -123,6 +123,9 @@ impl<'r, 's> Reporter<'r, 's> {
     }
 
     fn tell(&mut self, finding: &Finding<'_>) {
+        if finding.severity == Severity::Warning && !self.stderr.warnings {
+            return;
+        }
         self.errors += usize::from(finding.severity == Severity::Error);
         let rendered = render(finding, self.origin, self.stderr);
         // When standard error cannot be written there is nobody left to tell.
@@ -133,6 +136,11 @@ impl<'r, 's> Reporter<'r, 's> {
 /// Tells why a file cannot be used.
 pub(crate) fn file_error(stderr: &mut Stream<'_>, error: &FileError) {
     plain(stderr, Severity::Error, &error.to_string(), None, error.hint());
+}
+
+/// Tells an error that has no place in a text.
+pub(crate) fn error(stderr: &mut Stream<'_>, message: &str) {
+    plain(stderr, Severity::Error, message, None, None);
 }
 
 /// Warns of something that has no place in a text.
@@ -147,6 +155,9 @@ fn plain(
     place: Option<&str>,
     hint: Option<&str>,
 ) {
+    if severity == Severity::Warning && !stderr.warnings {
+        return;
+    }
     let paint = Paint::on(stderr);
     let message = printable::line(message);
     let _ = match severity {

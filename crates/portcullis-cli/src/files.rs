@@ -193,7 +193,7 @@ pub(crate) fn rewind(spooled: &mut SpooledTempFile) -> Result<BufReader<&mut Spo
 /// What a walk through a folder found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// The YAML files, in the order of their names.
+    /// The files, in the order of their names.
     pub(crate) files: Vec<PathBuf>,
     /// Files that were passed over because they lie outside the folder, with the reason.
     pub(crate) passed_over: Vec<(PathBuf, &'static str)>,
@@ -204,20 +204,43 @@ pub(crate) struct Found {
 /// # Errors
 /// A folder cannot be read, or holds too much.
 pub(crate) fn yaml_files(folder: &Path, recursive: bool) -> Result<Found, FileError> {
+    walk(folder, recursive, &|path| !is_hidden(path), &is_yaml)
+}
+
+/// The files named `name` below `folder` and in the folders inside it, hidden ones too.
+///
+/// # Errors
+/// A folder cannot be read, or holds too much.
+pub(crate) fn files_named(folder: &Path, name: &str) -> Result<Found, FileError> {
+    walk(folder, true, &|_| true, &|path| path.file_name().is_some_and(|found| found == name))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn walk(
+    folder: &Path,
+    recursive: bool,
+    is_looked_at: &dyn Fn(&Path) -> bool,
+    is_wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Found, FileError> {
     let root = fs::canonicalize(folder).map_err(cannot_read(folder))?;
-    let mut walk = Walk { root, entries: 0, recursive, found: Found::default() };
+    let mut walk = Walk { root, entries: 0, recursive, is_looked_at, is_wanted, found: Found::default() };
     walk.folder(folder, 0)?;
     Ok(walk.found)
 }
 
-struct Walk {
+struct Walk<'w> {
     root: PathBuf,
     entries: usize,
     recursive: bool,
+    is_looked_at: &'w dyn Fn(&Path) -> bool,
+    is_wanted: &'w dyn Fn(&Path) -> bool,
     found: Found,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), FileError> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(cannot_read(folder))? {
@@ -229,7 +252,7 @@ impl Walk {
         }
         entries.sort();
         for path in entries {
-            if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            if !(self.is_looked_at)(&path) {
                 continue;
             }
             let kind = fs::symlink_metadata(&path).map_err(cannot_read(&path))?.file_type();
@@ -239,7 +262,7 @@ impl Walk {
                     () if depth < MAX_DEPTH => self.folder(&path, depth + 1)?,
                     () => self.found.passed_over.push((path, "folders are nested too deeply")),
                 }
-            } else if is_yaml(&path) {
+            } else if (self.is_wanted)(&path) {
                 self.file(path, kind);
             }
         }

@@ -20,12 +20,14 @@ mod diagnostics;
 mod exit;
 mod files;
 mod given;
+mod grid;
 mod offline;
 mod paint;
 mod printable;
 mod progress;
 mod shell;
 mod surroundings;
+mod test;
 
 use std::ffi::OsString;
 
@@ -48,6 +50,7 @@ pub fn run(
 ) -> Exit {
     let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
+        arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),

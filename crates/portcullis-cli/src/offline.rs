@@ -2,7 +2,7 @@
 
 pub(crate) mod documents;
 pub(crate) mod facts;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod host;
 pub(crate) mod inputs;
 pub(crate) mod policies;

@@ -25,12 +25,14 @@ pub struct Stream<'s> {
     pub colour: bool,
     /// The width of the terminal it is; `None` where it is none.
     pub width: Option<usize>,
+    /// Whether warnings are wanted on it; errors always are.
+    pub warnings: bool,
 }
 
 impl<'s> Stream<'s> {
     /// A stream without colour that is no terminal.
     pub fn plain(writer: impl Write + 's) -> Self {
-        Self { writer: Box::new(writer), colour: false, width: None }
+        Self { writer: Box::new(writer), colour: false, width: None, warnings: true }
     }
 }
 
@@ -64,11 +66,13 @@ impl Surroundings<'static> {
                 colour: wants_colour(anstream::AutoStream::choice(&stdout)),
                 width: width.filter(|_| stdout.is_terminal()),
                 writer: Box::new(BufWriter::with_capacity(64 << 10, stdout)),
+                warnings: true,
             },
             stderr: Stream {
                 colour: wants_colour(anstream::AutoStream::choice(&stderr)),
                 width: width.filter(|_| stderr.is_terminal()),
                 writer: Box::new(stderr),
+                warnings: true,
             },
             now,
             seed: now.unsigned_abs(),

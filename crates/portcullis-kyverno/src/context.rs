@@ -108,6 +108,9 @@ impl ContextEntry {
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Value<'a>>, VariableError> {
+        if scope.is_offline() && self.outside().is_some() {
+            return Ok(None);
+        }
         match &self.source {
             Source::Variable { value, path, default } => {
                 self.variable(scope, value.as_ref(), path.as_ref(), default.as_ref()).map(Some)

@@ -36,6 +36,7 @@ pub(crate) struct Scope<'a, 'b, 't> {
     random: u64,
     root: Object<'a>,
     rule_variables: &'a [(&'a str, Object<'a>)],
+    offline: bool,
     /// Entries of the rule in hand and of the loops around. Those before `level` may be loaded.
     entries: Vec<&'a ContextEntry>,
     loaded: Vec<bool>,
@@ -63,6 +64,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             random: input.seed,
             root: input.variables,
             rule_variables: input.rule_variables,
+            offline: input.offline,
             entries: Vec::new(),
             loaded: Vec::new(),
             level: 0,
@@ -268,6 +270,11 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.set("images", images);
         }
         Ok(())
+    }
+
+    /// Whether nobody is there to ask: what is looked up outside is passed over.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.offline
     }
 
     /// The answer to `question`: `None` where nobody can be asked.

@@ -103,6 +103,8 @@ pub struct Input<'a> {
     pub variables: Object<'a>,
     /// Variables given from outside for one rule only: rule name and what is merged over all else in that rule.
     pub rule_variables: &'a [(&'a str, Object<'a>)],
+    /// Whether context entries that are looked up outside are passed over: their variables are what is given.
+    pub offline: bool,
     pub numbers: Numbers,
     /// Nanoseconds since 1970-01-01 UTC.
     pub now: i64,
@@ -125,6 +127,7 @@ impl<'a> Input<'a> {
             match_conditions_hold: false,
             variables: variables(arena, Self::creation(arena, object), Some(object), None, Object::default()),
             rule_variables: &[],
+            offline: false,
             numbers: Numbers::AsWritten,
             now: 0,
             seed: 0,

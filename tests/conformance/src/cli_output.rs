@@ -1,22 +1,26 @@
-//! The corpus `cli-output`: what `apply` prints for the folders of `kyverno-cli`, as text, table and report.
+//! The corpus `cli-output`: what `apply` and `test` print for the folders of `kyverno-cli`, as text, table, report and
+//! JUnit's XML.
 //!
 //! Compared are the exit code, the counts, each result line with its messages, objects and reports as data (times
 //! aside), and the cells of tables row by row. How it is laid out is our own.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use portcullis_cli::{Stream, Surroundings};
 use portcullis_value::{Arena, Value};
 use serde::Deserialize;
 
+use crate::command_line;
 use crate::corpus::{Case, Corpus, Finding, read_json_lines};
+use crate::kyverno_cli;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "cli-output", cases };
 
-/// The classes that are run: the kinds of policies in a folder.
+/// The classes that `apply` is run on: the kinds of policies in a folder.
 const CLASSES: &[&str] = &["kpol-mutate", "kpol-podsecurity", "kpol-validate"];
+
+/// What a case of JUnit's XML says of a row.
+const KEYS: &[&str] = &["Reason", "Policy", "Rule", "Resource", "Result"];
 
 #[derive(Deserialize)]
 struct Row {
@@ -29,14 +33,15 @@ struct Row {
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let rows: Vec<Row> = read_json_lines(&root.join("cli-output/cases.jsonl"))?;
-    let is_run = |row: &Row| {
-        row.args.first().is_some_and(|command| command == "apply") && CLASSES.contains(&row.class.as_str())
+    let is_run = |row: &Row| match row.args.first().map(String::as_str) {
+        Some("apply") => CLASSES.contains(&row.class.as_str()),
+        _ => kyverno_cli::is_run(&row.class),
     };
     let case = |row: Row| {
         let form = Form::of(&row.args);
         let class = format!("{} {}", row.class, form.name());
         let folder = root.join("kyverno-cli").join(&row.folder);
-        Case::new(format!("{}:{}", row.folder, form.name()), class, move || check(&row, form, folder))
+        Case::new(format!("{}:{}", row.folder, form.name()), class, move || check(&row, form, &folder))
     };
     Ok(rows.into_iter().filter(is_run).map(case).collect())
 }
@@ -46,12 +51,17 @@ enum Form {
     Text,
     Table,
     Report,
+    /// The rows of `test`.
+    Rows,
+    Junit,
 }
 
 impl Form {
     fn of(args: &[String]) -> Self {
         let has = |flag: &str| args.iter().any(|argument| argument == flag);
         match () {
+            () if has("junit") => Form::Junit,
+            () if has("test") => Form::Rows,
             () if has("--policy-report") => Form::Report,
             () if has("-t") => Form::Table,
             () => Form::Text,
@@ -63,29 +73,16 @@ impl Form {
             Form::Text => "text",
             Form::Table => "table",
             Form::Report => "report",
+            Form::Rows => "test",
+            Form::Junit => "test junit",
         }
     }
 }
 
-fn check(row: &Row, form: Form, folder: PathBuf) -> Finding {
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let mut surroundings = Surroundings {
-        directory: folder,
-        stdin: Box::new(io::empty()),
-        stdin_is_terminal: false,
-        stdout: Stream::plain(&mut stdout),
-        stderr: Stream::plain(&mut stderr),
-        // Long after the policies and resources were written, as when the answers were recorded.
-        now: 1_795_000_000_000_000_000,
-        seed: 1,
-    };
-    let arguments = std::iter::once("portcullis").chain(row.args.iter().map(String::as_str));
-    let exit = portcullis_cli::run(arguments.map(Into::into), &mut surroundings, &portcullis_cli::Offline);
-    drop(surroundings);
-    let stdout = String::from_utf8_lossy(&stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
-
-    compare(row, form, exit.0, &stdout).map_err(|difference| format!("{difference}\n{stdout}{stderr}"))
+fn check(row: &Row, form: Form, folder: &Path) -> Finding {
+    let left = command_line::run(&row.args, &folder);
+    compare(row, form, left.exit, &left.stdout)
+        .map_err(|difference| format!("{difference}\n{}{}", left.stdout, left.stderr))
 }
 
 fn compare(row: &Row, form: Form, exit: u8, stdout: &str) -> Finding {
@@ -123,6 +120,8 @@ struct Output {
     lines: Vec<String>,
     counts: Vec<String>,
     rows: Vec<String>,
+    /// The suite that the rows being read belong to.
+    suite: String,
     /// Each result of each report, sorted: the reference has no order.
     entries: Vec<String>,
 }
@@ -146,13 +145,20 @@ impl Output {
             } else if form == Form::Report && (!report.is_empty() || line.starts_with("apiVersion: ")) {
                 report.push_str(line);
                 report.push('\n');
-            } else if form == Form::Table {
+            } else if line.starts_with("Test Summary: ") {
+                output.counts.push(line.to_owned());
+            } else if form == Form::Junit {
+                output.xml(line);
+            } else if matches!(form, Form::Table | Form::Rows) {
                 output.row(line);
             } else if !is_ours {
                 output.line(line);
             }
         }
         output.report(arena, &report)?;
+        if form == Form::Junit {
+            output.rows.sort();
+        }
         Ok(output)
     }
 
@@ -188,6 +194,25 @@ impl Output {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A line of XML: a tag, or what is said of a row. Each row becomes one text, its suite before it.
+    ///
+    /// The reference writes a document for each test, its suites in no order, and leaves failures open.
+    fn xml(&mut self, line: &str) {
+        let line = line.trim().trim_end_matches("</testcase>").trim_end();
+        if line.starts_with("<testsuite ") {
+            self.suite = line.to_owned();
+        } else if line.starts_with("<testcase ") {
+            self.rows.push(format!("{} {line}", self.suite));
+        } else if line.starts_with("<failure ")
+            || line.split_once(": ").is_some_and(|(key, _)| KEYS.contains(&key))
+        {
+            if let Some(last) = self.rows.last_mut() {
+                last.push(' ');
+                last.push_str(line);
+            }
         }
     }
 

@@ -6,12 +6,14 @@
 mod admission;
 mod arguments;
 mod cli_output;
+mod command_line;
 mod corpus;
 mod crds;
 mod floor;
 mod jmespath;
 mod json;
 mod known;
+mod kyverno_cli;
 mod kyverno_core;
 mod patch;
 mod policy_validation;
@@ -46,6 +48,7 @@ const CORPORA: &[Corpus] = &[
     admission::CORPUS,
     reviews::CORPUS,
     cli_output::CORPUS,
+    kyverno_cli::CORPUS,
     crds::CORPUS,
 ];
 

@@ -2,23 +2,14 @@
 
 use std::io::{self, Write as _};
 
-use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table as Grid, TableStyle};
 use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy as _, Resource};
 
 use super::form::{Form, Run};
 use super::judged::Judged;
 use super::mutations::Mutations;
-use crate::printable;
+use crate::grid;
 use crate::surroundings::{Stream, Surroundings};
-
-/// Lines between the columns, and above and below the rows.
-const STYLE: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('┌', '─', '┬', '┐'))
-    .header_lines(ContentLineStyle::new('│', '│', '│'))
-    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
-    .content_lines(ContentLineStyle::new('│', '│', '│'))
-    .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
 
 /// The table form.
 #[derive(Debug)]
@@ -65,22 +56,16 @@ impl Form for Table {
             if self.detailed {
                 row.push(outcome.message.to_string());
             }
-            let row = row.iter().map(|cell| printable::message(cell, "").into_owned());
-            self.rows.push(row.collect());
+            self.rows.push(row);
         }
         Ok(())
     }
 
     fn end(&mut self, _run: &Run<'_>, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
         let stdout = &mut surroundings.stdout;
-        let mut grid = Grid::new();
-        grid.load_style(STYLE);
-        if let Some(width) = stdout.width.and_then(|width| u16::try_from(width).ok()) {
-            grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        }
         let columns = ["ID", "POLICY", "RULE", "RESOURCE", "RESULT", "REASON", "MESSAGE"];
-        grid.set_header(columns.iter().take(if self.detailed { 7 } else { 6 }));
-        grid.add_rows(std::mem::take(&mut self.rows));
+        let columns = columns.get(..if self.detailed { 7 } else { 6 }).unwrap_or_default();
+        let grid = grid::grid(columns, std::mem::take(&mut self.rows), stdout.width);
         writeln!(stdout, "{grid}")
     }
 }

@@ -1,5 +1,7 @@
 //! Facts that a cluster would know, answered from the resources of the run.
 
+use std::collections::BTreeMap;
+
 use portcullis_model::{Answer, Gvk, Question, Resource};
 use portcullis_value::{Arena, Object, OwnedValue, Value};
 
@@ -11,6 +13,37 @@ use crate::surroundings::Stream;
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     resources: Vec<OwnedValue>,
+    /// Answers given beforehand, which come before the resources.
+    calls: Vec<GivenCall>,
+    /// Entries of the global context by name, and by name and projection.
+    entries: BTreeMap<String, OwnedValue>,
+    reach: Reach,
+}
+
+/// What is looked up in the resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nothing: what was not given beforehand is unknown.
+    Nothing,
+    /// What is asked of the API, but for ConfigMaps.
+    ///
+    /// COMPAT(kyverno): the reference does not look ConfigMaps up here; the variable is what the values say.
+    #[default]
+    Api,
+    /// All that a cluster would know.
+    Cluster,
+}
+
+/// An answer to calls of a URL.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenCall {
+    /// Empty for any.
+    pub(crate) method: String,
+    /// The whole URL, or a path of the API.
+    pub(crate) url: String,
+    /// The status of HTTP.
+    pub(crate) status: u16,
+    pub(crate) body: OwnedValue,
 }
 
 /// What a path of the API names: `/apis/apps/v1/namespaces/default/deployments/web`.
@@ -56,49 +89,85 @@ impl<'p> ApiPath<'p> {
 impl Facts {
     /// Reads the resources of `inputs`. What is wrong with them is told when they are judged.
     pub(crate) fn read(inputs: &mut [Input], scopes: &Scopes) -> Self {
-        let mut facts = Self::default();
-        let mut arena = Arena::new();
-        for input in inputs {
-            let visit = |resource: Value<'_>, _: &mut Stream<'_>| {
-                let scratch = Arena::new();
-                facts.resources.push(scopes.complete(&scratch, resource).into());
-                Ok::<_, std::convert::Infallible>(())
-            };
-            let _ = resources::each(input, &mut Stream::plain(std::io::sink()), &mut arena, visit);
-        }
-        facts
+        let mut stderr = Stream::plain(std::io::sink());
+        Self { resources: resources::read_all(inputs, scopes, &mut stderr).0, ..Self::default() }
+    }
+
+    /// Facts that were given beforehand, and `resources` as far as `reach` goes.
+    pub(crate) fn new(
+        reach: Reach,
+        resources: Vec<OwnedValue>,
+        calls: Vec<GivenCall>,
+        entries: BTreeMap<String, OwnedValue>,
+    ) -> Self {
+        Self { resources, calls, entries, reach }
+    }
+
+    /// Whether there is nothing to ask them.
+    pub(crate) fn know_nothing(&self) -> bool {
+        self.reach == Reach::Nothing && self.calls.is_empty() && self.entries.is_empty()
     }
 
     /// The answer to `question`. `is_given` tells whether a variable has a value from elsewhere.
     pub(crate) fn answer(&self, question: &Question, is_given: impl Fn(&str) -> bool) -> Answer {
         match question {
             Question::ApiCall { method, url_path, .. } => {
-                let answer = if method == "GET" {
-                    self.get(url_path)
-                } else {
-                    Err("only GET is answered from the given resources".to_owned())
-                };
-                match answer {
+                self.call(method, url_path).unwrap_or_else(|| match self.get(method, url_path) {
                     Ok(value) => Answer::Value(value),
                     Err(text) => Answer::Failed(format!(
                         "failed to {method} resource with raw url: {url_path}: {text}"
                     )),
+                })
+            }
+            Question::ServiceCall { entry, method, url, .. } => match self.given_call(method, url) {
+                Some(answer) => answer,
+                None if is_given(entry) => Answer::Unavailable,
+                None => Answer::Failed(format!(
+                    "`{url}` is not called: this command stays off the network, give `{entry}` in a values file"
+                )),
+            },
+            Question::GlobalContext { name, .. } => {
+                let of_resources =
+                    || (self.reach != Reach::Nothing).then(|| self.global_entry(name)).flatten();
+                self.entries
+                    .get(name)
+                    .cloned()
+                    .or_else(of_resources)
+                    .map_or(Answer::Unavailable, Answer::Value)
+            }
+            Question::ConfigMap { namespace, name, .. } if self.reach == Reach::Cluster => {
+                match self.get("GET", &format!("/api/v1/namespaces/{namespace}/configmaps/{name}")) {
+                    Ok(value) => Answer::Value(value),
+                    Err(text) => {
+                        Answer::Failed(format!("failed to get configmap {namespace}/{name} : {text}"))
+                    }
                 }
             }
-            Question::GlobalContext { name, .. } => match self.global_entry(name) {
-                Some(value) => Answer::Value(value),
-                None => Answer::Unavailable,
-            },
-            Question::ServiceCall { entry, url, .. } if !is_given(entry) => Answer::Failed(format!(
-                "`{url}` is not called: this command stays off the network, give `{entry}` in a values file"
-            )),
-            // COMPAT(kyverno): ConfigMaps and images are not looked up; the variable is what the values say, or unknown.
+            // Registries are not asked: the variable is what the values say, or unknown.
             _ => Answer::Unavailable,
         }
     }
 
+    /// The answer to a call of the API that needs no look at the resources.
+    fn call(&self, method: &str, path: &str) -> Option<Answer> {
+        self.given_call(method, path).or((self.reach == Reach::Nothing).then_some(Answer::Unavailable))
+    }
+
+    /// The answer that was given to a call: the one for its method, or else the first one for its URL.
+    fn given_call(&self, method: &str, url: &str) -> Option<Answer> {
+        let mut of_url = self.calls.iter().filter(|call| call.url == url);
+        let exact = of_url.clone().find(|call| call.method.is_empty() || call.method == method);
+        exact.or_else(|| of_url.next()).map(|call| match call.status {
+            200..300 => Answer::Value(call.body.clone()),
+            status => Answer::Failed(format!("failed to {method} {url}: HTTP {status}")),
+        })
+    }
+
     /// What the API server would answer to a GET of `path`.
-    fn get(&self, path: &str) -> Result<OwnedValue, String> {
+    fn get(&self, method: &str, path: &str) -> Result<OwnedValue, String> {
+        if method != "GET" {
+            return Err("only GET is answered from the given resources".to_owned());
+        }
         // COMPAT(kyverno): the text has the path without the slash it begins with.
         let unknown = || format!("failed to parse path: {}", path.trim_start_matches('/'));
         if path.contains('?') {
@@ -193,8 +262,9 @@ mod tests {
                 resource("{apiVersion: v1, kind: Pod, metadata: {namespace: b, name: q}}"),
                 resource("{apiVersion: v1, kind: Namespace, metadata: {name: a}}"),
             ],
+            ..Facts::default()
         };
-        let names = match facts.get(path) {
+        let names = match facts.get("GET", path) {
             Ok(value) => {
                 let value = value.borrow(&arena);
                 let name = |value: Value<'_>| Resource(value).name().to_owned();

@@ -64,6 +64,18 @@ impl<'v> Fields<'v> {
         }
     }
 
+    /// Whether `field` is true; it is not where it is missing.
+    pub(crate) fn flag(&self, field: &str, problems: &mut Problems) -> bool {
+        match self.get(field) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(value) => {
+                problems.wrong_type(self.path(field), "a boolean", value);
+                false
+            }
+        }
+    }
+
     /// The elements of `field` with their paths; none where it is missing.
     pub(crate) fn list(&self, field: &str, problems: &mut Problems) -> Vec<(Value<'v>, Pointer)> {
         let path = self.path(field);

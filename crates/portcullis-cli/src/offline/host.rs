@@ -32,16 +32,25 @@ pub(crate) struct ResourceHost<'a> {
     common: Input<'a>,
     /// What variables read as `request`, but for the objects.
     request: Object<'a>,
+    /// The operation, where it is not left to the values.
+    operation: Option<Operation>,
 }
 
 impl<'a> ResourceHost<'a> {
-    pub(crate) fn new(circumstances: &'a Circumstances, arena: &'a Arena, object: Value<'a>) -> Self {
+    /// The host of `object`. `operation` comes before what the values say.
+    pub(crate) fn new(
+        circumstances: &'a Circumstances,
+        arena: &'a Arena,
+        object: Value<'a>,
+        operation: Option<Operation>,
+    ) -> Self {
         let resource = Resource(object);
         let Circumstances { values, user, now, seed, .. } = circumstances;
         let mut common = Input::create(arena, object);
         common.numbers = Numbers::Floats;
         common.now = *now;
         common.seed = *seed;
+        common.offline = circumstances.facts.know_nothing();
         common.namespace_labels = Some(values.namespace_labels(arena, resource.namespace()));
         let mut request = Input::creation(arena, object);
         if let Some(user) = user {
@@ -57,7 +66,7 @@ impl<'a> ResourceHost<'a> {
                 kind: &subresource.parent_kind,
             };
         }
-        Self { arena, circumstances, name: resource.name(), common, request }
+        Self { arena, circumstances, name: resource.name(), common, request, operation }
     }
 
     /// The labels of the resource's namespace.
@@ -66,7 +75,11 @@ impl<'a> ResourceHost<'a> {
     }
 
     fn variables(&self, policy: &dyn CompiledPolicy) -> Object<'a> {
-        self.circumstances.values.variables(self.arena, policy.name(), self.name)
+        let given = self.circumstances.values.variables(self.arena, policy.name(), self.name);
+        let Some(operation) = self.operation else { return given };
+        let path = ["request", "operation"];
+        let given = Value::Object(given).with(self.arena, &path, Value::String(operation.as_str()));
+        given.as_object().unwrap_or_default()
     }
 }
 

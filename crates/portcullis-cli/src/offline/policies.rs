@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::mem;
 
-use portcullis_kyverno::Policy;
+use portcullis_kyverno::{Findings, Policy};
 use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
 use portcullis_value::{Arena, Pointer, Value};
 use portcullis_yaml::{Marks, Source};
@@ -31,8 +31,20 @@ pub(crate) struct Policies {
 #[derive(Debug)]
 pub(crate) struct LeftOut {
     pub(crate) name: String,
+    pub(crate) fault: Fault,
     /// The first mistake in it.
     pub(crate) reason: String,
+}
+
+/// What is wrong with a policy that is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is not of the form that its kind has: an unknown field, a wrong type.
+    Form,
+    /// It has the form, and says what cannot be.
+    Refused,
+    /// Policies of its kind are not run yet.
+    NotYet,
 }
 
 /// What a document is to somebody who looks for policies.
@@ -118,11 +130,17 @@ impl Policies {
         reporter: &mut Reporter<'_, '_>,
     ) {
         let gvk = Gvk::of(value);
-        let mut diagnostics = match Sort::of(gvk) {
+        let (fault, mut diagnostics) = match Sort::of(gvk) {
             Sort::Other => return,
-            Sort::Later => vec![not_yet(gvk)],
-            Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => vec![unknown_version(gvk)],
-            Sort::Classic => portcullis_kyverno::check(value),
+            Sort::Later => (Fault::NotYet, vec![not_yet(gvk)]),
+            Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => {
+                (Fault::Form, vec![unknown_version(gvk)])
+            }
+            Sort::Classic => {
+                let findings = Findings::of(value, None);
+                let fault = if findings.is_against_schema() { Fault::Form } else { Fault::Refused };
+                (fault, findings.into_diagnostics())
+            }
         };
         // In the order of the text, as a person goes through it.
         diagnostics.sort_by_key(|diagnostic| marks.at(&diagnostic.path).map(|place| place.start));
@@ -136,9 +154,11 @@ impl Policies {
         }
         match diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
             None => self.policies.push(policy),
-            Some(first) => self
-                .left_out
-                .push(LeftOut { name: Resource(value).name().to_owned(), reason: first.message.clone() }),
+            Some(first) => self.left_out.push(LeftOut {
+                name: Resource(value).name().to_owned(),
+                fault,
+                reason: first.message.clone(),
+            }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
-use portcullis_value::{Arena, Object, Pointer, Value};
+use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
 use portcullis_yaml::Source;
 
 use super::documents::{self, Place};
@@ -207,6 +207,24 @@ pub(crate) fn each<E>(
         Reporter::new(&name, stderr).whole(Severity::Warning, "there is no resource in this file", None);
     }
     Ok(errors)
+}
+
+/// All resources of `inputs` as they are judged, and how many errors were told.
+pub(crate) fn read_all(
+    inputs: &mut [Input],
+    scopes: &Scopes,
+    stderr: &mut Stream<'_>,
+) -> (Vec<OwnedValue>, usize) {
+    let (mut all, mut errors) = (Vec::new(), 0);
+    let mut arena = Arena::new();
+    for input in inputs {
+        let told = each(input, stderr, &mut arena, |resource, _| {
+            all.push(scopes.complete(&Arena::new(), resource).into());
+            Ok::<_, Infallible>(())
+        });
+        errors += told.unwrap_or_default();
+    }
+    (all, errors)
 }
 
 fn is_resource(value: Value<'_>) -> bool {

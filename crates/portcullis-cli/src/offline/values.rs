@@ -22,7 +22,7 @@ const AUTOGEN_PREFIXES: [&str; 3] = ["", "autogen-", "autogen-cronjob-"];
 type Named = Vec<(String, OwnedValue)>;
 
 /// The values of one run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
     global: Named,
     set: Named,
@@ -33,7 +33,7 @@ pub(crate) struct Values {
     common: OwnedValue,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PolicyValues {
     /// By resource name: everything that is set for it.
     resources: BTreeMap<String, OwnedValue>,
@@ -42,7 +42,7 @@ struct PolicyValues {
 }
 
 /// A kind that stands for a subresource: `PodExecOptions` for `pods/exec`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subresource {
     kind: String,
     /// What follows the slash.
@@ -67,9 +67,19 @@ impl Values {
                         .with_hint("begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: Values`"),
                 );
             }
-            values.file(document, problems);
+            values.file(document, Pointer::root(), problems);
         })?;
         values.settle()
+    }
+
+    /// Takes the values that stand at `path` of another file. What is wrong with them is noted in `problems`.
+    pub(crate) fn inline(document: Value<'_>, path: Pointer, problems: &mut Problems) -> Self {
+        let mut values = Self::default();
+        values.file(document, path.clone(), problems);
+        values.settle().unwrap_or_else(|error| {
+            problems.0.push(Diagnostic::error(path, error.to_string()));
+            Self::default()
+        })
     }
 
     /// Takes the arguments of `--set`.
@@ -102,7 +112,7 @@ impl Values {
         self.namespace_labels
     }
 
-    fn file(&mut self, document: Value<'_>, problems: &mut Problems) {
+    fn file(&mut self, document: Value<'_>, path: Pointer, problems: &mut Problems) {
         let known = [
             "apiVersion",
             "kind",
@@ -113,7 +123,7 @@ impl Values {
             "namespaces",
             "subresources",
         ];
-        let file = problems.fields(document, Pointer::root(), &known);
+        let file = problems.fields(document, path, &known);
         self.global = named(file.map("globalValues", problems));
         for (policy, path) in file.list("policies", problems) {
             self.policy(policy, path, problems);
@@ -326,7 +336,7 @@ mod tests {
         let file =
             "{globalValues: {a: 1, b: 1}, policies: [{name: p, resources: [{name: r, values: {a: 2}}]}]}";
         let mut problems = Problems::default();
-        values.file(portcullis_yaml::read(&arena, file).unwrap(), &mut problems);
+        values.file(portcullis_yaml::read(&arena, file).unwrap(), Pointer::root(), &mut problems);
         let values = values.settle().unwrap();
         assert!(problems.0.is_empty());
         let read = |policy, resource| values.variables(&arena, policy, resource);

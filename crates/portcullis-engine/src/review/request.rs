@@ -151,6 +151,7 @@ pub(super) fn input<'a>(
         match_conditions_hold: false,
         variables,
         rule_variables: &[],
+        offline: false,
         numbers: Numbers::AsWritten,
         now: context.now,
         seed: context.seed,

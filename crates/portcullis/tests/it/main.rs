@@ -15,6 +15,7 @@ mod examples;
 mod printed;
 mod serve;
 mod serving;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

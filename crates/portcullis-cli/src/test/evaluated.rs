@@ -1,0 +1,194 @@
+//! What the policies of a test said of its resources.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use portcullis_engine::Response;
+use portcullis_model::{CompiledPolicy, Operation, Resource};
+use portcullis_value::{Arena, OwnedValue, Value};
+
+use super::file::{GlobalEntry, Test};
+use crate::diagnostics;
+use crate::offline::documents;
+use crate::offline::facts::{Facts, Reach};
+use crate::offline::host::{Circumstances, ResourceHost};
+use crate::offline::inputs::Inputs;
+use crate::offline::policies::{Fault, Policies};
+use crate::offline::resources::{self, Scopes};
+use crate::offline::user::UserInfo;
+use crate::offline::values::Values;
+use crate::surroundings::Surroundings;
+
+/// What a test gives, loaded.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) policies: Policies,
+    pub(crate) scopes: Scopes,
+    resources: Vec<OwnedValue>,
+    circumstances: Circumstances,
+}
+
+/// A resource and what was said of it.
+#[derive(Debug)]
+pub(crate) struct Evaluated<'a> {
+    pub(crate) resource: Resource<'a>,
+    pub(crate) operation: Option<Operation>,
+    pub(crate) responses: Vec<Response<'a>>,
+}
+
+impl Loaded {
+    /// Loads what `test` names. Mistakes are told.
+    ///
+    /// # Errors
+    /// Something cannot be used: what the test would show is not what its author meant.
+    pub(crate) fn load(test: &Test, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
+        if !test.exceptions.is_empty() {
+            bail!("`exceptions` are not taken into account yet");
+        }
+        let values = match (&test.values, &test.values_file) {
+            (Some(values), _) => values.clone(),
+            (None, Some(path)) => Values::read(path, surroundings)?,
+            (None, None) => Values::default(),
+        };
+        let user = test.user_info.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
+        let policies = Policies::load(&test.policies, surroundings);
+        let unusable = policies.left_out.iter().filter(|policy| policy.fault != Fault::Refused).count();
+        match policies.errors + unusable {
+            0 => {}
+            1 => bail!("one policy cannot be used"),
+            count => bail!("{count} policies cannot be used"),
+        }
+
+        let cluster = Cluster::read(&test.cluster_resources, surroundings);
+        let (scopes, scope_errors) = Scopes::read(&cluster.definitions, surroundings);
+        let mut inputs = Inputs::find(&test.resources, false, surroundings);
+        let (read, told) = resources::read_all(&mut inputs.inputs, &scopes, &mut surroundings.stderr);
+        let mut entries = BTreeMap::new();
+        for entry in &test.entries {
+            entries.insert(entry.name.clone(), content(entry, &scopes, surroundings));
+        }
+        if cluster.errors + scope_errors + inputs.errors + told > 0 {
+            bail!("not all resources could be read");
+        }
+        let resources = without_doubles(read, surroundings);
+
+        let reach = if test.cluster_resources.is_empty() { Reach::Nothing } else { Reach::Cluster };
+        let known = match reach {
+            Reach::Cluster => resources.iter().cloned().chain(cluster.resources).collect(),
+            _ => Vec::new(),
+        };
+        let circumstances = Circumstances {
+            values,
+            user,
+            facts: Facts::new(reach, known, test.calls.clone(), entries),
+            now: surroundings.now,
+            seed: surroundings.seed,
+            explain: false,
+        };
+        Ok(Self { policies, scopes, resources, circumstances })
+    }
+
+    /// How many resources there are.
+    pub(crate) fn resources(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Evaluates all policies on all resources, once for each of `operations`.
+    pub(crate) fn evaluate<'a>(
+        &'a self,
+        operations: &[Option<Operation>],
+        arena: &'a Arena,
+    ) -> Vec<Evaluated<'a>> {
+        let policies: Vec<_> =
+            self.policies.policies.iter().map(|policy| policy as &dyn CompiledPolicy).collect();
+        let mut evaluated = Vec::new();
+        for operation in operations {
+            for resource in &self.resources {
+                let resource = resource.borrow(arena);
+                let host = ResourceHost::new(&self.circumstances, arena, resource, *operation);
+                let judgement = portcullis_engine::judge(&policies, Some(resource), arena, &host);
+                evaluated.push(Evaluated {
+                    resource: Resource(resource),
+                    operation: *operation,
+                    responses: judgement.responses,
+                });
+            }
+        }
+        evaluated
+    }
+}
+
+/// The first of those that are of one group, kind, namespace and name.
+fn without_doubles(resources: Vec<OwnedValue>, surroundings: &mut Surroundings<'_>) -> Vec<OwnedValue> {
+    let arena = Arena::new();
+    let identity = |resource: &OwnedValue| {
+        let scratch = Arena::new();
+        let resource = Resource(resource.borrow(&scratch));
+        let text = |text: &str| arena.str(text);
+        (text(resource.gvk().group), text(resource.kind()), text(resource.namespace()), text(resource.name()))
+    };
+    let mut seen = Vec::new();
+    let mut kept = Vec::new();
+    for resource in resources {
+        let identity = identity(&resource);
+        if seen.contains(&identity) {
+            let (_, kind, namespace, name) = identity;
+            let message =
+                format!("found duplicated resource {kind} {name} {namespace}: the first one counts");
+            diagnostics::warning(&mut surroundings.stderr, &message);
+        } else {
+            seen.push(identity);
+            kept.push(resource);
+        }
+    }
+    kept
+}
+
+/// The content of an entry of the global context.
+fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings<'_>) -> OwnedValue {
+    if let Some(data) = &entry.data {
+        return data.clone();
+    }
+    let mut inputs = Inputs::find(&entry.files, false, surroundings);
+    OwnedValue::Array(resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr).0.into())
+}
+
+/// The files of `clusterResources`.
+#[derive(Debug, Default)]
+struct Cluster {
+    /// Paths of custom resource definitions.
+    definitions: Vec<String>,
+    resources: Vec<OwnedValue>,
+    errors: usize,
+}
+
+impl Cluster {
+    fn read(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        let mut cluster = Self::default();
+        let mut found = Inputs::find(paths, false, surroundings);
+        cluster.errors = found.errors;
+        let mut arena = Arena::new();
+        for input in &mut found.inputs {
+            let name = input.name.clone();
+            let told = documents::each(input, &mut surroundings.stderr, |source, stderr| {
+                arena.reset();
+                let mut reporter = diagnostics::Reporter::new(&name, stderr);
+                if let Some(document) = documents::read(&arena, source, &mut reporter) {
+                    cluster.add(document, &name);
+                }
+                Ok::<_, std::convert::Infallible>(reporter.errors())
+            });
+            cluster.errors += told.unwrap_or_default();
+        }
+        cluster
+    }
+
+    /// Takes a document of kind `ClusterResource`, which stands in the file at `path`.
+    fn add(&mut self, document: Value<'_>, path: &str) {
+        let list = |field| document.path(&["spec", field]).and_then(Value::as_array).unwrap_or_default();
+        let folder = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new(""));
+        let paths = list("crds").iter().filter_map(|path| path.as_str());
+        self.definitions.extend(paths.map(|path| folder.join(path).display().to_string()));
+        self.resources.extend(list("resources").iter().copied().map(OwnedValue::from));
+    }
+}

@@ -1,0 +1,111 @@
+//! `portcullis test`: the tests of the examples, rows that fail, mistakes in test files.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{check_snapshot, root, run, shown, stderr, stdout};
+
+/// A policy that wants a label, a Pod with it and one without.
+fn labelled_pods(folder: &Path) {
+    let policy = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: labelled}\nspec:\n  rules:\n  \
+                  - name: team\n    match: {any: [{resources: {kinds: [Pod]}}]}\n    validate:\n      \
+                  message: a team is missing\n      pattern: {metadata: {labels: {team: '?*'}}}\n";
+    let pods = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, labels: {team: a}}\n---\n\
+                apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\n---\n\
+                apiVersion: v1\nkind: Secret\nmetadata: {name: other}\n";
+    fs::write(folder.join("policy.yaml"), policy).unwrap();
+    fs::write(folder.join("pods.yaml"), pods).unwrap();
+}
+
+/// A test of them with these rows: rule, resource and result.
+fn test_file(rows: &[(&str, &str, &str)]) -> String {
+    let mut text = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: labelled}\n\
+                    policies: [policy.yaml]\nresources: [pods.yaml]\nresults:\n"
+        .to_owned();
+    for (rule, resource, result) in rows {
+        text += &format!(
+            "- {{policy: labelled, rule: {rule}, kind: Pod, resources: [{resource}], result: {result}}}\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn the_tests_of_the_examples_pass_also_where_they_are_taken_strictly() {
+    for arguments in [&["test", "examples"][..], &["test", "examples", "--strict"]] {
+        let output = run(&root(), arguments);
+        assert!(output.status.success(), "{}", shown(arguments, &output));
+        assert!(stdout(&output).contains(" tests passed and 0 tests failed"), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn each_row_says_what_was_wanted_and_what_came() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let rows = [
+        ("team", "good", "pass"),
+        ("team", "bad", "pass"),
+        ("team", "other", "fail"),
+        ("tema", "bad", "fail"),
+    ];
+    fs::write(folder.path().join("kyverno-test.yaml"), test_file(&rows)).unwrap();
+    let mut text = String::new();
+    for arguments in [
+        &["test", "."][..],
+        &["test", ".", "--strict"],
+        &["test", ".", "--fail-only", "--detailed-results"],
+        &["test", ".", "-o", "junit", "--test-case-selector", "resource=bad"],
+        &["test", ".", "-o", "yaml", "--fail-only"],
+        &["test", ".", "-o", "markdown", "--detailed-results"],
+    ] {
+        text += &shown(arguments, &run(folder.path(), arguments));
+        text.push('\n');
+    }
+    check_snapshot("test", &text);
+}
+
+#[test]
+fn a_mistake_in_a_test_file_is_shown_in_its_line_and_nothing_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let good = test_file(&[("team", "good", "pass")]);
+    fs::write(folder.path().join("kyverno-test.yaml"), good.replace("results:", "resluts:")).unwrap();
+    fs::create_dir(folder.path().join("other")).unwrap();
+    fs::write(folder.path().join("other/kyverno-test.yaml"), good).unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).is_empty(), "{}", stdout(&output));
+    let told = stderr(&output);
+    assert!(told.contains("unknown field `resluts`"), "{told}");
+    assert!(told.contains("kyverno-test.yaml:6:1"), "{told}");
+}
+
+#[test]
+fn what_a_test_names_and_cannot_be_used_fails_it() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let good = test_file(&[("team", "good", "pass")]);
+    for (from, to, told) in [
+        ("policies: [policy.yaml]", "policies: [policies.yaml]", "cannot read"),
+        ("resources: [pods.yaml]", "resources: [pod.yaml]", "cannot read"),
+        ("resources: [pods.yaml]", "resources: [pods.yaml]\nvariables: values.yaml", "cannot read"),
+    ] {
+        fs::write(folder.path().join("kyverno-test.yaml"), good.replace(from, to)).unwrap();
+        let output = run(folder.path(), &["test", "."]);
+        assert_eq!(output.status.code(), Some(1), "{to}");
+        assert!(stderr(&output).contains(told), "{to}: {}", stderr(&output));
+        assert!(stdout(&output).contains("0 tests passed and 1 tests failed"), "{to}: {}", stdout(&output));
+    }
+}
+
+#[test]
+fn a_folder_without_tests_is_no_failure_unless_tests_are_required() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    assert!(output.status.success());
+    assert_eq!(stdout(&output), "No test yamls available\n");
+    let output = run(folder.path(), &["test", ".", "--require-tests"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no tests found"));
+}
