@@ -22,7 +22,17 @@ const STATUSES: usize = 4;
 pub struct Wanted {
     pub configurations: Configurations,
     pub policy_configuration: ValidatingWebhookConfiguration,
+    /// The `caBundle` in all of them, as PEM.
+    pub ca_bundle: Vec<u8>,
     pub in_force: Arc<InForce>,
+}
+
+/// What came of the last look at the cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Written {
+    /// What the API server trusts: the `caBundle` of the webhooks, as PEM.
+    pub ca_bundle: Vec<u8>,
+    pub missing: Missing,
 }
 
 /// What of the webhook configurations is not in the cluster, although it was to be written.
@@ -64,8 +74,8 @@ pub struct Writer {
     pub wanted: watch::Receiver<Option<Arc<Wanted>>>,
     /// `None` where nobody else could write.
     pub leadership: Option<Leadership>,
-    /// Told what could not be written.
-    pub missing: watch::Sender<Missing>,
+    /// Told what is there.
+    pub written: watch::Sender<Written>,
     pub clock: Clock,
 }
 
@@ -138,7 +148,12 @@ impl Writer {
             ),
             Ok(Kept::Unchanged) | Err(_) => {}
         }
-        self.missing.send_if_modified(|known| std::mem::replace(known, missing.clone()) != missing);
+        self.written.send_modify(|written| {
+            written.missing = missing.clone();
+            if missing.all.is_none() {
+                written.ca_bundle = wanted.ca_bundle.clone();
+            }
+        });
         let now: Arc<str> = (self.clock)().to_string().into();
         // Owned, since what borrows cannot be sent to another thread.
         let statuses = wanted.in_force.policies.clone().into_iter().map(|policy| {

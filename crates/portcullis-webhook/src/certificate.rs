@@ -48,6 +48,7 @@ pub enum CertificateError {
 /// A certificate authority of our own, whose key is in memory alone.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    renew_at: SystemTime,
 }
 
 impl Authority {
@@ -60,7 +61,13 @@ impl Authority {
         params.distinguished_name = named("Portcullis webhook authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+        let renew_at = third_left(now - BACKDATED, now + DAY * AUTHORITY_DAYS);
+        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)?, renew_at })
+    }
+
+    /// When it should be replaced: a third of its time is left.
+    pub fn renew_at(&self) -> SystemTime {
+        self.renew_at
     }
 
     /// A certificate for DNS names and IP addresses, ECDSA P-256, valid for 150 days.
@@ -161,14 +168,18 @@ impl Identity {
 
     /// When it should be replaced: a third of its time is left.
     pub fn renew_at(&self) -> SystemTime {
-        let lifetime = self.not_after.duration_since(self.not_before).unwrap_or_default();
-        self.not_after - lifetime / 3
+        third_left(self.not_before, self.not_after)
     }
 
     /// The certificate and its chain, in DER.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }
+}
+
+/// When a third of the time of a certificate is left.
+fn third_left(not_before: SystemTime, not_after: SystemTime) -> SystemTime {
+    not_after - not_after.duration_since(not_before).unwrap_or_default() / 3
 }
 
 fn system_time(seconds: i64) -> SystemTime {

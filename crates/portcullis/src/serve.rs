@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use self::certificate::Served;
+use self::certificate::{Renewal, Served, Trust};
 use self::decisions::Decisions;
 use self::judge::Judge;
 use self::ledger::Ledger;
@@ -99,7 +99,8 @@ impl Parts {
 async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result<()> {
     let listener = bind(arguments.listen, "--listen").await?;
     let probes = bind(arguments.metrics_listen, "--metrics-listen").await?;
-    let served = Served::new(arguments)?;
+    let renewal = Renewal::new(arguments)?;
+    let served = renewal.served();
     let parts = Parts {
         metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
         policies: Arc::default(),
@@ -108,7 +109,6 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         decisions: Decisions::default(),
     };
     parts.metrics.certificate_expires(served.certificates.current().not_after());
-    tokio::spawn(served.follow(parts.metrics.clone())?);
     let told = told_to_end()?;
     let limits = drain_limits(arguments, &parts.limits);
     match given {
@@ -118,6 +118,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 roles: given.roles,
                 ..FixedFacts::default()
             }));
+            tokio::spawn(renewal.run(parts.metrics.clone(), || Trust::Unmanaged)?);
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
             let policies =
                 Policies::new(&compiled, Settings::default(), &parts.metrics, ignores_failures(arguments));
@@ -133,6 +134,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         }
         None => {
             let mut running = cluster::Running::start(arguments, &parts, &served).await?;
+            tokio::spawn(renewal.run(parts.metrics.clone(), running.trust())?);
             let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
             let ready = parts.health(&served, running.readiness());
             let drain = async {

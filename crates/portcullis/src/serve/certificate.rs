@@ -1,168 +1,171 @@
 //! The certificate to serve with, and what clients are to trust.
 
+mod exchange;
+mod files;
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
 use k8s_openapi::jiff::Timestamp;
-use portcullis_cli::{ServeArguments, system_reason};
-use portcullis_webhook::{Authority, Certificates, Identity, Metrics};
+use portcullis_cli::ServeArguments;
+use portcullis_webhook::{Authority, CertificateError, Certificates, Identity, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::interval;
+use tokio::time::sleep;
 
+use self::exchange::Exchange;
+pub(crate) use self::exchange::Trust;
+use self::files::Files;
 use super::clock::now;
 use crate::told::hinted;
 
-/// How often the files of a certificate are read again. A mounted Secret changes by a swap of links, which no watch of
-/// the files would see.
+/// How often it is seen to whether another certificate is due. A mounted Secret changes by a swap of links, which no watch
+/// of the files would see.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often while the API server is to hear of the next one.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// The certificate in use.
+#[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) certificates: Arc<Certificates>,
     /// What a webhook configuration's `caBundle` holds, before base64.
     pub(crate) ca_bundle: watch::Sender<Vec<u8>>,
-    files: Option<Files>,
 }
 
-/// The files that a certificate and its key are read from.
-#[derive(Clone)]
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
+/// Sees to it that the certificate in use is replaced in time.
+pub(crate) struct Renewal {
+    served: Served,
+    source: Source,
+    exchange: Exchange,
+    /// The end of the certificate that people were told to replace.
+    told: Option<SystemTime>,
 }
 
-/// What the files hold.
-#[derive(PartialEq)]
-struct Pair {
-    certificate: String,
-    key: String,
+/// Where the next certificate comes from.
+enum Source {
+    Files(Files),
+    /// An authority whose key is in memory alone, and the names to issue for.
+    Own(Authority, Vec<String>),
 }
 
-impl Served {
-    /// The certificate of the files that `arguments` name, or one that is made now and forgotten with the process.
+impl Renewal {
+    /// With the certificate of the files that `arguments` name, or one that is made now and forgotten with the process.
     ///
     /// # Errors
     /// A file cannot be read, or the certificate in it cannot be used.
     pub(crate) fn new(arguments: &ServeArguments) -> anyhow::Result<Self> {
         if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
-            let files = Files { certificate: certificate.clone(), key: key.clone() };
-            let pair = files.read()?;
-            let identity = files.identity(&pair)?;
-            return Ok(Self {
-                certificates: Certificates::new(identity),
-                ca_bundle: watch::Sender::new(pair.certificate.into_bytes()),
-                files: Some(files),
-            });
+            let (files, identity, bundle) = Files::open(certificate.clone(), key.clone())?;
+            return Ok(Self::of(Source::Files(files), identity, bundle));
         }
-        let now = now();
-        let authority = Authority::new(now)?;
-        let identity = authority.issue(&names(arguments)?, now)?;
-        Ok(Self {
-            certificates: Certificates::new(identity),
-            ca_bundle: watch::Sender::new(authority.bundle_pem().into_bytes()),
-            files: None,
-        })
+        Ok(Self::own(names(arguments)?, now())?)
     }
 
-    /// Reads the files again every 30 s and on SIGHUP, and serves with what they hold then; says when the certificate
-    /// has to be replaced. Runs for ever.
+    /// With a certificate of an authority of our own, for these names.
+    fn own(names: Vec<String>, now: SystemTime) -> Result<Self, CertificateError> {
+        let authority = Authority::new(now)?;
+        let identity = authority.issue(&names, now)?;
+        let bundle = authority.bundle_pem().into_bytes();
+        Ok(Self::of(Source::Own(authority, names), identity, bundle))
+    }
+
+    fn of(source: Source, identity: Identity, bundle: Vec<u8>) -> Self {
+        let served = Served {
+            certificates: Certificates::new(identity),
+            ca_bundle: watch::Sender::new(bundle.clone()),
+        };
+        Self { served, source, exchange: Exchange::new(bundle), told: None }
+    }
+
+    pub(crate) fn served(&self) -> Served {
+        self.served.clone()
+    }
+
+    /// Looks every 30 s and on SIGHUP, and serves with the next certificate when there is one and clients trust it. Runs
+    /// for ever.
     ///
     /// # Errors
     /// The system takes no handler of SIGHUP.
-    pub(crate) fn follow(
-        &self,
+    pub(crate) fn run(
+        mut self,
         metrics: Arc<Metrics>,
-    ) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
-        let mut told = signal(SignalKind::hangup())?;
-        let (certificates, ca_bundle) = (self.certificates.clone(), self.ca_bundle.clone());
-        let files = self.files.clone();
+        trust: impl Fn() -> Trust + Send + 'static,
+    ) -> anyhow::Result<impl Future<Output = ()> + Send> {
+        let mut hung_up = signal(SignalKind::hangup())?;
         Ok(async move {
-            let mut ticks = interval(INTERVAL);
-            let (mut before, mut due) = (None, None);
             loop {
+                if self.step(now(), &trust()).await {
+                    metrics.certificate_expires(self.served.certificates.current().not_after());
+                }
+                let pause = if self.exchange.is_under_way() { UNDER_WAY } else { INTERVAL };
                 tokio::select! {
-                    _ = ticks.tick() => {}
-                    _ = told.recv() => {}
+                    () = sleep(pause) => {}
+                    _ = hung_up.recv() => {}
                 }
-                if let Some(files) = files.clone()
-                    && let Some(identity) = files.changed(&mut before, &ca_bundle).await
-                {
-                    metrics.certificate_expires(identity.not_after());
-                    certificates.replace(identity);
-                }
-                let current = certificates.current();
-                if now() >= current.renew_at() && due != Some(current.not_after()) {
-                    due = Some(current.not_after());
+            }
+        })
+    }
+
+    /// Does what is due at `now`. Says whether another certificate is served from now on.
+    async fn step(&mut self, now: SystemTime, trust: &Trust) -> bool {
+        if let Some((identity, bundle)) = self.next(now).await {
+            self.exchange.begin(identity, bundle, now);
+        }
+        let next = self.exchange.step(now, trust);
+        let is_new = next.is_some();
+        if let Some(identity) = next {
+            tracing::info!(expires = rfc3339(identity.not_after()), "serving with a new certificate");
+            self.served.certificates.replace(identity);
+        }
+        let bundle = self.exchange.bundle();
+        self.served.ca_bundle.send_if_modified(|known| {
+            let is_other = *known != bundle;
+            *known = bundle;
+            is_other
+        });
+        is_new
+    }
+
+    /// The next certificate and what it is trusted by, when it is due.
+    async fn next(&mut self, now: SystemTime) -> Option<(Identity, Vec<u8>)> {
+        let current = self.served.certificates.current();
+        let is_due = now >= current.renew_at();
+        match &mut self.source {
+            Source::Files(files) => {
+                let changed = files.changed().await;
+                if changed.is_none() && is_due && self.told != Some(current.not_after()) {
+                    self.told = Some(current.not_after());
                     let expires = rfc3339(current.not_after());
                     tracing::warn!(expires, "the certificate is in the last third of its time: replace it");
                 }
+                changed
             }
-        })
+            Source::Own(..) if self.exchange.is_under_way() => None,
+            Source::Own(authority, names) => {
+                let issued = renewed(authority, names, is_due, now);
+                issued.inspect_err(|error| tracing::error!(%error, "cannot renew the certificate")).ok()?
+            }
+        }
     }
 }
 
-impl Files {
-    fn read(&self) -> anyhow::Result<Pair> {
-        let certificate = read(&self.certificate, "--tls-cert")?;
-        // Who gives a certificate of its own gives the chain that leads to what clients trust.
-        Ok(Pair { certificate, key: read(&self.key, "--tls-key")? })
+/// The next certificate of `authority`, which is replaced when its time comes.
+fn renewed(
+    authority: &mut Authority,
+    names: &[String],
+    is_due: bool,
+    now: SystemTime,
+) -> Result<Option<(Identity, Vec<u8>)>, CertificateError> {
+    if now >= authority.renew_at() {
+        *authority = Authority::new(now)?;
+    } else if !is_due {
+        return Ok(None);
     }
-
-    fn identity(&self, pair: &Pair) -> anyhow::Result<Identity> {
-        Identity::from_pem(&pair.certificate, &pair.key).with_context(|| {
-            let (certificate, key) = (self.certificate.display(), self.key.display());
-            format!("cannot serve with the certificate `{certificate}` and the key `{key}`")
-        })
-    }
-
-    /// What to serve with, if the files hold something else than `before`. What cannot be used is told once; the
-    /// certificate in use stays then.
-    async fn changed(
-        self,
-        before: &mut Option<Result<Pair, String>>,
-        ca_bundle: &watch::Sender<Vec<u8>>,
-    ) -> Option<Identity> {
-        let files = self.clone();
-        // Reading may wait for a disk.
-        let read = tokio::task::spawn_blocking(move || files.read()).await.ok()?;
-        let read = read.map_err(|error| format!("{error:#}"));
-        if before.as_ref() == Some(&read) {
-            return None;
-        }
-        let used = match &read {
-            Ok(pair) => self.identity(pair).map_err(|error| format!("{error:#}")),
-            Err(error) => Err(error.clone()),
-        };
-        // The first time it is what was read at start, unless it has changed since.
-        let is_first = before.is_none();
-        *before = Some(read);
-        match used {
-            Ok(identity) => {
-                if let Some(Ok(pair)) = before {
-                    ca_bundle.send_if_modified(|bundle| {
-                        let is_new = bundle != pair.certificate.as_bytes();
-                        if is_new {
-                            *bundle = pair.certificate.clone().into_bytes();
-                        }
-                        is_new
-                    });
-                }
-                if !is_first {
-                    let expires = rfc3339(identity.not_after());
-                    tracing::info!(expires, "serving with a new certificate");
-                }
-                Some(identity)
-            }
-            Err(error) => {
-                tracing::warn!(error, "the certificate in use stays");
-                None
-            }
-        }
-    }
+    Ok(Some((authority.issue(names, now)?, authority.bundle_pem().into_bytes())))
 }
 
 /// Whether clients still accept the certificate in use.
@@ -215,26 +218,4 @@ fn host(url: &str) -> anyhow::Result<&str> {
         Some((address, _)) => address,
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     })
-}
-
-#[expect(clippy::disallowed_methods, reason = "the binary reads files; the error names the path")]
-fn read(path: &Path, flag: &str) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot read `{}`: {}", path.display(), system_reason(&error));
-        hinted(message, Some(format!("`{flag}` takes a file that holds PEM text, which this user may read")))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_of_an_external_url_stands_in_the_certificate() {
-        assert_eq!(host("https://127.0.0.1:9443").unwrap(), "127.0.0.1");
-        assert_eq!(host("https://laptop.example/").unwrap(), "laptop.example");
-        assert_eq!(host("https://[::1]:9443").unwrap(), "::1");
-        assert!(host("http://127.0.0.1:9443").unwrap_err().to_string().contains("no HTTPS address"));
-        assert!(host("https://a/b").unwrap_err().to_string().contains("more than an address"));
-    }
 }

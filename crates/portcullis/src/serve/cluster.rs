@@ -9,13 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{
-    Backoff, Candidate, Cluster, Configuration, Connection, DEFINE_KINDS, EventSender, Options, Readiness,
-    WatchState, events,
+    Backoff, Candidate, Cluster, Configuration, Connection, DEFINE_KINDS, EventSender, Leadership, Options,
+    Readiness, WatchState, events,
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, Reach, policy_configuration};
-use portcullis_controllers::writer::{Missing, Wanted, Writer};
+use portcullis_controllers::writer::{Wanted, Writer, Written};
 use portcullis_engine::{Problem, Settings};
 use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
@@ -23,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::certificate::Served;
+use super::certificate::{Served, Trust};
 use super::clock::timestamp;
 use super::collector::Counts;
 use super::policies::Policies;
@@ -46,10 +46,14 @@ pub(crate) struct Running {
     in_force: Readiness,
     tasks: JoinSet<()>,
     writer: JoinHandle<()>,
+    /// What is in the cluster.
+    written: watch::Receiver<Written>,
     event_writer: JoinHandle<()>,
     /// Tells the candidate to give its lease back.
     resign: Option<oneshot::Sender<()>>,
     candidate: Option<JoinHandle<()>>,
+    /// `None` where nobody else could write.
+    leadership: Option<Leadership>,
     is_external: bool,
 }
 
@@ -71,12 +75,12 @@ impl Running {
         let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         let (wanted, wanted_now) = watch::channel(None);
-        let (missing, missing_now) = watch::channel(Missing::default());
+        let (written, written_now) = watch::channel(Written::default());
         let counts = Counts {
             events: events.counts().clone(),
             watches: cluster.watches().clone(),
             wanted: wanted_now.clone(),
-            missing: missing_now,
+            written: written_now.clone(),
         };
         counts.register(&parts.metrics);
         let mut tasks = JoinSet::new();
@@ -94,7 +98,13 @@ impl Running {
                 let _ = resigning.await;
             })));
         }
-        let writer = Writer { connection, wanted: wanted_now, leadership, missing, clock: timestamp };
+        let writer = Writer {
+            connection,
+            wanted: wanted_now,
+            leadership: leadership.clone(),
+            written,
+            clock: timestamp,
+        };
         let writer = tokio::spawn(async move {
             if is_external {
                 remove_leftovers(&writer.connection).await;
@@ -112,7 +122,28 @@ impl Running {
             wanted,
         };
         tasks.spawn(async move { follower.run(first).await });
-        Ok(Self { cluster, events, in_force, tasks, writer, event_writer, resign, candidate, is_external })
+        Ok(Self {
+            cluster,
+            events,
+            in_force,
+            tasks,
+            writer,
+            written: written_now,
+            event_writer,
+            resign,
+            candidate,
+            leadership,
+            is_external,
+        })
+    }
+
+    /// What is known of whom the API server trusts.
+    pub(crate) fn trust(&self) -> impl Fn() -> Trust + Send + 'static {
+        let (written, leadership) = (self.written.clone(), self.leadership.clone());
+        move || match &leadership {
+            Some(leadership) if !leadership.is_leader() => Trust::ByOther,
+            _ => Trust::Written(written.borrow().ca_bundle.clone()),
+        }
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -283,7 +314,12 @@ impl Follower {
         self.metrics.forget_policies(&before.gone(&self.policies.load()).collect());
         tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
         let policy_configuration = policy_configuration(&webhooks);
-        self.wanted.send_replace(Some(Arc::new(Wanted { configurations, policy_configuration, in_force })));
+        self.wanted.send_replace(Some(Arc::new(Wanted {
+            configurations,
+            policy_configuration,
+            ca_bundle: webhooks.ca_bundle,
+            in_force,
+        })));
         *known = Some(now);
     }
 }

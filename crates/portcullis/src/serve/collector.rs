@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_cluster::{EventCounts, WatchState, WatchStates};
-use portcullis_controllers::writer::{Missing, Wanted};
+use portcullis_controllers::writer::{Wanted, Written};
 use portcullis_webhook::Metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -18,9 +18,9 @@ use tokio::sync::watch;
 pub(crate) struct Counts {
     pub(crate) events: Arc<EventCounts>,
     pub(crate) watches: WatchStates,
-    /// What is to be in the cluster, and what of it is not.
+    /// What is to be in the cluster, and what is there.
     pub(crate) wanted: watch::Receiver<Option<Arc<Wanted>>>,
-    pub(crate) missing: watch::Receiver<Missing>,
+    pub(crate) written: watch::Receiver<Written>,
 }
 
 impl Counts {
@@ -31,7 +31,7 @@ impl Counts {
 
     fn rules_not_enforced(&self) -> i64 {
         let wanted = self.wanted.borrow().clone();
-        let rules = wanted.map_or(0, |wanted| wanted.rules_not_enforced(&self.missing.borrow()));
+        let rules = wanted.map_or(0, |wanted| wanted.rules_not_enforced(&self.written.borrow().missing));
         i64::try_from(rules).unwrap_or(i64::MAX)
     }
 }
@@ -93,7 +93,7 @@ mod tests {
             events: Arc::default(),
             watches: WatchStates::default(),
             wanted: watch::channel(None).1,
-            missing: watch::channel(Missing::default()).1,
+            written: watch::channel(Written::default()).1,
         };
         counts.register(&metrics);
         let text = metrics.encode();
