@@ -9,6 +9,7 @@ mod founding_story;
 mod kubectl_users;
 mod old_jobs;
 mod own_webhooks;
+mod pod_security;
 mod policies_in_force;
 mod processes;
 mod sandbox;
