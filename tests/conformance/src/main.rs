@@ -5,6 +5,7 @@
 
 mod admission;
 mod arguments;
+mod chainsaw;
 mod cli_output;
 mod command_line;
 mod corpus;
@@ -47,6 +48,7 @@ const CORPORA: &[Corpus] = &[
     policy_validation::CORPUS,
     admission::CORPUS,
     reviews::CORPUS,
+    chainsaw::CORPUS,
     cli_output::CORPUS,
     kyverno_cli::CORPUS,
     crds::CORPUS,

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use portcullis_engine::{
     Facts, ImmutableFields, Missing, Options, PolicySet, ReviewContext, Route, Selection, Settings, Verdict,
-    review,
 };
 use portcullis_kyverno::Policy;
 use portcullis_model::{
@@ -62,10 +61,11 @@ struct Response {
     patch: Option<Box<RawValue>>,
 }
 
-/// What the reviews of one policy have in common.
-struct Cluster {
+/// What is known to the reviews of some policies.
+pub(crate) struct Cluster {
     policies: PolicySet,
     settings: Settings,
+    /// The labels of namespaces, by name.
     namespaces: Box<RawValue>,
 }
 
@@ -77,12 +77,7 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
         let arena = Arena::new();
         let policy = json::read(&arena, document.policy.get()).context("policy")?;
         let class = class(policy, &document);
-        let compiled: Arc<dyn CompiledPolicy> = Arc::new(Policy::compile(policy));
-        let cluster = Arc::new(Cluster {
-            policies: PolicySet::new([compiled]),
-            settings: Settings::read([("resourceFilters", FILTERS)]).0,
-            namespaces: document.namespaces,
-        });
+        let cluster = Arc::new(Cluster::new([policy], document.namespaces));
         for (index, recorded) in document.reviews.into_iter().enumerate() {
             let cluster = Arc::clone(&cluster);
             let id = format!("{}/{index}", document.id);
@@ -94,6 +89,14 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
 
 /// The kinds of the policy's rules, of the facts that they ask for, and whether there are exceptions to them.
 fn class(policy: Value<'_>, document: &Document) -> String {
+    let mut kinds = rule_kinds(policy);
+    kinds.extend(document.context.iter().map(|fact| format!("context.{fact}")));
+    kinds.extend(document.exceptions.as_ref().map(|_| "exceptions".to_owned()));
+    kinds.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// The kinds of the policy's rules.
+pub(crate) fn rule_kinds(policy: Value<'_>) -> BTreeSet<String> {
     const PARTS: [&str; 10] = [
         "foreach",
         "podSecurity",
@@ -115,9 +118,7 @@ fn class(policy: Value<'_>, document: &Document) -> String {
             kinds.insert(part.map_or_else(|| kind.to_owned(), |part| format!("{kind}.{part}")));
         }
     }
-    kinds.extend(document.context.iter().map(|fact| format!("context.{fact}")));
-    kinds.extend(document.exceptions.as_ref().map(|_| "exceptions".to_owned()));
-    kinds.into_iter().collect::<Vec<_>>().join(" ")
+    kinds
 }
 
 fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
@@ -128,32 +129,55 @@ fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
     let arena = Arena::new();
     let parsed = Review::parse(&body).map_err(|error| error.to_string())?;
     let route = cluster.route(&recorded.path).ok_or("no such path")?;
-    let context = ReviewContext {
-        policies: &cluster.policies,
-        settings: &cluster.settings,
-        options: Options {
-            record: RecordMode::Off,
-            immutable_fields: ImmutableFields::AsWritten,
-            ..Options::default()
-        },
-        facts: cluster,
-        arena: &arena,
-        now: 1_795_000_000_000_000_000,
-        seed: 1,
-        clock: &|| 0,
-        deadline: u64::MAX,
-    };
-    let verdict = review(&parsed, &route, &context).map_err(|needs| format!("asks for {needs:?}"))?;
-    if let Some((_, outcome)) =
-        verdict.outcomes().find(|(_, outcome)| outcome.obstacle == Some(Obstacle::NotExecuted))
-    {
-        return Err(format!("rule `{}` is {}", outcome.rule, outcome.message));
-    }
+    let verdict = cluster.review(&arena, &parsed, &route)?;
     let object = parsed.request.object(&arena).map_err(|error| error.to_string())?;
     compare(&arena, &verdict, &recorded.response, object.unwrap_or_default())
 }
 
 impl Cluster {
+    pub(crate) fn new<'p>(policies: impl IntoIterator<Item = Value<'p>>, namespaces: Box<RawValue>) -> Self {
+        let compile = |policy| -> Arc<dyn CompiledPolicy> { Arc::new(Policy::compile(policy)) };
+        Self {
+            policies: PolicySet::new(policies.into_iter().map(compile)),
+            settings: Settings::read([("resourceFilters", FILTERS)]).0,
+            namespaces,
+        }
+    }
+
+    /// What is answered to a review.
+    ///
+    /// # Errors
+    /// It cannot be told, or it was come by without a rule that should have been executed.
+    pub(crate) fn review<'a>(
+        &'a self,
+        arena: &'a Arena,
+        review: &'a Review<'a>,
+        route: &Route<'_>,
+    ) -> Result<Verdict<'a>, String> {
+        let context = ReviewContext {
+            policies: &self.policies,
+            settings: &self.settings,
+            options: Options {
+                record: RecordMode::Off,
+                immutable_fields: ImmutableFields::AsWritten,
+                ..Options::default()
+            },
+            facts: self,
+            arena,
+            now: 1_795_000_000_000_000_000,
+            seed: 1,
+            clock: &|| 0,
+            deadline: u64::MAX,
+        };
+        let verdict = portcullis_engine::review(review, route, &context)
+            .map_err(|needs| format!("asks for {needs:?}"))?;
+        let not_executed = verdict
+            .outcomes()
+            .find(|(_, outcome)| outcome.obstacle == Some(Obstacle::NotExecuted))
+            .map(|(_, outcome)| format!("rule `{}` is {}", outcome.rule, outcome.message));
+        not_executed.map_or(Ok(verdict), Err)
+    }
+
     /// What was asked at a recorded path: no policy of the corpus has a webhook of its own, and one that only audits is
     /// never asked at one that fails closed.
     fn route(&self, path: &str) -> Option<Route<'static>> {
