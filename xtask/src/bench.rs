@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::command::{command, output_of, run as run_command};
-use crate::{files, output};
+use crate::{controlplane, files, output};
 
 pub(crate) const HELP: &str = "\
 Without a name: `instructions` and every run of whole processes.
@@ -17,9 +17,10 @@ Without a name: `instructions` and every run of whole processes.
                   three per cent more fails. Needs valgrind; says so and passes where there is none.
                   `--record` writes the counts as they are now.
   serve           `portcullis serve` under load, on a core of its own: processor time of a review, time of answers,
-                  memory, start; each beside its limit (the table is in benches/serve/src/main.rs). The words
-                  after it choose rows. Reviews and policies come from PORTCULLIS_BENCH, or from ../shared/bench
-                  beside the repository, or from benches/.
+                  memory, start; each beside its limit (the table is in benches/serve/src/main.rs). Then on a
+                  control plane (`cluster`): what creates through a real API server cost, how soon a policy is in
+                  force, memory with watches. The words after it choose rows. Reviews and policies come from
+                  PORTCULLIS_BENCH, or from ../shared/bench beside the repository, or from benches/.
   apply           the release binary as its users run it: processor time and memory of the whole process,
                   each below its limit (the table is in xtask/src/bench/process.rs)
   NAME            a bench of a crate in wall-clock time, by the name in its Cargo.toml (`document`); for
@@ -70,7 +71,13 @@ fn serve(rows: &[&str]) -> Result<()> {
         "cargo build --quiet --release --package portcullis --package portcullis-bench-serve",
     ))?;
     let built = files::target().join("release");
-    run_command(Command::new(built.join("bench-serve")).arg(built.join("portcullis")).args(rows))
+    let mut clients = Command::new(built.join("bench-serve"));
+    clients.arg(built.join("portcullis")).args(rows).env("PORTCULLIS_BINARY", built.join("portcullis"));
+    // Without it, the rows that need it are skipped.
+    if let Some(folder) = controlplane::build()? {
+        clients.env("PORTCULLIS_CONTROLPLANE", folder);
+    }
+    run_command(&mut clients)
 }
 
 fn list() -> Result<()> {

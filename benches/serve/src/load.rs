@@ -1,32 +1,44 @@
 //! Clients that ask for reviews over TLS and kept-alive connections, as an API server does.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::server::{Keys, Server};
-
 /// Bytes of an answer at most.
 const ANSWER: usize = 64 << 10;
 
-/// A request as an API server writes it.
+/// A request as an API server writes it; `path` is with its query.
 pub(crate) fn request(path: &str, body: &str) -> Arc<[u8]> {
     let head = format!(
-        "POST {path}?timeout=10s HTTP/1.1\r\nHost: portcullis.portcullis.svc:443\r\n\
+        "POST {path} HTTP/1.1\r\nHost: portcullis.portcullis.svc:443\r\n\
          User-Agent: kube-apiserver-admission\r\nContent-Length: {}\r\nAccept: application/json, */*\r\n\
          Content-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n",
         body.len(),
     );
     [head.as_bytes(), body.as_bytes()].concat().into()
+}
+
+/// Where clients connect to, whom they trust there and who they are.
+pub(crate) struct Target {
+    address: SocketAddr,
+    name: ServerName<'static>,
+    connector: TlsConnector,
+}
+
+impl Target {
+    pub(crate) fn new(address: SocketAddr, name: ServerName<'static>, config: ClientConfig) -> Self {
+        Self { address, name, connector: TlsConnector::from(Arc::new(config)) }
+    }
 }
 
 /// Clients of one server, each with a connection of its own, that ask the same.
@@ -36,26 +48,12 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) async fn connect(
-        server: &Server,
-        keys: &Keys,
-        request: Arc<[u8]>,
-        connections: usize,
-    ) -> Result<Self> {
-        server.accept()?;
-        let mut roots = RootCertStore::empty();
-        roots.add(keys.certificate.der().clone())?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
+    pub(crate) async fn connect(target: &Target, request: Arc<[u8]>, connections: usize) -> Result<Self> {
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let stream = TcpStream::connect(server.address).await?;
+            let stream = TcpStream::connect(target.address).await?;
             stream.set_nodelay(true)?;
-            let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
+            let stream = target.connector.connect(target.name.clone(), stream).await?;
             clients.push(Client { stream, answer: vec![0; ANSWER] });
         }
         Ok(Self { clients, request })
@@ -149,13 +147,20 @@ impl Client {
     }
 }
 
-/// Whether an answer has arrived to its end.
+/// Whether an answer has arrived to its end: that of its length, or its last chunk.
 fn is_whole(answer: &[u8]) -> Result<bool> {
     let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(false) };
     let head = std::str::from_utf8(answer.get(..end).unwrap_or_default())?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "the server answers `{head}`");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
-    Ok(answer.len() >= end + 4 + length.parse::<usize>()?)
+    let is_good = ["HTTP/1.1 200", "HTTP/1.1 201"].iter().any(|status| head.starts_with(status));
+    ensure!(is_good, "the server answers `{}`", String::from_utf8_lossy(answer));
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
+    match length {
+        Some(length) => Ok(answer.len() >= end + 4 + length.parse::<usize>()?),
+        None => Ok(answer.ends_with(b"\r\n0\r\n\r\n")),
+    }
 }
 
 /// How long each answer took.

@@ -9,8 +9,10 @@
     reason = "a benchmark reads files and the clock, and prints"
 )]
 
+mod cluster;
 mod documents;
 mod load;
+mod process;
 mod server;
 mod table;
 
@@ -22,14 +24,14 @@ use anyhow::{Context as _, Result, ensure};
 use crate::documents::Documents;
 use crate::load::{Clients, Times};
 use crate::server::{Keys, Server};
-use crate::table::{Line, Measure, Table};
+use crate::table::{Limit, Line, Measure, Table};
 
 /// Connections of an API server under load.
 const CONNECTIONS: usize = 16;
 /// A measurement is repeated and the least taken: what other processes add is no cost of a review.
 const REPEATED: usize = 3;
-const VALIDATE: &str = "/validate/fail";
-const MUTATE: &str = "/mutate";
+const VALIDATE: &str = "/validate/fail?timeout=10s";
+const MUTATE: &str = "/mutate?timeout=10s";
 
 /// A row of the table: a server with some policies, and a review that it is asked again and again.
 struct Row {
@@ -104,17 +106,23 @@ fn main() -> Result<()> {
     let bench = Bench { program: program.into(), keys: Keys::make(&documents::scratch()?)?, documents };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut table = Table::default();
-    for row in
-        ROWS.iter().filter(|row| chosen.is_empty() || chosen.iter().any(|word| row.what.contains(word)))
-    {
+    let is_chosen = |what: &str| chosen.is_empty() || chosen.iter().any(|word| what.contains(word));
+    for row in ROWS.iter().filter(|row| is_chosen(row.what)) {
         table.add(&runtime.block_on(bench.row(row)).with_context(|| row.what)?);
     }
-    if chosen.is_empty() {
+    if is_chosen("half of capacity") {
         table.add(&runtime.block_on(bench.half_of_capacity())?);
+    }
+    if is_chosen("memory") {
         for line in runtime.block_on(bench.memory())? {
             table.add(&line);
         }
+    }
+    if is_chosen("start") {
         table.add(&bench.start()?);
+    }
+    if is_chosen(cluster::NAME) {
+        runtime.block_on(cluster::measure(&bench.documents, &mut table)).context(cluster::NAME)?;
     }
     table.end()
 }
@@ -134,7 +142,8 @@ impl Bench {
     async fn warm(&self, row: &Row) -> Result<(Server, Clients)> {
         let server = self.serve(&(row.policies)(&self.documents)?)?;
         let request = load::request(row.path, &(row.body)(&self.documents)?);
-        let mut clients = Clients::connect(&server, &self.keys, request, CONNECTIONS).await?;
+        server.accept()?;
+        let mut clients = Clients::connect(&server.target(&self.keys)?, request, CONNECTIONS).await?;
         let answer = clients.ask_once().await?;
         ensure!(answer.contains(row.answer), "`{}` is not in the answer: {answer}", row.answer);
         clients.closed_loop(row.reviews / 4).await?;
@@ -146,9 +155,9 @@ impl Bench {
         let mut least = f64::INFINITY;
         let mut times = Times::default();
         for _ in 0..REPEATED {
-            let before = server.processor_time()?;
+            let before = server.process()?.processor_time()?;
             let now = clients.closed_loop(row.reviews).await?;
-            let spent = server.processor_time()? - before;
+            let spent = server.process()?.processor_time()? - before;
             least = least.min(spent.as_secs_f64() * 1e6 / now.count() as f64);
             if times.count() == 0 || now.per_second() > times.per_second() {
                 times = now;
@@ -157,7 +166,7 @@ impl Bench {
         Ok(Line {
             what: row.what.to_owned(),
             measured: Measure::Micros(least),
-            limit: Measure::Micros(row.limit),
+            limit: Limit::AtMost(Measure::Micros(row.limit)),
             note: times.to_string(),
         })
     }
@@ -167,14 +176,14 @@ impl Bench {
     async fn half_of_capacity(&self) -> Result<Line> {
         let row = &POD_SECURITY;
         let (server, mut clients) = self.warm(row).await?;
-        let before = server.processor_time()?;
+        let before = server.process()?.processor_time()?;
         let closed = clients.closed_loop(row.reviews).await?;
-        let each = (server.processor_time()? - before) / u32::try_from(closed.count())?;
+        let each = (server.process()?.processor_time()? - before) / u32::try_from(closed.count())?;
         let times = clients.open_loop(row.reviews, each * 2).await?;
         Ok(Line {
             what: "the same at half of capacity, p99".to_owned(),
             measured: Measure::Millis(times.at(990)),
-            limit: Measure::Millis(Duration::from_millis(1)),
+            limit: Limit::AtMost(Measure::Millis(Duration::from_millis(1))),
             note: times.to_string(),
         })
     }
@@ -182,14 +191,14 @@ impl Bench {
     async fn memory(&self) -> Result<[Line; 2]> {
         let idle = self.serve(&self.documents.pod_security()?)?;
         idle.accept()?;
-        let idle = idle.resident()?;
+        let idle = idle.process()?.resident()?;
         let (server, mut clients) = self.warm(&THOUSAND).await?;
         clients.closed_loop(THOUSAND.reviews).await?;
-        let loaded = server.resident()?;
+        let loaded = server.process()?.resident()?;
         let line = |what: &str, measured, limit| Line {
             what: what.to_owned(),
             measured: Measure::Mebibytes(measured),
-            limit: Measure::Mebibytes(limit),
+            limit: Limit::AtMost(Measure::Mebibytes(limit)),
             note: String::new(),
         };
         Ok([
@@ -209,7 +218,7 @@ impl Bench {
         Ok(Line {
             what: "start to accept, certificate given".to_owned(),
             measured: Measure::Millis(least),
-            limit: Measure::Millis(Duration::from_millis(20)),
+            limit: Limit::AtMost(Measure::Millis(Duration::from_millis(20))),
             note: String::new(),
         })
     }

@@ -4,13 +4,18 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
-use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::load::Target;
+use crate::process::Process;
 
 /// The core of the server; the clients have the others.
 const CORE: usize = 0;
@@ -76,30 +81,29 @@ impl Server {
         Ok(self.started.elapsed())
     }
 
-    /// The processor time that all its threads have had, user and system.
-    pub(crate) fn processor_time(&self) -> Result<Duration> {
-        Ok(clock_getcpuclockid(self.pid()?)?.now()?.into())
+    /// What it is to the system.
+    pub(crate) fn process(&self) -> Result<Process> {
+        Process::new(self.child.id())
     }
 
-    /// Its resident memory in MiB.
-    pub(crate) fn resident(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes: f64 =
-            field.and_then(|text| text.split_whitespace().next()).context("no VmRSS")?.parse()?;
-        Ok(kibibytes / 1024.0)
-    }
-
-    fn pid(&self) -> Result<Pid> {
-        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    /// How clients reach it.
+    pub(crate) fn target(&self, keys: &Keys) -> Result<Target> {
+        let mut roots = RootCertStore::empty();
+        roots.add(keys.certificate.der().clone())?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Target::new(self.address, ServerName::try_from("localhost")?, config))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // Nothing to be done where it has ended by itself.
-        if let Ok(pid) = self.pid() {
-            let _ = kill(pid, Signal::SIGKILL);
+        if let Ok(process) = self.process() {
+            let _ = kill(process.id(), Signal::SIGKILL);
         }
         let _ = self.child.wait();
     }
@@ -121,6 +125,16 @@ fn on_core<T>(start: impl FnOnce() -> Result<T>) -> Result<T> {
     // Where there is but one core both share it.
     sched_setaffinity(this_thread, &others).or_else(|_| sched_setaffinity(this_thread, &all))?;
     started
+}
+
+/// Lets this thread, and what it starts, run on every core again.
+pub(crate) fn share_all_cores() -> Result<()> {
+    let mut all = CpuSet::new();
+    for core in 0..CpuSet::count() {
+        all.set(core)?;
+    }
+    // Of a set that names more cores than there are, the system takes those that there are.
+    Ok(sched_setaffinity(Pid::from_raw(0), &all)?)
 }
 
 /// Two addresses of loopback that nobody listens on.

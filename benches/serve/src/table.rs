@@ -9,9 +9,16 @@ use anyhow::{Result, ensure};
 pub(crate) struct Line {
     pub(crate) what: String,
     pub(crate) measured: Measure,
-    pub(crate) limit: Measure,
+    pub(crate) limit: Limit,
     /// What else the run showed.
     pub(crate) note: String,
+}
+
+/// The side on which a measure has to stay.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    AtMost(Measure),
+    AtLeast(Measure),
 }
 
 /// A number with its unit; both of a line have the same.
@@ -21,11 +28,27 @@ pub(crate) enum Measure {
     Micros(f64),
     Millis(Duration),
     Mebibytes(f64),
+    Percent(f64),
+    /// So many times of something.
+    Times(f64),
 }
 
 impl Line {
     pub(crate) fn is_met(&self) -> bool {
-        self.measured <= self.limit
+        match self.limit {
+            Limit::AtMost(limit) => self.measured <= limit,
+            Limit::AtLeast(limit) => self.measured >= limit,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (side, measure) = match self {
+            Limit::AtMost(measure) => ("most", measure),
+            Limit::AtLeast(measure) => ("least", measure),
+        };
+        f.pad(&format!("at {side} {measure}"))
     }
 }
 
@@ -35,6 +58,8 @@ impl fmt::Display for Measure {
             Measure::Micros(micros) => format!("{micros:.1} us"),
             Measure::Millis(time) => format!("{:.2} ms", time.as_secs_f64() * 1e3),
             Measure::Mebibytes(mebibytes) => format!("{mebibytes:.1} MiB"),
+            Measure::Percent(percent) => format!("{percent:.0} %"),
+            Measure::Times(times) => format!("{times:.1} times"),
         };
         f.pad(&text)
     }
@@ -50,13 +75,13 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn add(&mut self, line: &Line) {
         if self.limits == 0 {
-            println!("\n  {:38}  {:>10}  {:>10}", "", "measured", "at most");
+            println!("\n  {:38}  {:>10}  {:>17}", "", "measured", "limit");
         }
         self.limits += 1;
         self.broken += usize::from(!line.is_met());
         let met = if line.is_met() { "met" } else { "not met" };
         let row =
-            format!("  {:38}  {:>10}  {:>10}  {met:9}  {}", line.what, line.measured, line.limit, line.note);
+            format!("  {:38}  {:>10}  {:>17}  {met:9}  {}", line.what, line.measured, line.limit, line.note);
         println!("{}", row.trim_end());
     }
 

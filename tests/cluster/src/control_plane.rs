@@ -135,6 +135,14 @@ impl ControlPlane {
         self.site.programs.folder()
     }
 
+    /// The number of the API server's process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn api_server_process_id(&self) -> Result<u32> {
+        self.lock().api_server.id()
+    }
+
     /// Kills the API server, as a crash does. Its port stays its own, its data are etcd's.
     pub fn stop_api_server(&self) {
         self.lock().api_server.kill();

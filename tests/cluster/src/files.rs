@@ -21,3 +21,11 @@ pub(crate) fn append(path: &Path) -> Result<fs::File> {
     let opened = fs::File::options().create(true).append(true).open(path);
     opened.with_context(|| format!("cannot open `{}`", path.display()))
 }
+
+/// The names of what lies in a folder.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let read = || -> std::io::Result<Vec<String>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    read().with_context(|| format!("cannot list `{}`", folder.display()))
+}

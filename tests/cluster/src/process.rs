@@ -66,6 +66,21 @@ impl Process {
         &self.name
     }
 
+    /// The number of the program's process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> Result<u32> {
+        // `lifeline` has one child; which of its threads started it is no concern of ours.
+        let threads = format!("/proc/{}/task", self.lifeline.id());
+        let mut children = files::names_in(Path::new(&threads))?.into_iter().map(|thread| {
+            let children = files::read(Path::new(&format!("{threads}/{thread}/children")))?;
+            Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+        });
+        let first = children.find_map(Result::<Option<u32>>::transpose);
+        first.with_context(|| format!("`{}` does not run", self.name))?
+    }
+
     /// Sends a signal by its name: `SIGTERM`, `SIGSTOP`, ...
     ///
     /// # Errors

@@ -33,7 +33,7 @@ impl Programs {
                 SAID.call_once(|| {
                     let _ = writeln!(
                         io::stderr(),
-                        "skipped: `cargo xtask e2e` runs these tests on a control plane"
+                        "skipped: there is no control plane; `cargo xtask` builds one where it is needed"
                     );
                 });
                 Ok(None)

@@ -116,6 +116,14 @@ impl Serve<'_> {
         self.process.signal("SIGHUP")
     }
 
+    /// The number of its process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process_id(&self) -> Result<u32> {
+        self.process.id()
+    }
+
     /// Kills it with SIGKILL. [`Serve::start`] starts it again.
     pub fn kill(&mut self) {
         self.process.kill();
@@ -236,7 +244,8 @@ fn tells_of_refusal(line: &str) -> bool {
     if line.contains(DECISION) {
         return false;
     }
-    let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.');
+    // After an equals sign stands a count of something.
+    let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.' || c == '=');
     line.contains("is forbidden: ")
         || line.match_indices("403").any(|(start, status)| {
             let before = line.get(..start).and_then(|text| text.chars().next_back());
@@ -250,11 +259,12 @@ mod tests {
     use super::tells_of_refusal;
 
     #[test]
-    fn a_refusal_is_told_from_a_time_and_a_port() {
+    fn a_refusal_is_told_from_a_time_a_port_and_a_count() {
         assert!(tells_of_refusal(r#"{"level":"warn","status":403}"#));
         assert!(tells_of_refusal("jobs.batch is forbidden: User \"x\" cannot list resource"));
         assert!(!tells_of_refusal("2026-01-01T00:00:00.403Z started"));
         assert!(!tells_of_refusal("listening on 127.0.0.1:40312"));
+        assert!(!tells_of_refusal("policies are in force policies=403 of=403"));
         assert!(!tells_of_refusal(r#"INFO portcullis::decision: {"kind":"v1/Pod","micros":403}"#));
     }
 }
