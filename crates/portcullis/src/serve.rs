@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use portcullis_cli::{
     ClusterArguments, Given, ImmutableFields, MutationRecord, ServeArguments, Surroundings,
 };
@@ -73,7 +73,8 @@ pub(crate) fn access(arguments: &ClusterArguments) -> Access {
 /// What all parts of a server share.
 struct Parts {
     metrics: Arc<Metrics>,
-    policies: Arc<ArcSwap<Policies>>,
+    /// Nothing until they are known.
+    policies: Arc<ArcSwapOption<Policies>>,
     lifecycle: Lifecycle,
     limits: Limits,
     decisions: Decisions,
@@ -122,7 +123,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
             let policies =
                 Policies::new(&compiled, Settings::default(), &parts.metrics, ignores_failures(arguments));
-            parts.policies.store(Arc::new(policies));
+            parts.policies.store(Some(Arc::new(policies)));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;
             let ready = parts.health(&served, || Ok(()));

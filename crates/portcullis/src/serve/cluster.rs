@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
@@ -236,7 +236,7 @@ async fn remove_leftovers(connection: &Connection) {
 /// Compiles what the cluster says and puts it in force.
 struct Follower {
     cluster: Arc<Cluster>,
-    policies: Arc<ArcSwap<Policies>>,
+    policies: Arc<ArcSwapOption<Policies>>,
     metrics: Arc<Metrics>,
     webhooks: webhooks::Settings,
     /// What `caBundle` holds: it goes with the certificate.
@@ -310,8 +310,10 @@ impl Follower {
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Policies::new(&compiled, settings, &self.metrics, self.webhooks.ignore_failures);
-        let before = self.policies.swap(Arc::new(next));
-        self.metrics.forget_policies(&before.gone(&self.policies.load()).collect());
+        let next = Arc::new(next);
+        if let Some(before) = self.policies.swap(Some(next.clone())) {
+            self.metrics.forget_policies(&before.gone(&next).collect());
+        }
         tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
         let policy_configuration = policy_configuration(&webhooks);
         self.wanted.send_replace(Some(Arc::new(Wanted {

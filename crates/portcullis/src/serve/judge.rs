@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use portcullis_controllers::policy_admission;
 use portcullis_engine::{Need, Options, ReviewContext, review};
 use portcullis_model::Review;
@@ -24,8 +24,8 @@ const MOST_ROUNDS: usize = 16;
 /// The reviewer of the webhook.
 #[derive(Debug)]
 pub(crate) struct Judge {
-    /// One set for the whole of a review.
-    pub(crate) policies: Arc<ArcSwap<Policies>>,
+    /// One set for the whole of a review; nothing until the policies are known.
+    pub(crate) policies: Arc<ArcSwapOption<Policies>>,
     pub(crate) source: Source,
     pub(crate) options: Options,
     pub(crate) ledger: Ledger,
@@ -73,7 +73,9 @@ impl Judge {
         asked: &Review<'_>,
         deadline: &Deadline<'_>,
     ) -> Verdict {
-        let policies = self.policies.load_full();
+        let Some(policies) = self.policies.load_full() else {
+            return Verdict::by_failure_policy(route, "the policies are not known yet");
+        };
         let begun = Instant::now();
         let now = unix_nanoseconds();
         let clock = || nanoseconds(deadline.now().saturating_duration_since(self.started));

@@ -109,6 +109,38 @@ fn a_certificate_that_has_expired_makes_the_server_unready() {
     assert!(serving.get("/metrics").contains("portcullis_webhook_certificate_not_after_seconds 978307200\n"));
 }
 
+/// A kubeconfig for this server.
+fn kubeconfig(server: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": {"server": server}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+        "current-context": "here",
+    })
+    .to_string()
+}
+
+#[test]
+fn a_server_that_does_not_know_its_policies_yet_answers_by_the_failure_policy_of_the_webhook() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let [pem, key] = certificate.write(folder.path()).map(|path| path.to_str().unwrap().to_owned());
+    let file = folder.path().join("kubeconfig");
+    // Nobody listens on this port.
+    fs::write(&file, kubeconfig("http://127.0.0.1:1")).unwrap();
+    let cluster = ["--kubeconfig", file.to_str().unwrap(), "--external-url", "https://127.0.0.1:9443"];
+    let serving = Serving::start(&[&cluster[..], &["--tls-cert", &pem, "--tls-key", &key]].concat());
+    let unready = serving.get("/readyz");
+    assert!(unready.starts_with("HTTP/1.1 503 ") && unready.contains("clusterpolicies"), "{unready}");
+    for (path, allowed) in [("/validate/fail", false), ("/mutate/fail", false), ("/validate/ignore", true)] {
+        let answer = serving.review(&certificate, path, &review()).unwrap();
+        assert_eq!(answer["response"]["allowed"], allowed, "{path}: {answer}");
+        assert!(answer.to_string().contains("the policies are not known yet"), "{path}: {answer}");
+    }
+}
+
 /// What is said of `arguments` where no cluster is known. `hidden` is what differs from run to run.
 fn said(folder: &Path, arguments: &[&str], hidden: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -132,19 +164,8 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
     let broken = fs::read_to_string(root().join(POLICY)).unwrap().replace("rules:", "rulez:");
     fs::write(here.join("broken.yaml"), broken).unwrap();
     fs::write(here.join("notes.txt"), "no certificate\n").unwrap();
-    let cluster = |server: &str| {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "here", "cluster": {"server": server}}],
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-            "users": [{"name": "me", "user": {"token": "t"}}],
-            "current-context": "here",
-        })
-        .to_string()
-    };
     // Nobody listens on this port.
-    fs::write(here.join("kubeconfig"), cluster("http://127.0.0.1:1")).unwrap();
+    fs::write(here.join("kubeconfig"), kubeconfig("http://127.0.0.1:1")).unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let port = address.rsplit_once(':').unwrap().1;
