@@ -15,6 +15,10 @@ const VARIABLE: &str = "PORTCULLIS_BINARY";
 /// The namespace that Portcullis is installed in.
 const NAMESPACE: &str = "portcullis";
 
+/// The conditions of each policy on a line of its own.
+const CONDITIONS: &str =
+    r#"jsonpath={range .items[*]}{range .status.conditions[*]}{.type}={.status} {end}{"\n"}{end}"#;
+
 /// `portcullis serve` with the roles of the installation, reached by its address: the API server of a test is no Pod,
 /// so that no Service leads from it to anywhere.
 #[expect(missing_debug_implementations, reason = "what it does is in its log")]
@@ -100,8 +104,13 @@ impl Portcullis<'_, '_> {
     pub async fn put_in_force(&self, documents: &str) -> Result<KubectlOutput> {
         let applied = self.kubectl().run_with(&["apply", "-f", "-"], documents).await?;
         if applied.code == 0 {
-            let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "--all", "clusterpolicies"];
-            self.kubectl().run(&ready).await?.succeeded()?;
+            // `kubectl wait` looks at one after the other, which takes minutes where there are a thousand.
+            wait::until("policies that are ready", async || {
+                let list = self.kubectl().run(&["get", "clusterpolicies", "-o", CONDITIONS]).await?;
+                let list = list.succeeded()?;
+                Ok(list.lines().all(|conditions| conditions.contains("Ready=True")).then_some(()))
+            })
+            .await?;
         }
         Ok(applied)
     }
