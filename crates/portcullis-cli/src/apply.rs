@@ -15,7 +15,10 @@ mod table;
 mod text;
 
 use std::io::Write as _;
+use std::sync::Arc;
 
+use anyhow::bail;
+use portcullis_kyverno::PolicyException;
 use portcullis_model::CompiledPolicy;
 use portcullis_value::{Arena, Value};
 
@@ -32,6 +35,7 @@ use text::Text;
 
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, standard_output};
+use crate::offline::exceptions::{self, Files};
 use crate::offline::facts::Facts;
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
@@ -55,7 +59,9 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         None => Values::set(&arguments.set, surroundings)?,
     };
     let user = arguments.userinfo.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
-    let policies = Policies::load(&arguments.policies, surroundings);
+    let mut policies = Policies::load(&arguments.policies, surroundings);
+    let exceptions = exceptions(arguments, surroundings)?;
+    policies.except(&exceptions);
     let (scopes, scope_errors) = Scopes::read(&arguments.crd_paths, surroundings);
     let mut inputs = Inputs::find(&arguments.resource, false, surroundings);
     let output =
@@ -81,6 +87,7 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         output: output.transpose()?,
         run: Run {
             policies: &policies,
+            exceptions: exceptions.len(),
             resources: inputs.inputs.iter_mut().map(resources::count).sum(),
             counts: Counts {
                 error: policies.left_out.len() + policies.errors + inputs.errors + scope_errors,
@@ -96,6 +103,27 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     }
     work.form.end(&work.run, surroundings).map_err(standard_output)?;
     Ok(exit(arguments, &work.run.counts, surroundings))
+}
+
+/// The exceptions that the arguments name.
+fn exceptions(
+    arguments: &Arguments,
+    surroundings: &mut Surroundings<'_>,
+) -> anyhow::Result<Vec<Arc<PolicyException>>> {
+    let is_stdin = |paths: &[String]| paths.iter().any(|path| path == "-");
+    if arguments.exceptions_within_resources && is_stdin(&arguments.resource)
+        || arguments.exceptions_within_policies && is_stdin(&arguments.policies)
+    {
+        bail!("exceptions are not looked for on standard input");
+    }
+    let mut exceptions = match arguments.exceptions_within_resources {
+        true => exceptions::read(&arguments.resource, Files::OfOthers, surroundings)?,
+        false => exceptions::read(&arguments.exception, Files::OfExceptions, surroundings)?,
+    };
+    if arguments.exceptions_within_policies {
+        exceptions.extend(exceptions::read(&arguments.policies, Files::OfOthers, surroundings)?);
+    }
+    Ok(exceptions)
 }
 
 /// The form that the arguments ask for.

@@ -1,6 +1,7 @@
 //! Policies, resources and what a cluster would know of them, from files: what the commands that need no cluster share.
 
 pub(crate) mod documents;
+pub(crate) mod exceptions;
 pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod host;

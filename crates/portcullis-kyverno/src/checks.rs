@@ -11,6 +11,7 @@ mod conditions;
 mod context;
 mod controllers;
 mod document;
+mod exception;
 mod expressions;
 mod finder;
 mod generate;
@@ -84,11 +85,20 @@ impl Findings {
     ///
     /// A kind that the cluster does not serve is a warning, and what the reference would find after it, too.
     pub fn of(document: Value<'_>, kinds: Option<&dyn Kinds>) -> Self {
+        Self::with(document, |finder| look(document, kinds, finder))
+    }
+
+    /// Looks at `document`, a PolicyException.
+    pub fn of_exception(document: Value<'_>) -> Self {
+        Self::with(document, |finder| exception::check(document, finder))
+    }
+
+    fn with(document: Value<'_>, look: impl FnOnce(&mut Finder)) -> Self {
         let mut finder = Finder::default();
         if document::is_too_deep(document, json::MAX_DEPTH) {
             finder.error(format!("nested deeper than {} levels", json::MAX_DEPTH));
         } else {
-            look(document, kinds, &mut finder);
+            look(&mut finder);
         }
         let mut found = finder.found;
         // The reference looks twice at some places.

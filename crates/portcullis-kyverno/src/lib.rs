@@ -9,6 +9,7 @@ mod checks;
 pub mod condition;
 mod context;
 mod crds;
+mod exception;
 mod foreach;
 mod images;
 mod job_ttl;
@@ -35,6 +36,7 @@ pub mod webhooks;
 
 pub use checks::{Findings, Kinds, Served, check};
 pub use crds::crds;
+pub use exception::PolicyException;
 pub use job_ttl::{sets_job_ttl, warn_of_job_ttl};
 pub use policy::{ANNOTATIONS, Policy};
 pub use validation::FailureAction;

@@ -157,6 +157,17 @@ impl Matching {
         unknown.map_or(Ok(()), Err)
     }
 
+    /// Whether the block, as that of an exception, holds for `candidate`. There is no form of it without a list.
+    pub(crate) fn excepts(&self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            Matching::Any(filters) => {
+                filters.iter().any(|filter| filter.check(candidate, Use::Exception).is_ok())
+            }
+            Matching::All(filters) => all(filters, candidate, Use::Exception).is_ok(),
+            Matching::Direct(_) => false,
+        }
+    }
+
     pub(crate) fn filters(&self) -> &[Filter] {
         match self {
             Matching::Any(filters) | Matching::All(filters) => filters,
@@ -182,6 +193,7 @@ fn all<'m>(filters: &'m [Filter], candidate: &Candidate<'_>, use_as: Use) -> Res
 enum Use {
     Match,
     Exclude,
+    Exception,
 }
 
 impl Filter {
@@ -251,13 +263,15 @@ impl Filter {
         self.namespace_selector.is_some()
     }
 
-    fn has_user(&self) -> bool {
+    /// Whether the user plays a part.
+    pub(crate) fn has_user(&self) -> bool {
         !(self.roles.is_empty() && self.cluster_roles.is_empty() && self.subjects.is_empty())
     }
 
     fn check(&self, candidate: &Candidate<'_>, use_as: Use) -> Result<(), Mismatch<'_>> {
-        // Where nobody asks, a match block forgets about the user; an exclude block then never excludes.
-        let with_user = self.has_user() && (use_as == Use::Exclude || candidate.user.is_some());
+        // Where nobody asks, a match block forgets about the user; an exclude block then never excludes, and an exception
+        // never holds.
+        let with_user = self.has_user() && (use_as != Use::Match || candidate.user.is_some());
         if !self.has_resources && !with_user {
             return Err(Mismatch::Empty);
         }
@@ -267,7 +281,11 @@ impl Filter {
         let any = |patterns: &[Box<str>], text: &str| {
             patterns.iter().any(|pattern| wildcard::matches(pattern, text))
         };
-        if !self.operations.is_empty() && !self.operations.contains(&candidate.operation) {
+        // COMPAT(kyverno): an exception is for all operations, whatever it says.
+        if use_as != Use::Exception
+            && !self.operations.is_empty()
+            && !self.operations.contains(&candidate.operation)
+        {
             return Err(Mismatch::Operation(self));
         }
         if !self.kinds.is_empty()
@@ -297,6 +315,8 @@ impl Filter {
         let mut unknown = Ok(());
         if let Some(selector) = &self.namespace_selector {
             match candidate.namespace_labels {
+                // COMPAT(kyverno): for an exception the selector plays no part there.
+                _ if is_namespace() && use_as == Use::Exception => {}
                 _ if is_namespace() => return Err(Mismatch::NamespaceSelector),
                 Some(labels) if selector.selects(labels) => {}
                 Some(_) => return Err(Mismatch::NamespaceSelector),

@@ -17,16 +17,17 @@ use std::fmt::Display;
 use portcullis_model::{Resource, Status};
 use portcullis_value::{Budget, Exhausted, Value};
 
+use crate::exception::{self, PolicyException};
 use crate::rule::{Ending, Rule};
 use crate::scope::Scope;
 
 use checks::{CHECKS, Check};
-use exclusion::Exclusion;
 use pod::Pod;
 use standard::{Level, Version};
 use violation::Violation;
 
 pub(crate) use control::{CONTROL_NAMES, Control, Images};
+pub(crate) use exclusion::Exclusion;
 
 /// A rule's standard and its exclusions, compiled.
 #[derive(Debug)]
@@ -79,6 +80,11 @@ impl Place {
     }
 }
 
+/// Compiles a list of exclusions.
+pub(crate) fn exclusions(list: Value<'_>) -> Box<[Exclusion]> {
+    list.as_array().unwrap_or_default().iter().filter_map(|entry| Exclusion::compile(*entry)).collect()
+}
+
 /// Whether objects of `kind` have a Pod.
 pub(crate) fn has_pod(kind: &str) -> bool {
     Place::in_kind(kind).is_some()
@@ -87,19 +93,19 @@ pub(crate) fn has_pod(kind: &str) -> bool {
 impl PodSecurity {
     pub(crate) fn compile(block: Value<'_>) -> Self {
         let text = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default();
-        let exclusions = block.get("exclude").and_then(Value::as_array).unwrap_or_default();
         Self {
             level: Level::of(text("level")),
             written_version: text("version").into(),
             version: Version::parse(text("version")),
-            exclusions: exclusions.iter().filter_map(|entry| Exclusion::compile(*entry)).collect(),
+            exclusions: block.get("exclude").map(exclusions).unwrap_or_default(),
         }
     }
 
-    /// Judges the Pod of `object`.
+    /// Judges the Pod of `object`. What `exceptions` leave out is no failure.
     pub(crate) fn judge<'a>(
         &self,
         rule: &'a Rule,
+        exceptions: &[&PolicyException],
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Ending<'a> {
@@ -119,12 +125,20 @@ impl PodSecurity {
             let reason = r#"failed to parse pod security api version: must be "latest" or "v1.x""#;
             return Ending::new(Status::Error, reason);
         };
-        let failures = match self.failures(&pod, version, scope.budget()) {
+        let mut failures = match self.failures(&pod, version, scope.budget()) {
             Ok(failures) => failures,
             Err(exhausted) => return Ending::exhausted("", exhausted),
         };
         if failures.is_empty() {
             return Ending::new(Status::Pass, &*rule.passed);
+        }
+        for exclusion in exceptions.iter().flat_map(|exception| exception.pod_security()) {
+            if let Err(exhausted) = exclusion.apply(&pod, version, &mut failures, scope.budget()) {
+                return Ending::exhausted("", exhausted);
+            }
+        }
+        if failures.is_empty() {
+            return exception::skip_in_parts(exceptions);
         }
         Ending {
             explanation: scope.explain.then(|| told::explanation(&failures, place)),

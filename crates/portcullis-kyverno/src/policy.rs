@@ -1,5 +1,7 @@
 //! A policy: its rules, and what holds for all of them.
 
+use std::sync::Arc;
+
 use portcullis_model::{
     ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase, Profile,
     Refusal, Resource, RuleKind, RuleOutcome, Run, Status,
@@ -7,6 +9,7 @@ use portcullis_model::{
 use portcullis_value::{Arena, Object, Value};
 
 use crate::autogen::{self, Controllers};
+use crate::exception::{self, PolicyException};
 use crate::kind::KindSelector;
 use crate::profile::profile;
 use crate::rule::{Action, Applied, Rule};
@@ -85,6 +88,21 @@ impl Policy {
             failure_action,
             overrides: ActionOverride::compile(spec.get("validationFailureActionOverrides")),
         }
+    }
+
+    /// The policy with the exceptions of `all` that name rules of it.
+    #[must_use]
+    pub fn excepting(mut self, all: &[Arc<PolicyException>]) -> Self {
+        let key = match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.name),
+            None => self.name.to_string(),
+        };
+        for rule in self.rules.iter_mut().chain(&mut self.generated) {
+            rule.exceptions =
+                all.iter().filter(|exception| exception.names(&key, &rule.name)).cloned().collect();
+            self.profile.needs = self.profile.needs.or(exception::needs(&rule.exceptions));
+        }
+        self
     }
 
     /// The annotation `key` of the policy, which is one of [`ANNOTATIONS`].

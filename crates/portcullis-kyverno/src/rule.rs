@@ -8,6 +8,7 @@ use portcullis_value::{Exhausted, Object, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
+use crate::exception::{self, PolicyException};
 use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason};
 use crate::mutation::Mutation;
 use crate::scope::Scope;
@@ -26,6 +27,8 @@ pub(crate) struct Rule {
     context: Arc<[ContextEntry]>,
     preconditions: Option<Arc<Conditions>>,
     pub(crate) action: Action,
+    /// Those that name the rule.
+    pub(crate) exceptions: Box<[Arc<PolicyException>]>,
 }
 
 /// What a rule does.
@@ -117,6 +120,7 @@ impl Rule {
             context: parts.context(rule.get("context").unwrap_or_default()),
             preconditions: present(&["preconditions"]).map(|block| parts.conditions(block)),
             action,
+            exceptions: Box::default(),
         }
     }
 
@@ -151,6 +155,10 @@ impl Rule {
         };
         blocks.flat_map(Matching::filters).any(Filter::reads_namespace_labels)
             || overrides.iter().any(|candidate| candidate.namespace_selector.is_some())
+    }
+
+    fn is_pod_security(&self) -> bool {
+        matches!(&self.action, Action::Validate(validation) if validation.is_pod_security())
     }
 
     pub(crate) fn has_preconditions(&self) -> bool {
@@ -224,12 +232,16 @@ impl Rule {
             if let Some(ending) = self.check_preconditions(scope)? {
                 return Ok(Some(ending));
             }
+            let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
+            if let Some(ending) = exception::skip(&exceptions, self.is_pod_security()) {
+                return Ok(Some(ending));
+            }
             match &self.action {
                 _ if let Some(name) = not_executed => {
                     Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                 }
                 Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
-                Action::Validate(validation) => validation.apply(self, input, object, scope),
+                Action::Validate(validation) => validation.apply(self, &exceptions, input, object, scope),
                 Action::NotExecuted(..) | Action::None => Ok(None),
             }
         })?;

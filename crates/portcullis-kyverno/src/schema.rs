@@ -20,7 +20,7 @@ mod validate;
 
 pub(crate) use check::check;
 pub(crate) use conditions::{ANY_ALL, CONDITION_LIST};
-pub(crate) use exception::EXCEPTION;
+pub(crate) use exception::{EXCEPTION, EXCEPTION_SPEC};
 pub(crate) use images::VERIFY_IMAGE;
 pub(crate) use mutate::MUTATE_FOREACH;
 pub(crate) use policy::{POLICY, RULE, SPEC};

@@ -11,6 +11,7 @@ use portcullis_value::{Exhausted, Object, OwnedValue, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
+use crate::exception::PolicyException;
 use crate::foreach::ForEach;
 use crate::matching::Candidate;
 use crate::pattern::{Pattern, Verdict};
@@ -261,12 +262,18 @@ impl Validation {
     pub(crate) fn apply<'a>(
         &'a self,
         rule: &'a Rule,
+        exceptions: &[&PolicyException],
         input: &Input<'a>,
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {
         let subject = Subject { value: object, numbers: input.numbers };
-        let ending = self.judge(&self.check, rule, subject, scope)?;
+        let ending = match (&self.check, object) {
+            (Check::PodSecurity(standard), Some(object)) => {
+                Some(standard.judge(rule, exceptions, object, scope))
+            }
+            (check, _) => self.judge(check, rule, subject, scope)?,
+        };
         match (&ending, input.old_object) {
             (Some(Ending { status: Status::Fail, .. }), Some(old_object))
                 if object.is_some() && self.tolerates_existing(rule) =>
@@ -329,7 +336,7 @@ impl Validation {
             (Check::ForEach(loops), _) => self.for_each(loops, rule, subject, scope),
             (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
             (Check::PodSecurity(_), None) => Ok(None),
-            (Check::PodSecurity(standard), Some(value)) => Ok(Some(standard.judge(rule, value, scope))),
+            (Check::PodSecurity(standard), Some(value)) => Ok(Some(standard.judge(rule, &[], value, scope))),
             (Check::Pattern(source), None) => gone(source, false, scope),
             (Check::AnyPattern(source), None) => gone(source, true, scope),
             (Check::Pattern(pattern), Some(value)) => {

@@ -232,7 +232,7 @@ impl Written {
             portcullis_value::json::read(&arena, &self.policies).map_err(|error| error.to_string())?;
         let policies = policies.as_array().unwrap_or_default();
         let namespaces = RawValue::from_string(self.namespaces.clone()).map_err(|error| error.to_string())?;
-        let cluster = Cluster::new(policies.iter().copied(), namespaces);
+        let cluster = Cluster::new(policies.iter().copied(), &[], namespaces);
         let refusal = match refusal(&cluster, &arena, &self.review, Phase::Mutate)? {
             Ok(mutated) => refusal(&cluster, &arena, &mutated, Phase::Validate)?.err(),
             Err(refusal) => Some(refusal),

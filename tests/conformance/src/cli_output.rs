@@ -80,7 +80,7 @@ impl Form {
 }
 
 fn check(row: &Row, form: Form, folder: &Path) -> Finding {
-    let left = command_line::run(&row.args, &folder);
+    let left = command_line::run(&row.args, folder);
     compare(row, form, left.exit, &left.stdout)
         .map_err(|difference| format!("{difference}\n{}{}", left.stdout, left.stderr))
 }
@@ -206,13 +206,12 @@ impl Output {
             self.suite = line.to_owned();
         } else if line.starts_with("<testcase ") {
             self.rows.push(format!("{} {line}", self.suite));
-        } else if line.starts_with("<failure ")
-            || line.split_once(": ").is_some_and(|(key, _)| KEYS.contains(&key))
+        } else if (line.starts_with("<failure ")
+            || line.split_once(": ").is_some_and(|(key, _)| KEYS.contains(&key)))
+            && let Some(last) = self.rows.last_mut()
         {
-            if let Some(last) = self.rows.last_mut() {
-                last.push(' ');
-                last.push_str(line);
-            }
+            last.push(' ');
+            last.push_str(line);
         }
     }
 

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use portcullis_engine::{
     Facts, ImmutableFields, Missing, Options, PolicySet, ReviewContext, Route, Selection, Settings, Verdict,
 };
-use portcullis_kyverno::Policy;
+use portcullis_kyverno::{Policy, PolicyException};
 use portcullis_model::{
     Answer, CompiledPolicy, FailurePolicy, Obstacle, Phase, Question, RecordMode, Review, Roles, User,
 };
@@ -77,7 +77,13 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
         let arena = Arena::new();
         let policy = json::read(&arena, document.policy.get()).context("policy")?;
         let class = class(policy, &document);
-        let cluster = Arc::new(Cluster::new([policy], document.namespaces));
+        let exceptions = match &document.exceptions {
+            Some(list) => {
+                json::read(&arena, list.get()).context("exceptions")?.as_array().unwrap_or_default()
+            }
+            None => &[],
+        };
+        let cluster = Arc::new(Cluster::new([policy], exceptions, document.namespaces));
         for (index, recorded) in document.reviews.into_iter().enumerate() {
             let cluster = Arc::clone(&cluster);
             let id = format!("{}/{index}", document.id);
@@ -135,8 +141,15 @@ fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
 }
 
 impl Cluster {
-    pub(crate) fn new<'p>(policies: impl IntoIterator<Item = Value<'p>>, namespaces: Box<RawValue>) -> Self {
-        let compile = |policy| -> Arc<dyn CompiledPolicy> { Arc::new(Policy::compile(policy)) };
+    pub(crate) fn new<'p>(
+        policies: impl IntoIterator<Item = Value<'p>>,
+        exceptions: &[Value<'p>],
+        namespaces: Box<RawValue>,
+    ) -> Self {
+        let exceptions: Vec<_> =
+            exceptions.iter().map(|exception| Arc::new(PolicyException::compile(*exception))).collect();
+        let compile =
+            |policy| -> Arc<dyn CompiledPolicy> { Arc::new(Policy::compile(policy).excepting(&exceptions)) };
         Self {
             policies: PolicySet::new(policies.into_iter().map(compile)),
             settings: Settings::read([("resourceFilters", FILTERS)]).0,

@@ -34,6 +34,19 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE", help_heading = "Input")]
     pub(crate) userinfo: Option<String>,
 
+    /// Exceptions to the policies: files and folders; several with commas between
+    #[arg(short, long, visible_alias = "exceptions", value_name = "PATH", value_delimiter = ',')]
+    #[arg(help_heading = "Input")]
+    pub(crate) exception: Vec<String>,
+
+    /// Take the exceptions from among the resources
+    #[arg(long, visible_alias = "exceptions-with-resources", help_heading = "Input")]
+    pub(crate) exceptions_within_resources: bool,
+
+    /// Take those among the policies too
+    #[arg(long, help_heading = "Input")]
+    pub(crate) exceptions_within_policies: bool,
+
     /// Custom resource definitions, which say what kinds live outside namespaces
     #[arg(
         long,
@@ -168,12 +181,6 @@ pub(crate) struct Later {
     context_file: Option<String>,
     #[arg(long, hide = true)]
     registry: bool,
-    #[arg(short, long, hide = true, visible_alias = "exceptions", value_delimiter = ',')]
-    exception: Vec<String>,
-    #[arg(long, hide = true, visible_alias = "exceptions-with-resources")]
-    exceptions_within_resources: bool,
-    #[arg(long, hide = true)]
-    exceptions_within_policies: bool,
     #[arg(long, hide = true)]
     generate_exceptions: bool,
     #[arg(short = 'b', long, hide = true)]
@@ -216,9 +223,6 @@ impl Later {
             ("--parameter-resource", "judging by Kubernetes' own policies", list(&self.parameter_resource)),
             ("--context-file", "giving CEL policies their context", self.context_file.is_some()),
             ("--registry", "asking registries for images", self.registry),
-            ("--exception", "reading exceptions", list(&self.exception)),
-            ("--exceptions-within-resources", "reading exceptions", self.exceptions_within_resources),
-            ("--exceptions-within-policies", "reading exceptions", self.exceptions_within_policies),
             ("--generate-exceptions", "writing exceptions", self.generate_exceptions),
             ("--git-branch", "reading policies from git", self.git_branch.is_some()),
             ("--username", "reading policies from git", self.username.is_some()),

@@ -11,6 +11,7 @@ use crate::surroundings::{Stream, Surroundings};
 #[derive(Debug)]
 pub(crate) struct Run<'r> {
     pub(crate) policies: &'r Policies,
+    pub(crate) exceptions: usize,
     /// How many resources there are, as far as known before they are read.
     pub(crate) resources: usize,
     pub(crate) counts: Counts,
@@ -19,8 +20,12 @@ pub(crate) struct Run<'r> {
 impl Run<'_> {
     /// The line with which the reference begins.
     pub(crate) fn write_heading(&self, stdout: &mut Stream<'_>) -> io::Result<()> {
-        let rules = self.policies.rules;
-        writeln!(stdout, "\nApplying {rules} policy rule(s) to {} resource(s)...", self.resources)
+        let Self { exceptions, resources, .. } = self;
+        write!(stdout, "\nApplying {} policy rule(s) to {resources} resource(s)", self.policies.rules)?;
+        match exceptions {
+            0 => writeln!(stdout, "..."),
+            _ => writeln!(stdout, " with {exceptions} exception(s)..."),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Documents of an input, one at a time, and what is wrong with those that cannot be read.
 
 use portcullis_value::{Arena, Value, json};
-use portcullis_yaml::{DocumentReader, Source, StreamError};
+use portcullis_yaml::{DocumentReader, Marks, Source, StreamError};
 
 use super::inputs::Input;
 use crate::diagnostics::{self, Reporter};
@@ -78,6 +78,12 @@ fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
 
 /// Where an object stands in a document: indexes of `items`, the outermost list first. Empty for the document itself.
 pub(crate) type Place = [usize];
+
+/// The marks of the object at `place` of a document, whose own are `marks`.
+pub(crate) fn marks_at<'m>(marks: Marks<'m>, place: &Place) -> Marks<'m> {
+    let item = |list: Marks<'m>, index: &usize| list.child("items")?.child(&index.to_string());
+    place.iter().try_fold(marks, item).unwrap_or(marks)
+}
 
 /// Calls `visit` with the objects of a document and where each stands: the document itself or, if it is a list as the
 /// API server answers with (a kind that ends in `List`, and no name), its items, and the items of lists among them.

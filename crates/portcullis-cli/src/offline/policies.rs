@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::mem;
+use std::sync::Arc;
 
-use portcullis_kyverno::{Findings, Policy};
+use portcullis_kyverno::{Findings, Policy, PolicyException};
 use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
 use portcullis_value::{Arena, Pointer, Value};
 use portcullis_yaml::{Marks, Source};
@@ -86,6 +87,12 @@ impl Policies {
         policies
     }
 
+    /// Makes exceptions to them.
+    pub(crate) fn except(&mut self, exceptions: &[Arc<PolicyException>]) {
+        let policies = mem::take(&mut self.policies);
+        self.policies = policies.into_iter().map(|policy| policy.excepting(exceptions)).collect();
+    }
+
     fn file(&mut self, input: &mut Input, stderr: &mut Stream<'_>) {
         let before = (self.policies.len() + self.left_out.len(), self.errors);
         let (name, is_named) = (input.name.clone(), input.is_named);
@@ -115,7 +122,7 @@ impl Policies {
             if is_policy(object) && !mem::replace(&mut are_duplicates_told, true) {
                 document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
             }
-            let marks = place.iter().try_fold(document.marks, item_marks).unwrap_or(document.marks);
+            let marks = documents::marks_at(document.marks, place);
             self.policy(object, source, marks, reporter);
             Ok::<_, Infallible>(())
         });
@@ -161,10 +168,6 @@ impl Policies {
             }),
         }
     }
-}
-
-fn item_marks<'a>(list: Marks<'a>, index: &usize) -> Option<Marks<'a>> {
-    list.child("items")?.child(&index.to_string())
 }
 
 /// Whether a context entry somewhere in `value` is answered from other resources. Reading has bounded the depth.

@@ -10,6 +10,7 @@ use portcullis_value::{Arena, OwnedValue, Value};
 use super::file::{GlobalEntry, Test};
 use crate::diagnostics;
 use crate::offline::documents;
+use crate::offline::exceptions::{self, Files};
 use crate::offline::facts::{Facts, Reach};
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
@@ -42,16 +43,14 @@ impl Loaded {
     /// # Errors
     /// Something cannot be used: what the test would show is not what its author meant.
     pub(crate) fn load(test: &Test, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
-        if !test.exceptions.is_empty() {
-            bail!("`exceptions` are not taken into account yet");
-        }
         let values = match (&test.values, &test.values_file) {
             (Some(values), _) => values.clone(),
             (None, Some(path)) => Values::read(path, surroundings)?,
             (None, None) => Values::default(),
         };
         let user = test.user_info.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
-        let policies = Policies::load(&test.policies, surroundings);
+        let mut policies = Policies::load(&test.policies, surroundings);
+        policies.except(&exceptions::read(&test.exceptions, Files::OfExceptions, surroundings)?);
         let unusable = policies.left_out.iter().filter(|policy| policy.fault != Fault::Refused).count();
         match policies.errors + unusable {
             0 => {}

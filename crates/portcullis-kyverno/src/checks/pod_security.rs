@@ -21,7 +21,8 @@ pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
     });
 }
 
-fn check_exclusion(exclusion: Value<'_>, level: &str, path: &str, finder: &mut Finder) {
+/// One exclusion at `path`, of a rule of `level` if there is one; `finder` is at it.
+pub(super) fn check_exclusion(exclusion: Value<'_>, level: &str, path: &str, finder: &mut Finder) {
     let name = text(exclusion, "controlName");
     // The schema refuses other names.
     let Some(control) = Control::named(name) else { return };

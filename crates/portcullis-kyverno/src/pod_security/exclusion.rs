@@ -13,7 +13,7 @@ use super::violation::{Bad, Problem, Violation};
 
 /// One exclusion, compiled.
 #[derive(Debug)]
-pub(super) struct Exclusion {
+pub(crate) struct Exclusion {
     control: &'static str,
     /// Without any, the exclusion is for the Pod itself.
     images: Box<[Wildcard]>,

@@ -8,9 +8,10 @@ use super::{Field, Shape, TEXTS, field};
 
 /// The fields of a PolicyException beside its metadata.
 pub(crate) static EXCEPTION: [Field; 1] =
-    [field("spec", &SPEC, "What is exempt from which rules.").required()];
+    [field("spec", &EXCEPTION_SPEC, "What is exempt from which rules.").required()];
 
-static SPEC: Shape = Fields(&[
+/// What `spec` holds.
+pub(crate) static EXCEPTION_SPEC: Shape = Fields(&[
     field("background", &Flag, "Whether the exception counts in background scans. Defaults to `true`."),
     field("match", &MATCH, "The objects and requests that are exempt.").required(),
     field("conditions", &ANY_ALL_V2, "Nothing is exempt unless these hold."),

@@ -8,6 +8,7 @@
 )]
 
 mod conditions;
+mod exceptions;
 mod foreach;
 mod pattern_comparison;
 mod patterns;

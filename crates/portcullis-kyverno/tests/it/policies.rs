@@ -9,14 +9,18 @@ use portcullis_value::{Arena, Budget, Limits};
 /// Evaluates `policy` in both phases and prints a line per outcome: `rule status: message`, and the patched object.
 pub(crate) fn evaluate(policy: &str, resource: &str, change: impl Fn(&mut Input<'_>)) -> String {
     let arena = Arena::new();
-    let policy = Policy::compile(portcullis_yaml::read(&arena, policy).unwrap());
+    evaluate_compiled(&Policy::compile(portcullis_yaml::read(&arena, policy).unwrap()), resource, change)
+}
+
+pub(crate) fn evaluate_compiled(policy: &Policy, resource: &str, change: impl Fn(&mut Input<'_>)) -> String {
+    let arena = Arena::new();
     let object = portcullis_yaml::read(&arena, resource).unwrap();
     let mut input = Input::create(&arena, object);
     change(&mut input);
     let answers = Answers::new();
     let mut lines = Vec::new();
     for phase in [Phase::Mutate, Phase::Validate] {
-        let evaluation = run(&policy, phase, &input, &arena, &answers, Limits::default());
+        let evaluation = run(policy, phase, &input, &arena, &answers, Limits::default());
         for outcome in &evaluation.outcomes {
             lines.push(format!("{} {}: {}", outcome.rule, outcome.status.as_str(), outcome.message));
         }
