@@ -1,9 +1,11 @@
 //! The AdmissionReview envelope (`admission.k8s.io/v1`), parsed without its objects.
 
+mod quick;
+
 use std::borrow::Cow;
 
 use portcullis_value::{Arena, Object, Value, json};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{Gvk, Gvr, Operation};
@@ -16,17 +18,17 @@ pub struct Request<'a> {
     pub uid: Cow<'a, str>,
     #[serde(borrow)]
     pub kind: Kind<'a>,
-    #[serde(borrow, default)]
-    resource: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    resource: Option<&'a str>,
     /// Empty for the resource itself.
     #[serde(borrow, default)]
     pub sub_resource: Cow<'a, str>,
-    #[serde(borrow, default)]
-    request_kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    request_resource: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    request_sub_resource: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    request_kind: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    request_resource: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    request_sub_resource: Option<&'a str>,
     /// Empty where the API server makes it from `generateName`.
     #[serde(borrow, default)]
     pub name: Cow<'a, str>,
@@ -35,16 +37,16 @@ pub struct Request<'a> {
     pub namespace: Cow<'a, str>,
     #[serde(borrow)]
     operation: Cow<'a, str>,
-    #[serde(borrow)]
-    user_info: &'a RawValue,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "given_text")]
+    user_info: &'a str,
+    #[serde(borrow, default, deserialize_with = "text")]
+    object: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    old_object: Option<&'a str>,
     #[serde(default)]
     dry_run: Option<bool>,
-    #[serde(borrow, default)]
-    options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    options: Option<&'a str>,
 }
 
 /// Group, version and kind as the envelope holds them.
@@ -78,7 +80,7 @@ pub enum ReviewError {
     Operation(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -95,7 +97,10 @@ impl<'a> Review<'a> {
     /// # Errors
     /// No JSON of that shape, another version, no request, an unknown operation.
     pub fn parse(body: &'a str) -> Result<Self, ReviewError> {
-        let envelope: Envelope<'a> = serde_json::from_str(body)?;
+        let envelope = match quick::envelope(body) {
+            Some(envelope) => envelope,
+            None => serde_json::from_str(body)?,
+        };
         if envelope.api_version != "admission.k8s.io/v1" || envelope.kind != "AdmissionReview" {
             let (api_version, kind) = (envelope.api_version.into_owned(), envelope.kind.into_owned());
             return Err(ReviewError::Version { api_version, kind });
@@ -133,7 +138,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// As [`Request::object`].
     pub fn user_info(&self, arena: &'a Arena) -> Result<Value<'a>, json::Error> {
-        json::read(arena, self.user_info.get())
+        json::read(arena, self.user_info)
     }
 
     /// All that the request holds, as variables read it, but for the objects, the user and what is null.
@@ -185,8 +190,18 @@ impl<'a> Request<'a> {
     }
 }
 
-fn read<'a>(arena: &'a Arena, raw: Option<&'a RawValue>) -> Result<Option<Value<'a>>, json::Error> {
-    match raw.map(RawValue::get) {
+/// The text of a value that may be left out.
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
+    Option::<&RawValue>::deserialize(deserializer).map(|value| value.map(RawValue::get))
+}
+
+/// The text of a value.
+fn given_text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<&'a str, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(RawValue::get)
+}
+
+fn read<'a>(arena: &'a Arena, text: Option<&'a str>) -> Result<Option<Value<'a>>, json::Error> {
+    match text {
         None | Some("null") => Ok(None),
         Some(text) => json::read(arena, text).map(Some),
     }

@@ -2,7 +2,9 @@
 
 mod quick;
 mod read;
+mod scan;
 mod write;
 
 pub use read::{Error, MAX_DEPTH, Seed, is_valid, read, read_unique};
+pub use scan::Scanner;
 pub use write::{Writer, quote};

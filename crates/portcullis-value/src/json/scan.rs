@@ -1,0 +1,257 @@
+//! Going through the JSON that machines write, without the general machinery of serde.
+//!
+//! Two thirds of a review's body are the strings of its object, and most of the rest is structure: gone through byte by
+//! byte, it takes a third of the instructions. Whatever is not plain here (a fault, half of a surrogate pair, more than
+//! [`MAX_DEPTH`] levels) is left to the general reader, so that there is one judge of what is wrong and how it is said.
+
+use serde::de::DeserializeSeed as _;
+
+use super::MAX_DEPTH;
+use super::read::Seed;
+use crate::{Arena, Number};
+
+/// A place in a JSON text. Every method is `None` where the text is not plain, or not what is asked for.
+#[derive(Debug)]
+pub struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    /// The byte that is next.
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// The start of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, depth: 0 }
+    }
+
+    /// Takes a map; `member` is told each of its keys and takes its value.
+    pub fn members(&mut self, mut member: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
+        if self.take()? != b'{' {
+            return None;
+        }
+        self.rest_of_map(&mut |scanner| {
+            let key = scanner.plain()?;
+            (scanner.next()? == b'"').then_some(())?;
+            scanner.colon()?;
+            member(key, scanner)
+        })
+    }
+
+    /// Takes a string that has no escapes.
+    pub fn string(&mut self) -> Option<&'a str> {
+        if self.take()? != b'"' {
+            return None;
+        }
+        let plain = self.plain()?;
+        (self.next()? == b'"').then_some(plain)
+    }
+
+    /// Takes `true` or `false`.
+    pub fn bool(&mut self) -> Option<bool> {
+        match self.take()? {
+            b't' => self.word("rue").map(|()| true),
+            b'f' => self.word("alse").map(|()| false),
+            _ => None,
+        }
+    }
+
+    /// Takes any value and gives its text.
+    pub fn raw(&mut self) -> Option<&'a str> {
+        self.skip_blanks();
+        let start = self.at;
+        self.skip()?;
+        self.text.get(start..self.at)
+    }
+
+    /// Takes any value.
+    pub fn skip(&mut self) -> Option<()> {
+        match self.take()? {
+            b'"' => self.rest_of_string(),
+            b'{' => self.rest_of_map(&mut |scanner| {
+                scanner.rest_of_string()?;
+                scanner.colon()?;
+                scanner.skip()
+            }),
+            b'[' => self.rest_of_list(&mut Self::skip),
+            b't' => self.word("rue"),
+            b'f' => self.word("alse"),
+            b'n' => self.word("ull"),
+            b'-' | b'0'..=b'9' => self.number().map(|_| ()),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing but blanks is left.
+    pub fn is_at_end(&mut self) -> bool {
+        self.skip_blanks();
+        self.at == self.bytes.len()
+    }
+
+    /// Takes the rest of a map whose brace was taken; `member` takes what follows the quote that begins a key.
+    pub(super) fn rest_of_map(&mut self, member: &mut impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.enter()?;
+        let mut next = self.take()?;
+        if next != b'}' {
+            loop {
+                (next == b'"').then_some(())?;
+                member(self)?;
+                match self.take()? {
+                    b',' => next = self.take()?,
+                    b'}' => break,
+                    _ => return None,
+                }
+            }
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    /// Takes the rest of a list whose bracket was taken, `item` each of its items.
+    pub(super) fn rest_of_list(&mut self, item: &mut impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.enter()?;
+        self.skip_blanks();
+        if self.peek()? == b']' {
+            self.at += 1;
+        } else {
+            loop {
+                item(self)?;
+                match self.take()? {
+                    b',' => {}
+                    b']' => break,
+                    _ => return None,
+                }
+            }
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    fn enter(&mut self) -> Option<()> {
+        self.depth += 1;
+        (self.depth <= MAX_DEPTH).then_some(())
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Takes the next byte.
+    pub(super) fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Takes the next byte that is no blank.
+    pub(super) fn take(&mut self) -> Option<u8> {
+        self.skip_blanks();
+        self.next()
+    }
+
+    pub(super) fn colon(&mut self) -> Option<()> {
+        (self.take()? == b':').then_some(())
+    }
+
+    /// Takes the rest of a word whose first letter was taken.
+    pub(super) fn word(&mut self, rest: &str) -> Option<()> {
+        let end = self.at + rest.len();
+        (self.bytes.get(self.at..end)? == rest.as_bytes()).then(|| self.at = end)
+    }
+
+    /// Takes what stands before the next quote, backslash or control character, which is then next.
+    pub(super) fn plain(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.at = start + special(self.bytes.get(start..)?)?;
+        self.text.get(start..self.at)
+    }
+
+    /// Takes the rest of a string whose quote was taken.
+    fn rest_of_string(&mut self) -> Option<()> {
+        loop {
+            self.at += special(self.bytes.get(self.at..)?)?;
+            match self.next()? {
+                b'"' => return Some(()),
+                b'\\' => self.escape().map(|_| ())?,
+                _ => return None,
+            }
+        }
+    }
+
+    /// The character of an escape whose backslash was taken.
+    pub(super) fn escape(&mut self) -> Option<char> {
+        Some(match self.next()? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let end = self.at + 4;
+                let digits = self.bytes.get(self.at..end)?;
+                let unit = digits
+                    .iter()
+                    .try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))?;
+                self.at = end;
+                // One half of a pair is no character: pairs are left to the general reader.
+                char::from_u32(unit)?
+            }
+            _ => return None,
+        })
+    }
+
+    /// Takes the rest of a number whose first byte was taken, and gives all of it: where it is no small integer, as the
+    /// general reader finds it to be one.
+    pub(super) fn number(&mut self) -> Option<Number> {
+        let start = self.at.checked_sub(1)?;
+        let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+        let length = self.bytes.get(start..)?.iter().take_while(is_part).count();
+        self.at = start + length;
+        let token = self.text.get(start..self.at)?;
+        let digits = token.strip_prefix('-').unwrap_or(token);
+        let is_plain = (1..=18).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && (!digits.starts_with('0') || token == "0");
+        if is_plain {
+            return token.parse().ok().map(Number::Int);
+        }
+        let mut general = serde_json::Deserializer::from_str(token);
+        let value = Seed::new(&Arena::new()).deserialize(&mut general).ok()?.as_number()?;
+        general.end().ok().map(|()| value)
+    }
+}
+
+/// The place of the first quote, backslash or control character.
+///
+/// Eight bytes are looked at together: subtracting from each byte of a word borrows from its high bit where the byte is
+/// small enough, which above the first such byte means nothing, but the first is what is asked for.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES * 0x80;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let borrows = word.wrapping_sub(ONES * 0x20)
+            | (word ^ QUOTES).wrapping_sub(ONES)
+            | (word ^ BACKSLASHES).wrapping_sub(ONES);
+        // Bytes whose own high bit is set are parts of other characters.
+        let found = borrows & !word & HIGH;
+        if found != 0 {
+            return Some(index * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let place = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    Some(words.len() * 8 + place)
+}
