@@ -36,6 +36,35 @@ pub(crate) enum Node {
     Reference(Box<Node>),
 }
 
+impl Node {
+    /// How many times larger or deeper than the document, at most, a value of this node is: how often it holds the same
+    /// piece, and how many levels it puts around it. What functions make, `usize::MAX` says.
+    pub(crate) fn growth(&self) -> usize {
+        let sum = |nodes: &mut dyn Iterator<Item = &Node>| {
+            nodes.fold(1, |sum: usize, node| sum.saturating_add(node.growth()))
+        };
+        match self {
+            Node::Current | Node::Field(_) | Node::Index(_) | Node::Slice(_) => 1,
+            // A literal is charged whenever it is borrowed; the others are booleans.
+            Node::Literal(_) | Node::Not(_) | Node::Compare(_) => 1,
+            Node::Chain(nodes) | Node::Pipe(nodes) => {
+                nodes.iter().fold(1, |product: usize, node| product.saturating_mul(node.growth()))
+            }
+            Node::Or(nodes) | Node::And(nodes) => nodes.iter().map(Node::growth).max().unwrap_or(1),
+            Node::List(nodes) => sum(&mut nodes.iter()),
+            Node::Hash(entries) => sum(&mut entries.iter().map(|(_, node)| node)),
+            Node::Flatten(list) => list.growth(),
+            Node::Project(project) => match project.elements {
+                Elements::List | Elements::Where(_) => {
+                    project.source.growth().saturating_mul(project.each.growth())
+                }
+                Elements::Values => usize::MAX,
+            },
+            Node::Call(_) | Node::Reference(_) => usize::MAX,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slice {
     pub(crate) start: Option<i64>,

@@ -70,15 +70,15 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         }
     }
 
-    /// The value of `node` on `root`, checked to be one that may be walked through and printed.
-    pub(crate) fn search(&mut self, node: &'a Node, root: Value<'a>) -> Evaluated<'a> {
+    /// The value of `node` on `root`; where it `weighs`, checked to be one that may be walked through and printed.
+    pub(crate) fn search(&mut self, node: &'a Node, weighs: bool, root: Value<'a>) -> Evaluated<'a> {
         let bytes = self.budget.left().bytes;
         let mut value = self.evaluate(node, root)?;
         if !self.sorted.is_empty() {
             value = self.with_sorted(value)?;
         }
         let is_made = self.budget.left().bytes != bytes || matches!(value, Value::Number(_));
-        if is_made {
+        if weighs && is_made {
             self.weigh(value)?;
         }
         Ok(value)

@@ -13,10 +13,15 @@ use crate::parser::parse;
 /// The longest source that is compiled, in bytes.
 pub const MAX_SOURCE: usize = 64 << 10;
 
+/// Values that are at most so many times larger or deeper than the document need no look before they are given out.
+const MODEST_GROWTH: usize = 16;
+
 /// An expression, ready to be evaluated any number of times.
 pub struct Expression {
     source: Box<str>,
     node: Node,
+    /// Whether values may be far larger or deeper than the document, or hold numbers that are none.
+    weighs: bool,
 }
 
 impl Expression {
@@ -31,7 +36,8 @@ impl Expression {
             let message = format_args!("Expression is longer than {MAX_SOURCE} bytes");
             return Err(SyntaxError::new(MAX_SOURCE, message));
         }
-        Ok(Self { source: source.into(), node: parse(source)? })
+        let node = parse(source)?;
+        Ok(Self { source: source.into(), weighs: node.growth() > MODEST_GROWTH, node })
     }
 
     /// The text it was compiled from.
@@ -51,7 +57,7 @@ impl Expression {
         root: Value<'a>,
         context: &mut Context<'a, '_, '_>,
     ) -> Result<Value<'a>, Error> {
-        Evaluator::new(context).search(&self.node, root).map_err(Error::from)
+        Evaluator::new(context).search(&self.node, self.weighs, root).map_err(Error::from)
     }
 
     /// What is wrong with the expression whatever the document: for warnings when a policy is loaded.

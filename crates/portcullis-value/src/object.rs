@@ -88,6 +88,21 @@ impl<'a> Object<'a> {
         Object { entries: arena.slice(&entries) }
     }
 
+    /// This map with `entries`, which are sorted by key and take the place of those that are there.
+    pub fn with_sorted(self, arena: &'a Arena, entries: &[(&'a str, Value<'a>)]) -> Object<'a> {
+        let mut merged = Vec::with_capacity(self.len() + entries.len());
+        let mut below = self.entries.iter().peekable();
+        for entry in entries {
+            while let Some(other) = below.next_if(|other| other.0 < entry.0) {
+                merged.push(*other);
+            }
+            below.next_if(|other| other.0 == entry.0);
+            merged.push(*entry);
+        }
+        merged.extend(below);
+        Object::from_sorted(arena.slice(&merged))
+    }
+
     /// This map with the entries of `over` laid over it: maps in both are merged in turn, all else is replaced.
     pub fn merged(self, arena: &'a Arena, over: Object<'a>) -> Object<'a> {
         let mut entries = self.entries.to_vec();

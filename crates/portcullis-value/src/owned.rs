@@ -26,13 +26,11 @@ impl OwnedValue {
             OwnedValue::Number(number) => Value::Number(*number),
             OwnedValue::String(text) => Value::String(text),
             OwnedValue::Array(items) => {
-                let items: Vec<_> = items.iter().map(|item| item.borrow(arena)).collect();
-                arena.array(&items)
+                Value::Array(arena.slice_of(items.iter().map(|item| item.borrow(arena))))
             }
             OwnedValue::Object(entries) => {
-                let entries: Vec<_> =
-                    entries.iter().map(|(key, value)| (&**key, value.borrow(arena))).collect();
-                Value::Object(Object::from_sorted(arena.slice(&entries)))
+                let entries = entries.iter().map(|(key, value)| (&**key, value.borrow(arena)));
+                Value::Object(Object::from_sorted(arena.slice_of(entries)))
             }
         }
     }

@@ -6,6 +6,10 @@ use super::Scope;
 use crate::context::ContextEntry;
 use crate::variable::{Compiled, VariableError};
 
+/// The variables of the element and its place in the loop at a level, for the levels that are seen.
+const LEVELS: [(&str, &str); 3] =
+    [("element0", "elementIndex0"), ("element1", "elementIndex1"), ("element2", "elementIndex2")];
+
 impl<'a> Scope<'a, '_, '_> {
     /// The elements of the list that `list` finds; what is no list is a list of one.
     ///
@@ -51,14 +55,16 @@ impl<'a> Scope<'a, '_, '_> {
     fn set_element(&mut self, index: usize, element: Value<'a>) {
         let (level, arena) = (self.loops, self.arena);
         let index = Value::from(i64::try_from(index).unwrap_or(i64::MAX));
-        let mut variables = self.root.entries().to_vec();
-        variables.extend([
-            ("element", element),
-            ("elementIndex", index),
-            (arena.format(format_args!("element{level}")), element),
-            (arena.format(format_args!("elementIndex{level}")), index),
-        ]);
-        self.root = Object::from_unsorted(arena, &mut variables);
+        let (of_level, index_of_level) = match LEVELS.get(level) {
+            Some(names) => *names,
+            None => (
+                arena.format(format_args!("element{level}")),
+                arena.format(format_args!("elementIndex{level}")),
+            ),
+        };
+        let variables =
+            [("element", element), (of_level, element), ("elementIndex", index), (index_of_level, index)];
+        self.root = self.root.with_sorted(arena, &variables);
     }
 
     /// Keeps what was first asked for in a loop and belongs to what is around it: the context of the rule, and

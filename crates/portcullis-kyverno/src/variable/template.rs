@@ -256,7 +256,7 @@ pub(super) fn render_value<'a>(
 fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<bool, Exhausted> {
     scope.budget().step()?;
     match value {
-        Value::String(text) => Ok(text.contains("{{")),
+        Value::String(text) => Ok(holds_braces(text)),
         Value::Array(items) => {
             for item in items {
                 if holds_variable(*item, scope)? {
@@ -267,7 +267,7 @@ fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<boo
         }
         Value::Object(object) => {
             for (key, item) in object.iter() {
-                if key.contains("{{") || holds_variable(item, scope)? {
+                if holds_braces(key) || holds_variable(item, scope)? {
                     return Ok(true);
                 }
             }
@@ -275,4 +275,9 @@ fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<boo
         }
         _ => Ok(false),
     }
+}
+
+/// Whether `text` holds `{{`. Most texts hold no brace at all, which is found sooner than the lack of two.
+fn holds_braces(text: &str) -> bool {
+    text.as_bytes().contains(&b'{') && text.contains("{{")
 }
