@@ -235,6 +235,9 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         match elements {
             Elements::List => {
                 let Value::Array(items) = or_null(source)? else { return Ok(Value::Null) };
+                if matches!(each, Node::Current) && !items.iter().any(|item| item.is_null()) {
+                    return Ok(Value::Array(items));
+                }
                 kept.reserve(items.len());
                 for item in items {
                     self.keep(&mut kept, each, *item)?;

@@ -144,6 +144,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the next byte.
+    #[inline]
     pub(super) fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
@@ -151,7 +152,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the next byte that is no blank.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<u8> {
+        let byte = self.next()?;
+        if byte > b' ' {
+            return Some(byte);
+        }
+        self.at -= 1;
         self.skip_blanks();
         self.next()
     }
@@ -169,17 +176,30 @@ impl<'a> Scanner<'a> {
     /// Takes what stands before the next quote, backslash or control character, which is then next.
     pub(super) fn plain(&mut self) -> Option<&'a str> {
         let start = self.at;
-        self.at = start + special(self.bytes.get(start..)?)?;
+        self.at = special(self.bytes, start)?;
         self.text.get(start..self.at)
     }
 
     /// Takes the rest of a string whose quote was taken.
+    #[inline]
     fn rest_of_string(&mut self) -> Option<()> {
+        self.at = special(self.bytes, self.at)?;
+        match self.next()? {
+            b'"' => Some(()),
+            b'\\' => self.rest_of_escaped(),
+            _ => None,
+        }
+    }
+
+    /// Takes the rest of a string of which a backslash was taken: few have any.
+    #[cold]
+    fn rest_of_escaped(&mut self) -> Option<()> {
         loop {
-            self.at += special(self.bytes.get(self.at..)?)?;
+            self.escape()?;
+            self.at = special(self.bytes, self.at)?;
             match self.next()? {
                 b'"' => return Some(()),
-                b'\\' => self.escape().map(|_| ())?,
+                b'\\' => {}
                 _ => return None,
             }
         }
@@ -231,17 +251,17 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The place of the first quote, backslash or control character.
+/// The place of the first quote, backslash or control character from `at` on.
 ///
 /// Eight bytes are looked at together: subtracting from each byte of a word borrows from its high bit where the byte is
 /// small enough, which above the first such byte means nothing, but the first is what is asked for.
-fn special(bytes: &[u8]) -> Option<usize> {
+#[inline]
+fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGH: u64 = ONES * 0x80;
     const QUOTES: u64 = ONES * b'"' as u64;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    while let Some(word) = bytes.get(at..)?.first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
         let borrows = word.wrapping_sub(ONES * 0x20)
             | (word ^ QUOTES).wrapping_sub(ONES)
@@ -249,9 +269,10 @@ fn special(bytes: &[u8]) -> Option<usize> {
         // Bytes whose own high bit is set are parts of other characters.
         let found = borrows & !word & HIGH;
         if found != 0 {
-            return Some(index * 8 + (found.trailing_zeros() / 8) as usize);
+            return Some(at + (found.trailing_zeros() / 8) as usize);
         }
+        at += 8;
     }
-    let place = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    Some(words.len() * 8 + place)
+    let place = bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    Some(at + place)
 }
