@@ -5,6 +5,7 @@
 //! rewritten label wildcards, no allocation; one that does not is repeated to tell what is wrong.
 
 mod failure;
+mod fits;
 pub mod scalar;
 mod subject;
 mod tags;
@@ -20,6 +21,7 @@ use portcullis_value::{Budget, Exhausted, Value};
 use crate::autogen::POD_TEMPLATES;
 
 use failure::{Class, NEGATION_MATCHED, Path, Seen, Silent, Told};
+use fits::fits;
 pub(crate) use tree::Tree;
 use walk::Walk;
 
@@ -88,6 +90,9 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<bool, Exhausted> {
+        if self.plainly_fits(resource, numbers, budget)? {
+            return Ok(true);
+        }
         if self.tree.mentions_anchor {
             return Ok(self.check(resource, numbers, budget)? == Verdict::Pass);
         }
@@ -97,6 +102,21 @@ impl Pattern {
             Err(Silent::Failed(_)) => Ok(false),
             Err(Silent::Unsure) => Ok(self.check(resource, numbers, budget)? == Verdict::Pass),
         }
+    }
+
+    /// Whether `resource` satisfies the pattern in the way that most do, which is found out soonest.
+    fn plainly_fits(
+        &self,
+        resource: Value<'_>,
+        numbers: Numbers,
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Exhausted> {
+        let mut inner = resource;
+        for key in self.under {
+            let Value::Object(object) = inner else { return Ok(false) };
+            inner = object.get(key).unwrap_or_default();
+        }
+        fits(&self.tree.root, inner, numbers, budget)
     }
 
     /// Compares `resource` with the pattern.
@@ -109,6 +129,9 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<Verdict, Exhausted> {
+        if self.plainly_fits(resource, numbers, budget)? {
+            return Ok(Verdict::Pass);
+        }
         if !self.tree.mentions_anchor {
             match Walk::new(&self.tree, numbers, budget).descend(self.under, resource, &Path::Root) {
                 Ok(()) => return Ok(Verdict::Pass),

@@ -258,6 +258,9 @@ impl Policy {
                         scope.set_object(patched);
                     }
                     let decided = matches!(outcome.status, Status::Pass | Status::Fail);
+                    if evaluation.outcomes.is_empty() {
+                        evaluation.outcomes.reserve_exact(self.rules.len());
+                    }
                     evaluation.outcomes.push(outcome);
                     if self.apply_one && decided {
                         break;

@@ -164,7 +164,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         query: &'a Query,
         path: &TemplatePath,
     ) -> Result<Value<'a>, VariableError> {
-        let compiled = query.compiled(self.is_delete, self.has_target());
+        let compiled = query.compiled(self.is_delete, || self.has_target());
         self.query_compiled(compiled).map_err(|error| {
             error.map_text(|text| format!("failed to resolve {} at path {path}: {text}", compiled.source))
         })
@@ -177,7 +177,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         path: &TemplatePath,
     ) -> Result<Value<'a>, VariableError> {
         let query = Query::variable(expression, None);
-        let compiled = query.compiled(self.is_delete, self.has_target());
+        let compiled = query.compiled(self.is_delete, || self.has_target());
         self.query_transient(compiled).map_err(|error| {
             error.map_text(|text| format!("failed to resolve {} at path {path}: {text}", compiled.source))
         })

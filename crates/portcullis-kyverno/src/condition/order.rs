@@ -85,7 +85,7 @@ pub(super) fn compare_if_duration(
 
 /// In nanoseconds.
 fn duration(text: &str) -> Option<i128> {
-    Duration::parse(text).ok().map(|duration| i128::from(duration.0))
+    Duration::read(text).map(|duration| i128::from(duration.0))
 }
 
 /// In nanoseconds. Fractions of a second are dropped.

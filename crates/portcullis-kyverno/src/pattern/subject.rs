@@ -53,7 +53,7 @@ impl<'v> Subject<'v> {
     fn to_duration(self) -> Option<Duration> {
         match self {
             Subject::Null | Subject::Int(0) => Some(Duration(0)),
-            Subject::Text(text) => Duration::parse(text).ok(),
+            Subject::Text(text) => Duration::read(text),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ pub(super) struct Measure {
 impl Measure {
     /// `None` if the text measures nothing.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let measure = Self { duration: Duration::parse(text).ok(), quantity: Quantity::parse(text).ok() };
+        let measure = Self { duration: Duration::read(text), quantity: Quantity::parse(text).ok() };
         (measure.duration.is_some() || measure.quantity.is_some()).then_some(measure)
     }
 }

@@ -46,9 +46,9 @@ impl Query {
     }
 
     /// The form that is evaluated.
-    pub(crate) fn compiled(&self, is_delete: bool, has_target: bool) -> &Compiled {
+    pub(crate) fn compiled(&self, is_delete: bool, has_target: impl FnOnce() -> bool) -> &Compiled {
         match self {
-            Self { on_target: Some(on_target), .. } if has_target => on_target,
+            Self { on_target: Some(on_target), .. } if has_target() => on_target,
             Self { on_delete: Some(on_delete), .. } if is_delete => on_delete,
             Self { compiled, .. } => compiled,
         }
