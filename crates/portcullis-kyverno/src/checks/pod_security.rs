@@ -7,6 +7,7 @@ use super::finder::Finder;
 use super::match_block::Filter;
 use crate::kind::KindSelector;
 use crate::pod_security::{Control, Images, has_pod};
+use crate::schema::closest;
 
 /// The exclusions; `finder` is at the rule.
 pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
@@ -60,7 +61,7 @@ pub(super) fn check_exclusion(exclusion: Value<'_>, level: &str, path: &str, fin
     }
 }
 
-/// A level that is not what its name says, and kinds without a pod specification; `finder` is at the rule.
+/// A level that is not what its name says, exclusions that exclude nothing, and kinds without a pod specification; `finder` is at the rule.
 pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
     let Some(standard) = rule.given(&["validate", "podSecurity"]) else { return };
     if text(standard, "level") == "privileged" {
@@ -69,6 +70,11 @@ pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
             .under(["validate", "podSecurity", "level"])
             .hint("to allow everything, write no rule");
     }
+    finder.at(&["validate", "podSecurity"].into_iter().collect(), |finder| {
+        for (index, exclusion) in list(standard, "exclude").iter().enumerate() {
+            finder.item("exclude", index, |finder| warn_of_field(*exclusion, finder));
+        }
+    });
     let block = rule.value.get("match").unwrap_or_default();
     finder.below("match", |finder| {
         for filter in Filter::deciding(block) {
@@ -87,4 +93,22 @@ pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
             }
         }
     });
+}
+
+/// A `restrictedField` in which nothing is ever found.
+fn warn_of_field(exclusion: Value<'_>, finder: &mut Finder) {
+    let Some(control) = Control::named(text(exclusion, "controlName")) else { return };
+    let field = text(exclusion, "restrictedField");
+    let has_images = !list(exclusion, "images").is_empty();
+    if !field.is_empty() && !control.finds(field, has_images) {
+        let known = control.fields(has_images);
+        let hint = match closest(field, known.iter().map(String::as_str)) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("it looks at `{}`", known.join("`, `")),
+        };
+        finder
+            .warning(format!("excludes nothing: `{}` never finds a fault with `{field}`", control.name))
+            .under(["restrictedField"])
+            .hint(hint);
+    }
 }

@@ -5,6 +5,8 @@
 pub(crate) struct Control {
     pub(crate) name: &'static str,
     pub(crate) images: Images,
+    /// The fields that it is about, below the Pod's `spec`, a container, or both, as `images` says.
+    fields: &'static [&'static str],
     /// Whether it is a control of the level `restricted` alone.
     pub(crate) is_restricted: bool,
 }
@@ -26,12 +28,36 @@ impl Control {
         CONTROLS.iter().find(|control| control.name == name)
     }
 
-    const fn baseline(name: &'static str, images: Images) -> Self {
-        Control { name, images, is_restricted: false }
+    /// The fields that an exclusion can name, with or without images; `<type>` stands for any.
+    ///
+    /// Annotations are not among them: see [`Control::finds`].
+    pub(crate) fn fields(&self, has_images: bool) -> Vec<String> {
+        let places: &[&str] = match (self.images, has_images) {
+            (Images::Forbidden, _) => &["spec."],
+            (Images::Optional, false) => &["spec.", "spec.containers[*]."],
+            _ => &["spec.containers[*].", "spec.initContainers[*].", "spec.ephemeralContainers[*]."],
+        };
+        let in_place = |place| self.fields.iter().map(move |field| format!("{place}{field}"));
+        places.iter().copied().flat_map(in_place).collect()
     }
 
-    const fn restricted(name: &'static str, images: Images) -> Self {
-        Control { name, images, is_restricted: true }
+    /// Whether an exclusion that names `field` can be of any use.
+    pub(crate) fn finds(&self, field: &str, has_images: bool) -> bool {
+        let is_so = |known: &String| match known.strip_suffix("<type>") {
+            Some(any) => field.starts_with(any),
+            None => field == known,
+        };
+        let is_annotation =
+            matches!(self.name, APP_ARMOR | SECCOMP) && field.starts_with("metadata.annotations[");
+        self.fields(has_images).iter().any(is_so) || is_annotation
+    }
+
+    const fn baseline(name: &'static str, images: Images, fields: &'static [&'static str]) -> Self {
+        Control { name, images, fields, is_restricted: false }
+    }
+
+    const fn restricted(name: &'static str, images: Images, fields: &'static [&'static str]) -> Self {
+        Control { name, images, fields, is_restricted: true }
     }
 }
 
@@ -53,21 +79,37 @@ pub(super) const RUNNING_AS_NON_ROOT_USER: &str = "Running as Non-root user";
 
 /// Every control, in the order of the schema.
 pub(crate) static CONTROLS: [Control; 15] = [
-    Control::baseline(HOST_PROCESS, Images::Optional),
-    Control::baseline(HOST_NAMESPACES, Images::Forbidden),
-    Control::baseline(PRIVILEGED_CONTAINERS, Images::Required),
-    Control::baseline(CAPABILITIES, Images::Required),
-    Control::baseline(HOST_PATH_VOLUMES, Images::Forbidden),
-    Control::baseline(HOST_PORTS, Images::Required),
-    Control::baseline(APP_ARMOR, Images::Optional),
-    Control::baseline(SE_LINUX, Images::Optional),
-    Control::baseline(PROC_MOUNT_TYPE, Images::Required),
-    Control::baseline(SECCOMP, Images::Optional),
-    Control::baseline(SYSCTLS, Images::Forbidden),
-    Control::restricted(VOLUME_TYPES, Images::Forbidden),
-    Control::restricted(PRIVILEGE_ESCALATION, Images::Required),
-    Control::restricted(RUNNING_AS_NON_ROOT, Images::Optional),
-    Control::restricted(RUNNING_AS_NON_ROOT_USER, Images::Optional),
+    Control::baseline(HOST_PROCESS, Images::Optional, &["securityContext.windowsOptions.hostProcess"]),
+    Control::baseline(HOST_NAMESPACES, Images::Forbidden, &["hostNetwork", "hostPID", "hostIPC"]),
+    Control::baseline(PRIVILEGED_CONTAINERS, Images::Required, &["securityContext.privileged"]),
+    Control::baseline(
+        CAPABILITIES,
+        Images::Required,
+        &["securityContext.capabilities.add", "securityContext.capabilities.drop"],
+    ),
+    Control::baseline(HOST_PATH_VOLUMES, Images::Forbidden, &["volumes[*].hostPath"]),
+    Control::baseline(HOST_PORTS, Images::Required, &["ports[*].hostPort"]),
+    Control::baseline(APP_ARMOR, Images::Optional, &["securityContext.appArmorProfile.type"]),
+    Control::baseline(
+        SE_LINUX,
+        Images::Optional,
+        &[
+            "securityContext.seLinuxOptions.type",
+            "securityContext.seLinuxOptions.user",
+            "securityContext.seLinuxOptions.role",
+        ],
+    ),
+    Control::baseline(PROC_MOUNT_TYPE, Images::Required, &["securityContext.procMount"]),
+    Control::baseline(SECCOMP, Images::Optional, &["securityContext.seccompProfile.type"]),
+    Control::baseline(SYSCTLS, Images::Forbidden, &["securityContext.sysctls[*].name"]),
+    Control::restricted(VOLUME_TYPES, Images::Forbidden, &["volumes[*].<type>"]),
+    Control::restricted(
+        PRIVILEGE_ESCALATION,
+        Images::Required,
+        &["securityContext.allowPrivilegeEscalation"],
+    ),
+    Control::restricted(RUNNING_AS_NON_ROOT, Images::Optional, &["securityContext.runAsNonRoot"]),
+    Control::restricted(RUNNING_AS_NON_ROOT_USER, Images::Optional, &["securityContext.runAsUser"]),
 ];
 
 /// The names of all controls.

@@ -125,7 +125,7 @@ fn matches_any(patterns: &[Wildcard], text: &str, budget: &mut Budget<'_>) -> Re
 }
 
 /// `field` with a `*` for each number in it.
-fn without_indexes(field: &str) -> impl Iterator<Item = u8> {
+pub(super) fn without_indexes(field: &str) -> impl Iterator<Item = u8> {
     let mut in_number = false;
     field.bytes().filter_map(move |byte| {
         let was_in_number = std::mem::replace(&mut in_number, byte.is_ascii_digit());

@@ -36,6 +36,9 @@ fn found(standard: &str, pod: &str) -> String {
     for Failure { check, violations } in &failures {
         let _ = write!(text, "{}{}:", if text.is_empty() { "" } else { "; " }, check.id);
         for violation in violations {
+            let field = String::from_utf8(exclusion::without_indexes(&violation.field).collect()).unwrap();
+            let is_known = |control: &Control| control.finds(&field, violation.container.is_some());
+            assert!(Control::named(check.control).is_none_or(is_known), "{}: {field}", check.control);
             let field = violation.field.strip_prefix("spec.").unwrap_or(&violation.field);
             let field = field.strip_prefix("containers[0].").unwrap_or(field);
             let field = field.replace("securityContext.", "");

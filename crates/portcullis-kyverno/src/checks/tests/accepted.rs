@@ -218,3 +218,52 @@ fn rules_that_have_nothing_to_look_at_are_named() {
         &["warning /spec/rules/0/generate: it is not said what is generated (write `data` or `clone`)"],
     );
 }
+
+#[test]
+fn pod_security_that_does_not_do_what_it_says_is_warned_of() {
+    let exclusions = |exclusions: &str| {
+        format!(
+            "match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}\nvalidate: {{podSecurity: {{level: privileged, exclude: [{exclusions}]}}}}"
+        )
+    };
+    const PRIVILEGED: &str = "warning /spec/rules/0/validate/podSecurity/level: `privileged` is checked like `restricted` \
+        (to allow everything, write no rule)";
+    let field = |index: usize, control: &str, field: &str, hint: &str| {
+        format!(
+            "warning /spec/rules/0/validate/podSecurity/exclude/{index}/restrictedField: excludes nothing: `{control}` never finds a fault \
+             with `{field}`{hint}"
+        )
+    };
+    check_rule(
+        &exclusions(
+            "{controlName: Host Ports, images: ['*'], restrictedField: 'spec.containers[0].ports[*].hostPort', values: ['80']}, \
+             {controlName: Seccomp, images: [a], restrictedField: spec.securityContext.seccompProfile.type, values: [a]}, \
+             {controlName: Volume Types, restrictedField: 'spec.volumes[*].nfs', values: [a]}, \
+             {controlName: AppArmor, restrictedField: 'metadata.annotations[a]', values: [a]}, \
+             {controlName: Host Namespaces, restrictedField: 'spec.hostUsers', values: [a]}",
+        ),
+        &[
+            PRIVILEGED,
+            &field(
+                0,
+                "Host Ports",
+                "spec.containers[0].ports[*].hostPort",
+                " (did you mean `spec.containers[*].ports[*].hostPort`?)",
+            ),
+            &field(
+                1,
+                "Seccomp",
+                "spec.securityContext.seccompProfile.type",
+                " (it looks at `spec.containers[*].securityContext.seccompProfile.type`, \
+             `spec.initContainers[*].securityContext.seccompProfile.type`, \
+             `spec.ephemeralContainers[*].securityContext.seccompProfile.type`)",
+            ),
+            &field(
+                4,
+                "Host Namespaces",
+                "spec.hostUsers",
+                " (it looks at `spec.hostNetwork`, `spec.hostPID`, `spec.hostIPC`)",
+            ),
+        ],
+    );
+}
