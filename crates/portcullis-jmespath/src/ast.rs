@@ -14,7 +14,7 @@ pub(crate) enum Node {
     /// `[n]`, from the end if negative.
     Index(i64),
     /// `[start:stop:step]` of a list; the projection that follows it is a node of its own.
-    Slice(Slice),
+    Slice(Box<Slice>),
     Literal(Literal),
     /// `a.b[0].c`: each is evaluated on the value of the one before; a missing key ends the chain.
     Chain(Vec<Node>),

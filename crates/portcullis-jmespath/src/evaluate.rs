@@ -125,7 +125,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
             Node::Hash(entries) => self.hash(entries, current),
             Node::Project(project) => self.project(project, current),
             Node::Flatten(list) => self.flatten(list, current),
-            Node::Slice(slice) => self.slice(*slice, current),
+            Node::Slice(slice) => self.slice(**slice, current),
             Node::Call(call) => self.call(call, current),
             Node::Reference(_) => {
                 Err(Failure::runtime("an expression reference stands where a value is expected"))

@@ -307,7 +307,7 @@ impl<'s> Parser<'s> {
         }
         self.expect(Kind::RightBracket)?;
         let [start, stop, step] = parts;
-        Ok(Node::Slice(Slice { start, stop, step }))
+        Ok(Node::Slice(Box::new(Slice { start, stop, step })))
     }
 
     fn number(&mut self) -> Result<i64, SyntaxError> {

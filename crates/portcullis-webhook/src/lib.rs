@@ -37,7 +37,7 @@ pub use certificate::{Authority, CertificateError, Certificates, Identity};
 pub use deadline::Deadline;
 pub use lifecycle::{Lifecycle, Stage};
 pub use limits::Limits;
-pub use metrics::{Metrics, PolicyLabels, Rule, RuleLabels, Target};
+pub use metrics::{Metrics, Rule, RuleLabels, Target};
 pub use reviewer::{Reviewer, Verdict};
 pub use route::Route;
 pub use server::{Server, worker_threads};

@@ -3,7 +3,6 @@
 mod rules;
 mod timed;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::rules::Rules;
-pub use self::rules::{PolicyLabels, Rule, RuleLabels, Target};
+pub use self::rules::{Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed};
 use crate::Route;
 
@@ -112,7 +111,7 @@ impl Metrics {
         out
     }
 
-    /// A rule to count results of: made when its policy is loaded.
+    /// A rule to count results of: looked up once for as long as its policy is the same.
     pub fn rule(&self, labels: RuleLabels) -> Rule {
         self.rules.rule(labels)
     }
@@ -127,10 +126,10 @@ impl Metrics {
         self.rules.observe(rule, target, result, time);
     }
 
-    /// Forgets the results of policies that are gone, given by namespace (`-` where one has none) and name, so that they
-    /// make room for others'.
-    pub fn forget_policies(&self, policies: &BTreeSet<(&str, &str)>) {
-        self.rules.forget(policies);
+    /// Forgets the results of policies that are gone, so that they make room for others': `is_there` is asked by namespace
+    /// (`-` where a policy has none) and name.
+    pub fn retain_policies(&self, is_there: impl Fn(&str, &str) -> bool) {
+        self.rules.retain(is_there);
     }
 
     /// Says when the certificate in use expires.

@@ -121,8 +121,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             }));
             tokio::spawn(renewal.run(parts.metrics.clone(), || Trust::Unmanaged)?);
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
-            let policies =
-                Policies::new(&compiled, Settings::default(), &parts.metrics, ignores_failures(arguments));
+            let policies = Policies::new(&compiled, Settings::default(), ignores_failures(arguments));
             parts.policies.store(Some(Arc::new(policies)));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             let server = server(arguments, &parts, &served, source, None)?;

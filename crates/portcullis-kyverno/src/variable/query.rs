@@ -8,9 +8,9 @@ use portcullis_value::Exhausted;
 pub(crate) struct Query {
     compiled: Compiled,
     /// Where it differs: on DELETE `request.object` reads `request.oldObject`, string literals included.
-    on_delete: Option<Compiled>,
+    on_delete: Option<Box<Compiled>>,
     /// Where it differs: while an existing resource is mutated.
-    on_target: Option<Compiled>,
+    on_target: Option<Box<Compiled>>,
 }
 
 /// An expression and its text, or why the text is none.
@@ -39,10 +39,11 @@ impl Compiled {
 impl Query {
     /// The query of a variable's expression; `on_target` is what it is while an existing resource is mutated.
     pub(crate) fn variable(source: &str, on_target: Option<&str>) -> Self {
+        let boxed = |source: &str| Box::new(Compiled::new(source));
         let on_delete = source
             .contains("request.object")
-            .then(|| Compiled::new(&source.replace("request.object", "request.oldObject")));
-        Self { compiled: Compiled::new(source), on_delete, on_target: on_target.map(Compiled::new) }
+            .then(|| boxed(&source.replace("request.object", "request.oldObject")));
+        Self { compiled: Compiled::new(source), on_delete, on_target: on_target.map(boxed) }
     }
 
     /// The form that is evaluated.

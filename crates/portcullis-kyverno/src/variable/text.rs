@@ -17,7 +17,7 @@ const TARGET: &str = "target";
 #[derive(Debug)]
 pub(crate) struct Text {
     source: Box<str>,
-    first_round: Vec<Variable>,
+    first_round: Box<[Variable]>,
     path: TemplatePath,
 }
 
@@ -31,7 +31,7 @@ struct Variable {
 impl Text {
     /// `None` if `source` holds no variable.
     pub(crate) fn compile(source: &str, path: &TemplatePath) -> Option<Self> {
-        let first_round: Vec<_> = variables(source)
+        let first_round: Box<[_]> = variables(source)
             .map(|found| Variable {
                 matched: found.matched.into(),
                 query: Query::variable(
@@ -51,7 +51,7 @@ impl Text {
 
     /// The value: that of the variable itself, with its type, where the string is nothing else.
     pub(crate) fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
-        if let [only] = self.first_round.as_slice()
+        if let [only] = &*self.first_round
             && only.matched == self.source
         {
             let value = scope.resolve(&only.query, &self.path)?;

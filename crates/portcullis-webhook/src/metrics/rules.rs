@@ -1,7 +1,7 @@
 //! Results of rules: the metrics with the most labels. What a policy decides of them is known when it is loaded, what a
 //! request decides is looked up once for a review, and a result is counted at the cost of some words compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,9 +18,9 @@ const NAMES: Names = Names {
     histogram: Name("kyverno_policy_execution_duration_seconds", "Time that rules took"),
 };
 
-/// The labels of a policy.
+/// The labels of a rule, which its policy decides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
-pub struct PolicyLabels {
+pub struct RuleLabels {
     /// `enforce` or `audit`.
     pub policy_validation_mode: &'static str,
     /// `cluster` or `namespaced`.
@@ -31,23 +31,10 @@ pub struct PolicyLabels {
     pub policy_namespace: String,
     /// The name of the policy.
     pub policy_name: String,
-}
-
-/// The labels of a rule, which its policy decides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RuleLabels {
-    pub policy: Arc<PolicyLabels>,
     /// The name of the rule.
-    pub rule_name: Box<str>,
+    pub rule_name: String,
     /// `validate`, `mutate`, `generate` or `imageVerify`.
     pub rule_type: &'static str,
-}
-
-impl EncodeLabelSet for RuleLabels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        self.policy.encode(encoder)?;
-        [("rule_name", &*self.rule_name), ("rule_type", self.rule_type)].encode(encoder)
-    }
 }
 
 /// A rule to count results of. Equal labels are the same rule; it costs nothing to clone.
@@ -72,11 +59,6 @@ struct RuleResult {
 impl Rule {
     fn new(labels: Arc<RuleLabels>) -> Self {
         Self(Arc::new(Counted { labels, results: RwLock::default() }))
-    }
-
-    /// The name of the rule.
-    pub fn name(&self) -> &str {
-        &self.0.labels.rule_name
     }
 
     /// Counts a result if the like of it was counted before.
@@ -190,14 +172,16 @@ impl Rules {
     }
 
     fn with_cap(cap: usize) -> Arc<Self> {
-        let policy = PolicyLabels {
+        let other = || OVERFLOW.to_owned();
+        let labels = RuleLabels {
             policy_validation_mode: OVERFLOW,
             policy_type: OVERFLOW,
             policy_background_mode: false,
-            policy_namespace: OVERFLOW.to_owned(),
-            policy_name: OVERFLOW.to_owned(),
+            policy_namespace: other(),
+            policy_name: other(),
+            rule_name: other(),
+            rule_type: OVERFLOW,
         };
-        let labels = RuleLabels { policy: Arc::new(policy), rule_name: OVERFLOW.into(), rule_type: OVERFLOW };
         Arc::new(Self {
             cap,
             known: Mutex::default(),
@@ -245,18 +229,14 @@ impl Rules {
         }
     }
 
-    pub(super) fn forget(&self, policies: &BTreeSet<(&str, &str)>) {
-        if policies.is_empty() {
-            return;
-        }
+    pub(super) fn retain(&self, is_there: impl Fn(&str, &str) -> bool) {
         let mut known = lock(&self.known);
         known.retain(|labels, rule| {
-            let PolicyLabels { policy_namespace, policy_name, .. } = &*labels.policy;
-            let is_gone = policies.contains(&(policy_namespace, policy_name));
-            if is_gone {
+            let stays = is_there(&labels.policy_namespace, &labels.policy_name);
+            if !stays {
                 rule.forget();
             }
-            !is_gone
+            stays
         });
         // Counted anew: a review that is under way may count for a rule that is gone.
         *lock(&self.series) = known.values().map(|rule| rule.results().len()).sum();
@@ -284,14 +264,15 @@ mod tests {
     use super::*;
 
     fn labels(policy: &str) -> RuleLabels {
-        let policy = Arc::new(PolicyLabels {
+        RuleLabels {
             policy_validation_mode: "audit",
             policy_type: "cluster",
             policy_background_mode: true,
             policy_namespace: "-".to_owned(),
             policy_name: policy.to_owned(),
-        });
-        RuleLabels { policy, rule_name: "r".into(), rule_type: "validate" }
+            rule_name: "r".to_owned(),
+            rule_type: "validate",
+        }
     }
 
     fn target(rules: &Rules, namespace: &str) -> Arc<Target> {
@@ -330,7 +311,7 @@ mod tests {
             }
         }
         assert_eq!(counts(&rules), ["a x pass 1", "a y pass 1", "a z pass 1", "other other pass 3"]);
-        rules.forget(&[("-", "a")].into());
+        rules.retain(|_, policy| policy != "a");
         rules.observe(&rules.rule(labels("b")), &target(&rules, "x"), "fail", Duration::ZERO);
         rules.observe(&b, &target(&rules, "x"), "fail", Duration::ZERO);
         assert_eq!(counts(&rules), ["b x fail 2", "other other pass 3"]);
@@ -347,7 +328,7 @@ mod tests {
             rules.observe(&rule, &target(&rules, namespace), "pass", Duration::ZERO);
         }
         assert_eq!(counts(&rules).last().unwrap(), "other other pass 1");
-        rules.forget(&[("-", "a")].into());
+        rules.retain(|_, policy| policy != "a");
         assert_eq!(lock(&rules.targets).known.len(), 1);
         rules.observe(&rules.rule(labels("a")), &target(&rules, "w"), "pass", Duration::ZERO);
         assert_eq!(counts(&rules).first().unwrap(), "a w pass 1");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_webhook::health::Health;
-use portcullis_webhook::{Limits, Metrics, PolicyLabels, RuleLabels, Verdict};
+use portcullis_webhook::{Limits, Metrics, RuleLabels, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Answer, Client, LOCAL, Site, post, review};
@@ -98,14 +98,15 @@ async fn the_scrape_is_open_metrics_with_the_names_of_the_reference() {
 
 #[tokio::test]
 async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the_policy_is_gone() {
-    let policy = Arc::new(PolicyLabels {
+    let labels = RuleLabels {
         policy_validation_mode: "enforce",
         policy_type: "cluster",
         policy_background_mode: true,
-        policy_namespace: "-".to_owned(),
-        policy_name: "ttl".to_owned(),
-    });
-    let labels = RuleLabels { policy, rule_name: "add-ttl".into(), rule_type: "mutate" };
+        policy_namespace: "-".into(),
+        policy_name: "ttl".into(),
+        rule_name: "add-ttl".into(),
+        rule_type: "mutate",
+    };
     let metrics = Metrics::new("0.0.0");
     let (of_reviewer, of_policy) = (metrics.clone(), labels.clone());
     let site = Site::judging(Limits::default(), move |_, review, _| {
@@ -129,6 +130,6 @@ async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the
     ] {
         assert!(text.contains(&line), "{line}\n{text}");
     }
-    metrics.forget_policies(&[("-", "ttl")].into());
+    metrics.retain_policies(|namespace, name| (namespace, name) != ("-", "ttl"));
     assert!(!metrics.encode().contains("add-ttl"));
 }

@@ -309,11 +309,9 @@ impl Follower {
         let webhooks = with_settings(self.webhooks.clone(), &settings);
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
-        let next = Policies::new(&compiled, settings, &self.metrics, self.webhooks.ignore_failures);
-        let next = Arc::new(next);
-        if let Some(before) = self.policies.swap(Some(next.clone())) {
-            self.metrics.forget_policies(&before.gone(&next).collect());
-        }
+        let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));
+        self.policies.store(Some(next.clone()));
+        self.metrics.retain_policies(|namespace, name| next.contains(namespace, name));
         tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
         let policy_configuration = policy_configuration(&webhooks);
         self.wanted.send_replace(Some(Arc::new(Wanted {

@@ -135,7 +135,7 @@ impl Ledger {
             let outcomes = &judged.evaluation.outcomes;
             let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
             for outcome in outcomes {
-                if let Some(rule) = counted.rule(outcome.rule) {
+                if let Some(rule) = counted.rule(outcome.rule, &self.metrics) {
                     self.metrics.rule_result(rule, &target, outcome.status.as_str(), share);
                 }
             }

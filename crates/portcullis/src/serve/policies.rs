@@ -1,12 +1,12 @@
 //! What requests are judged by: one immutable snapshot, swapped whole.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use portcullis_engine::{Member, PolicySet, Settings};
+use portcullis_engine::{PolicySet, Settings};
 use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy, RuleKind};
-use portcullis_webhook::{Metrics, PolicyLabels, Rule, RuleLabels};
+use portcullis_webhook::{Metrics, Rule, RuleLabels};
 
 /// Policies and settings at one moment.
 #[derive(Debug, Default)]
@@ -17,24 +17,25 @@ pub(crate) struct Policies {
     counted: Box<[Counted]>,
 }
 
-/// The rules of a policy as they are counted.
+/// A policy and its rules as they are counted, each looked up when there is a first result of it.
 #[derive(Debug)]
-pub(crate) struct Counted(Box<[Rule]>);
+pub(crate) struct Counted {
+    policy: Arc<Policy>,
+    rules: Box<[OnceLock<Rule>]>,
+}
 
 impl Policies {
     /// With `ignore_failures` every policy is asked at webhooks that ignore failures, as `--force-failure-policy-ignore` has it.
-    pub(crate) fn new(
-        policies: &[Arc<Policy>],
-        settings: Settings,
-        metrics: &Metrics,
-        ignore_failures: bool,
-    ) -> Self {
+    pub(crate) fn new(policies: &[Arc<Policy>], settings: Settings, ignore_failures: bool) -> Self {
         let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
         let set = if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) };
         let by_key: BTreeMap<_, _> =
             policies.iter().map(|policy| ((policy.namespace(), policy.name()), policy)).collect();
-        let counted =
-            set.policies().iter().map(|member| Counted::new(by_key.get(&member.key()).copied(), metrics));
+        let members = set.policies().iter().filter_map(|member| by_key.get(&member.key()));
+        let counted = members.map(|policy| Counted {
+            policy: (*policy).clone(),
+            rules: policy.rule_kinds().map(|_| OnceLock::new()).collect(),
+        });
         Self { counted: counted.collect(), set, settings }
     }
 
@@ -43,43 +44,41 @@ impl Policies {
         self.counted.get(place)
     }
 
-    /// The names of policies that `next` does not have.
-    pub(crate) fn gone<'p>(&'p self, next: &'p Policies) -> impl Iterator<Item = (&'p str, &'p str)> {
-        let names = self.set.policies().iter().map(Member::key);
-        names.filter(|key| !next.set.contains(*key)).map(|(namespace, name)| (or_dash(namespace), name))
+    /// Whether there is a policy of this name; `namespace` is as metrics write it.
+    pub(crate) fn contains(&self, namespace: &str, name: &str) -> bool {
+        self.set.contains((if namespace == NO_NAMESPACE { "" } else { namespace }, name))
     }
 }
 
 impl Counted {
-    fn new(policy: Option<&Arc<Policy>>, metrics: &Metrics) -> Self {
-        let Some(policy) = policy else { return Self(Box::default()) };
-        let of_policy = Arc::new(PolicyLabels {
+    /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
+    pub(crate) fn rule(&self, name: &str, metrics: &Metrics) -> Option<&Rule> {
+        let mut rules = self.policy.rule_kinds().zip(&self.rules);
+        let ((_, kind), rule) = rules.find(|((rule, _), _)| *rule == name)?;
+        Some(rule.get_or_init(|| metrics.rule(self.labels(name, kind))))
+    }
+
+    fn labels(&self, rule: &str, kind: RuleKind) -> RuleLabels {
+        let policy = &self.policy;
+        RuleLabels {
             policy_validation_mode: if policy.profile().may_enforce { "enforce" } else { "audit" },
             policy_type: if policy.is_namespaced() { "namespaced" } else { "cluster" },
             policy_background_mode: policy.is_background(),
-            policy_namespace: or_dash(policy.namespace()).to_owned(),
+            policy_namespace: match policy.namespace() {
+                "" => NO_NAMESPACE.to_owned(),
+                namespace => namespace.to_owned(),
+            },
             policy_name: policy.name().to_owned(),
-        });
-        let labels = |rule: &str, kind| RuleLabels {
-            policy: of_policy.clone(),
-            rule_name: rule.into(),
+            rule_name: rule.to_owned(),
             rule_type: match kind {
                 RuleKind::Mutate => "mutate",
                 RuleKind::Validate => "validate",
                 RuleKind::Generate => "generate",
                 RuleKind::VerifyImages => "imageVerify",
             },
-        };
-        Self(policy.rule_kinds().map(|(rule, kind)| metrics.rule(labels(rule, kind))).collect())
-    }
-
-    /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
-    pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
-        self.0.iter().find(|rule| rule.name() == name)
+        }
     }
 }
 
 /// COMPAT(kyverno): its metrics write a dash where a policy has no namespace.
-fn or_dash(namespace: &str) -> &str {
-    if namespace.is_empty() { "-" } else { namespace }
-}
+const NO_NAMESPACE: &str = "-";
