@@ -117,6 +117,10 @@ pub struct ServeArguments {
     #[arg(long, requires = "external_url", help_heading = "Webhooks")]
     pub allow_fail: bool,
 
+    /// With --external-url: serve in the place of another Portcullis that serves the cluster
+    #[arg(long, requires = "external_url", help_heading = "Webhooks")]
+    pub take_over: bool,
+
     /// The Service that leads to this process
     #[arg(
         long,

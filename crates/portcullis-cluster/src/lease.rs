@@ -69,6 +69,7 @@ impl Leadership {
 /// Takes part in the election for one lease.
 pub struct Candidate {
     leases: Api<Lease>,
+    namespace: String,
     server: Box<str>,
     name: String,
     identity: String,
@@ -99,12 +100,21 @@ enum Attempt {
     HeldByOther,
 }
 
+/// What came of claiming a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Held,
+    /// Somebody is there who renews it: this is the identity.
+    HeldBy(String),
+}
+
 impl Candidate {
     /// A candidate for the lease `namespace`/`name`; `identity` differs from that of every other replica.
     pub fn new(connection: &Connection, namespace: &str, name: &str, identity: &str, clock: Clock) -> Self {
         Self {
             // Renewing does not queue behind background work, or the lease would be lost to a busy queue.
             leases: Api::namespaced(connection.admission().clone(), namespace),
+            namespace: namespace.to_owned(),
             server: connection.server().into(),
             name: name.to_owned(),
             identity: identity.to_owned(),
@@ -126,6 +136,52 @@ impl Candidate {
         Leadership(self.leads.subscribe())
     }
 
+    /// Looks for the lease in another namespace from now on.
+    pub fn move_to(&mut self, connection: &Connection, namespace: &str) {
+        self.leases = Api::namespaced(connection.admission().clone(), namespace);
+        namespace.clone_into(&mut self.namespace);
+    }
+
+    /// Takes the lease for who must be alone: from nobody, from itself before, and from somebody who does not renew it.
+    /// Whoever is seen to renew it keeps it, unless it is to be taken over. [`Candidate::run`] then renews it.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or refuses.
+    pub async fn claim(&mut self, take_over: bool) -> Result<Claim, ApiError> {
+        let mut first: Option<LeaseSpec> = None;
+        loop {
+            let found = self.leases.get_opt(&self.name).await.map_err(|error| self.failed("get", &error))?;
+            let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+            let is_held = !take_over && self.is_held_by_other(&spec);
+            let holder = spec.holder_identity.clone().unwrap_or_default();
+            if !is_held {
+                let written = match found {
+                    Some(lease) => self.write(lease).await,
+                    None => self.create().await,
+                };
+                match written {
+                    Ok(_) => {
+                        self.set(true, "holds the lease");
+                        return Ok(Claim::Held);
+                    }
+                    // Somebody else was quicker.
+                    Err(ApiError::Refused { code: 409, .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            } else if first.as_ref().is_some_and(|first| *first != spec) {
+                return Ok(Claim::HeldBy(holder));
+            } else if first.is_none() {
+                tracing::info!(
+                    lease = self.name,
+                    holder,
+                    "somebody else holds the lease: waiting to see whether it is renewed"
+                );
+                first = Some(spec);
+            }
+            tokio::time::sleep_until(Instant::now() + self.times.retry).await;
+        }
+    }
+
     /// Takes part until `shutdown`, and then gives the lease back.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
@@ -143,7 +199,13 @@ impl Candidate {
                     renewed = begun;
                     self.set(true, "holds the lease");
                 }
-                Ok(Ok(Attempt::HeldByOther)) => self.set(false, "somebody else holds the lease"),
+                Ok(Ok(Attempt::HeldByOther)) => {
+                    if self.leads() {
+                        let holder = self.seen.as_ref().and_then(|(seen, _)| seen.holder_identity.as_deref());
+                        tracing::warn!(lease = self.name, holder, "somebody else has taken the lease");
+                    }
+                    self.set(false, "somebody else holds the lease");
+                }
                 Ok(Err(_)) => {
                     if renewed.elapsed() >= self.times.renew_deadline {
                         self.set(false, "the lease could not be renewed in time");
@@ -170,8 +232,17 @@ impl Candidate {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("the API server does not answer in time".to_owned()),
         };
+        let hint = match attempt {
+            // Where the namespace is there, the lease is made in it.
+            Ok(Err(ApiError::NotFound { .. })) => Some(format!(
+                "nothing is written to the cluster meanwhile; `kubectl create namespace {}` makes the namespace",
+                self.namespace
+            )),
+            Ok(Err(error)) => error.hint(),
+            _ => None,
+        };
         if let Some(error) = failure.as_deref().filter(|_| failure != self.failure) {
-            tracing::warn!(lease = self.name, error, "cannot renew or take the lease, trying again");
+            tracing::warn!(lease = self.name, error, hint, "cannot renew or take the lease, trying again");
         }
         self.failure = failure;
     }

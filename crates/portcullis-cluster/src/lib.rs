@@ -47,6 +47,6 @@ pub use facts::ReviewFacts;
 pub use index::{
     Bindings, Configuration, Document, Documents, Labels, Metadata, Namespaces, Published, UserRoles,
 };
-pub use lease::{Candidate, Clock, Leadership, LeaseTimes};
+pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use readiness::{Pending, Readiness};
 pub use watch::{DEFINE_KINDS, WatchState, WatchStates};

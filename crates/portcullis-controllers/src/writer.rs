@@ -72,8 +72,7 @@ pub struct Writer {
     pub connection: Connection,
     /// `None` until the policies were listed once: before that nobody knows what is wanted.
     pub wanted: watch::Receiver<Option<Arc<Wanted>>>,
-    /// `None` where nobody else could write.
-    pub leadership: Option<Leadership>,
+    pub leadership: Leadership,
     /// Told what is there.
     pub written: watch::Sender<Written>,
     pub clock: Clock,
@@ -112,10 +111,9 @@ impl Writer {
 
     /// Returns when this replica leads. Whoever led before may have written something else.
     async fn lead(&mut self, arming: &mut Arming) {
-        let Some(leadership) = &mut self.leadership else { return };
-        if !leadership.is_leader() {
+        if !self.leadership.is_leader() {
             arming.forget();
-            if !leadership.gained().await {
+            if !self.leadership.gained().await {
                 // Nobody renews the lease any more: the process ends.
                 std::future::pending::<Infallible>().await;
             }

@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod collector;
 mod decisions;
+mod election;
 mod judge;
 mod ledger;
 mod policies;
@@ -134,6 +135,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         }
         None => {
             let mut running = cluster::Running::start(arguments, &parts, &served).await?;
+            let refused = running.refused();
             tokio::spawn(renewal.run(parts.metrics.clone(), running.trust())?);
             let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
             let ready = parts.health(&served, running.readiness());
@@ -143,9 +145,13 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 running.stop_writing().await;
                 parts.lifecycle.drain(&limits).await;
             };
-            answer_until_drained(listener, probes, ready, &server, drain).await?;
+            let ended = tokio::select! {
+                ended = answer_until_drained(listener, probes, ready, &server, drain) => ended,
+                error = refused => Err(error),
+            };
             drop(server);
             running.end().await;
+            ended?;
         }
     }
     Ok(())

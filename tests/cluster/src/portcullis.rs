@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::process::Command;
 
 use crate::plain_http::get;
+use crate::process::{Process, Start};
 use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, files, free_port, wait};
 
 /// Names the binary; `cargo xtask e2e` sets it.
@@ -138,6 +139,24 @@ impl Portcullis<'_, '_> {
         run(&self.program, arguments, self.serve.control_plane).await
     }
 
+    /// Starts `portcullis serve` with these arguments as administrator, beside whoever serves the cluster. It has a log of
+    /// this name.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_beside(control_plane: &ControlPlane, name: &str, arguments: &[&str]) -> Result<Process> {
+        let arguments: Vec<String> = ["serve"].iter().chain(arguments).map(ToString::to_string).collect();
+        let (kubeconfig, site) = (control_plane.kubeconfig(), control_plane.site());
+        let start = Start {
+            program: &binary()?,
+            arguments: &arguments,
+            environment: &[("KUBECONFIG", kubeconfig.as_os_str())],
+            log: site.log(name),
+            remove: None,
+        };
+        Process::start(&site.programs, &start)
+    }
+
     /// kubectl as administrator, in the namespace of Portcullis.
     pub fn kubectl(&self) -> Kubectl {
         self.serve.control_plane.kubectl(NAMESPACE)
@@ -147,6 +166,11 @@ impl Portcullis<'_, '_> {
         if has_failed {
             // What hangs must not be waited for, and what it leaves must not hold up the tests to come.
             self.serve.kill();
+        }
+        if self.serve.is_killed() {
+            // The next one need not wait to see whether it is still there.
+            let lease = ["delete", "lease", "portcullis", "--ignore-not-found"];
+            self.kubectl().run(&lease).await?.succeeded()?;
         }
         let removed = self.command(&["disarm"]).await;
         let kubectl = self.kubectl();

@@ -108,6 +108,11 @@ impl Serve<'_> {
         self.process.ended()
     }
 
+    /// Whether it was killed or stopped, and not started again.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.process.is_killed()
+    }
+
     /// Has it read its certificate again, by SIGHUP.
     ///
     /// # Errors

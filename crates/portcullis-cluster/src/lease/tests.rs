@@ -108,6 +108,48 @@ async fn a_lease_that_is_renewed_is_never_taken() {
     assert!(!election.leadership.is_leader());
 }
 
+/// Claims a lease that is as `answers` say, one after the other, the last for ever; what is written, and what came of it.
+async fn claim(take_over: bool, answers: &[Value]) -> (Option<Value>, Claim, Duration) {
+    let (connection, mut server) = scripted::connection();
+    let noon = || Timestamp::from_second(1_800_000_000).unwrap();
+    let mut candidate = Candidate::new(&connection, "portcullis", "leader", "me", noon);
+    let mut claimed = tokio::spawn(async move { candidate.claim(take_over).await.unwrap() });
+    let (mut answers, mut written) = (answers.iter().peekable(), None);
+    loop {
+        let exchange = tokio::select! {
+            exchange = server.next() => exchange,
+            claimed = &mut claimed => return (written, claimed.unwrap(), server.elapsed()),
+        };
+        if exchange.method == "PUT" {
+            written = Some(exchange.json());
+            exchange.reply(200, &lease("me", "9", LONG_AGO));
+            continue;
+        }
+        let answer = if answers.len() > 1 { answers.next() } else { answers.peek().copied() };
+        exchange.reply(200, answer.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_must_be_alone_takes_a_lease_that_nobody_renews_and_leaves_one_that_is_renewed() {
+    // Its own of an earlier run, and one that was given back: at once.
+    for holder in ["me", ""] {
+        let (written, claimed, waited) = claim(false, &[lease(holder, "1", NOT_YET)]).await;
+        assert!(written.is_some() && claimed == Claim::Held && waited < Duration::from_secs(1), "{waited:?}");
+    }
+    // Of somebody who is gone: when it has run out.
+    let (written, claimed, waited) = claim(false, &[lease("other", "1", NOT_YET)]).await;
+    assert_eq!((written.unwrap()["spec"]["holderIdentity"].as_str(), claimed), (Some("me"), Claim::Held));
+    assert!(waited >= Duration::from_secs(15) && waited < Duration::from_secs(20), "{waited:?}");
+    // Of somebody who renews it: never, unless that is wanted.
+    let renewed =
+        [lease("other", "1", LONG_AGO), lease("other", "1", LONG_AGO), lease("other", "2", NOT_YET)];
+    let (written, claimed, _) = claim(false, &renewed).await;
+    assert_eq!((written, claimed), (None, Claim::HeldBy("other".to_owned())));
+    let (written, claimed, waited) = claim(true, &renewed).await;
+    assert!(written.is_some() && claimed == Claim::Held && waited < Duration::from_secs(1), "{waited:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_cannot_renew_stops_within_the_deadline() {
     // The API server refuses, or does not answer at all.

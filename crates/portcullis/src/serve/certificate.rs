@@ -14,7 +14,7 @@ use portcullis_cli::ServeArguments;
 use portcullis_webhook::{Authority, CertificateError, Certificates, Identity, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use self::exchange::Exchange;
 pub(crate) use self::exchange::Trust;
@@ -103,7 +103,7 @@ impl Renewal {
                 }
                 let pause = if self.exchange.is_under_way() { UNDER_WAY } else { INTERVAL };
                 tokio::select! {
-                    () = sleep(pause) => {}
+                    () = sleep_until(Instant::now() + pause) => {}
                     _ = hung_up.recv() => {}
                 }
             }

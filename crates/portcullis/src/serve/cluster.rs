@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portcullis_cli::{ServeArguments, WebhookNames};
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{
-    Backoff, Candidate, Cluster, Configuration, Connection, DEFINE_KINDS, EventSender, Leadership, Options,
-    Readiness, WatchState, events,
+    Backoff, Cluster, Configuration, Connection, DEFINE_KINDS, EventSender, Options, Readiness, WatchState,
+    events,
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::in_force::Compiler;
@@ -19,13 +19,14 @@ use portcullis_controllers::writer::{Wanted, Writer, Written};
 use portcullis_engine::{Problem, Settings};
 use portcullis_value::{Arena, OwnedValue, json};
 use portcullis_webhook::Metrics;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::certificate::{Served, Trust};
 use super::clock::timestamp;
 use super::collector::Counts;
+use super::election::Election;
 use super::policies::Policies;
 use super::source::Source;
 use super::{Parts, access, ignores_failures};
@@ -49,11 +50,7 @@ pub(crate) struct Running {
     /// What is in the cluster.
     written: watch::Receiver<Written>,
     event_writer: JoinHandle<()>,
-    /// Tells the candidate to give its lease back.
-    resign: Option<oneshot::Sender<()>>,
-    candidate: Option<JoinHandle<()>>,
-    /// `None` where nobody else could write.
-    leadership: Option<Leadership>,
+    election: Election,
     is_external: bool,
 }
 
@@ -86,27 +83,16 @@ impl Running {
         let mut tasks = JoinSet::new();
         let event_writer = tokio::spawn(event_writer.run());
 
-        let (mut resign, mut candidate, mut leadership) = (None, None, None);
-        if !is_external {
-            let election =
-                Candidate::new(&connection, &arguments.namespace, "portcullis", &identity, timestamp);
-            leadership = Some(election.leadership());
-            let (resigned, resigning) = oneshot::channel();
-            resign = Some(resigned);
-            candidate = Some(tokio::spawn(election.run(async move {
-                // An error is the end of who would resign: that is a resignation too.
-                let _ = resigning.await;
-            })));
-        }
+        let election = Election::start(&connection, arguments, &identity);
         let writer = Writer {
             connection,
             wanted: wanted_now,
-            leadership: leadership.clone(),
+            leadership: election.leadership.clone(),
             written,
             clock: timestamp,
         };
         let writer = tokio::spawn(async move {
-            if is_external {
+            if is_external && writer.leadership.clone().gained().await {
                 remove_leftovers(&writer.connection).await;
             }
             writer.run().await;
@@ -130,20 +116,23 @@ impl Running {
             writer,
             written: written_now,
             event_writer,
-            resign,
-            candidate,
-            leadership,
+            election,
             is_external,
         })
     }
 
     /// What is known of whom the API server trusts.
     pub(crate) fn trust(&self) -> impl Fn() -> Trust + Send + 'static {
-        let (written, leadership) = (self.written.clone(), self.leadership.clone());
-        move || match &leadership {
-            Some(leadership) if !leadership.is_leader() => Trust::ByOther,
-            _ => Trust::Written(written.borrow().ca_bundle.clone()),
+        let (written, leadership) = (self.written.clone(), self.election.leadership.clone());
+        move || match leadership.is_leader() {
+            true => Trust::Written(written.borrow().ca_bundle.clone()),
+            false => Trust::ByOther,
         }
+    }
+
+    /// Returns why this process must not serve, should that be so.
+    pub(crate) fn refused(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
+        self.election.refused()
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -176,7 +165,8 @@ impl Running {
     /// Writes nothing any more. A server outside of the cluster removes the webhooks that would call nobody.
     pub(crate) async fn stop_writing(&mut self) {
         self.writer.abort();
-        if !self.is_external {
+        // What another server has written is its own.
+        if !self.is_external || !self.election.leadership.is_leader() {
             return;
         }
         // A write that was under way has ended by then, or the API server does not take it.
@@ -198,11 +188,7 @@ impl Running {
         drop(self.events);
         // What is not written by then is lost.
         let _ = timeout(GOODBYE, self.event_writer).await;
-        drop(self.resign.take());
-        if let Some(candidate) = self.candidate.take() {
-            // Past that time the lease runs out by itself.
-            let _ = timeout(GOODBYE, candidate).await;
-        }
+        self.election.end(GOODBYE).await;
     }
 }
 

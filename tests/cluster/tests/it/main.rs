@@ -16,6 +16,7 @@ mod sandbox;
 mod second_webhook;
 mod serve;
 mod story;
+mod two_servers;
 mod verdicts;
 mod watches;
 mod webhook_upkeep;
