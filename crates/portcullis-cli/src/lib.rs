@@ -21,6 +21,7 @@ mod exit;
 mod files;
 mod given;
 mod grid;
+mod jp;
 mod offline;
 mod paint;
 mod printable;
@@ -51,6 +52,7 @@ pub fn run(
     let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
+        arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),

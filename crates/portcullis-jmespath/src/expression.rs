@@ -9,6 +9,7 @@ use crate::error::{Error, SyntaxError};
 use crate::evaluate::{Context, Evaluator};
 use crate::inspect::{Problem, RootFields, problems, root_fields};
 use crate::parser::parse;
+use crate::tree::Tree;
 
 /// The longest source that is compiled, in bytes.
 pub const MAX_SOURCE: usize = 64 << 10;
@@ -58,6 +59,11 @@ impl Expression {
         context: &mut Context<'a, '_, '_>,
     ) -> Result<Value<'a>, Error> {
         Evaluator::new(context).search(&self.node, self.weighs, root).map_err(Error::from)
+    }
+
+    /// How it was understood: a node and what is below it on each line, two blanks further in than what it is a part of.
+    pub fn tree(&self) -> impl fmt::Display {
+        Tree(&self.node)
     }
 
     /// What is wrong with the expression whatever the document: for warnings when a policy is loaded.

@@ -27,6 +27,7 @@ mod inspect;
 mod lexer;
 mod parser;
 mod text;
+mod tree;
 mod value;
 
 pub use error::{Error, SyntaxError};
@@ -35,3 +36,13 @@ pub use expression::{Expression, MAX_SOURCE};
 pub use functions::{Function, Parameter, Type, functions};
 pub use inspect::{Problem, RootFields};
 pub use parser::MAX_DEPTH;
+
+/// The next 64 pseudo-random bits after `state` (SplitMix64, Steele, Lea and Flood 2014): what `random()` takes where
+/// nothing depends on their being secret.
+pub fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

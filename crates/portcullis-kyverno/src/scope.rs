@@ -227,7 +227,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             arena: self.arena,
             budget: self.budget,
             now: Timestamp::from_nanosecond(self.now.into()).unwrap_or_default(),
-            random: &mut || splitmix(random),
+            random: &mut || jmespath::splitmix(random),
         };
         expression.search(document, &mut context).map_err(|error| match error {
             jmespath::Error::Exhausted(exhausted) => VariableError::Exhausted(exhausted),
@@ -309,13 +309,4 @@ fn size(value: Value<'_>) -> usize {
         _ => 0,
     };
     size_of::<Value<'_>>() + inner
-}
-
-/// SplitMix64: a stream of numbers from a seed.
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

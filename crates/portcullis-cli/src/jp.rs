@@ -1,0 +1,79 @@
+//! `jp`: JMESPath, as policies evaluate it, tried by hand.
+
+mod function;
+mod parse;
+mod query;
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use crate::exit::{Ended, Exit};
+use crate::files;
+use crate::surroundings::Surroundings;
+
+/// How much is read of a file or of standard input, in bytes.
+const MAX_INPUT: u64 = 64 << 20;
+
+/// Try JMESPath expressions in Kyverno's dialect: evaluate them, see their structure, look up functions.
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  What a variable of a policy is on an object:
+      portcullis jp query --input pod.yaml \"spec.containers[?securityContext.privileged].name\"
+
+  How an expression is understood:
+      portcullis jp parse \"a.b || 'none'\"
+
+  What functions there are for time:
+      portcullis jp function time_add time_diff
+
+Exit code: 0 when all is well, 1 otherwise.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Query(query::Arguments),
+    Parse(parse::Arguments),
+    Function(function::Arguments),
+}
+
+/// Runs the command.
+pub(crate) fn jp(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
+    match &arguments.command {
+        Command::Query(arguments) => query::query(arguments, surroundings)?,
+        Command::Parse(arguments) => parse::parse(arguments, surroundings)?,
+        Command::Function(arguments) => function::function(arguments, surroundings)?,
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// The expressions that are given as arguments, then those in files, one in each.
+fn expressions(
+    arguments: &[String],
+    paths: &[String],
+    surroundings: &Surroundings<'_>,
+) -> anyhow::Result<Vec<String>> {
+    let mut expressions = arguments.to_vec();
+    for path in paths {
+        let text = files::read_text(&surroundings.directory.join(Path::new(path)), MAX_INPUT)?;
+        expressions.push(text.trim().to_owned());
+    }
+    Ok(expressions)
+}
+
+/// What comes from standard input.
+fn standard_input(surroundings: &mut Surroundings<'_>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let mut stdin = (&mut surroundings.stdin).take(MAX_INPUT);
+    stdin.read_to_string(&mut text).context("cannot read standard input")?;
+    Ok(text)
+}

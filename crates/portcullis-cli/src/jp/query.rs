@@ -1,0 +1,104 @@
+//! `jp query`: the value of expressions on a document.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use jiff::Timestamp;
+use portcullis_jmespath::{Context, Expression, splitmix};
+use portcullis_value::{Arena, Budget, Value, json};
+
+use super::{MAX_INPUT, expressions, standard_input};
+use crate::exit::standard_output;
+use crate::files;
+use crate::surroundings::Surroundings;
+
+/// Evaluate expressions on a document.
+///
+/// What is not given, the expression or the document, is read from standard input.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The expressions
+    #[arg(value_name = "EXPRESSION")]
+    expressions: Vec<String>,
+
+    /// The document, YAML or JSON
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<String>,
+
+    /// Files with an expression each
+    #[arg(short, long, value_name = "FILE")]
+    query: Vec<String>,
+
+    /// Print the value on one line
+    #[arg(short, long)]
+    compact: bool,
+
+    /// Print a string as it is, without quotes
+    #[arg(short, long)]
+    unquoted: bool,
+}
+
+pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+    let mut expressions = expressions(&arguments.expressions, &arguments.query, surroundings)?;
+    let input = arguments.input.as_deref();
+    let input = input
+        .map(|path| files::read_text(&surroundings.directory.join(Path::new(path)), MAX_INPUT))
+        .transpose()?;
+    let missing = match (&input, expressions.is_empty()) {
+        (None, true) => bail!("at least one query or input object is required"),
+        (Some(_), true) => "Enter a jmespath expression and hit Ctrl+D.",
+        (None, false) => "Enter input object and hit Ctrl+D.",
+        (Some(_), false) => "",
+    };
+    if !missing.is_empty() && surroundings.stdin_is_terminal {
+        writeln!(surroundings.stderr, "Reading from terminal input.\n{missing}")?;
+    }
+    let input = match input {
+        Some(input) if expressions.is_empty() => {
+            expressions.push(standard_input(surroundings)?.trim().to_owned());
+            input
+        }
+        Some(input) => input,
+        None => standard_input(surroundings)?,
+    };
+
+    let arena = Arena::new();
+    let document = portcullis_yaml::read(&arena, &input)
+        .map_err(|error| anyhow!("failed to load the input: {error}"))?;
+    for expression in &expressions {
+        let compiled = Expression::compile(expression)
+            .map_err(|error| anyhow!("failed to compile JMESPath: {expression}, error: {error}"))?;
+        let mut state = surroundings.seed;
+        let mut budget = Budget::default();
+        let mut context = Context {
+            arena: &arena,
+            budget: &mut budget,
+            now: Timestamp::from_nanosecond(surroundings.now.into())?,
+            random: &mut || splitmix(&mut state),
+        };
+        let value = compiled
+            .search(document, &mut context)
+            .map_err(|error| anyhow!("error evaluating JMESPath expression: {error}"))?;
+        print(arguments, expression, value, surroundings).map_err(standard_output)?;
+    }
+    Ok(())
+}
+
+fn print(
+    arguments: &Arguments,
+    expression: &str,
+    value: Value<'_>,
+    surroundings: &mut Surroundings<'_>,
+) -> std::io::Result<()> {
+    let stdout = &mut surroundings.stdout;
+    writeln!(stdout, "# {expression}")?;
+    match value {
+        Value::String(text) if arguments.unquoted => writeln!(stdout, "{text}"),
+        value => {
+            let writer = if arguments.compact { json::Writer::compact() } else { json::Writer::indented(2) };
+            writeln!(stdout, "{}", writer.escape_html().to_string(value))
+        }
+    }
+}
