@@ -21,7 +21,7 @@ use portcullis_value::{Budget, Exhausted, Value};
 use crate::autogen::POD_TEMPLATES;
 
 use failure::{Class, NEGATION_MATCHED, Path, Seen, Silent, Told};
-use fits::fits;
+use fits::{Fit, Fitting};
 pub(crate) use tree::Tree;
 use walk::Walk;
 
@@ -90,8 +90,10 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<bool, Exhausted> {
-        if self.plainly_fits(resource, numbers, budget)? {
-            return Ok(true);
+        match self.fit(resource, numbers, budget)? {
+            Fit::Satisfied => return Ok(true),
+            Fit::Violated => return Ok(false),
+            Fit::Unsure => {}
         }
         if self.tree.mentions_anchor {
             return Ok(self.check(resource, numbers, budget)? == Verdict::Pass);
@@ -104,19 +106,15 @@ impl Pattern {
         }
     }
 
-    /// Whether `resource` satisfies the pattern in the way that most do, which is found out soonest.
-    fn plainly_fits(
-        &self,
-        resource: Value<'_>,
-        numbers: Numbers,
-        budget: &mut Budget<'_>,
-    ) -> Result<bool, Exhausted> {
+    /// How `resource` plainly fits the pattern, which is found out soonest.
+    fn fit(&self, resource: Value<'_>, numbers: Numbers, budget: &mut Budget<'_>) -> Result<Fit, Exhausted> {
         let mut inner = resource;
         for key in self.under {
-            let Value::Object(object) = inner else { return Ok(false) };
+            let Value::Object(object) = inner else { return Ok(Fit::Unsure) };
             inner = object.get(key).unwrap_or_default();
         }
-        fits(&self.tree.root, inner, numbers, budget)
+        let fit = Fitting { numbers, budget }.node(&self.tree.root, inner)?;
+        Ok(if fit == Fit::Violated && self.tree.mentions_anchor { Fit::Unsure } else { fit })
     }
 
     /// Compares `resource` with the pattern.
@@ -129,10 +127,11 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<Verdict, Exhausted> {
-        if self.plainly_fits(resource, numbers, budget)? {
+        let fit = self.fit(resource, numbers, budget)?;
+        if fit == Fit::Satisfied {
             return Ok(Verdict::Pass);
         }
-        if !self.tree.mentions_anchor {
+        if fit == Fit::Unsure && !self.tree.mentions_anchor {
             match Walk::new(&self.tree, numbers, budget).descend(self.under, resource, &Path::Root) {
                 Ok(()) => return Ok(Verdict::Pass),
                 Err(Silent::Exhausted(exhausted)) => return Err(exhausted),

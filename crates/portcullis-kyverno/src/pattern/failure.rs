@@ -142,7 +142,7 @@ impl From<Exhausted> for Silent {
 /// Whether one of the phrases that turn a violation into a skip may come out when `value` is printed.
 ///
 /// Lists are printed with blanks between their items, so that a phrase may come from several; the word from one.
-fn mentions_anchor(value: Value<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+pub(super) fn mentions_anchor(value: Value<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
     let contains = |text: &str, budget: &mut Budget<'_>| {
         budget.steps(1 + text.len() as u64 / 16)?;
         Ok(text.contains("anchor"))
