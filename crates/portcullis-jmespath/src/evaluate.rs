@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use portcullis_value::{Arena, Budget, Value, json};
+use portcullis_value::{Arena, ArenaVec, Budget, Value, json};
 
 use crate::ast::{Compare, Elements, Literal, Node, Operator, Project, Slice};
 use crate::error::Failure;
@@ -210,11 +210,11 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         if current.is_null() {
             return Ok(Value::Null);
         }
-        let mut values = Vec::with_capacity(items.len());
+        let mut values = self.arena.vec(items.len());
         for item in items {
             values.push(or_null(self.evaluate(item, current))?);
         }
-        self.array(&values)
+        self.made(values)
     }
 
     fn hash(&mut self, entries: &'a [(Box<str>, Node)], current: Value<'a>) -> Evaluated<'a> {
@@ -231,14 +231,14 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     fn project(&mut self, project: &'a Project, current: Value<'a>) -> Evaluated<'a> {
         let Project { source, elements, each } = project;
         let source = self.evaluate(source, current);
-        let mut kept = Vec::new();
+        let mut kept = self.arena.vec(0);
         match elements {
             Elements::List => {
                 let Value::Array(items) = or_null(source)? else { return Ok(Value::Null) };
                 if matches!(each, Node::Current) && !items.iter().any(|item| item.is_null()) {
                     return Ok(Value::Array(items));
                 }
-                kept.reserve(items.len());
+                kept.reserve_exact(items.len());
                 for item in items {
                     self.keep(&mut kept, each, *item)?;
                 }
@@ -266,13 +266,13 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
                 }
             }
         }
-        self.array(&kept)
+        self.made(kept)
     }
 
     /// Adds what `each` makes of `item`, unless that is null.
     fn keep(
         &mut self,
-        kept: &mut Vec<Value<'a>>,
+        kept: &mut ArenaVec<'a, Value<'a>>,
         each: &'a Node,
         item: Value<'a>,
     ) -> Result<(), Failure<'a>> {
@@ -288,17 +288,18 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         if !items.iter().any(|item| matches!(item, Value::Array(_))) {
             return Ok(Value::Array(items));
         }
-        let mut flat = Vec::with_capacity(items.len());
+        let count = |item: &Value<'_>| item.as_array().map_or(1, <[_]>::len);
+        let mut flat = self.arena.vec(items.iter().map(count).sum());
         for item in items {
             match item {
                 Value::Array(inner) => {
                     self.steps(inner.len())?;
-                    flat.extend_from_slice(inner);
+                    flat.extend_from_slice_copy(inner);
                 }
                 other => flat.push(*other),
             }
         }
-        self.array(&flat)
+        self.made(flat)
     }
 
     fn slice(&mut self, slice: Slice, current: Value<'a>) -> Evaluated<'a> {
@@ -325,6 +326,12 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     /// Spends `count` steps.
     pub(crate) fn steps(&mut self, count: usize) -> Result<(), Failure<'a>> {
         Ok(self.budget.steps(count as u64)?)
+    }
+
+    /// The list that was filled, charged.
+    fn made(&mut self, items: ArenaVec<'a, Value<'a>>) -> Evaluated<'a> {
+        self.budget.bytes(array_bytes(items.len()))?;
+        Ok(Value::Array(items.into_bump_slice()))
     }
 
     /// A list of `items`, charged.

@@ -6,6 +6,9 @@ use bumpalo::Bump;
 
 use crate::{Object, Value};
 
+/// A vector whose memory lies in an arena; `into_bump_slice` gives what it holds.
+pub type ArenaVec<'a, T> = bumpalo::collections::Vec<'a, T>;
+
 /// Memory for the values of one evaluation, freed as a whole.
 ///
 /// An adapter keeps one per worker and calls [`Arena::reset`] between requests.
@@ -61,6 +64,11 @@ impl Arena {
     /// What `items` yields, in the arena.
     pub fn slice_of<T: Copy>(&self, items: impl ExactSizeIterator<Item = T>) -> &[T] {
         self.bump.alloc_slice_fill_iter(items)
+    }
+
+    /// A list that is filled in place: up to `most` items take no further memory.
+    pub fn vec<'a, T>(&'a self, most: usize) -> ArenaVec<'a, T> {
+        ArenaVec::with_capacity_in(most, &self.bump)
     }
 
     /// A list of `items`.

@@ -38,33 +38,43 @@ const TIME_CHECK: u64 = 1024;
 
 /// What is left for one evaluation. The core has no clock: `expired` is the adapter's.
 pub struct Budget<'t> {
+    /// What is left beside `ready`.
     left: Limits,
-    until_time_check: u64,
+    /// Steps that may be taken before the clock is asked: one count to keep for most steps.
+    ready: u64,
     expired: &'t dyn Fn() -> bool,
 }
 
 impl<'t> Budget<'t> {
     /// A budget of `limits`; `expired` tells whether the time is over and is asked once in 1,024 steps.
     pub fn new(limits: Limits, expired: &'t dyn Fn() -> bool) -> Self {
-        Self { left: limits, until_time_check: TIME_CHECK, expired }
+        let ready = limits.steps.min(TIME_CHECK);
+        Self { left: Limits { steps: limits.steps - ready, ..limits }, ready, expired }
     }
 
     /// Spends `count` steps.
+    #[inline]
     pub fn steps(&mut self, count: u64) -> Result<(), Exhausted> {
-        self.left.steps = self.left.steps.checked_sub(count).ok_or(Exhausted::Steps)?;
-        match self.until_time_check.checked_sub(count) {
-            Some(left) if left > 0 => self.until_time_check = left,
-            _ => {
-                self.until_time_check = TIME_CHECK;
-                if (self.expired)() {
-                    return Err(Exhausted::Time);
-                }
+        match self.ready.checked_sub(count) {
+            Some(ready) => {
+                self.ready = ready;
+                Ok(())
             }
+            None => self.make_ready(count),
         }
-        Ok(())
+    }
+
+    /// Spends `count` steps, which are more than are ready.
+    #[cold]
+    fn make_ready(&mut self, count: u64) -> Result<(), Exhausted> {
+        let left = self.left().steps.checked_sub(count).ok_or(Exhausted::Steps)?;
+        self.ready = left.min(TIME_CHECK);
+        self.left.steps = left - self.ready;
+        if (self.expired)() { Err(Exhausted::Time) } else { Ok(()) }
     }
 
     /// Spends one step.
+    #[inline]
     pub fn step(&mut self) -> Result<(), Exhausted> {
         self.steps(1)
     }
@@ -99,7 +109,7 @@ impl<'t> Budget<'t> {
 
     /// What is left.
     pub fn left(&self) -> Limits {
-        self.left
+        Limits { steps: self.left.steps.saturating_add(self.ready), ..self.left }
     }
 }
 
@@ -112,6 +122,6 @@ impl Default for Budget<'static> {
 
 impl fmt::Debug for Budget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Budget").field("left", &self.left()).finish_non_exhaustive()
     }
 }

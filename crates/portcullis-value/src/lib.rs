@@ -22,7 +22,7 @@ mod owned;
 mod pointer;
 mod value;
 
-pub use arena::Arena;
+pub use arena::{Arena, ArenaVec};
 pub use budget::{Budget, Exhausted, Limits};
 pub use number::Number;
 pub use object::Object;

@@ -52,23 +52,27 @@ impl<'a> Object<'a> {
     }
 
     pub fn contains_key(self, key: &str) -> bool {
-        self.get_entry(key).is_some()
+        self.find(key).is_some()
     }
 
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        self.get_entry(key).map(|entry| entry.1)
+        self.find(key).map(|entry| entry.1)
     }
 
     /// The entry of `key` with the key as this map borrows it.
     pub fn get_entry(self, key: &str) -> Option<(&'a str, Value<'a>)> {
+        self.find(key).copied()
+    }
+
+    /// Only where it is, since most of those who look copy little of it or nothing.
+    fn find(self, key: &str) -> Option<&'a (&'a str, Value<'a>)> {
         if self.entries.len() <= SCAN {
-            let last = key.as_bytes().last();
-            let is_key = |entry: &&(&str, Value<'a>)| {
-                entry.0.len() == key.len() && entry.0.as_bytes().last() == last && entry.0 == key
-            };
-            return self.entries.iter().find(is_key).copied();
+            let last = key.as_bytes().last().copied();
+            return self.entries.iter().find(|(other, _)| {
+                other.len() == key.len() && other.as_bytes().last().copied() == last && *other == key
+            });
         }
-        self.position(key).ok().and_then(|index| self.entries.get(index)).copied()
+        self.position(key).ok().and_then(|index| self.entries.get(index))
     }
 
     fn position(self, key: &str) -> Result<usize, usize> {
