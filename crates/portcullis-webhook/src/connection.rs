@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::pulse::{Phase, Pulse, Watchdog, Watched};
+use crate::repoll::Repoll;
 use crate::server::Shared;
 use crate::slots::Slot;
 use crate::{Reviewer, Stage, service, tls};
@@ -77,7 +78,7 @@ async fn drive<R, C: Future<Output = hyper::Result<()>>>(
     let shared = &peer.shared;
     let mut stages = shared.lifecycle.subscribe();
     let mut watchdog = Watchdog::new(peer.pulse.clone());
-    let mut left = false;
+    let (repoll, mut left) = (Repoll::new(), false);
     loop {
         let stage = *stages.borrow_and_update();
         if stage == Stage::Ended {
@@ -89,9 +90,11 @@ async fn drive<R, C: Future<Output = hyper::Result<()>>>(
                 leave(connection.as_mut());
             }
         }
-        let mut end = poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(End::Itself(result)),
-            Poll::Pending => watchdog.poll(&shared.limits, &peer.slot, cx).map(End::Late),
+        let mut end = poll_fn(|cx| {
+            repoll.poll(cx, |cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(End::Itself(result)),
+                Poll::Pending => watchdog.poll(&shared.limits, &peer.slot, cx).map(End::Late),
+            })
         });
         let end = tokio::select! {
             biased;

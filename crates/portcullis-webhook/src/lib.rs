@@ -24,6 +24,7 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod pulse;
+mod repoll;
 mod response;
 mod reviewer;
 mod route;

@@ -17,9 +17,10 @@ use super::decisions::Decisions;
 use super::policies::Policies;
 
 /// How many records wait to be kept.
-const QUEUE: usize = 1024;
-/// How often records are taken from the queue. To be woken for each would cost as much as a small review.
-const PACE: Duration = Duration::from_millis(10);
+const QUEUE: usize = 8192;
+/// How often records are taken from the queue. To be woken for each would cost as much as a small review; a queue that
+/// fills in this time holds more reviews than eight cores answer.
+const PACE: Duration = Duration::from_millis(50);
 /// How many rules a record names.
 const RULES: usize = 20;
 
