@@ -7,10 +7,12 @@ mod cluster;
 mod collector;
 mod decisions;
 mod election;
+mod follower;
 mod judge;
 mod ledger;
 mod policies;
 mod source;
+mod webhook_settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -76,6 +76,7 @@ fn kubernetes_deletes_the_finished_job_with_its_pods_and_nothing_else_is_touched
         ensure!(versions(test).await? == before, "{:?} became {:?}", before, versions(test).await?);
         let own = [
             "/apis/admissionregistration.k8s.io/",
+            "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis",
             "/apis/events.k8s.io/",
             "/status?fieldManager=portcullis",
         ];

@@ -5,7 +5,7 @@ use portcullis_cluster_tests::wait;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::story::{founding_policy, job, serving, until_shown};
+use crate::story::{founding_policy, job, serving, until_ready_is, until_shown};
 
 const MUTATING: &str = "mutatingwebhookconfiguration/portcullis-resource-mutating";
 const VALIDATING: &str = "validatingwebhookconfiguration/portcullis-resource-validating";
@@ -39,6 +39,35 @@ fn a_configuration_that_is_edited_or_deleted_by_hand_is_restored() -> Result<()>
             Ok(test.kubectl(&webhooks).await?.succeeded()?.is_empty().then_some(()))
         })
         .await
+    })
+}
+
+#[test]
+fn a_policy_is_not_ready_while_somebody_else_changes_its_webhook_again_and_again() -> Result<()> {
+    serving(async |test, portcullis| {
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        let operations = ["get", MUTATING, "-o", "jsonpath={.webhooks[0].rules[0].operations[*]}"];
+        let good = test.kubectl(&operations).await?.succeeded()?;
+        let narrowed =
+            r#"[{"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": ["UPDATE"]}]"#;
+        let narrow = ["patch", MUTATING, "--type=json", "--patch", narrowed];
+        for _ in 0..3 {
+            test.kubectl(&narrow).await?.succeeded()?;
+            wait::until("a configuration as it was", async || {
+                Ok((test.kubectl(&operations).await?.stdout == good).then_some(()))
+            })
+            .await?;
+        }
+        test.kubectl(&narrow).await?.succeeded()?;
+        let name = "add-ttl-to-dangling-job";
+        let ready = until_ready_is(test, name, "False").await?;
+        let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
+        ensure!(message.contains("changed by somebody else again and again"), "{message}");
+        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        // News is written, whoever it was.
+        test.apply(CLOSED).await?.succeeded()?;
+        until_ready_is(test, name, "True").await?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await
     })
 }
 

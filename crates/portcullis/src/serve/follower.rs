@@ -1,0 +1,125 @@
+//! Puts in force what the cluster says, and says what is to be written for it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use portcullis_cluster::discovery::Discovery;
+use portcullis_cluster::{Cluster, Configuration, Pending};
+use portcullis_controllers::in_force::Compiler;
+use portcullis_controllers::webhooks::{self, Configurations, policy_configuration};
+use portcullis_controllers::writer::Wanted;
+use portcullis_engine::{Problem, Settings};
+use portcullis_webhook::Metrics;
+use tokio::sync::watch;
+
+use super::policies::Policies;
+use super::webhook_settings;
+
+/// Compiles what the cluster says and puts it in force.
+pub(super) struct Follower {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) policies: Arc<ArcSwapOption<Policies>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) webhooks: webhooks::Settings,
+    /// What `caBundle` holds: it goes with the certificate.
+    pub(super) ca_bundle: watch::Receiver<Vec<u8>>,
+    pub(super) wanted: watch::Sender<Option<Arc<Wanted>>>,
+}
+
+impl Follower {
+    /// Follows for ever; `first` is done when the first policies are in force.
+    pub(super) async fn run(mut self, first: Pending) {
+        let mut first = Some(first);
+        let mut changes = [
+            self.cluster.cluster_policies.subscribe(),
+            self.cluster.policies.subscribe(),
+            self.cluster.configuration.subscribe(),
+            self.cluster.discovery.subscribe(),
+        ];
+        self.cluster.readiness().ready().await;
+        let (mut compiler, mut known) = (Compiler::default(), None);
+        loop {
+            for change in &mut changes {
+                change.mark_unchanged();
+            }
+            let ca_bundle = self.ca_bundle.borrow_and_update().clone();
+            if self.webhooks.ca_bundle != ca_bundle {
+                self.webhooks.ca_bundle = ca_bundle;
+                known = None;
+            }
+            // Compiling takes the processor: other work goes on meanwhile on another thread.
+            tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
+            drop(first.take());
+            let [cluster_policies, policies, configuration, discovery] = &mut changes;
+            // A sender that is gone is the end of the process.
+            let changed = tokio::select! {
+                changed = cluster_policies.changed() => changed,
+                changed = policies.changed() => changed,
+                changed = configuration.changed() => changed,
+                changed = discovery.changed() => changed,
+                changed = self.ca_bundle.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn put_in_force(&self, compiler: &mut Compiler, known: &mut Option<Known>) {
+        let (cluster_policies, policies) =
+            (self.cluster.cluster_policies.load(), self.cluster.policies.load());
+        let now = Known {
+            configuration: self.cluster.configuration.load(),
+            discovery: self.cluster.discovery.load(),
+        };
+        let documents = cluster_policies.iter().chain(policies.iter());
+        let in_force = Arc::new(compiler.compile(documents, &now.discovery));
+        let before = self.wanted.borrow().clone();
+        // Most changes are of a status, and many of those are ours.
+        if let (Some(before), true) = (before, known.as_ref().is_some_and(|known| known.is_same_as(&now)))
+            && before.in_force.is_same_as(&in_force)
+        {
+            self.wanted.send_replace(Some(Arc::new(Wanted { in_force, ..(*before).clone() })));
+            return;
+        }
+        let (settings, problems) = read_settings(&now.configuration);
+        let is_known = |known: &Known| Arc::ptr_eq(&known.configuration, &now.configuration);
+        if !known.as_ref().is_some_and(is_known) {
+            for problem in problems {
+                tracing::warn!(%problem, "in the configuration");
+            }
+        }
+        let webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
+        let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
+        let compiled: Vec<_> = in_force.compiled().cloned().collect();
+        let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));
+        self.policies.store(Some(next.clone()));
+        self.metrics.retain_policies(|namespace, name| next.contains(namespace, name));
+        tracing::info!(policies = compiled.len(), of = in_force.policies.len(), "policies are in force");
+        let policy_configuration = policy_configuration(&webhooks);
+        self.wanted.send_replace(Some(Arc::new(Wanted {
+            configurations,
+            policy_configuration,
+            ca_bundle: webhooks.ca_bundle,
+            in_force,
+        })));
+        *known = Some(now);
+    }
+}
+
+/// What policies are put in force with.
+struct Known {
+    configuration: Arc<Configuration>,
+    discovery: Arc<Discovery>,
+}
+
+impl Known {
+    fn is_same_as(&self, other: &Known) -> bool {
+        Arc::ptr_eq(&self.configuration, &other.configuration)
+            && Arc::ptr_eq(&self.discovery, &other.discovery)
+    }
+}
+
+fn read_settings(configuration: &Configuration) -> (Settings, Vec<Problem>) {
+    Settings::read(configuration.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
+}
