@@ -2,7 +2,7 @@
 
 use http::header::CONTENT_TYPE;
 use portcullis_cluster::Connection;
-use portcullis_kyverno::status::PolicyStatus;
+use portcullis_kyverno::status::{PolicyStatus, autogen};
 use portcullis_value::{Arena, Value, json};
 use serde::de::IgnoredAny;
 
@@ -52,5 +52,10 @@ fn changed(policy: &PolicyInForce, wanted: &PolicyStatus, now: &str) -> Option<S
         text => json::read(&arena, text).unwrap_or_default(),
     };
     let wanted = wanted.to_value(&arena, current, now);
-    (current != wanted).then(|| json::Writer::compact().to_string(wanted))
+    if current == wanted {
+        return None;
+    }
+    let document = json::read(&arena, &policy.document.text).unwrap_or_default();
+    let whole = wanted.with(&arena, &["autogen"], autogen(&arena, document));
+    Some(json::Writer::compact().to_string(whole))
 }

@@ -13,8 +13,8 @@ use crate::policy::Policy;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyStatus {
     pub rule_count: RuleCount,
-    /// The generated rules as JSON, written as the reference's types are.
-    pub generated: Vec<String>,
+    /// The fingerprint of what [`autogen`] says: that is longer than the policy, and seldom asked for.
+    pub autogen: u64,
     pub readiness: Readiness,
 }
 
@@ -45,6 +45,22 @@ const READY: &str = "Ready";
 /// Of a list of errors or rules, so many are told.
 const TOLD: usize = 10;
 
+/// What `status.autogen` says: the rules that are generated from those of the policy `document`.
+pub fn autogen<'a>(arena: &'a Arena, document: Value<'_>) -> Value<'a> {
+    let rules = Arena::new();
+    written(arena, autogen::all_rules(&rules, document.copy_to(&rules)).generated)
+}
+
+/// Generated rules, written as the reference's types are.
+fn written<'a>(arena: &'a Arena, generated: Vec<Value<'_>>) -> Value<'a> {
+    let rules = generated.into_iter().map(quote::rule);
+    let rules: Vec<_> = rules.filter_map(|rule| json::read(arena, arena.str(&rule)).ok()).collect();
+    match rules.is_empty() {
+        true => arena.object(&mut Vec::new()),
+        false => arena.object(&mut vec![("rules", arena.array(&rules))]),
+    }
+}
+
 impl PolicyStatus {
     /// The status of the policy `document`: `compiled` is what was made of it, or the errors that stand in the way.
     pub fn of(document: Value<'_>, compiled: Result<&Policy, Vec<Diagnostic>>) -> Self {
@@ -60,21 +76,15 @@ impl PolicyStatus {
         };
         Self {
             rule_count: RuleCount::of(rules.written),
-            generated: rules.generated.into_iter().map(quote::rule).collect(),
+            autogen: written(&arena, rules.generated).fingerprint(),
             readiness,
         }
     }
 
-    /// The content of `status`, in place of `current`; `now` is an RFC 3339 time.
+    /// The content of `status`, in place of `current`, but for the fingerprint of `autogen`; `now` is an RFC 3339 time.
     ///
     /// The time of the condition stays as it is unless what it says changes. Conditions of others are kept.
     pub fn to_value<'a>(&self, arena: &'a Arena, current: Value<'a>, now: &'a str) -> Value<'a> {
-        let generated: Vec<_> =
-            self.generated.iter().filter_map(|rule| json::read(arena, arena.str(rule)).ok()).collect();
-        let autogen = match generated.is_empty() {
-            true => Vec::new(),
-            false => vec![("rules", arena.array(&generated))],
-        };
         let conditions = current.get("conditions").and_then(Value::as_array).unwrap_or_default();
         let is_ours = |condition: &&Value<'_>| condition.get("type").and_then(Value::as_str) == Some(READY);
         let ready = self.condition(arena, conditions.iter().find(is_ours), now);
@@ -82,7 +92,7 @@ impl PolicyStatus {
             conditions.iter().filter(|condition| !is_ours(condition)).copied().chain([ready]).collect();
         let object = |mut entries: Vec<(&'a str, Value<'a>)>| arena.object(&mut entries);
         object(vec![
-            ("autogen", object(autogen)),
+            ("autogen", Value::String(arena.format(format_args!("{:x}", self.autogen)))),
             ("conditions", arena.array(&conditions)),
             ("rulecount", object(self.rule_count.entries().to_vec())),
             // Admission policies of the API server are never made of ours.

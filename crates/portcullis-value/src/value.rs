@@ -1,6 +1,7 @@
 //! The value itself.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::{Arena, Number, Object, Pointer, json};
 
@@ -50,6 +51,14 @@ impl fmt::Display for Kind {
 }
 
 impl<'a> Value<'a> {
+    /// A number that equal values share and others hardly ever do, for who only asks whether a value has changed. It is
+    /// the same in all processes of one version.
+    pub fn fingerprint(self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.to_string().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// The JSON type.
     pub fn kind(self) -> Kind {
         match self {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_value::{Arena, Value, json};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -15,7 +16,8 @@ pub struct Document {
     /// The object as JSON, without `status`, `metadata.managedFields`, `metadata.resourceVersion`: what its author
     /// wrote. While it stays the same, snapshots share it, so that `Arc::ptr_eq` tells what to compile anew.
     pub text: Arc<str>,
-    /// The `status` as JSON; empty when there is none.
+    /// The `status` as JSON; empty when there is none. The rules in its `autogen`, which are longer than the policy, are
+    /// a [fingerprint](Value::fingerprint) in hexadecimal digits.
     pub status: Arc<str>,
 }
 
@@ -62,7 +64,7 @@ impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = Fields::deserialize(deserializer)?;
         let error = |error: serde_json::Error| serde::de::Error::custom(error);
-        let status = fields.remove("status").map_or("", RawValue::get).into();
+        let status = fields.remove("status").map_or_else(Arc::default, |status| shortened(status.get()));
         let written = fields.get("metadata").map_or("{}", |metadata| metadata.get());
         let metadata = serde_json::from_str(written).map_err(error)?;
         let mut kept: Fields<'_> = serde_json::from_str(written).map_err(error)?;
@@ -72,6 +74,19 @@ impl<'de> Deserialize<'de> for Document {
         fields.insert("metadata".into(), &kept);
         let text = serde_json::to_string(&fields).map_err(error)?.into();
         Ok(Self { metadata, text, status })
+    }
+}
+
+/// A status with a fingerprint in place of its `autogen`.
+fn shortened(status: &str) -> Arc<str> {
+    let arena = Arena::new();
+    let read = json::read(&arena, status).unwrap_or_default();
+    match read.get("autogen") {
+        Some(autogen) => {
+            let fingerprint = arena.format(format_args!("{:x}", autogen.fingerprint()));
+            read.with(&arena, &["autogen"], Value::String(fingerprint)).to_string().into()
+        }
+        None => status.into(),
     }
 }
 

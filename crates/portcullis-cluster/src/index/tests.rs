@@ -56,6 +56,22 @@ fn a_document_is_what_its_author_wrote() {
 }
 
 #[test]
+fn the_rules_in_a_status_are_kept_as_a_fingerprint() {
+    let status = |rule: &str| {
+        let autogen = json!({"rules": [{"name": rule, "validate": {"message": "long"}}]});
+        let mut policy = policy("7", "no", "r");
+        policy["status"] = json!({"autogen": autogen, "ready": "no"});
+        object::<Document>(&policy).status
+    };
+    assert_eq!(status("a"), status("a"));
+    assert_ne!(status("a"), status("b"));
+    let arena = portcullis_value::Arena::new();
+    let autogen = r#"{"rules":[{"name":"a","validate":{"message":"long"}}]}"#;
+    let fingerprint = portcullis_value::json::read(&arena, autogen).unwrap().fingerprint();
+    assert_eq!(*status("a"), format!(r#"{{"autogen":"{fingerprint:x}","ready":"no"}}"#));
+}
+
+#[test]
 fn numbers_of_a_document_keep_their_text() {
     let text = "{\"kind\":\"P\",\"metadata\":{\"name\":\"p\"},\"spec\":{\"a\":1.50,\"b\":1e3,\"c\":12345678901234567890}}";
     let document: Document = serde_json::from_str(text).unwrap();
