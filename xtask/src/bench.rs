@@ -17,7 +17,7 @@ Without a name: `instructions` and every run of whole processes.
                   three per cent more fails. Needs valgrind; says so and passes where there is none.
                   `--record` writes the counts as they are now.
   serve           `portcullis serve` under load, on a core of its own: processor time of a review, time of answers,
-                  memory, start; each beside its limit (the table is in benches/serve/src/main.rs). Then on a
+                  memory, loading, start; each beside its limit (the table is in benches/serve/src/main.rs). Then on a
                   control plane (`cluster`): what creates through a real API server cost, how soon a policy is in
                   force, memory with watches. The words after it choose rows. Reviews and policies come from
                   PORTCULLIS_BENCH, or from ../shared/bench beside the repository, or from benches/.

@@ -118,6 +118,11 @@ fn main() -> Result<()> {
             table.add(&line);
         }
     }
+    if is_chosen("load") {
+        for line in runtime.block_on(bench.loading())? {
+            table.add(&line);
+        }
+    }
     if is_chosen("start") {
         table.add(&bench.start()?);
     }
@@ -140,13 +145,20 @@ impl Bench {
 
     /// A server with the policies of a row, and clients that have asked it until it was warm.
     async fn warm(&self, row: &Row) -> Result<(Server, Clients)> {
-        let server = self.serve(&(row.policies)(&self.documents)?)?;
+        let policies = (row.policies)(&self.documents)?;
+        let (server, mut clients) = self.answering(&policies, row, CONNECTIONS).await?;
+        clients.closed_loop(row.reviews / 4).await?;
+        Ok((server, clients))
+    }
+
+    /// A server with `policies`, and clients that have asked it for the review of a row once.
+    async fn answering(&self, policies: &Path, row: &Row, connections: usize) -> Result<(Server, Clients)> {
+        let server = self.serve(policies)?;
         let request = load::request(row.path, &(row.body)(&self.documents)?);
         server.accept()?;
-        let mut clients = Clients::connect(&server.target(&self.keys)?, request, CONNECTIONS).await?;
+        let mut clients = Clients::connect(&server.target(&self.keys)?, request, connections).await?;
         let answer = clients.ask_once().await?;
         ensure!(answer.contains(row.answer), "`{}` is not in the answer: {answer}", row.answer);
-        clients.closed_loop(row.reviews / 4).await?;
         Ok((server, clients))
     }
 
@@ -205,6 +217,31 @@ impl Bench {
             line("memory, idle, pod-security policies", idle, 12.0),
             line("memory, 1000 policies, 16 connections", loaded, 25.0),
         ])
+    }
+
+    /// What many policies take: processor time from the start of the process to its first answer, and memory.
+    async fn loading(&self) -> Result<Vec<Line>> {
+        let (idle, _) = self.answering(&self.documents.pod_security()?, &POD_SECURITY, 1).await?;
+        let idle = idle.process()?.resident()?;
+        let mut lines = Vec::new();
+        for (count, seconds) in [(10_000, 2), (20_000, 4)] {
+            let policies = self.documents.matching(count)?;
+            let (server, _) = self.answering(&policies, &THOUSAND, 1).await?;
+            let each = (server.process()?.resident()? - idle) * 1024.0 / count as f64;
+            lines.push(Line {
+                what: format!("load, {count} policies"),
+                measured: Measure::Millis(server.process()?.processor_time()?),
+                limit: Limit::AtMost(Measure::Millis(Duration::from_secs(seconds))),
+                note: "of processor time".to_owned(),
+            });
+            lines.push(Line {
+                what: format!("memory of each of {count} policies"),
+                measured: Measure::Kibibytes(each),
+                limit: Limit::AtMost(Measure::Kibibytes(10.0)),
+                note: String::new(),
+            });
+        }
+        Ok(lines)
     }
 
     /// From the start of the process to the first connection that it takes.

@@ -27,6 +27,7 @@ pub(crate) enum Measure {
     /// Microseconds of processor time for a review.
     Micros(f64),
     Millis(Duration),
+    Kibibytes(f64),
     Mebibytes(f64),
     Percent(f64),
     /// So many times of something.
@@ -57,6 +58,7 @@ impl fmt::Display for Measure {
         let text = match self {
             Measure::Micros(micros) => format!("{micros:.1} us"),
             Measure::Millis(time) => format!("{:.2} ms", time.as_secs_f64() * 1e3),
+            Measure::Kibibytes(kibibytes) => format!("{kibibytes:.1} KiB"),
             Measure::Mebibytes(mebibytes) => format!("{mebibytes:.1} MiB"),
             Measure::Percent(percent) => format!("{percent:.0} %"),
             Measure::Times(times) => format!("{times:.1} times"),
