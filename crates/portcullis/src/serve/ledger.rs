@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Decision {
+    /// When it is written.
+    time: String,
     uid: String,
     operation: &'static str,
     kind: String,
@@ -52,14 +54,6 @@ pub(crate) struct Decision {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<DecidedBy>,
     micros: u64,
-}
-
-/// A decision as it is written, with the time at which that was.
-#[derive(Serialize)]
-struct Record<'d> {
-    time: String,
-    #[serde(flatten)]
-    decision: &'d Decision,
 }
 
 /// A rule that had something to say.
@@ -219,6 +213,7 @@ impl Decision {
             },
         };
         Self {
+            time: String::new(),
             uid: request.uid.to_string(),
             operation: review.operation.as_str(),
             kind: request.gvk().to_string(),
@@ -245,9 +240,10 @@ async fn keep(mut queue: mpsc::Receiver<Decision>, kept: Decisions) {
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut decisions = Vec::new();
     while queue.recv_many(&mut decisions, QUEUE).await > 0 {
+        let time = timestamp().to_string();
         for decision in decisions.drain(..) {
-            let record = Record { time: timestamp().to_string(), decision: &decision };
-            let record = serde_json::to_string(&record).unwrap_or_default();
+            let decision = Decision { time: time.clone(), ..decision };
+            let record = serde_json::to_string(&decision).unwrap_or_default();
             if decision.is_worth_a_line() {
                 tracing::info!(target: "portcullis::decision", "{record}");
             } else {
