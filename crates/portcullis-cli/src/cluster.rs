@@ -71,7 +71,9 @@ pub struct ServeArguments {
         long,
         value_name = "PATH",
         value_delimiter = ',',
-        conflicts_with_all = ["kubeconfig", "context", "service", "webhook_names", "webhook_timeout", "config_map"],
+        conflicts_with_all = [
+            "kubeconfig", "context", "service", "webhook_names", "webhook_timeout", "config_map", "exception_namespace",
+        ],
         help_heading = "Without a cluster"
     )]
     pub policies: Vec<String>,
@@ -153,6 +155,10 @@ pub struct ServeArguments {
     /// The ConfigMap with resource filters, excluded users and webhook selectors, followed as it changes
     #[arg(long, value_name = "NAME", default_value = "portcullis", help_heading = "Policies")]
     pub config_map: String,
+
+    /// The namespace whose PolicyExceptions count, `*` for all of them; without it none does
+    #[arg(long, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Policies")]
+    pub exception_namespace: Option<String>,
 
     /// Where it is recorded which rule changed what
     #[arg(long, value_enum, default_value_t, value_name = "PLACE", help_heading = "Policies")]

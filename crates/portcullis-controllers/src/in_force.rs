@@ -8,10 +8,11 @@ use portcullis_cluster::Document;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::status::{PolicyStatus, Readiness};
 use portcullis_kyverno::webhooks::WebhookNeeds;
-use portcullis_kyverno::{Findings, Policy};
+use portcullis_kyverno::{Findings, Policy, PolicyException};
 use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value, json};
 
+use crate::exceptions::ExceptionCompiler;
 use crate::kinds::ServedKinds;
 
 /// The policies at one moment.
@@ -42,8 +43,9 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles the policy that `text` holds as JSON. A kind that `discovery` does not know is no mistake.
-    pub fn of(text: &str, discovery: &Discovery) -> Self {
+    /// Compiles the policy that `text` holds as JSON, with `exceptions` to it. A kind that `discovery` does not know is no
+    /// mistake.
+    pub fn of(text: &str, exceptions: &[Arc<PolicyException>], discovery: &Discovery) -> Self {
         let arena = Arena::new();
         let (document, mistakes) = match json::read(&arena, text) {
             Ok(document) => {
@@ -55,7 +57,7 @@ impl Compiled {
                 (Default::default(), vec![Diagnostic::error(Default::default(), error.to_string())])
             }
         };
-        let policy = Policy::compile(document);
+        let policy = Policy::compile(document).excepting(exceptions);
         let status =
             PolicyStatus::of(document, if mistakes.is_empty() { Ok(&policy) } else { Err(mistakes.clone()) });
         Self {
@@ -68,7 +70,7 @@ impl Compiled {
 }
 
 impl InForce {
-    /// Whether the same policies are in force as in `other`, compiled from the same texts.
+    /// Whether the same policies are in force as in `other`, compiled from the same texts with the same exceptions.
     pub fn is_same_as(&self, other: &InForce) -> bool {
         let same =
             |(ours, theirs): (&PolicyInForce, &PolicyInForce)| Arc::ptr_eq(&ours.compiled, &theirs.compiled);
@@ -114,31 +116,62 @@ impl PolicyInForce {
 /// The namespace of a policy, empty for a ClusterPolicy, and its name.
 pub type PolicyName = (Box<str>, Box<str>);
 
-/// Compiles policies, each once for as long as its text stays the same.
+/// Compiles policies, each once for as long as its text and the exceptions to it stay the same.
 #[derive(Debug, Default)]
 pub struct Compiler {
-    /// By namespace and name: the text, and what it was compiled to.
-    known: BTreeMap<PolicyName, (Arc<str>, Arc<Compiled>)>,
+    known: BTreeMap<PolicyName, Known>,
+    exceptions: ExceptionCompiler,
+}
+
+/// What a policy was compiled from, and what to.
+#[derive(Debug)]
+struct Known {
+    text: Arc<str>,
+    exceptions: Vec<Arc<PolicyException>>,
+    compiled: Arc<Compiled>,
+}
+
+impl Known {
+    fn is_of(&self, text: &Arc<str>, exceptions: &[Arc<PolicyException>]) -> bool {
+        Arc::ptr_eq(&self.text, text)
+            && self.exceptions.len() == exceptions.len()
+            && self.exceptions.iter().zip(exceptions).all(|(ours, theirs)| Arc::ptr_eq(ours, theirs))
+    }
 }
 
 impl Compiler {
-    /// The policies in force, `documents` being all there are.
+    /// The policies in force: `documents` are all there are, `exceptions` all that count.
     pub fn compile<'d>(
         &mut self,
         documents: impl IntoIterator<Item = &'d Document>,
+        exceptions: impl IntoIterator<Item = &'d Document>,
         discovery: &Discovery,
     ) -> InForce {
+        let mut exceptions_of = self.exceptions.compile(exceptions);
         let mut before = std::mem::take(&mut self.known);
         let mut policies = Vec::new();
         for document in documents {
-            let key = (document.metadata.namespace.clone(), document.metadata.name.clone());
-            let compiled = match before.remove(&key) {
-                Some((text, compiled)) if Arc::ptr_eq(&text, &document.text) => compiled,
-                _ => Arc::new(Compiled::of(&document.text, discovery)),
+            let name = (document.metadata.namespace.clone(), document.metadata.name.clone());
+            let exceptions = exceptions_of.remove(&*key(&name)).unwrap_or_default();
+            let known = match before.remove(&name) {
+                Some(known) if known.is_of(&document.text, &exceptions) => known,
+                _ => Known {
+                    compiled: Arc::new(Compiled::of(&document.text, &exceptions, discovery)),
+                    text: document.text.clone(),
+                    exceptions,
+                },
             };
-            self.known.insert(key, (document.text.clone(), compiled.clone()));
-            policies.push(PolicyInForce { document: document.clone(), compiled });
+            policies.push(PolicyInForce { document: document.clone(), compiled: known.compiled.clone() });
+            self.known.insert(name, known);
         }
         InForce { policies }
+    }
+}
+
+/// As exceptions name a policy.
+fn key((namespace, name): &PolicyName) -> Cow<'_, str> {
+    match &**namespace {
+        "" => Cow::Borrowed(name),
+        namespace => Cow::Owned(format!("{namespace}/{name}")),
     }
 }

@@ -4,6 +4,7 @@
 //! nothing else.
 
 pub mod arming;
+mod exceptions;
 pub mod in_force;
 pub mod kinds;
 mod policy_admission;
@@ -11,4 +12,5 @@ pub mod policy_status;
 pub mod webhooks;
 pub mod writer;
 
+pub use exceptions::{ExceptionScope, exception_admission};
 pub use policy_admission::{PolicyAdmission, policy_admission};

@@ -10,10 +10,10 @@ use portcullis_value::Value;
 use crate::kinds::ServedKinds;
 use crate::webhooks::never_asked;
 
-/// The answer to whoever writes a policy.
+/// The answer to whoever writes a policy, or an exception to one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyAdmission {
-    /// Why the policy is refused, in the reference's words.
+    /// Why it is refused, in the reference's words.
     pub refusal: Option<String>,
     /// One line each, the most important first.
     pub warnings: Vec<String>,
@@ -76,7 +76,8 @@ fn not_asked(document: Value<'_>, discovery: &Discovery) -> Option<String> {
     })
 }
 
-fn line(diagnostic: &Diagnostic) -> String {
+/// A warning on one line.
+pub(crate) fn line(diagnostic: &Diagnostic) -> String {
     match &diagnostic.hint {
         Some(hint) => format!("{} ({hint})", diagnostic.message),
         None => diagnostic.message.clone(),

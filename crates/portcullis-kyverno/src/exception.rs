@@ -71,6 +71,15 @@ impl PolicyException {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The keys of the policies that it names rules of: `name`, or `namespace/name` of a Policy. Each comes once.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        let named = self.rules.iter().map(|rules| &*rules.policy);
+        named.enumerate().filter_map(|(place, policy)| {
+            let before = self.rules.iter().take(place);
+            (!before.into_iter().any(|rules| *rules.policy == *policy)).then_some(policy)
+        })
+    }
+
     /// Whether it names a rule; `policy` is the key of its policy.
     pub(crate) fn names(&self, policy: &str, rule: &str) -> bool {
         let of_policy = self.rules.iter().filter(|rules| *rules.policy == *policy);

@@ -23,6 +23,7 @@ use portcullis_cli::{
     ClusterArguments, Given, ImmutableFields, MutationRecord, ServeArguments, Surroundings,
 };
 use portcullis_cluster::{Access, EventSender};
+use portcullis_controllers::ExceptionScope;
 use portcullis_engine::{FixedFacts, Options, Settings};
 use portcullis_model::RecordMode;
 use portcullis_webhook::health::Health;
@@ -190,6 +191,7 @@ fn server(
         options,
         ledger,
         ignore_failures: ignores_failures(arguments),
+        exceptions: exception_scope(arguments),
         started: Instant::now(),
     };
     let (limits, metrics, lifecycle) = (parts.limits.clone(), parts.metrics.clone(), parts.lifecycle.clone());
@@ -199,6 +201,11 @@ fn server(
 /// Whether all failures are ignored, whatever policies say: a laptop that is closed must stop nothing.
 fn ignores_failures(arguments: &ServeArguments) -> bool {
     arguments.force_failure_policy_ignore || (arguments.external_url.is_some() && !arguments.allow_fail)
+}
+
+/// Whose exceptions count.
+fn exception_scope(arguments: &ServeArguments) -> ExceptionScope {
+    ExceptionScope::named(arguments.exception_namespace.as_deref())
 }
 
 /// Answers requests and probes; returns when the server has ended.

@@ -131,7 +131,7 @@ impl WebhookNames {
         }
     }
 
-    /// The configuration of the webhook for policies.
+    /// The configuration of the webhooks for policies and exceptions.
     pub fn policy_configuration(self) -> &'static str {
         match self {
             WebhookNames::Portcullis => "portcullis-policy-validating",
@@ -144,6 +144,15 @@ impl WebhookNames {
         match self {
             WebhookNames::Portcullis => "validate-policy.portcullis.svc",
             WebhookNames::Kyverno => "validate-policy.kyverno.svc",
+        }
+    }
+
+    /// The webhook for exceptions.
+    pub fn exception_webhook(self) -> &'static str {
+        match self {
+            WebhookNames::Portcullis => "validate-exception.portcullis.svc",
+            // COMPAT(kyverno): it has the name of the Service.
+            WebhookNames::Kyverno => "kyverno-svc.kyverno.svc",
         }
     }
 

@@ -20,7 +20,7 @@ use super::election::Election;
 use super::follower::Follower;
 use super::source::Source;
 use super::webhook_settings;
-use super::{Parts, access};
+use super::{Parts, access, exception_scope};
 use crate::told::connect;
 
 /// How long the way out may take.
@@ -91,6 +91,7 @@ impl Running {
             policies: parts.policies.clone(),
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings::of(arguments, served),
+            exceptions: exception_scope(arguments),
             ca_bundle: served.ca_bundle.subscribe(),
             wanted,
         };

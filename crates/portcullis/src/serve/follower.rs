@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, Configuration, Pending};
+use portcullis_controllers::ExceptionScope;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, policy_configuration};
 use portcullis_controllers::writer::Wanted;
@@ -21,6 +22,8 @@ pub(super) struct Follower {
     pub(super) policies: Arc<ArcSwapOption<Policies>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) webhooks: webhooks::Settings,
+    /// Whose exceptions count.
+    pub(super) exceptions: ExceptionScope,
     /// What `caBundle` holds: it goes with the certificate.
     pub(super) ca_bundle: watch::Receiver<Vec<u8>>,
     pub(super) wanted: watch::Sender<Option<Arc<Wanted>>>,
@@ -33,6 +36,7 @@ impl Follower {
         let mut changes = [
             self.cluster.cluster_policies.subscribe(),
             self.cluster.policies.subscribe(),
+            self.cluster.exceptions.subscribe(),
             self.cluster.configuration.subscribe(),
             self.cluster.discovery.subscribe(),
         ];
@@ -50,11 +54,12 @@ impl Follower {
             // Compiling takes the processor: other work goes on meanwhile on another thread.
             tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
             drop(first.take());
-            let [cluster_policies, policies, configuration, discovery] = &mut changes;
+            let [cluster_policies, policies, exceptions, configuration, discovery] = &mut changes;
             // A sender that is gone is the end of the process.
             let changed = tokio::select! {
                 changed = cluster_policies.changed() => changed,
                 changed = policies.changed() => changed,
+                changed = exceptions.changed() => changed,
                 changed = configuration.changed() => changed,
                 changed = discovery.changed() => changed,
                 changed = self.ca_bundle.changed() => changed,
@@ -68,12 +73,15 @@ impl Follower {
     fn put_in_force(&self, compiler: &mut Compiler, known: &mut Option<Known>) {
         let (cluster_policies, policies) =
             (self.cluster.cluster_policies.load(), self.cluster.policies.load());
+        let exceptions = self.cluster.exceptions.load();
         let now = Known {
             configuration: self.cluster.configuration.load(),
             discovery: self.cluster.discovery.load(),
         };
         let documents = cluster_policies.iter().chain(policies.iter());
-        let in_force = Arc::new(compiler.compile(documents, &now.discovery));
+        let counting =
+            exceptions.iter().filter(|exception| self.exceptions.covers(&exception.metadata.namespace));
+        let in_force = Arc::new(compiler.compile(documents, counting, &now.discovery));
         let before = self.wanted.borrow().clone();
         // Most changes are of a status, and many of those are ours.
         if let (Some(before), true) = (before, known.as_ref().is_some_and(|known| known.is_same_as(&now)))

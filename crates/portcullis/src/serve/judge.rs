@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use portcullis_controllers::policy_admission;
+use portcullis_controllers::{ExceptionScope, PolicyAdmission, exception_admission, policy_admission};
 use portcullis_engine::{Need, Options, ReviewContext, review};
 use portcullis_model::Review;
-use portcullis_value::Arena;
+use portcullis_value::{Arena, Value};
 use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct Judge {
     pub(crate) ledger: Ledger,
     /// Whether all failures are ignored, whatever policies say.
     pub(crate) ignore_failures: bool,
+    /// Whose exceptions count.
+    pub(crate) exceptions: ExceptionScope,
     /// Where the clock of reviews starts.
     pub(crate) started: Instant,
 }
@@ -39,8 +41,11 @@ impl Reviewer for Judge {
     fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict {
         match route {
             Route::Resource(resource) => self.resource(resource, route, review, deadline),
-            Route::PolicyValidate => self.policy(review),
-            Route::PolicyMutate | Route::ExceptionValidate => Verdict::allowed(),
+            Route::PolicyValidate => written(review, |document| self.policy(document)),
+            Route::ExceptionValidate => {
+                written(review, |document| exception_admission(document, &self.exceptions))
+            }
+            Route::PolicyMutate => Verdict::allowed(),
         }
     }
 }
@@ -106,27 +111,25 @@ impl Judge {
     }
 
     /// A policy as it is written.
-    fn policy(&self, asked: &Review<'_>) -> Verdict {
-        with_arena(|arena| {
-            let document = match asked.request.object(arena) {
-                Ok(Some(document)) => document,
-                // Deleted, or nothing that an API server sends: not for us to refuse.
-                Ok(None) => return Verdict::allowed(),
-                Err(error) => return Verdict::denied(error.to_string()),
-            };
-            let discovery = self.source.discovery();
-            let admission = policy_admission(
-                document,
-                discovery.as_deref(),
-                self.ignore_failures,
-                self.source.dangling_jobs(),
-            );
-            match admission.refusal {
-                Some(refusal) => Verdict { warnings: admission.warnings, ..Verdict::denied(refusal) },
-                None => Verdict { warnings: admission.warnings, ..Verdict::allowed() },
-            }
-        })
+    fn policy(&self, document: Value<'_>) -> PolicyAdmission {
+        let discovery = self.source.discovery();
+        policy_admission(document, discovery.as_deref(), self.ignore_failures, self.source.dangling_jobs())
     }
+}
+
+/// What is said of the document in `asked`, which is about to be stored.
+fn written(asked: &Review<'_>, admission: impl FnOnce(Value<'_>) -> PolicyAdmission) -> Verdict {
+    with_arena(|arena| {
+        let document = match asked.request.object(arena) {
+            Ok(Some(document)) => document,
+            // Deleted, or nothing that an API server sends: not for us to refuse.
+            Ok(None) => return Verdict::allowed(),
+            Err(error) => return Verdict::denied(error.to_string()),
+        };
+        let PolicyAdmission { refusal, warnings } = admission(document);
+        let verdict = refusal.map_or_else(Verdict::allowed, Verdict::denied);
+        Verdict { warnings, ..verdict }
+    })
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

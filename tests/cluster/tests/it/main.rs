@@ -3,6 +3,7 @@
 mod control_plane;
 mod crds;
 mod example_policies;
+mod exceptions;
 mod faults;
 mod flags;
 mod founding_story;
