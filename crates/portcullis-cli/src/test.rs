@@ -6,6 +6,7 @@
 mod arguments;
 mod compare;
 mod evaluated;
+mod expected;
 mod file;
 mod output;
 mod rows;
@@ -24,6 +25,7 @@ use portcullis_value::Arena;
 
 pub(crate) use arguments::Arguments;
 use evaluated::Loaded;
+use expected::ExpectedObjects;
 use file::Test;
 use rows::{Row, RowResult, Rows};
 
@@ -166,8 +168,8 @@ fn rows_of(
     operations.dedup();
     let arena = Arena::new();
     let evaluated = loaded.evaluate(&operations, &arena);
-    let mut rows =
-        Rows { loaded: &loaded, evaluated: &evaluated, strict: arguments.strict, files: BTreeMap::new() };
+    let expected = ExpectedObjects::default();
+    let mut rows = Rows { loaded: &loaded, evaluated: &evaluated, strict: arguments.strict, expected };
     let chosen = arguments.test_case_selector.resource();
     let rows = test.rows.iter().flat_map(|row| rows.of(row, chosen, surroundings)).collect();
     Ok((loaded, rows))

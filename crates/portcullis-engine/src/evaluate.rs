@@ -21,6 +21,8 @@ pub(crate) struct Terms<'a, 'e> {
     pub(crate) answer: &'e dyn Fn(&Question) -> Option<Answer>,
     pub(crate) explain: bool,
     pub(crate) guard: Option<&'e dyn ChangeGuard>,
+    /// Whether rules about other objects are evaluated.
+    pub(crate) side_effects: bool,
 }
 
 /// Evaluates `policy` until it asks no more. A panic, and a policy that never stops asking, are its error.
@@ -42,6 +44,7 @@ pub(crate) fn evaluate<'a>(
             budget: &mut budget,
             explain: terms.explain,
             guard: terms.guard,
+            side_effects: terms.side_effects,
         };
         let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
         match evaluated {
@@ -91,6 +94,7 @@ pub(crate) fn failed<'a>(
         explanation: None,
         properties: Vec::new(),
         patched: None,
+        side_effect: None,
     };
     Evaluation { outcomes: vec![outcome], not_applied: Vec::new() }
 }

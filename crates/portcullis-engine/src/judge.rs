@@ -27,6 +27,11 @@ pub trait Host<'a> {
     fn explain(&self) -> bool {
         false
     }
+
+    /// Whether rules about other objects are evaluated: see [`Run::side_effects`](portcullis_model::Run).
+    fn side_effects(&self) -> bool {
+        false
+    }
 }
 
 /// What came of one object.
@@ -67,6 +72,7 @@ pub fn judge<'a>(
                 answer: &|question| Some(host.answer(*policy, question)),
                 explain: host.explain(),
                 guard: None,
+                side_effects: host.side_effects(),
             };
             // The host answers everything, so that no question is left open.
             let evaluation = evaluate(*policy, phase, &input, &terms).unwrap_or_default();

@@ -145,6 +145,7 @@ impl<'a> Inquiry<'_, 'a> {
                 answer: &|question| facts.answer(policy.namespace(), question),
                 explain: false,
                 guard,
+                side_effects: false,
             };
             let need = |question| {
                 let policy_namespace = policy.namespace().to_owned();

@@ -13,7 +13,7 @@ use portcullis_value::Value;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 
-pub(crate) use block::{Conditions, shortened};
+pub(crate) use block::{Conditions, Verdict, shortened};
 use joined::{Answer, Conclusion, Joined};
 pub use operator::{Operator, OperatorError};
 
@@ -30,13 +30,7 @@ pub fn evaluate<'a>(
     run: &mut Run<'a, '_, '_>,
 ) -> Result<(bool, String), String> {
     let conditions = Conditions::compile(block);
-    let mut run = Run {
-        arena: run.arena,
-        answers: run.answers,
-        budget: &mut *run.budget,
-        explain: run.explain,
-        guard: None,
-    };
+    let mut run = Run { explain: run.explain, ..Run::new(run.arena, run.answers, &mut *run.budget) };
     match conditions.evaluate(&mut Scope::new(input, &mut run), numbers) {
         Ok(verdict) => Ok((verdict.holds, verdict.message)),
         Err(VariableError::Unresolved { text, .. }) => Err(text),

@@ -11,6 +11,7 @@ mod context;
 mod crds;
 mod exception;
 mod foreach;
+mod generation;
 mod images;
 mod job_ttl;
 pub mod kind {

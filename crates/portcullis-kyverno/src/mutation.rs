@@ -1,5 +1,6 @@
 //! `mutate`: the patch of a rule.
 
+mod existing;
 mod foreach;
 
 use portcullis_model::{Resource, Status};
@@ -12,6 +13,7 @@ use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::variable::{Template, TemplatePath, VariableError, resolve_references};
 
+pub(crate) use existing::ExistingMutation;
 use foreach::ElementPatch;
 
 /// How the reference frames a variable without a value.

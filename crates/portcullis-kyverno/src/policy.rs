@@ -56,7 +56,7 @@ impl Policy {
         });
         let text = |path: &[&str]| spec.path(path).and_then(Value::as_str);
         let failure_action = FailureAction::of(text(&["validationFailureAction"]).unwrap_or_default());
-        let parts = Parts::new(namespace.unwrap_or_default(), &arena);
+        let parts = Parts::new(resource.name(), namespace.unwrap_or_default(), &arena);
         let compile = |rule| {
             let mut rule = Rule::compile(rule, &parts);
             if let Action::Validate(validation) = &mut rule.action {
@@ -248,7 +248,7 @@ impl Policy {
                 Applied::NotMatched(reason) => {
                     evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
                 }
-                Applied::Outcome(mut outcome) => {
+                Applied::Outcome(mut outcome, mut further) => {
                     outcome.enforcement = self.enforcement(rule, input);
                     if let (Some(guard), Some(before)) = (guard, object) {
                         keep_guard(guard, before, &mut outcome);
@@ -257,12 +257,16 @@ impl Policy {
                         object = Some(patched);
                         scope.set_object(patched);
                     }
-                    let decided = matches!(outcome.status, Status::Pass | Status::Fail);
                     if evaluation.outcomes.is_empty() {
                         evaluation.outcomes.reserve_exact(self.rules.len());
                     }
+                    let of_rule = evaluation.outcomes.len();
+                    further.iter_mut().for_each(|other| other.enforcement = outcome.enforcement);
                     evaluation.outcomes.push(outcome);
-                    if self.apply_one && decided {
+                    evaluation.outcomes.append(&mut further);
+                    let is_decided =
+                        |outcome: &RuleOutcome<'_>| matches!(outcome.status, Status::Pass | Status::Fail);
+                    if self.apply_one && evaluation.outcomes.iter().skip(of_rule).any(is_decided) {
                         break;
                     }
                 }

@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use portcullis_model::{Enforcement, Input, Numbers, Obstacle, RuleKind, RuleOutcome, Status};
+use portcullis_model::{
+    Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, RuleOutcome, SideEffect, Status,
+};
 use portcullis_value::{Exhausted, Object, Value};
 
-use crate::condition::Conditions;
+use crate::condition::{Conditions, Verdict};
 use crate::context::ContextEntry;
 use crate::exception::{self, PolicyException};
+use crate::generation::Generation;
 use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason};
-use crate::mutation::Mutation;
+use crate::mutation::{ExistingMutation, Mutation};
 use crate::scope::Scope;
 use crate::shared::Parts;
 use crate::validation::Validation;
@@ -35,6 +38,8 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) enum Action {
     Mutate(Box<Mutation>),
+    MutateExisting(Box<ExistingMutation>),
+    Generate(Box<Generation>),
     Validate(Box<Validation>),
     /// Kinds of rules that this version knows and does not execute: the kind of rule, and its name.
     NotExecuted(RuleKind, &'static str),
@@ -45,10 +50,20 @@ pub(crate) enum Action {
 impl Action {
     pub(crate) fn kind(&self) -> Option<RuleKind> {
         match self {
-            Action::Mutate(_) => Some(RuleKind::Mutate),
+            Action::Mutate(_) | Action::MutateExisting(_) => Some(RuleKind::Mutate),
+            Action::Generate(_) => Some(RuleKind::Generate),
             Action::Validate(_) => Some(RuleKind::Validate),
             Action::NotExecuted(kind, _) => Some(*kind),
             Action::None => None,
+        }
+    }
+
+    /// What it is, where it is about other objects than the one in hand.
+    fn side_effect(&self) -> Option<&'static str> {
+        match self {
+            Action::MutateExisting(_) => Some("mutate.targets"),
+            Action::Generate(_) => Some("generate"),
+            _ => None,
         }
     }
 }
@@ -56,7 +71,8 @@ impl Action {
 /// What came of a rule.
 #[derive(Debug)]
 pub(crate) enum Applied<'a> {
-    Outcome(RuleOutcome<'a>),
+    /// An outcome, and further ones of a rule about several targets.
+    Outcome(RuleOutcome<'a>, Vec<RuleOutcome<'a>>),
     /// It is not about this object, or about nothing in it; the reason where one was asked for.
     NotMatched(Option<String>),
     /// It is, and has nothing to say.
@@ -72,12 +88,13 @@ pub(crate) struct Ending<'a> {
     pub(crate) explanation: Option<String>,
     pub(crate) properties: Vec<(&'static str, String)>,
     pub(crate) patched: Option<Value<'a>>,
+    pub(crate) side_effect: Option<Box<SideEffect<'a>>>,
 }
 
 impl<'a> Ending<'a> {
     pub(crate) fn new(status: Status, message: impl Into<Cow<'a, str>>) -> Self {
-        let (obstacle, explanation, properties, patched) = Default::default();
-        Self { status, message: message.into(), obstacle, explanation, properties, patched }
+        let (obstacle, explanation, properties, patched, side_effect) = Default::default();
+        Self { status, message: message.into(), obstacle, explanation, properties, patched, side_effect }
     }
 
     /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
@@ -128,9 +145,10 @@ impl Rule {
     pub(crate) fn not_executed(&self) -> Option<&'static str> {
         let inner = match &self.action {
             Action::NotExecuted(_, name) => return Some(*name),
+            action if let Some(name) = action.side_effect() => return Some(name),
             Action::Mutate(mutation) => mutation.loop_context(),
             Action::Validate(validation) => validation.loop_context(),
-            Action::None => Vec::new(),
+            Action::MutateExisting(_) | Action::Generate(_) | Action::None => Vec::new(),
         };
         self.context.iter().chain(inner).find_map(ContextEntry::outside)
     }
@@ -182,52 +200,67 @@ impl Rule {
     ) -> Result<Applied<'a>, VariableError> {
         let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
         let candidate = Candidate::new(input, object);
-        let ending = match self.check_match(&candidate) {
+        let (ending, further) = match self.check_match(&candidate) {
             Ok(()) => self.act(input, object, scope)?,
-            Err(Mismatch::Unknown(fact)) => Some(Ending {
-                obstacle: Some(Obstacle::UnknownFact),
-                ..Ending::new(Status::Error, format!("the rule cannot be matched: {fact} are not known"))
-            }),
+            Err(Mismatch::Unknown(fact)) => {
+                let message = format!("the rule cannot be matched: {fact} are not known");
+                let obstacle = Some(Obstacle::UnknownFact);
+                (Some(Ending { obstacle, ..Ending::new(Status::Error, message) }), Vec::new())
+            }
             Err(mismatch) => {
                 let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
                 return Ok(Applied::NotMatched(reason));
             }
         };
-        let Some(Ending { status, message, obstacle, explanation, properties, patched }) = ending else {
+        let Some(ending) = ending else {
             let reason = match &self.action {
                 Action::Validate(validation) if scope.explain => validation.why_nothing(),
+                Action::MutateExisting(_) if scope.explain => Some("there is no target".to_owned()),
                 _ => None,
             };
             return Ok(reason.map_or(Applied::Nothing, |reason| Applied::NotMatched(Some(reason))));
         };
-        let rule = &*self.name;
-        // What a failure means is for the policy to say.
-        let enforcement = Enforcement::Audit;
-        Ok(Applied::Outcome(RuleOutcome {
-            rule,
+        let further = further.into_iter().map(|ending| self.outcome(kind, ending)).collect();
+        Ok(Applied::Outcome(self.outcome(kind, ending), further))
+    }
+
+    fn outcome<'a>(&'a self, kind: RuleKind, ending: Ending<'a>) -> RuleOutcome<'a> {
+        let Ending { status, message, obstacle, explanation, properties, patched, side_effect } = ending;
+        RuleOutcome {
+            rule: &self.name,
             kind,
             status,
-            enforcement,
+            // What a failure means is for the policy to say.
+            enforcement: Enforcement::Audit,
             message,
             obstacle,
             explanation,
             properties,
             patched,
-        }))
+            side_effect,
+        }
     }
 
-    /// Does what the rule does, where its preconditions are met.
+    /// Does what the rule does, where its preconditions are met. How it ends, and of a rule about several targets how it
+    /// ends for the others.
     fn act<'a>(
         &'a self,
         input: &Input<'a>,
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
-    ) -> Result<Option<Ending<'a>>, VariableError> {
+    ) -> Result<(Option<Ending<'a>>, Vec<Ending<'a>>), VariableError> {
         let not_executed = match &self.action {
             Action::NotExecuted(_, name) => Some(*name),
+            action
+                if !scope.side_effects
+                    && let Some(name) = action.side_effect() =>
+            {
+                Some(name)
+            }
             _ if scope.awaits_match_conditions => Some("webhookConfiguration.matchConditions"),
             _ => None,
         };
+        let mut further = Vec::new();
         let ending = scope.for_rule(&self.name, &self.context, |scope| {
             if let Some(ending) = self.check_preconditions(scope)? {
                 return Ok(Some(ending));
@@ -241,16 +274,27 @@ impl Rule {
                     Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                 }
                 Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
+                Action::MutateExisting(mutation) => {
+                    let mut endings = mutation.apply(scope)?.into_iter();
+                    let first = endings.next();
+                    further = endings.collect();
+                    Ok(first)
+                }
+                Action::Generate(generation) => {
+                    let trigger = Resource(object.or(input.old_object).unwrap_or_default());
+                    generation.apply(trigger, scope).map(Some)
+                }
                 Action::Validate(validation) => validation.apply(self, &exceptions, input, object, scope),
                 Action::NotExecuted(..) | Action::None => Ok(None),
             }
         })?;
-        Ok(match (not_executed, ending) {
+        let ending = match (not_executed, ending) {
             (Some(_), Some(ending)) if ending.status == Status::Error => {
                 Some(Ending { obstacle: Some(Obstacle::NotExecuted), ..ending })
             }
             (_, ending) => ending,
-        })
+        };
+        Ok((ending, further))
     }
 
     /// `None` where the preconditions are met, else how the rule ends.
@@ -261,16 +305,19 @@ impl Rule {
         let Some(preconditions) = &self.preconditions else { return Ok(None) };
         match preconditions.evaluate(scope, Numbers::Floats) {
             Ok(verdict) if verdict.holds => Ok(None),
-            Ok(verdict) => {
-                let message: Cow<'a, str> = match verdict.message.as_str() {
-                    "" => "preconditions not met".into(),
-                    message => format!("preconditions not met; {message}").into(),
-                };
-                Ok(Some(Ending { explanation: verdict.seen, ..Ending::new(Status::Skip, message) }))
-            }
+            Ok(verdict) => Ok(Some(unmet(verdict))),
             Err(error) => Ending::failed("failed to evaluate preconditions: ", error).map(Some),
         }
     }
+}
+
+/// How a rule ends whose preconditions do not hold.
+pub(crate) fn unmet<'a>(verdict: Verdict) -> Ending<'a> {
+    let message: Cow<'a, str> = match verdict.message.as_str() {
+        "" => "preconditions not met".into(),
+        message => format!("preconditions not met; {message}").into(),
+    };
+    Ending { explanation: verdict.seen, ..Ending::new(Status::Skip, message) }
 }
 
 /// What the rule does, by the first of its parts that says so.
@@ -279,7 +326,9 @@ fn action<'d>(rule: Value<'d>, parts: &Parts<'d>) -> Action {
     if let Some(mutate) = present(&["mutate"]) {
         let has = |key| mutate.get(key).is_some_and(|value| !is_empty(value));
         return match () {
-            () if has("targets") => Action::NotExecuted(RuleKind::Mutate, "mutate.targets"),
+            () if has("targets") => {
+                Action::MutateExisting(Box::new(ExistingMutation::compile(rule, parts.namespace)))
+            }
             () => Action::Mutate(Box::new(Mutation::compile(rule, parts.namespace))),
         };
     }
@@ -300,7 +349,7 @@ fn action<'d>(rule: Value<'d>, parts: &Parts<'d>) -> Action {
         };
     }
     if present(&["generate"]).is_some_and(|generate| !is_empty(generate)) {
-        return Action::NotExecuted(RuleKind::Generate, "generate");
+        return Action::Generate(Box::new(Generation::compile(rule, parts)));
     }
     if present(&["verifyImages"]).is_some_and(|verify| !is_empty(verify)) {
         return Action::NotExecuted(RuleKind::VerifyImages, "verifyImages");

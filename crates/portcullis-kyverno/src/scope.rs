@@ -4,10 +4,11 @@
 //! Context entries are loaded when an expression first mentions their name, as in the reference.
 
 mod element;
+mod target;
 
 use jiff::Timestamp;
 use portcullis_jmespath as jmespath;
-use portcullis_model::{Answer, Answers, Input, Operation, Question, Run};
+use portcullis_model::{Answer, Answers, Input, Operation, Question, ResourceQuery, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
 use crate::context::ContextEntry;
@@ -27,6 +28,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     budget: &'b mut Budget<'t>,
     /// Whether outcomes say why.
     pub(crate) explain: bool,
+    /// Whether rules about other objects are evaluated.
+    pub(crate) side_effects: bool,
     /// Whether the policy's own match conditions have still to be checked, which only an API server does.
     pub(crate) awaits_match_conditions: bool,
     is_delete: bool,
@@ -57,6 +60,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             answers: run.answers,
             budget: run.budget,
             explain: run.explain,
+            side_effects: run.side_effects,
             awaits_match_conditions: false,
             is_delete: input.operation == Operation::Delete,
             has_object: input.object.is_some(),
@@ -101,11 +105,6 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// The value of the variable `name`, if it is there already.
     pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
         self.root.get(name)
-    }
-
-    /// Whether an existing resource is being mutated.
-    pub(crate) fn has_target(&self) -> bool {
-        self.root.contains_key("target")
     }
 
     /// Runs `inner` as the rule `name`: with `entries` as its context and the variables given for it. What it sets is
@@ -275,6 +274,15 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// Whether nobody is there to ask: what is looked up outside is passed over.
     pub(crate) fn is_offline(&self) -> bool {
         self.offline
+    }
+
+    /// The resources that `query` asks for; none where nobody can be asked.
+    ///
+    /// # Errors
+    /// As [`Scope::ask`].
+    pub(crate) fn resources(&mut self, query: ResourceQuery) -> Result<&'a [Value<'a>], VariableError> {
+        let answer = self.ask(Question::Resources(query))?;
+        Ok(answer.and_then(Value::as_array).unwrap_or_default())
     }
 
     /// The answer to `question`: `None` where nobody can be asked.

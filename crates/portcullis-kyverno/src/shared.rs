@@ -14,6 +14,8 @@ use crate::validation::Message;
 /// those that are generated from it differ in little.
 #[derive(Debug)]
 pub(crate) struct Parts<'d> {
+    /// The name of the policy.
+    pub(crate) policy: &'d str,
     /// The namespace of the policy, empty for a cluster-wide one.
     pub(crate) namespace: &'d str,
     pub(crate) arena: &'d Arena,
@@ -24,8 +26,9 @@ pub(crate) struct Parts<'d> {
 }
 
 impl<'d> Parts<'d> {
-    pub(crate) fn new(namespace: &'d str, arena: &'d Arena) -> Self {
+    pub(crate) fn new(policy: &'d str, namespace: &'d str, arena: &'d Arena) -> Self {
         Self {
+            policy,
             namespace,
             arena,
             contexts: Known::default(),

@@ -31,8 +31,7 @@ pub fn substitute<'a>(
 ) -> Result<Value<'a>, String> {
     let template = Template::compile(document);
     let arena = run.arena;
-    let mut run =
-        Run { arena, answers: run.answers, budget: &mut *run.budget, explain: run.explain, guard: None };
+    let mut run = Run { explain: run.explain, ..Run::new(arena, run.answers, &mut *run.budget) };
     let rendered = template.render(&mut Scope::new(input, &mut run)).map(|value| value.copy_to(arena));
     rendered.map_err(|error| match error {
         VariableError::Unresolved { text, .. } => text,

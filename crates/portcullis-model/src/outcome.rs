@@ -76,6 +76,24 @@ impl Obstacle {
     }
 }
 
+/// What a rule does to other objects than the one that it is evaluated on, which triggers it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SideEffect<'a> {
+    /// It is about an object that is there already.
+    Target {
+        /// As it is; `None` where it could not be found.
+        object: Option<Value<'a>>,
+        /// As it becomes, where it changes.
+        patched: Option<Value<'a>>,
+    },
+    /// It makes objects.
+    Generated {
+        objects: Vec<Value<'a>>,
+        /// Why there are not more of them.
+        failure: Option<String>,
+    },
+}
+
 /// The outcome of one rule that applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleOutcome<'a> {
@@ -92,6 +110,8 @@ pub struct RuleOutcome<'a> {
     pub properties: Vec<(&'static str, String)>,
     /// The object as this rule left it, where it changed it.
     pub patched: Option<Value<'a>>,
+    /// What the rule is about beside the object. A rule about several targets has an outcome for each.
+    pub side_effect: Option<Box<SideEffect<'a>>>,
 }
 
 /// The outcomes of one policy on one input, in the order of its rules.

@@ -33,12 +33,15 @@ pub struct Run<'a, 'b, 't> {
     pub explain: bool,
     /// Has a say in every change of the object.
     pub guard: Option<&'b dyn ChangeGuard>,
+    /// Whether rules about other objects than the one in hand are evaluated, those that generate and those that change
+    /// existing objects. Where they are not, they end as not executed.
+    pub side_effects: bool,
 }
 
 impl<'a, 'b, 't> Run<'a, 'b, 't> {
-    /// A run without explanations, in which every change is taken.
+    /// A run without explanations and side effects, in which every change is taken.
     pub fn new(arena: &'a Arena, answers: &'b Answers, budget: &'b mut Budget<'t>) -> Self {
-        Self { arena, answers, budget, explain: false, guard: None }
+        Self { arena, answers, budget, explain: false, guard: None, side_effects: false }
     }
 }
 

@@ -23,10 +23,40 @@ pub enum Question {
     GlobalContext { entry: String, name: String },
     /// What a registry says of an image.
     Image { entry: String, reference: String },
+    /// Resources that are there already; the answer is a list of them.
+    Resources(ResourceQuery),
+}
+
+/// Which resources are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceQuery {
+    pub purpose: Purpose,
+    /// As objects write it: `apps/v1`.
+    pub api_version: String,
+    pub kind: String,
+    /// Empty unless a subresource of them is meant.
+    pub subresource: String,
+    /// Empty outside namespaces; `None` for all.
+    pub namespace: Option<String>,
+    /// `None` for all.
+    pub name: Option<String>,
+}
+
+/// What resources are asked for for.
+///
+/// To a cluster it makes no difference. The command line is given what rules copy and what they change apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// A rule generates copies of them.
+    Clone,
+    /// A rule generates them, unless they are there.
+    Generate,
+    /// A rule changes them.
+    Mutate,
 }
 
 impl Question {
-    /// The name of the context entry that asks.
+    /// The name of the context entry that asks; where a rule asks for resources, their kind.
     pub fn entry(&self) -> &str {
         match self {
             Question::ConfigMap { entry, .. }
@@ -34,6 +64,7 @@ impl Question {
             | Question::ServiceCall { entry, .. }
             | Question::GlobalContext { entry, .. }
             | Question::Image { entry, .. } => entry,
+            Question::Resources(query) => &query.kind,
         }
     }
 }

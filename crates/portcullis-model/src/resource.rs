@@ -32,6 +32,10 @@ impl<'a> Resource<'a> {
         self.metadata_text("name")
     }
 
+    pub fn uid(self) -> &'a str {
+        self.metadata_text("uid")
+    }
+
     pub fn generate_name(self) -> &'a str {
         self.metadata_text("generateName")
     }

@@ -1,8 +1,8 @@
 //! Facts that a cluster would know, answered from the resources of the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_model::{Answer, Gvk, Question, Resource};
+use portcullis_model::{Answer, Gvk, Purpose, Question, Resource, ResourceQuery};
 use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use super::inputs::Input;
@@ -12,7 +12,10 @@ use crate::surroundings::Stream;
 /// The resources of the run, where a policy may ask for them.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
+    /// What calls of the API are answered from, and the targets of rules that change existing resources.
     resources: Vec<OwnedValue>,
+    /// What generate rules may copy, beside the resource that triggers them.
+    pub(crate) clone_sources: Vec<OwnedValue>,
     /// Answers given beforehand, which come before the resources.
     calls: Vec<GivenCall>,
     /// Entries of the global context by name, and by name and projection.
@@ -100,16 +103,21 @@ impl Facts {
         calls: Vec<GivenCall>,
         entries: BTreeMap<String, OwnedValue>,
     ) -> Self {
-        Self { resources, calls, entries, reach }
+        Self { resources, clone_sources: Vec::new(), calls, entries, reach }
     }
 
-    /// Whether there is nothing to ask them.
+    /// Whether context entries have nothing to ask them.
     pub(crate) fn know_nothing(&self) -> bool {
         self.reach == Reach::Nothing && self.calls.is_empty() && self.entries.is_empty()
     }
 
-    /// The answer to `question`. `is_given` tells whether a variable has a value from elsewhere.
-    pub(crate) fn answer(&self, question: &Question, is_given: impl Fn(&str) -> bool) -> Answer {
+    /// The answer to `question` of a policy on `trigger`. `is_given` tells whether a variable has a value from elsewhere.
+    pub(crate) fn answer(
+        &self,
+        question: &Question,
+        trigger: Value<'_>,
+        is_given: impl Fn(&str) -> bool,
+    ) -> Answer {
         match question {
             Question::ApiCall { method, url_path, .. } => {
                 self.call(method, url_path).unwrap_or_else(|| match self.get(method, url_path) {
@@ -143,9 +151,30 @@ impl Facts {
                     }
                 }
             }
+            Question::Resources(query) => Answer::Value(self.find(query, trigger)),
             // Registries are not asked: the variable is what the values say, or unknown.
             _ => Answer::Unavailable,
         }
+    }
+
+    /// The resources that `query` asks for; of one that is given twice, the first.
+    ///
+    /// COMPAT(kyverno): a generate rule sees the resource that triggers it and what it is given to copy, and nothing
+    /// else.
+    fn find(&self, query: &ResourceQuery, trigger: Value<'_>) -> OwnedValue {
+        let arena = Arena::new();
+        let (first, rest) = match query.purpose {
+            Purpose::Mutate => (None, &self.resources),
+            Purpose::Clone | Purpose::Generate => (Some(trigger.copy_to(&arena)), &self.clone_sources),
+        };
+        let mut seen = BTreeSet::new();
+        let found: Vec<_> = first
+            .into_iter()
+            .chain(rest.iter().map(|resource| resource.borrow(&arena)))
+            .filter(|resource| is_asked_for(Resource(*resource), query))
+            .filter(|resource| seen.insert((Resource(*resource).namespace(), Resource(*resource).name())))
+            .collect();
+        arena.array(&found).into()
     }
 
     /// The answer to a call of the API that needs no look at the resources.
@@ -211,6 +240,13 @@ impl Facts {
             all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
         Some(arena.array(&found).into())
     }
+}
+
+/// Whether `query` asks for `resource`. A subresource is there with the resource that it is a part of.
+fn is_asked_for(resource: Resource<'_>, query: &ResourceQuery) -> bool {
+    resource.gvk() == Gvk::new(&query.api_version, &query.kind)
+        && query.namespace.as_ref().is_none_or(|namespace| resource.namespace() == namespace)
+        && query.name.as_ref().is_none_or(|name| resource.name() == name)
 }
 
 fn list<'a>(arena: &'a Arena, path: &ApiPath<'_>, items: &[Value<'a>]) -> Value<'a> {

@@ -27,7 +27,8 @@ pub(crate) struct Circumstances {
 pub(crate) struct ResourceHost<'a> {
     arena: &'a Arena,
     circumstances: &'a Circumstances,
-    name: &'a str,
+    /// The resource as it was given.
+    resource: Resource<'a>,
     /// What holds for every policy.
     common: Input<'a>,
     /// What variables read as `request`, but for the objects.
@@ -66,7 +67,7 @@ impl<'a> ResourceHost<'a> {
                 kind: &subresource.parent_kind,
             };
         }
-        Self { arena, circumstances, name: resource.name(), common, request, operation }
+        Self { arena, circumstances, resource, common, request, operation }
     }
 
     /// The labels of the resource's namespace.
@@ -75,7 +76,7 @@ impl<'a> ResourceHost<'a> {
     }
 
     fn variables(&self, policy: &dyn CompiledPolicy) -> Object<'a> {
-        let given = self.circumstances.values.variables(self.arena, policy.name(), self.name);
+        let given = self.circumstances.values.variables(self.arena, policy.name(), self.resource.name());
         let Some(operation) = self.operation else { return given };
         let path = ["request", "operation"];
         let given = Value::Object(given).with(self.arena, &path, Value::String(operation.as_str()));
@@ -120,10 +121,14 @@ impl<'a> Host<'a> for ResourceHost<'a> {
         let is_given = |name: &str| {
             variables.contains_key(name) || rules.iter().any(|(_, given)| given.contains_key(name))
         };
-        self.circumstances.facts.answer(question, is_given)
+        self.circumstances.facts.answer(question, self.resource.0, is_given)
     }
 
     fn explain(&self) -> bool {
         self.circumstances.explain
+    }
+
+    fn side_effects(&self) -> bool {
+        true
     }
 }

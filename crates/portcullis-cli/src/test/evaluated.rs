@@ -60,26 +60,33 @@ impl Loaded {
 
         let cluster = Cluster::read(&test.cluster_resources, surroundings);
         let (scopes, scope_errors) = Scopes::read(&cluster.definitions, surroundings);
-        let mut inputs = Inputs::find(&test.resources, false, surroundings);
-        let (read, told) = resources::read_all(&mut inputs.inputs, &scopes, &mut surroundings.stderr);
+        let (read, resource_errors) = read_paths(&test.resources, &scopes, surroundings);
+        let (targets, target_errors) = read_paths(&test.targets, &scopes, surroundings);
+        let mut sources: Vec<_> = test.rows.iter().filter_map(|row| row.clone_source.clone()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let (clone_sources, source_errors) = read_paths(&sources, &scopes, surroundings);
         let mut entries = BTreeMap::new();
         for entry in &test.entries {
             entries.insert(entry.name.clone(), content(entry, &scopes, surroundings));
         }
-        if cluster.errors + scope_errors + inputs.errors + told > 0 {
+        let errors = cluster.errors + scope_errors + resource_errors;
+        if errors + target_errors + source_errors > 0 {
             bail!("not all resources could be read");
         }
         let resources = without_doubles(read, surroundings);
 
         let reach = if test.cluster_resources.is_empty() { Reach::Nothing } else { Reach::Cluster };
         let known = match reach {
-            Reach::Cluster => resources.iter().cloned().chain(cluster.resources).collect(),
-            _ => Vec::new(),
+            Reach::Cluster => resources.iter().cloned().chain(targets).chain(cluster.resources).collect(),
+            _ => targets,
         };
+        let mut facts = Facts::new(reach, known, test.calls.clone(), entries);
+        facts.clone_sources = clone_sources;
         let circumstances = Circumstances {
             values,
             user,
-            facts: Facts::new(reach, known, test.calls.clone(), entries),
+            facts,
             now: surroundings.now,
             seed: surroundings.seed,
             explain: false,
@@ -143,13 +150,23 @@ fn without_doubles(resources: Vec<OwnedValue>, surroundings: &mut Surroundings<'
     kept
 }
 
+/// The resources in the files that `paths` name, and how many errors were told.
+fn read_paths(
+    paths: &[String],
+    scopes: &Scopes,
+    surroundings: &mut Surroundings<'_>,
+) -> (Vec<OwnedValue>, usize) {
+    let mut inputs = Inputs::find(paths, false, surroundings);
+    let (read, told) = resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr);
+    (read, inputs.errors + told)
+}
+
 /// The content of an entry of the global context.
 fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings<'_>) -> OwnedValue {
     if let Some(data) = &entry.data {
         return data.clone();
     }
-    let mut inputs = Inputs::find(&entry.files, false, surroundings);
-    OwnedValue::Array(resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr).0.into())
+    OwnedValue::Array(read_paths(&entry.files, scopes, surroundings).0.into())
 }
 
 /// The files of `clusterResources`.

@@ -21,6 +21,8 @@ pub(crate) struct Test {
     pub(crate) path: String,
     pub(crate) policies: Vec<String>,
     pub(crate) resources: Vec<String>,
+    /// What rules change that mutate existing resources.
+    pub(crate) targets: Vec<String>,
     pub(crate) exceptions: Vec<String>,
     /// Values that stand in the test itself; they come before those of a file.
     pub(crate) values: Option<Values>,
@@ -57,6 +59,10 @@ pub(crate) struct Expectation {
     pub(crate) result: String,
     /// The file with the expected objects.
     pub(crate) patched: Option<String>,
+    /// The files with the objects that are expected to be generated: in one of them each is to be found.
+    pub(crate) generated: Vec<String>,
+    /// The file with the objects that the rule copies.
+    pub(crate) clone_source: Option<String>,
     /// Whether a patched object that the file does not hold is a failure.
     pub(crate) fail_on_missing: bool,
     pub(crate) operation: Option<Operation>,
@@ -190,6 +196,7 @@ impl Decoder<'_> {
         let mut test = Test {
             policies: self.paths(&fields, "policies"),
             resources: self.paths(&fields, "resources"),
+            targets: self.paths(&fields, "targetResources"),
             exceptions: self.paths(&fields, "exceptions"),
             values,
             values_file: self.optional_path(&fields, "variables"),
@@ -295,6 +302,12 @@ impl Decoder<'_> {
         for (spec, path) in row.list("resourceSpecs", &mut self.problems) {
             specs.push(self.spec(spec, path));
         }
+        // The list comes before the single file.
+        let mut generated = self.paths(&row, "generatedResources");
+        let one = self.optional_path(&row, "generatedResource");
+        if generated.is_empty() {
+            generated.extend(one);
+        }
         Expectation {
             policy: text("policy", &mut self.problems),
             rule: text("rule", &mut self.problems),
@@ -302,6 +315,8 @@ impl Decoder<'_> {
             specs,
             result,
             patched: self.optional_path(&row, "patchedResources"),
+            generated,
+            clone_source: self.optional_path(&row, "cloneSourceResource"),
             fail_on_missing: row.flag("failOnMissingResources", &mut self.problems),
             operation,
         }

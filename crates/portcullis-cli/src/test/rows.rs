@@ -1,18 +1,14 @@
 //! Rows: what was expected, beside what came.
 
-use std::collections::BTreeMap;
-
 use portcullis_engine::Response;
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy as _, Resource, RuleKind, RuleOutcome, Status};
-use portcullis_value::{Arena, OwnedValue};
+use portcullis_model::{CompiledPolicy as _, Resource, RuleKind, RuleOutcome, SideEffect, Status};
+use portcullis_value::Value;
 
-use super::compare;
 use super::evaluated::{Evaluated, Loaded};
+use super::expected::{ExpectedObjects, Mismatch, identity};
 use super::file::{Expectation, ResourceSpec};
-use crate::offline::inputs::Inputs;
 use crate::offline::policies::Policies;
-use crate::offline::resources;
 use crate::offline::verdict::is_scored;
 use crate::surroundings::Surroundings;
 
@@ -21,12 +17,15 @@ use crate::surroundings::Surroundings;
 const ORDER: [RuleKind; 4] =
     [RuleKind::Mutate, RuleKind::VerifyImages, RuleKind::Validate, RuleKind::Generate];
 
+/// The reason of a row about an object that no file of expected ones holds.
+const RESOURCE_ERROR: &str = "Resource error";
+
 /// A row as it is printed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) policy: String,
     pub(crate) rule: String,
-    /// `apiVersion/Kind/namespace/name`.
+    /// `apiVersion/Kind/namespace/name`; `/name` of a generated object.
     pub(crate) resource: String,
     pub(crate) result: RowResult,
     pub(crate) reason: String,
@@ -58,15 +57,15 @@ pub(crate) struct Rows<'r, 'a> {
     pub(crate) evaluated: &'r [Evaluated<'a>],
     /// Whether rows fail that can never fail otherwise.
     pub(crate) strict: bool,
-    /// Objects of the files of expected ones, by path.
-    pub(crate) files: BTreeMap<String, Vec<OwnedValue>>,
+    pub(crate) expected: ExpectedObjects,
 }
 
-/// Why an object is not the expected one.
-enum Mismatch {
-    /// The file does not hold it.
-    NotThere,
-    Different,
+/// What is known of the rows about one resource so far.
+#[derive(Default)]
+struct Found {
+    rows: Vec<Row>,
+    has_answered: bool,
+    has_vanished: bool,
 }
 
 impl<'r, 'a> Rows<'r, 'a> {
@@ -80,31 +79,40 @@ impl<'r, 'a> Rows<'r, 'a> {
         let mut rows = Vec::new();
         let (picked, unknown) = self.pick(expectation, chosen);
         if self.strict {
-            rows.extend(unknown.into_iter().map(|name| Row {
-                policy: expectation.policy.clone(),
-                rule: expectation.rule.clone(),
-                resource: name.to_owned(),
-                result: RowResult::Fail,
-                reason: "No such resource".to_owned(),
-                message: String::new(),
-            }));
+            let reason = "No such resource";
+            rows.extend(unknown.into_iter().map(|name| row(expectation, name, RowResult::Fail, reason)));
         }
-        for evaluated in picked {
-            self.of_resource(expectation, evaluated, &mut rows, surroundings);
+        for resource in picked {
+            rows.extend(self.of_resource(expectation, resource, surroundings));
         }
         rows
     }
 
-    /// The resources that a row is about, and the names in it that name none.
+    /// What was evaluated for the operation of the row.
+    fn run(
+        &self,
+        expectation: &Expectation,
+    ) -> impl Iterator<Item = &'r Evaluated<'a>> + Clone + use<'r, 'a> {
+        let (evaluated, operation): (&'r [Evaluated<'a>], _) = (self.evaluated, expectation.operation);
+        evaluated.iter().filter(move |one| one.operation == operation)
+    }
+
+    /// The resources that a row is about, and the names in it that name none. Existing resources that a rule changed
+    /// come before those that triggered rules.
     ///
     /// COMPAT(kyverno): where no name names a resource, the row is about all of them.
     fn pick<'e>(
         &self,
         expectation: &'e Expectation,
         chosen: Option<&'e str>,
-    ) -> (Vec<&'r Evaluated<'a>>, Vec<&'e str>) {
-        let evaluated: &'r [Evaluated<'a>] = self.evaluated;
-        let of_run = evaluated.iter().filter(|one| one.operation == expectation.operation);
+    ) -> (Vec<Resource<'a>>, Vec<&'e str>) {
+        let mut all: Vec<Resource<'a>> = Vec::new();
+        for (_, target) in self.run(expectation).flat_map(|one| &one.responses).flat_map(targets) {
+            if !all.iter().any(|known| identity(*known) == identity(target)) {
+                all.push(target);
+            }
+        }
+        all.extend(self.run(expectation).map(|one| one.resource));
         let names: Vec<&str> = match chosen {
             Some(name) => vec![name],
             None => expectation.resources.iter().map(String::as_str).collect(),
@@ -112,18 +120,18 @@ impl<'r, 'a> Rows<'r, 'a> {
         let (mut picked, mut unknown) = (Vec::new(), Vec::new());
         for name in &names {
             let before = picked.len();
-            picked.extend(of_run.clone().filter(|one| is_named(one.resource, name)));
+            picked.extend(all.iter().filter(|resource| is_named(**resource, name)));
             if picked.len() == before {
                 unknown.push(*name);
             }
         }
         if !names.is_empty() {
             for spec in &expectation.specs {
-                picked.extend(of_run.clone().filter(|one| is_specified(one.resource, spec)));
+                picked.extend(all.iter().filter(|resource| is_specified(**resource, spec)));
             }
         }
         if picked.is_empty() {
-            picked.extend(of_run);
+            picked = all;
         }
         (picked, unknown)
     }
@@ -131,69 +139,101 @@ impl<'r, 'a> Rows<'r, 'a> {
     fn of_resource(
         &mut self,
         expectation: &Expectation,
-        evaluated: &Evaluated<'a>,
-        rows: &mut Vec<Row>,
+        resource: Resource<'a>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Vec<Row> {
+        let mut found = Found::default();
+        let run = self.run(expectation);
+        let is_trigger = |one: &&Evaluated<'a>| identity(one.resource) == identity(resource);
+        for response in run.clone().filter(is_trigger).flat_map(|one| &one.responses) {
+            self.of_trigger(expectation, resource, response, &mut found, surroundings);
+        }
+        for response in run.flat_map(|one| &one.responses) {
+            self.of_target(expectation, resource, response, &mut found, surroundings);
+        }
+        if found.rows.is_empty() && !found.has_vanished {
+            let (result, reason) = match () {
+                () if found.has_answered => self.excluded(expectation),
+                () if is_refused(&self.loaded.policies, expectation.policy_name()) => {
+                    (if self.strict { RowResult::Fail } else { RowResult::Skip }, "Invalid Policy")
+                }
+                () => (RowResult::Fail, "Not found"),
+            };
+            found.rows.push(row(expectation, &key(resource), result, reason));
+        }
+        found.rows
+    }
+
+    /// Adds the rows about what a policy said of a resource that triggered its rules.
+    fn of_trigger(
+        &mut self,
+        expectation: &Expectation,
+        resource: Resource<'a>,
+        response: &Response<'a>,
+        found: &mut Found,
         surroundings: &mut Surroundings<'_>,
     ) {
-        let before = rows.len();
-        let (mut has_answered, mut has_vanished) = (false, false);
-        for response in &evaluated.responses {
-            let Some(policy) = self.loaded.policies.policies.get(response.policy) else { continue };
-            if policy.name() != expectation.policy_name() {
-                continue;
-            }
-            for kind in ORDER.into_iter().filter(|kind| response.phase.includes(*kind)) {
-                let of_kind =
-                    || response.evaluation.outcomes.iter().filter(move |outcome| outcome.kind == kind);
-                let is_answer = if kind == RuleKind::Generate {
-                    of_kind().next().is_some()
-                } else {
-                    policy.has_rule(kind)
-                };
-                has_answered |= is_answer;
-                for outcome in of_kind().filter(|outcome| is_of(outcome.rule, &expectation.rule)) {
-                    match self.judge(expectation, policy, response, outcome, surroundings) {
-                        Some((result, reason)) => {
-                            let message = outcome.message.to_string();
-                            rows.push(row(
-                                expectation,
-                                outcome.rule,
-                                evaluated.resource,
-                                result,
-                                reason,
-                                message,
-                            ));
-                        }
-                        None => has_vanished = true,
-                    }
-                }
-                // COMPAT(kyverno): an answer that is not about the rule leaves such a row even where a later one is.
-                if is_answer && !self.strict && !has_vanished && rows.len() == before {
-                    let rule = &expectation.rule;
-                    let (result, reason) = self.excluded(expectation);
-                    rows.push(row(
-                        expectation,
-                        rule,
-                        evaluated.resource,
-                        result,
-                        reason.to_owned(),
-                        String::new(),
-                    ));
-                }
-            }
-        }
-        if rows.len() > before || has_vanished {
+        let loaded = self.loaded;
+        let Some(policy) = loaded.policies.policies.get(response.policy) else { return };
+        if policy.name() != expectation.policy_name() {
             return;
         }
-        let (result, reason) = match () {
-            () if has_answered => self.excluded(expectation),
-            () if is_refused(&self.loaded.policies, expectation.policy_name()) => {
-                (if self.strict { RowResult::Fail } else { RowResult::Skip }, "Invalid Policy")
+        for kind in ORDER.into_iter().filter(|kind| response.phase.includes(*kind)) {
+            let of_kind = || response.evaluation.outcomes.iter().filter(move |outcome| outcome.kind == kind);
+            let is_answer = match kind {
+                RuleKind::Generate => of_kind().next().is_some(),
+                kind => policy.has_rule(kind),
+            };
+            found.has_answered |= is_answer;
+            for outcome in of_kind().filter(|outcome| is_of(outcome.rule, &expectation.rule)) {
+                let generated = generated(outcome);
+                for object in generated {
+                    let ended = self.judge(expectation, policy, *object, outcome, surroundings);
+                    // COMPAT(kyverno): a row about a generated object does not vanish.
+                    let ended = ended.unwrap_or((RowResult::Fail, RESOURCE_ERROR.to_owned()));
+                    let name = format!("/{}", Resource(*object).name());
+                    found.rows.push(row_of(expectation, outcome, &name, ended));
+                }
+                if generated.is_empty() {
+                    let object = response.object.unwrap_or_default();
+                    match self.judge(expectation, policy, object, outcome, surroundings) {
+                        Some(ended) => found.rows.push(row_of(expectation, outcome, &key(resource), ended)),
+                        None => found.has_vanished = true,
+                    }
+                }
             }
-            () => (RowResult::Fail, "Not found"),
+            // COMPAT(kyverno): an answer that is not about the rule leaves such a row even where a later one is.
+            if is_answer && !self.strict && !found.has_vanished && found.rows.is_empty() {
+                let (result, reason) = self.excluded(expectation);
+                found.rows.push(row(expectation, &key(resource), result, reason));
+            }
+        }
+    }
+
+    /// Adds a row about `resource` where a policy changed it as an existing one.
+    ///
+    /// COMPAT(kyverno): whichever policy and rule changed it first, unless rows are strict.
+    fn of_target(
+        &mut self,
+        expectation: &Expectation,
+        resource: Resource<'a>,
+        response: &Response<'a>,
+        found: &mut Found,
+        surroundings: &mut Surroundings<'_>,
+    ) {
+        let loaded = self.loaded;
+        let Some(policy) = loaded.policies.policies.get(response.policy) else { return };
+        let is_meant = |outcome: &RuleOutcome<'_>| {
+            !self.strict
+                || (policy.name() == expectation.policy_name() && is_of(outcome.rule, &expectation.rule))
         };
-        let rule = &expectation.rule;
-        rows.push(row(expectation, rule, evaluated.resource, result, reason.to_owned(), String::new()));
+        let changed = targets(response)
+            .find(|(outcome, target)| identity(*target) == identity(resource) && is_meant(outcome));
+        let Some((outcome, target)) = changed else { return };
+        match self.judge(expectation, policy, target.0, outcome, surroundings) {
+            Some(ended) => found.rows.push(row_of(expectation, outcome, &key(resource), ended)),
+            None => found.has_vanished = true,
+        }
     }
 
     /// A row about a resource that the rule has nothing to say of.
@@ -213,7 +253,7 @@ impl<'r, 'a> Rows<'r, 'a> {
         }
     }
 
-    /// How a row about `outcome` ends; `None` where it vanishes.
+    /// How a row about `outcome`, which left `object`, ends; `None` where it vanishes.
     ///
     /// COMPAT(kyverno): a row vanishes where the file with the expected objects does not hold this one, unless the row
     /// says `failOnMissingResources`.
@@ -221,14 +261,16 @@ impl<'r, 'a> Rows<'r, 'a> {
         &mut self,
         expectation: &Expectation,
         policy: &Policy,
-        response: &Response<'a>,
+        object: Value<'a>,
         outcome: &RuleOutcome<'a>,
         surroundings: &mut Surroundings<'_>,
     ) -> Option<(RowResult, String)> {
-        if let Some(path) = &expectation.patched {
-            match self.compare(path, response, surroundings) {
+        let scopes = &self.loaded.scopes;
+        let patched = expectation.patched.as_slice();
+        for paths in [patched, &expectation.generated] {
+            match self.expected.compare(paths, Resource(object), scopes, surroundings) {
                 Err(Mismatch::NotThere) if self.strict || expectation.fail_on_missing => {
-                    return Some((RowResult::Fail, "Resource error".to_owned()));
+                    return Some((RowResult::Fail, RESOURCE_ERROR.to_owned()));
                 }
                 Err(Mismatch::NotThere) => return None,
                 Err(Mismatch::Different) => return Some((RowResult::Fail, "Resource diff".to_owned())),
@@ -244,48 +286,52 @@ impl<'r, 'a> Rows<'r, 'a> {
             false => (RowResult::Fail, format!("Want {}, got {status}", expectation.result)),
         })
     }
+}
 
-    /// Compares the object as the policy left it with the one that the file at `path` holds of its name.
-    fn compare(
-        &mut self,
-        path: &str,
-        response: &Response<'a>,
-        surroundings: &mut Surroundings<'_>,
-    ) -> Result<(), Mismatch> {
-        let scopes = &self.loaded.scopes;
-        let expected = self.files.entry(path.to_owned()).or_insert_with(|| {
-            let mut inputs = Inputs::find(&[path.to_owned()], false, surroundings);
-            resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr).0
-        });
-        let actual = Resource(response.object.unwrap_or_default());
-        let scratch = Arena::new();
-        let mut expected = expected.iter().map(|expected| Resource(expected.borrow(&scratch)));
-        let expected =
-            expected.find(|expected| identity(*expected) == identity(actual)).ok_or(Mismatch::NotThere)?;
-        match compare::is_expected(&scratch, actual.0, expected.0) {
-            true => Ok(()),
-            false => Err(Mismatch::Different),
-        }
+/// A row about `resource` that no rule said anything for.
+fn row(expectation: &Expectation, resource: &str, result: RowResult, reason: &str) -> Row {
+    Row {
+        policy: expectation.policy.clone(),
+        rule: expectation.rule.clone(),
+        resource: resource.to_owned(),
+        result,
+        reason: reason.to_owned(),
+        message: String::new(),
     }
 }
 
-fn row(
+/// A row about `resource` and what a rule said.
+fn row_of(
     expectation: &Expectation,
-    rule: &str,
-    resource: Resource<'_>,
-    result: RowResult,
-    reason: String,
-    message: String,
+    outcome: &RuleOutcome<'_>,
+    resource: &str,
+    (result, reason): (RowResult, String),
 ) -> Row {
+    let (rule, message) = (outcome.rule.to_owned(), outcome.message.to_string());
+    Row { rule, message, ..row(expectation, resource, result, &reason) }
+}
+
+fn key(resource: Resource<'_>) -> String {
     let (kind, namespace, name) = (resource.kind(), resource.namespace(), resource.name());
-    Row {
-        policy: expectation.policy.clone(),
-        rule: rule.to_owned(),
-        resource: format!("{}/{kind}/{namespace}/{name}", resource.gvk().api_version()),
-        result,
-        reason,
-        message,
+    format!("{}/{kind}/{namespace}/{name}", resource.gvk().api_version())
+}
+
+/// The objects that a rule generated.
+fn generated<'o, 'a>(outcome: &'o RuleOutcome<'a>) -> &'o [Value<'a>] {
+    match outcome.side_effect.as_deref() {
+        Some(SideEffect::Generated { objects, .. }) => objects,
+        _ => &[],
     }
+}
+
+/// The existing resources that rules of a policy changed, as they left them.
+fn targets<'o, 'a>(
+    response: &'o Response<'a>,
+) -> impl Iterator<Item = (&'o RuleOutcome<'a>, Resource<'a>)> + use<'o, 'a> {
+    response.evaluation.outcomes.iter().filter_map(|outcome| match outcome.side_effect.as_deref() {
+        Some(SideEffect::Target { patched: Some(patched), .. }) => Some((outcome, Resource(*patched))),
+        _ => None,
+    })
 }
 
 /// Whether `rule` is the one that a row names, or was generated from it.
@@ -314,9 +360,4 @@ fn is_specified(resource: Resource<'_>, spec: &ResourceSpec) -> bool {
     resource.gvk().api_version().to_string() == spec.api_version
         && resource.namespace() == spec.namespace
         && resource.name() == spec.name
-}
-
-fn identity<'a>(resource: Resource<'a>) -> (&'a str, &'a str, &'a str, &'a str, &'a str) {
-    let gvk = resource.gvk();
-    (gvk.group, gvk.version, gvk.kind, resource.namespace(), resource.name())
 }

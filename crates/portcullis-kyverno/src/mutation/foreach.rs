@@ -111,7 +111,7 @@ pub(super) fn apply<'a>(
             first_reason = first_reason.or_else(|| Some(format!("`{list}` has no elements")));
         }
         if let Some(patched) = patched {
-            scope.set_object(patched);
+            scope.set_mutated(patched);
         }
     }
     Ok(match patched {

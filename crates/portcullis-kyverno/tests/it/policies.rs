@@ -41,7 +41,7 @@ pub(crate) fn run<'a>(
     limits: Limits,
 ) -> Evaluation<'a> {
     let mut budget = Budget::new(limits, &|| false);
-    let mut run = Run { arena, answers, budget: &mut budget, explain: true, guard: None };
+    let mut run = Run { explain: true, ..Run::new(arena, answers, &mut budget) };
     match policy.evaluate(phase, input, &mut run) {
         Evaluated::Done(evaluation) => evaluation,
         Evaluated::Need(questions) => panic!("not answered: {questions:?}"),
