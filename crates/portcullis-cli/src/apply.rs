@@ -64,11 +64,15 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     policies.except(&exceptions);
     let (scopes, scope_errors) = Scopes::read(&arguments.crd_paths, surroundings);
     let mut inputs = Inputs::find(&arguments.resource, false, surroundings);
+    let mut target_inputs = Inputs::find(&arguments.target_resource, false, surroundings);
+    let (targets, told) = resources::read_all(&mut target_inputs.inputs, &scopes, &mut surroundings.stderr);
     let output =
         arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
 
-    let facts =
-        if policies.ask_for_resources { Facts::read(&mut inputs.inputs, &scopes) } else { Facts::default() };
+    let facts = match policies.ask_for_resources {
+        true => Facts::read(&mut inputs.inputs, targets, &scopes),
+        false => Facts::default(),
+    };
     let explain =
         matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
     let mut work = Work {
@@ -90,7 +94,12 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
             exceptions: exceptions.len(),
             resources: inputs.inputs.iter_mut().map(resources::count).sum(),
             counts: Counts {
-                error: policies.left_out.len() + policies.errors + inputs.errors + scope_errors,
+                error: policies.left_out.len()
+                    + policies.errors
+                    + inputs.errors
+                    + target_inputs.errors
+                    + told
+                    + scope_errors,
                 ..Counts::default()
             },
         },
@@ -200,6 +209,12 @@ impl Work<'_> {
         }
         if let Some(output) = &mut self.output {
             let mutations = judged.mutations();
+            for (_, target) in mutations.iter().flat_map(|mutation| &mutation.targets) {
+                output.add(*target)?;
+            }
+            for (policy, objects) in judged.generated() {
+                objects.iter().try_for_each(|object| output.add_generated(policy.name(), *object))?;
+            }
             match mutations::outcome(&mutations) {
                 Some((object, _)) => output.add(object)?,
                 None if mutations.is_empty() => {}

@@ -17,7 +17,14 @@ use crate::kyverno_cli;
 pub(crate) const CORPUS: Corpus = Corpus { name: "cli-output", cases };
 
 /// The classes that `apply` is run on: the kinds of policies in a folder.
-const CLASSES: &[&str] = &["kpol-mutate", "kpol-podsecurity", "kpol-validate"];
+const CLASSES: &[&str] = &[
+    "kpol-generate",
+    "kpol-mutate",
+    "kpol-mutate-existing",
+    "kpol-mutate-existing+kpol-validate",
+    "kpol-podsecurity",
+    "kpol-validate",
+];
 
 /// What a case of JUnit's XML says of a row.
 const KEYS: &[&str] = &["Reason", "Policy", "Rule", "Resource", "Result"];
@@ -114,7 +121,7 @@ fn compare(row: &Row, form: Form, exit: u8, stdout: &str) -> Finding {
 #[derive(Debug, Default)]
 struct Output {
     heading: Vec<String>,
-    /// `HEADING JSON` of each mutated resource.
+    /// `HEADING JSON` of each mutated, patched or generated resource.
     objects: Vec<String>,
     /// Each result line with the messages under it.
     lines: Vec<String>,
@@ -134,12 +141,20 @@ impl Output {
         // Whether the line before was one that only we have, and so the lines that hang on it.
         let mut is_ours = false;
         while let Some(line) = lines.next() {
-            // The reference ends its last line about a mutation without a line break.
+            // The reference ends its last line about a mutation or a generation without a line break.
             let line = line.strip_prefix("Mutation has been applied successfully.").unwrap_or(line);
+            let line = line.strip_prefix("Generation completed successfully.").unwrap_or(line);
             is_ours = line.starts_with("  ") && (is_ours || !line.starts_with("   "));
             if line.starts_with("policy ") && line.contains(" applied to ") {
                 let yaml: Vec<&str> = lines.by_ref().take_while(|line| *line != "---").collect();
                 output.objects.push(format!("{line} {}", read(arena, &yaml.join("\n"))?));
+            } else if line.starts_with("patched targets: ") {
+                let targets: Vec<&str> = lines.by_ref().take_while(|line| *line != "Mutation:").collect();
+                for target in targets.split(|line| *line == "---").map(|lines| lines.join("\n")) {
+                    if !target.trim().is_empty() {
+                        output.objects.push(format!("{line} {}", read(arena, &target)?));
+                    }
+                }
             } else if line.starts_with("Applying ") {
                 output.heading.push(line.to_owned());
             } else if form == Form::Report && (!report.is_empty() || line.starts_with("apiVersion: ")) {
@@ -174,7 +189,7 @@ impl Output {
             self.counts.push(line.to_owned());
         } else if begins {
             self.lines.push(line.to_owned());
-        } else if line.is_empty() || line.starts_with("Mutation") {
+        } else if line.is_empty() || line.starts_with("Mutation") || line.starts_with("Generat") {
         } else if let Some(last) = self.lines.last_mut() {
             // A message may have several lines.
             last.push_str(if continues { "\n" } else { " " });

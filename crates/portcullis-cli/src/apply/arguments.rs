@@ -22,6 +22,12 @@ pub(crate) struct Arguments {
     #[arg(help_heading = "Input")]
     pub(crate) resource: Vec<String>,
 
+    /// Resources that rules change which mutate existing ones, beside those above: files and folders; several with commas
+    /// between
+    #[arg(long, visible_alias = "target-resources", value_name = "PATH", value_delimiter = ',')]
+    #[arg(help_heading = "Input")]
+    pub(crate) target_resource: Vec<String>,
+
     /// Values of variables and what else a cluster would know
     #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
     pub(crate) values_file: Option<String>,
@@ -124,6 +130,9 @@ Examples:
   Judge what another program prints:
       helm template chart | portcullis apply policies/ --resource -
 
+  See what a policy makes of resources that are there already:
+      portcullis apply policy.yaml --resource trigger.yaml --target-resource existing.yaml
+
   Give a variable that a cluster would know:
       portcullis apply policy.yaml --resource pod.yaml --set request.operation=UPDATE
 
@@ -163,8 +172,6 @@ pub(crate) struct Later {
     http_payload: Vec<String>,
     #[arg(long, hide = true, visible_alias = "envoy-payloads", value_delimiter = ',')]
     envoy_payload: Vec<String>,
-    #[arg(long, hide = true, visible_alias = "target-resources", value_delimiter = ',')]
-    target_resource: Vec<String>,
     #[arg(long, hide = true, visible_alias = "parameter-resources", value_delimiter = ',')]
     parameter_resource: Vec<String>,
     #[arg(short, long, hide = true)]
@@ -219,7 +226,6 @@ impl Later {
             ("--json", "judging JSON payloads", list(&self.json)),
             ("--http-payload", "judging HTTP requests", list(&self.http_payload)),
             ("--envoy-payload", "judging Envoy requests", list(&self.envoy_payload)),
-            ("--target-resource", "mutating existing resources", list(&self.target_resource)),
             ("--parameter-resource", "judging by Kubernetes' own policies", list(&self.parameter_resource)),
             ("--context-file", "giving CEL policies their context", self.context_file.is_some()),
             ("--registry", "asking registries for images", self.registry),
@@ -243,7 +249,7 @@ impl Arguments {
         if let Some(address) = self.policies.iter().find(is_remote) {
             anyhow::bail!("`{address}` is not read: taking policies from git comes in a later version");
         }
-        if let Some(address) = self.resource.iter().find(is_remote) {
+        if let Some(address) = self.resource.iter().chain(&self.target_resource).find(is_remote) {
             anyhow::bail!(
                 "`{address}` is not read: taking resources from the network comes in a later version"
             );
@@ -258,7 +264,7 @@ impl Arguments {
             ));
         }
         let dashes = |paths: &[String]| paths.iter().filter(|path| *path == "-").count();
-        if dashes(&self.policies) + dashes(&self.resource) > 1 {
+        if dashes(&self.policies) + dashes(&self.resource) + dashes(&self.target_resource) > 1 {
             anyhow::bail!("a stdin pipe can be used for either policies or resources, not both");
         }
         if self.resource.is_empty() {

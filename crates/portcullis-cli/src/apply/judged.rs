@@ -2,7 +2,7 @@
 
 use portcullis_engine::{Response, record};
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy as _, Phase, Resource, RuleKind, RuleOutcome, Status};
+use portcullis_model::{CompiledPolicy as _, Phase, Resource, RuleKind, RuleOutcome, SideEffect, Status};
 use portcullis_value::{Arena, Object, Value};
 
 use crate::offline::verdict::Verdict;
@@ -28,6 +28,10 @@ pub(crate) struct Mutation<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) before: Value<'a>,
     pub(crate) ending: Ending<'a>,
+    /// The existing resources that they changed: as they were, and as they are.
+    pub(crate) targets: Vec<(Value<'a>, Value<'a>)>,
+    /// Whether an existing resource could not be found or changed.
+    pub(crate) has_failed_targets: bool,
     /// What was wrong with the record that the resource came with.
     pub(crate) warning: Option<&'static str>,
 }
@@ -51,15 +55,26 @@ impl<'j, 'a> Judged<'j, 'a> {
         Verdict::of(policy, outcome, self.resource, self.namespace_labels, self.audit_warn)
     }
 
-    /// All outcomes with their policies and verdicts.
+    /// All outcomes with their policies and verdicts, those of rules that generate last.
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&'a Policy, &'j RuleOutcome<'a>, Verdict)> + '_ {
-        self.responses.iter().flat_map(move |response| {
-            let policy = self.policy(response);
-            let outcomes = response.evaluation.outcomes.iter();
-            outcomes.filter_map(move |outcome| {
-                let policy = policy?;
-                Some((policy, outcome, self.verdict(policy, outcome)))
+        [false, true].into_iter().flat_map(move |generates| {
+            let of_kind = move |outcome: &RuleOutcome<'_>| (outcome.kind == RuleKind::Generate) == generates;
+            self.responses.iter().flat_map(move |response| {
+                let policy = self.policy(response);
+                let outcomes = response.evaluation.outcomes.iter().filter(move |outcome| of_kind(outcome));
+                outcomes.filter_map(move |outcome| {
+                    let policy = policy?;
+                    Some((policy, outcome, self.verdict(policy, outcome)))
+                })
             })
+        })
+    }
+
+    /// What rules generated, with their policies.
+    pub(crate) fn generated(&self) -> impl Iterator<Item = (&'a Policy, &'j [Value<'a>])> + '_ {
+        self.outcomes().filter_map(|(policy, outcome, _)| match outcome.side_effect.as_deref() {
+            Some(SideEffect::Generated { objects, .. }) => Some((policy, &**objects)),
+            _ => None,
         })
     }
 
@@ -76,17 +91,21 @@ impl<'j, 'a> Judged<'j, 'a> {
                 continue;
             }
             let before = shown;
-            let mut is_changed = false;
+            let (mut is_changed, mut targets) = (false, Vec::new());
             for outcome in &response.evaluation.outcomes {
+                let (name, namespace, rule) = (policy.name(), policy.namespace(), outcome.rule);
+                let change = |before, after| record::Change { policy: name, namespace, rule, before, after };
+                if let Some(SideEffect::Target { object: Some(before), patched: Some(after) }) =
+                    outcome.side_effect.as_deref()
+                {
+                    let shown = match self.record {
+                        true => record::record(self.arena, *after, &[change(*before, *after)]).object,
+                        false => *after,
+                    };
+                    targets.push((*before, shown));
+                }
                 let Some(after) = outcome.patched else { continue };
-                let (name, namespace) = (policy.name(), policy.namespace());
-                changes.push(record::Change {
-                    policy: name,
-                    namespace,
-                    rule: outcome.rule,
-                    before: current,
-                    after,
-                });
+                changes.push(change(current, after));
                 is_changed = true;
                 current = after;
             }
@@ -98,13 +117,15 @@ impl<'j, 'a> Judged<'j, 'a> {
                         record::record(self.arena, current, &changes);
                 }
             }
-            let failed = response.evaluation.outcomes.iter().any(|outcome| outcome.status == Status::Error);
+            let errors = || response.evaluation.outcomes.iter().filter(|one| one.status == Status::Error);
+            let failed = errors().any(|outcome| outcome.side_effect.is_none());
+            let has_failed_targets = errors().any(|outcome| outcome.side_effect.is_some());
             let ending = match () {
                 () if failed => Ending::Failed,
                 () if is_changed => Ending::Changed(shown),
                 () => Ending::Unchanged(shown),
             };
-            mutations.push(Mutation { policy, before, ending, warning });
+            mutations.push(Mutation { policy, before, ending, targets, has_failed_targets, warning });
         }
         mutations
     }

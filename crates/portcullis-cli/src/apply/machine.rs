@@ -6,13 +6,15 @@
 //!   results:
 //!   - {policy: add-ttl, rule: add-ttl, type: mutate, result: pass, message: ..}
 //!   mutated: {..}
+//! # a rule about existing resources: `target` and `patchedTarget` in its result; one that generates: `generated`, and
+//! # `failure` where it could not
 //! policiesLeftOut: [{name: .., reason: ..}]
 //! summary: {pass: 1, fail: 0, warn: 0, error: 0, skip: 0}
 //! ```
 
 use std::io::{self, Write as _};
 
-use portcullis_model::{RuleKind, RuleOutcome};
+use portcullis_model::{Resource, RuleKind, RuleOutcome, SideEffect};
 use portcullis_value::{Arena, Value, json};
 
 use super::form::{Form, Run};
@@ -56,6 +58,17 @@ fn object<'a>(arena: &'a Arena, mut entries: Vec<(&'a str, Value<'a>)>) -> Value
 }
 
 fn result<'a>(arena: &'a Arena, policy: &str, outcome: &'a RuleOutcome<'a>, verdict: Verdict) -> Value<'a> {
+    let (target, patched, generated, failure) = match outcome.side_effect.as_deref() {
+        None => Default::default(),
+        Some(SideEffect::Target { object, patched }) => {
+            let target = object.map(|object| identity(arena, Resource(object))).unwrap_or_default();
+            (target, patched.unwrap_or_default(), Value::Null, "")
+        }
+        Some(SideEffect::Generated { objects, failure }) => {
+            let generated = arena.array(objects);
+            (Value::Null, Value::Null, generated, failure.as_deref().unwrap_or_default())
+        }
+    };
     object(
         arena,
         vec![
@@ -64,6 +77,10 @@ fn result<'a>(arena: &'a Arena, policy: &str, outcome: &'a RuleOutcome<'a>, verd
             ("type", Value::String(kind_name(outcome.kind))),
             ("result", Value::String(verdict.as_str())),
             ("message", Value::String(&outcome.message)),
+            ("target", target),
+            ("patchedTarget", patched),
+            ("generated", generated),
+            ("failure", Value::String(failure)),
             ("explanation", Value::String(outcome.explanation.as_deref().unwrap_or_default())),
         ],
     )
@@ -87,23 +104,28 @@ fn judged_resource<'a>(arena: &'a Arena, judged: &'a Judged<'a, 'a>) -> Value<'a
             not_applied.push(object(arena, entry));
         }
     }
+    let mutated = mutations::outcome(&judged.mutations()).filter(|(_, is_changed)| *is_changed);
+    let list = |values: &[Value<'a>]| if values.is_empty() { Value::Null } else { arena.array(values) };
+    object(
+        arena,
+        vec![
+            ("resource", identity(arena, resource)),
+            ("results", arena.array(&results)),
+            ("notApplied", list(&not_applied)),
+            ("mutated", mutated.map(|(object, _)| object).unwrap_or_default()),
+        ],
+    )
+}
+
+/// What a resource is called.
+fn identity<'a>(arena: &'a Arena, resource: Resource<'a>) -> Value<'a> {
     let identity = vec![
         ("apiVersion", resource.0.get("apiVersion").unwrap_or_default()),
         ("kind", Value::String(resource.kind())),
         ("namespace", Value::String(resource.namespace())),
         ("name", Value::String(resource.name())),
     ];
-    let mutated = mutations::outcome(&judged.mutations()).filter(|(_, is_changed)| *is_changed);
-    let list = |values: &[Value<'a>]| if values.is_empty() { Value::Null } else { arena.array(values) };
-    object(
-        arena,
-        vec![
-            ("resource", object(arena, identity)),
-            ("results", arena.array(&results)),
-            ("notApplied", list(&not_applied)),
-            ("mutated", mutated.map(|(object, _)| object).unwrap_or_default()),
-        ],
-    )
+    object(arena, identity)
 }
 
 /// What follows the resources.

@@ -1,4 +1,4 @@
-//! Mutated resources in files.
+//! Mutated and generated resources in files.
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,23 @@ impl OutputFiles {
         }
     }
 
-    /// Adds a resource.
+    /// Adds a mutated resource.
     pub(crate) fn add(&mut self, object: Value<'_>) -> Result<(), FileError> {
+        let resource = Resource(object);
+        let name = match (resource.name(), resource.generate_name()) {
+            ("", "") => resource.kind(),
+            ("", generated) => generated,
+            (name, _) => name,
+        };
+        self.append(object, &file_name(name, "mutated"))
+    }
+
+    /// Adds a resource that `policy` generated.
+    pub(crate) fn add_generated(&mut self, policy: &str, object: Value<'_>) -> Result<(), FileError> {
+        self.append(object, &file_name(policy, "generated"))
+    }
+
+    fn append(&mut self, object: Value<'_>, name: &Path) -> Result<(), FileError> {
         let text = portcullis_yaml::to_string(object);
         match self {
             OutputFiles::File { file, is_empty } => {
@@ -38,7 +53,7 @@ impl OutputFiles {
                 }
                 file.append(&text)
             }
-            OutputFiles::Folder(folder) => folder.append(&file_name(Resource(object)), &text),
+            OutputFiles::Folder(folder) => folder.append(name, &text),
         }
     }
 
@@ -51,15 +66,10 @@ impl OutputFiles {
     }
 }
 
-/// `<name>-mutated.yaml`. Names are chosen by strangers: what could lead out of the folder is replaced.
-fn file_name(resource: Resource<'_>) -> PathBuf {
-    let name = match (resource.name(), resource.generate_name()) {
-        ("", "") => resource.kind(),
-        ("", generated) => generated,
-        (name, _) => name,
-    };
+/// `<name>-<what>.yaml`. Names are chosen by strangers: what could lead out of the folder is replaced.
+fn file_name(name: &str, what: &str) -> PathBuf {
     let is_harmless = |character: char| !character.is_control() && character != '/' && character != '\\';
     let name: String =
         name.chars().map(|character| if is_harmless(character) { character } else { '_' }).collect();
-    PathBuf::from(format!("{name}-mutated.yaml"))
+    PathBuf::from(format!("{name}-{what}.yaml"))
 }

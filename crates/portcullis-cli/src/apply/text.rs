@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 
 use portcullis_engine::Response;
 use portcullis_kyverno::{FailureAction, Policy};
-use portcullis_model::{CompiledPolicy as _, Phase, RuleKind, RuleOutcome, Status};
+use portcullis_model::{CompiledPolicy as _, Phase, Resource, RuleKind, RuleOutcome, SideEffect, Status};
 
 use super::form::{Form, Run};
 use super::judged::Judged;
@@ -89,6 +89,12 @@ impl Text {
                 }
                 Status::Pass | Status::Fail => {}
             }
+            if let Some(SideEffect::Generated { failure: Some(failure), .. }) = outcome.side_effect.as_deref()
+            {
+                let line = format!("rule {rule} of policy {name} could not generate for {key}:");
+                let message = printable::message(failure, "    ");
+                self.line(format_args!("{INDENT}{} {message}", self.paint.bad(line)));
+            }
         }
     }
 
@@ -126,7 +132,13 @@ impl Text {
 
     /// Why a rule ended as the line above says.
     fn why(&mut self, outcome: &RuleOutcome<'_>) {
-        let line = format!("rule {}: {}", printable::line(outcome.rule), reason(outcome));
+        let target = match outcome.side_effect.as_deref() {
+            Some(SideEffect::Target { object: Some(target), .. }) => {
+                format!(" on {}", printable::line(&Resource(*target).key().to_string()))
+            }
+            _ => String::new(),
+        };
+        let line = format!("rule {}{target}: {}", printable::line(outcome.rule), reason(outcome));
         self.line(format_args!("{INDENT}{}", self.paint.quiet(line)));
     }
 

@@ -90,10 +90,12 @@ impl<'p> ApiPath<'p> {
 }
 
 impl Facts {
-    /// Reads the resources of `inputs`. What is wrong with them is told when they are judged.
-    pub(crate) fn read(inputs: &mut [Input], scopes: &Scopes) -> Self {
+    /// The resources of `inputs`, and `targets`. What is wrong with the former is told when they are judged.
+    pub(crate) fn read(inputs: &mut [Input], targets: Vec<OwnedValue>, scopes: &Scopes) -> Self {
         let mut stderr = Stream::plain(std::io::sink());
-        Self { resources: resources::read_all(inputs, scopes, &mut stderr).0, ..Self::default() }
+        let (mut resources, _) = resources::read_all(inputs, scopes, &mut stderr);
+        resources.extend(targets);
+        Self { resources, ..Self::default() }
     }
 
     /// Facts that were given beforehand, and `resources` as far as `reach` goes.

@@ -170,12 +170,13 @@ impl Policies {
     }
 }
 
-/// Whether a context entry somewhere in `value` is answered from other resources. Reading has bounded the depth.
+/// Whether a context entry somewhere in `value` is answered from other resources, or a rule changes them. Reading has
+/// bounded the depth.
 fn asks_for_resources(value: Value<'_>) -> bool {
     match value {
-        Value::Object(object) => object
-            .iter()
-            .any(|(key, value)| matches!(key, "apiCall" | "globalReference") || asks_for_resources(value)),
+        Value::Object(object) => object.iter().any(|(key, value)| {
+            matches!(key, "apiCall" | "globalReference" | "targets") || asks_for_resources(value)
+        }),
         Value::Array(items) => items.iter().any(|item| asks_for_resources(*item)),
         _ => false,
     }

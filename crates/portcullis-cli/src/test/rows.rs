@@ -188,14 +188,14 @@ impl<'r, 'a> Rows<'r, 'a> {
             for outcome in of_kind().filter(|outcome| is_of(outcome.rule, &expectation.rule)) {
                 let generated = generated(outcome);
                 for object in generated {
-                    let ended = self.judge(expectation, policy, *object, outcome, surroundings);
+                    let ended = self.judge(expectation, policy, Some(*object), outcome, surroundings);
                     // COMPAT(kyverno): a row about a generated object does not vanish.
                     let ended = ended.unwrap_or((RowResult::Fail, RESOURCE_ERROR.to_owned()));
                     let name = format!("/{}", Resource(*object).name());
                     found.rows.push(row_of(expectation, outcome, &name, ended));
                 }
                 if generated.is_empty() {
-                    let object = response.object.unwrap_or_default();
+                    let object = (kind != RuleKind::Generate).then(|| response.object.unwrap_or_default());
                     match self.judge(expectation, policy, object, outcome, surroundings) {
                         Some(ended) => found.rows.push(row_of(expectation, outcome, &key(resource), ended)),
                         None => found.has_vanished = true,
@@ -230,7 +230,7 @@ impl<'r, 'a> Rows<'r, 'a> {
         let changed = targets(response)
             .find(|(outcome, target)| identity(*target) == identity(resource) && is_meant(outcome));
         let Some((outcome, target)) = changed else { return };
-        match self.judge(expectation, policy, target.0, outcome, surroundings) {
+        match self.judge(expectation, policy, Some(target.0), outcome, surroundings) {
             Some(ended) => found.rows.push(row_of(expectation, outcome, &key(resource), ended)),
             None => found.has_vanished = true,
         }
@@ -253,22 +253,30 @@ impl<'r, 'a> Rows<'r, 'a> {
         }
     }
 
-    /// How a row about `outcome`, which left `object`, ends; `None` where it vanishes.
+    /// How a row about `outcome`, which left `object`, ends; `None` where it vanishes. Where no object was generated, there
+    /// is none to compare.
     ///
     /// COMPAT(kyverno): a row vanishes where the file with the expected objects does not hold this one, unless the row
-    /// says `failOnMissingResources`.
+    /// says `failOnMissingResources`; and where nothing was generated, the rule alone is judged.
     fn judge(
         &mut self,
         expectation: &Expectation,
         policy: &Policy,
-        object: Value<'a>,
+        object: Option<Value<'a>>,
         outcome: &RuleOutcome<'a>,
         surroundings: &mut Surroundings<'_>,
     ) -> Option<(RowResult, String)> {
         let scopes = &self.loaded.scopes;
-        let patched = expectation.patched.as_slice();
-        for paths in [patched, &expectation.generated] {
-            match self.expected.compare(paths, Resource(object), scopes, surroundings) {
+        let (patched, generated) = (expectation.patched.as_slice(), &*expectation.generated);
+        for paths in [patched, generated] {
+            let compared = match object {
+                Some(object) => self.expected.compare(paths, Resource(object), scopes, surroundings),
+                None if self.strict && outcome.status == Status::Pass && !paths.is_empty() => {
+                    Err(Mismatch::NotThere)
+                }
+                None => Ok(()),
+            };
+            match compared {
                 Err(Mismatch::NotThere) if self.strict || expectation.fail_on_missing => {
                     return Some((RowResult::Fail, RESOURCE_ERROR.to_owned()));
                 }

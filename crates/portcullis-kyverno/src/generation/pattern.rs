@@ -97,6 +97,7 @@ impl Pattern {
                 let of_kind = Place { api_version, kind, namespace: home, name: "" };
                 let query = ResourceQuery { name: None, ..of_kind.query(Purpose::Clone) };
                 for source in scope.resources(query)? {
+                    scope.budget().step()?;
                     let resource = Resource(*source);
                     let is_selected =
                         selection.as_ref().is_none_or(|selection| selection.selects(resource.labels()));
@@ -122,7 +123,7 @@ fn not_found(source: Place<'_>) -> VariableError {
 fn copied<'a>(source: Value<'a>, namespace: &str, scope: &Scope<'a, '_, '_>) -> Value<'a> {
     let arena = scope.arena();
     let without = |object: Value<'a>, key: &str| object.without(arena, &["metadata", key]);
-    let copy = SET_BY_SERVER.into_iter().fold(source, |copy, key| without(copy, key));
+    let copy = SET_BY_SERVER.into_iter().fold(source, without);
     // Owners live in the namespace of what they own.
     if Resource(source).namespace() == namespace { copy } else { without(copy, "ownerReferences") }
 }

@@ -14,4 +14,5 @@ mod pattern_comparison;
 mod patterns;
 mod pod_security;
 mod policies;
+mod side_effects;
 mod slow;

@@ -16,6 +16,7 @@ mod jp;
 mod printed;
 mod serve;
 mod serving;
+mod side_effects;
 mod test;
 
 use std::path::{Path, PathBuf};
