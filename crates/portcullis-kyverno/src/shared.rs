@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use portcullis_value::{Arena, Budget, Exhausted, Value};
+use portcullis_value::{Arena, Budget, Exhausted, Number, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
@@ -87,12 +87,31 @@ impl<'d, T: ?Sized> Known<'d, T> {
         document: Value<'d>,
         compile: impl FnOnce() -> Result<Arc<T>, E>,
     ) -> Result<Arc<T>, E> {
-        let known = self.0.borrow().iter().find(|known| known.0 == document).map(|known| known.1.clone());
+        let is_same = |known: &&(Value<'d>, Arc<T>)| is_written_alike(known.0, document);
+        let known = self.0.borrow().iter().find(is_same).map(|known| known.1.clone());
         if let Some(known) = known {
             return Ok(known);
         }
         let part = compile()?;
         self.0.borrow_mut().push((document, part.clone()));
         Ok(part)
+    }
+}
+
+/// Whether two documents are equal and their numbers are of one form: `1` and `1.0` are equal, and patterns and
+/// conditions tell them apart.
+fn is_written_alike(a: Value<'_>, b: Value<'_>) -> bool {
+    match (a, b) {
+        (Value::Number(Number::Float(a)), Value::Number(Number::Float(b))) => a.to_bits() == b.to_bits(),
+        (Value::Number(Number::Float(_)), _) | (_, Value::Number(Number::Float(_))) => false,
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_written_alike(*a, *b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let alike =
+                |((key, a), (other, b)): ((&str, Value<'_>), _)| key == other && is_written_alike(a, b);
+            a.len() == b.len() && a.iter().zip(b.iter()).all(alike)
+        }
+        (a, b) => a == b,
     }
 }

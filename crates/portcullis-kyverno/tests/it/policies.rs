@@ -191,6 +191,31 @@ validate:
 }
 
 #[test]
+fn rules_that_differ_in_the_form_of_a_number_alone_are_two() {
+    let rule = |name: &str, number: &str| {
+        format!(
+            r#"{{"name": "{name}", "match": {{"resources": {{"kinds": ["ConfigMap"]}}}}, "validate": {{"pattern": {{"data": {{"version": {number}}}}}}}}}"#
+        )
+    };
+    let policy = format!(
+        r#"{{"kind": "ClusterPolicy", "metadata": {{"name": "p"}}, "spec": {{"rules": [{}, {}]}}}}"#,
+        rule("integer", "1"),
+        rule("float", "1.0")
+    );
+    // YAML makes an integer of a whole number, JSON keeps its form.
+    let arena = Arena::new();
+    let policy = Policy::compile(portcullis_value::json::read(&arena, &policy).unwrap());
+    assert_eq!(
+        evaluate_compiled(
+            &policy,
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {version: '1.0'}}",
+            |_| {}
+        ),
+        "integer fail: validation error: rule integer failed at path /data/version/\nfloat pass: validation rule 'float' passed."
+    );
+}
+
+#[test]
 fn rules_about_pods_apply_to_their_controllers() {
     let rule = "validate: {pattern: {spec: {hostNetwork: false}}}";
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {hostNetwork: true}}}}";
