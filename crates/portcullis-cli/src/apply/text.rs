@@ -51,7 +51,7 @@ impl Text {
         let (name, key) = (policy.name().to_owned(), judged.resource.key().to_string());
         let (name, key) = (printable::line(&name), printable::line(&key));
         let outcomes = &response.evaluation.outcomes;
-        for outcome in outcomes.iter().filter(|outcome| outcome.kind == RuleKind::Mutate) {
+        for outcome in outcomes.iter().filter(|outcome| has_line(outcome)) {
             match outcome.status {
                 Status::Skip => {
                     let line = format!("skipped mutate policy {name} -> resource {key}");
@@ -67,14 +67,14 @@ impl Text {
             }
         }
         self.failures(judged, outcomes, policy, &name, &key);
-        let is_told = |outcome: &RuleOutcome<'_>| matches!(outcome.status, Status::Error | Status::Skip);
         let has_failures = outcomes.iter().any(|outcome| outcome.status == Status::Fail);
-        if !has_failures
-            && outcomes.iter().any(|outcome| outcome.kind != RuleKind::Mutate && is_told(outcome))
-        {
+        let is_told = |outcome: &RuleOutcome<'_>| {
+            matches!(outcome.status, Status::Error | Status::Skip) || !has_generated(outcome)
+        };
+        if !has_failures && outcomes.iter().any(|outcome| !has_line(outcome) && is_told(outcome)) {
             self.line(format_args!(""));
         }
-        for outcome in outcomes.iter().filter(|outcome| outcome.kind != RuleKind::Mutate) {
+        for outcome in outcomes.iter().filter(|outcome| !has_line(outcome)) {
             let rule = printable::line(outcome.rule);
             match outcome.status {
                 Status::Error => {
@@ -89,11 +89,17 @@ impl Text {
                 }
                 Status::Pass | Status::Fail => {}
             }
-            if let Some(SideEffect::Generated { failure: Some(failure), .. }) = outcome.side_effect.as_deref()
-            {
-                let line = format!("rule {rule} of policy {name} could not generate for {key}:");
-                let message = printable::message(failure, "    ");
-                self.line(format_args!("{INDENT}{} {message}", self.paint.bad(line)));
+            match outcome.side_effect.as_deref() {
+                Some(SideEffect::Generated { failure: Some(failure), .. }) => {
+                    let line = format!("rule {rule} of policy {name} could not generate for {key}:");
+                    let message = printable::message(failure, "    ");
+                    self.line(format_args!("{INDENT}{} {message}", self.paint.bad(line)));
+                }
+                Some(SideEffect::Generated { objects, failure: None }) if objects.is_empty() => {
+                    let line = format!("rule {rule} of policy {name} has nothing to generate for {key}");
+                    self.line(format_args!("{INDENT}{}", self.paint.quiet(line)));
+                }
+                _ => {}
             }
         }
     }
@@ -194,6 +200,23 @@ impl Text {
             let _ = write!(text, "; and {} more", seen.len() - first.len());
         }
         self.paint.quiet(text).to_string()
+    }
+}
+
+/// Whether the reference has a line for outcomes like this one, when the rule does not pass.
+fn has_line(outcome: &RuleOutcome<'_>) -> bool {
+    match outcome.kind {
+        RuleKind::Mutate => true,
+        RuleKind::Generate => outcome.status == Status::Error,
+        RuleKind::Validate | RuleKind::VerifyImages => false,
+    }
+}
+
+/// Whether a rule that generates made all that it should, and something at all. Others have nothing to make.
+fn has_generated(outcome: &RuleOutcome<'_>) -> bool {
+    match outcome.side_effect.as_deref() {
+        Some(SideEffect::Generated { objects, failure }) => failure.is_none() && !objects.is_empty(),
+        _ => true,
     }
 }
 

@@ -44,6 +44,8 @@ impl ExpectedObjects {
                 resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr).0
             });
             let scratch = Arena::new();
+            // What a rule generates may leave out the namespace that a file is read with.
+            let actual = Resource(scopes.complete(&scratch, actual.0));
             let mut expected = expected.iter().map(|expected| Resource(expected.borrow(&scratch)));
             match expected.find(|expected| identity(*expected) == identity(actual)) {
                 Some(expected) if compare::is_expected(&scratch, actual.0, expected.0) => return Ok(()),

@@ -1,7 +1,7 @@
 //! `mutate.targets`: the patch of a rule on resources that are there already.
 
 use portcullis_gocompat::wildcard::{contains_wildcard, matches_within};
-use portcullis_model::{Numbers, Purpose, Resource, ResourceQuery, SideEffect, Status};
+use portcullis_model::{Numbers, Obstacle, Purpose, Resource, ResourceQuery, SideEffect, Status};
 use portcullis_value::Value;
 
 use super::Mutation;
@@ -40,7 +40,8 @@ impl ExistingMutation {
         }
     }
 
-    /// Patches each target on its own: how it ended for each, and for those that could not be found.
+    /// Patches each target on its own: how it ended for each, and for those that could not be found. A limit that is run
+    /// into ends it.
     ///
     /// # Errors
     /// The evaluation has to wait for an answer.
@@ -58,7 +59,7 @@ impl ExistingMutation {
                 }
                 Err(error) => {
                     endings.push(of_target(None, Ending::failed("", error)?));
-                    break;
+                    return Ok(endings);
                 }
             };
             for target in found {
@@ -68,7 +69,11 @@ impl ExistingMutation {
                     Ok(ending) => ending,
                     Err(error) => Ending::failed("", error)?,
                 };
+                let is_over = matches!(ending.obstacle, Some(Obstacle::Exhausted(_)));
                 endings.push(of_target(Some(target), ending));
+                if is_over {
+                    return Ok(endings);
+                }
             }
         }
         if !not_found.is_empty() {

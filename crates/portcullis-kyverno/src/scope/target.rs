@@ -12,8 +12,8 @@ impl<'a> Scope<'a, '_, '_> {
         self.root.contains_key("target")
     }
 
-    /// Runs `inner` for the existing resource `target`: with `entries` as context after that of the rule. What it sets
-    /// and loads is forgotten afterwards.
+    /// Runs `inner` for the existing resource `target`: with `entries` as context after that of the rule, and with as many
+    /// variables as a rule may substitute. What it sets and loads is forgotten afterwards.
     ///
     /// # Errors
     /// Those of `inner`, and an exhausted budget.
@@ -25,6 +25,7 @@ impl<'a> Scope<'a, '_, '_> {
     ) -> Result<T, VariableError> {
         self.budget.step()?;
         let (root, loaded) = (self.root, self.loaded.clone());
+        let substitutions = std::mem::take(&mut self.substitutions);
         self.entries.extend(entries);
         self.loaded.resize(self.entries.len(), false);
         self.level = self.entries.len();
@@ -34,6 +35,7 @@ impl<'a> Scope<'a, '_, '_> {
         self.level = loaded.len();
         self.entries.truncate(self.level);
         self.loaded = loaded;
+        self.substitutions = substitutions;
         result
     }
 

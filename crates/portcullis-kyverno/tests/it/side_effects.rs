@@ -55,9 +55,15 @@ fn lines(outcome: &RuleOutcome<'_>) -> Vec<String> {
     lines
 }
 
-/// Evaluates a phase of `policy`, answering what it asks from the cluster.
-fn evaluation<'a>(policy: &'a Policy, phase: Phase, input: &Input<'a>, arena: &'a Arena) -> Evaluation<'a> {
-    let cluster = portcullis_yaml::read(arena, CLUSTER).unwrap();
+/// Evaluates a phase of `policy`, answering what it asks from `cluster`.
+fn evaluation<'a>(
+    policy: &'a Policy,
+    phase: Phase,
+    input: &Input<'a>,
+    cluster: &'a str,
+    arena: &'a Arena,
+) -> Evaluation<'a> {
+    let cluster = portcullis_yaml::read(arena, cluster).unwrap();
     let mut answers = Answers::new();
     loop {
         let mut budget = Budget::default();
@@ -80,7 +86,7 @@ fn evaluate(policy: &str, trigger: &str) -> String {
     let input = Input::create(&arena, portcullis_yaml::read(&arena, trigger).unwrap());
     let mut told = Vec::new();
     for phase in [Phase::Mutate, Phase::Validate] {
-        let evaluation = evaluation(&policy, phase, &input, &arena);
+        let evaluation = evaluation(&policy, phase, &input, CLUSTER, &arena);
         assert_eq!(evaluation.patched(), None, "the trigger stays as it is");
         told.extend(evaluation.outcomes.iter().flat_map(lines));
     }
@@ -130,7 +136,7 @@ fn the_labels_say_where_an_object_comes_from() {
     let (arena, text) = (Arena::new(), policy("Namespace", rule));
     let policy = Policy::compile(portcullis_yaml::read(&arena, &text).unwrap());
     let input = Input::create(&arena, portcullis_yaml::read(&arena, NAMESPACE).unwrap());
-    let evaluation = evaluation(&policy, Phase::Validate, &input, &arena);
+    let evaluation = evaluation(&policy, Phase::Validate, &input, CLUSTER, &arena);
     let Some(SideEffect::Generated { objects, .. }) = evaluation.outcomes[0].side_effect.as_deref() else {
         panic!("nothing is generated: {evaluation:?}")
     };
@@ -311,4 +317,26 @@ fn loops_patch_targets_too_and_see_what_they_became() {
     patchStrategicMerge: {metadata: {labels: {"{{ element }}": x}}}"#;
     let db = r#"  {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"annotations":{"a":"c","b":"c"},"labels":{"a":"x","b":"x"},"name":"db","namespace":"team-b"},"spec":{"replicas":1}}"#;
     check_targets(targets, patch, &["pass mutated Deployment/db in namespace team-b", db]);
+}
+
+#[test]
+fn what_one_target_substitutes_is_not_counted_against_the_others() {
+    let count = 4_000;
+    let secrets: String = (0..count)
+        .map(|index| {
+            format!("- {{apiVersion: v1, kind: Secret, metadata: {{name: s-{index}, namespace: n}}}}\n")
+        })
+        .collect();
+    let rule = r#"
+mutate:
+  targets: [{apiVersion: v1, kind: Secret}]
+  patchStrategicMerge: {metadata: {labels: {a: "{{ target.metadata.name }}", b: "{{ target.metadata.name }}", c: "{{ request.object.metadata.name }}"}}}
+"#;
+    let (arena, text) = (Arena::new(), policy("Namespace", rule));
+    let policy = Policy::compile(portcullis_yaml::read(&arena, &text).unwrap());
+    let input = Input::create(&arena, portcullis_yaml::read(&arena, NAMESPACE).unwrap());
+    let evaluation = evaluation(&policy, Phase::Mutate, &input, &secrets, &arena);
+    let mutated =
+        evaluation.outcomes.iter().filter(|outcome| outcome.message.starts_with("mutated Secret/s-"));
+    assert_eq!(mutated.count(), count, "{:?}", evaluation.outcomes.last());
 }
