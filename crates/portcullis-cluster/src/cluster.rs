@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use portcullis_model::Answer;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 
+use crate::config_maps::{ConfigMaps, KnownConfigMaps};
 use crate::connection::Connection;
 use crate::discovery::Discovery;
 use crate::error::{ApiError, Asked};
@@ -44,6 +46,7 @@ pub struct Cluster {
     /// `None` until the bindings were listed once.
     role_bindings: Arc<Published<Option<Bindings>>>,
     cluster_role_bindings: Arc<Published<Option<Bindings>>>,
+    pub(crate) config_maps: Arc<ConfigMaps>,
     connection: Connection,
     readiness: Readiness,
     states: WatchStates,
@@ -100,6 +103,9 @@ const CONFIG_MAPS: Source = Source {
     page: 50,
     is_needed: true,
 };
+/// One that rules read.
+const READ_CONFIG_MAP: Source =
+    Source { name: "a ConfigMap that rules read", page: 1, is_needed: false, ..CONFIG_MAPS };
 const JOBS: Source = Source {
     name: "jobs",
     resource: "jobs.batch",
@@ -130,6 +136,7 @@ impl Cluster {
             dangling_jobs: Published::new(0),
             role_bindings: Published::new(None),
             cluster_role_bindings: Published::new(None),
+            config_maps: ConfigMaps::new(),
             connection,
             readiness: Readiness::default(),
             states: WatchStates::default(),
@@ -167,11 +174,21 @@ impl Cluster {
 
     fn watch_configuration(&mut self, options: &Options) {
         let (namespace, name) = &options.configuration;
-        let path = format!("/api/v1/namespaces/{}/configmaps", encoded(namespace));
         let index = ConfigurationIndex::new(self.configuration.clone());
         let watch = self.watch_of(CONFIG_MAPS, index);
-        let selector = format!("&fieldSelector={}", encoded(&format!("metadata.name={name}")));
-        self.tasks.spawn(Watch { path: path.into(), selector, ..watch }.run());
+        let (path, selector) = by_name(namespace, name);
+        self.tasks.spawn(Watch { path, selector, ..watch }.run());
+    }
+
+    /// Follows a ConfigMap that a rule reads.
+    pub(crate) fn follow_config_map(&self, namespace: &str, name: &str) {
+        self.config_maps.follow(namespace, name, |index| {
+            let watch = self.watch_of(READ_CONFIG_MAP, index);
+            let (path, selector) = by_name(namespace, name);
+            // It holds nothing up, and is one of many of its kind.
+            let states = WatchStates::default();
+            tokio::spawn(Watch { path, selector, states, pending: None, ..watch }.run())
+        });
     }
 
     fn watch<I: Index>(&mut self, source: Source, index: I) {
@@ -214,7 +231,14 @@ impl Cluster {
             role_bindings: self.role_bindings.load(),
             cluster_role_bindings: self.cluster_role_bindings.load(),
             discovery: self.discovery.load(),
+            config_maps: self.config_maps.known(),
         }
+    }
+
+    /// The right to look something up, once it is our turn.
+    pub(crate) async fn lookup_permit(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so that a permit always comes.
+        self.lookups.acquire().await.ok()
     }
 
     /// The labels of a namespace that the view does not know, asked of the API server: it may have been created a
@@ -223,8 +247,7 @@ impl Cluster {
     /// # Errors
     /// The namespace does not exist, or the API server cannot be asked.
     pub async fn look_up_namespace(&self, name: &str) -> Result<Labels, ApiError> {
-        // Never closed, so that a permit always comes.
-        let _permit = self.lookups.acquire().await;
+        let _permit = self.lookup_permit().await;
         // The watch may have been quicker while we waited.
         if let Some(labels) = self.namespaces.load().labels(name) {
             return Ok(labels.clone());
@@ -243,7 +266,7 @@ impl Cluster {
         group: &str,
         version: &str,
     ) -> Result<APIResourceList, ApiError> {
-        let _permit = self.lookups.acquire().await;
+        let _permit = self.lookup_permit().await;
         let path = match group {
             "" => format!("/api/{}", encoded(version)),
             _ => format!("/apis/{}/{}", encoded(group), encoded(version)),
@@ -265,6 +288,13 @@ impl Cluster {
     }
 }
 
+/// The path of the ConfigMaps of a namespace, and what selects the one of this name.
+fn by_name(namespace: &str, name: &str) -> (Box<str>, String) {
+    let path = format!("/api/v1/namespaces/{}/configmaps", encoded(namespace));
+    let selector = format!("&fieldSelector={}", encoded(&format!("metadata.name={name}")));
+    (path.into(), selector)
+}
+
 /// What is known of the cluster at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -272,9 +302,15 @@ pub struct View {
     role_bindings: Arc<Option<Bindings>>,
     cluster_role_bindings: Arc<Option<Bindings>>,
     discovery: Arc<Discovery>,
+    config_maps: Arc<KnownConfigMaps>,
 }
 
 impl View {
+    /// The answer to who asks for a ConfigMap; `None` where it is not followed.
+    pub(crate) fn config_map(&self, namespace: &str, name: &str) -> Option<Answer> {
+        self.config_maps.answer(namespace, name)
+    }
+
     /// The labels of a namespace; `None` when it is not known, which does not mean that it has none.
     pub fn namespace_labels(&self, name: &str) -> Option<&Labels> {
         self.namespaces.labels(name)

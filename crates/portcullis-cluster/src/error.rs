@@ -1,5 +1,6 @@
 //! Why a request to the API server failed, said for people.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use kube::core::Status;
@@ -57,6 +58,19 @@ impl ApiError {
                 asked.verb, asked.resource
             )),
             _ => None,
+        }
+    }
+
+    /// What the API server said, in its own words, where it said something.
+    pub fn said(&self) -> Cow<'_, str> {
+        match self {
+            ApiError::Unauthorized { message }
+            | ApiError::Forbidden { message, .. }
+            | ApiError::NotFound { message, .. }
+            | ApiError::Expired { message, .. }
+            | ApiError::Busy { message, .. }
+            | ApiError::Refused { message, .. } => Cow::Borrowed(message),
+            error => Cow::Owned(error.to_string()),
         }
     }
 

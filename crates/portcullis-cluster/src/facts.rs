@@ -1,6 +1,7 @@
 //! What one review knows of the cluster: a view, and what was found out for it since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
@@ -12,6 +13,10 @@ use tokio::time::Instant;
 use crate::cluster::{Cluster, View};
 use crate::error::ApiError;
 use crate::index::Labels;
+use crate::lookups::{Allowance, MOST_ASKED};
+
+/// How long one look-up may take.
+const LOOKUP_TIME: Duration = Duration::from_secs(8);
 
 /// The facts of one review.
 ///
@@ -24,17 +29,27 @@ pub struct ReviewFacts {
     kinds: BTreeMap<[String; 3], String>,
     /// What was looked for in vain.
     unknown: BTreeSet<Need>,
-    answers: BTreeMap<Need, Answer>,
+    /// By what was asked, whoever asked it.
+    answers: BTreeMap<Question, Answer>,
+    /// How many bytes they took on the way.
+    told: usize,
 }
 
 impl ReviewFacts {
     /// What the view knows.
     pub fn new(view: View) -> Self {
-        Self { view, kinds: BTreeMap::new(), unknown: BTreeSet::new(), answers: BTreeMap::new() }
+        Self { view, kinds: BTreeMap::new(), unknown: BTreeSet::new(), answers: BTreeMap::new(), told: 0 }
     }
 
     fn missing(&self, need: &Need) -> Missing {
         if self.unknown.contains(need) { Missing::Unknown } else { Missing::NotYet }
+    }
+
+    /// Goes without `needs`, for which there is no time any more.
+    pub fn give_up(&mut self, needs: &[Need]) {
+        for need in needs {
+            self.learn(need, None);
+        }
     }
 
     fn learn(&mut self, need: &Need, found: Option<Found>) {
@@ -45,8 +60,12 @@ impl ReviewFacts {
             (Some(Found::Kind(kind)), Need::Kind { group, version, resource }) => {
                 self.kinds.insert([group.clone(), version.clone(), resource.clone()], kind);
             }
-            (Some(Found::Answer(answer)), _) => {
-                self.answers.insert(need.clone(), answer);
+            (Some(Found::Answer(answer)), Need::Answer { question, .. }) => {
+                self.answers.insert(question.without_entry(), answer);
+            }
+            (_, Need::Answer { question, .. }) => {
+                let failed = Answer::Failed("there was no answer in time".to_owned());
+                self.answers.insert(question.without_entry(), failed);
             }
             _ => {
                 self.unknown.insert(need.clone());
@@ -72,9 +91,18 @@ impl Facts for ReviewFacts {
         Ok(Roles { roles: list(&roles.roles), cluster_roles: list(&roles.cluster_roles) })
     }
 
-    fn answer(&self, policy_namespace: &str, question: &Question) -> Option<Answer> {
-        let policy_namespace = policy_namespace.to_owned();
-        self.answers.get(&Need::Answer { policy_namespace, question: question.clone() }).cloned()
+    fn answer(&self, _: &str, question: &Question) -> Option<Answer> {
+        if let Question::ConfigMap { namespace, name, .. } = question
+            && let Some(answer) = self.view.config_map(namespace, name)
+        {
+            return Some(answer);
+        }
+        let asked = question.without_entry();
+        let too_many = || {
+            let text = format!("one request may ask for {MOST_ASKED} facts");
+            (self.answers.len() >= MOST_ASKED).then_some(Answer::Failed(text))
+        };
+        self.answers.get(&asked).cloned().or_else(too_many)
     }
 
     fn kind<'a>(&self, arena: &'a Arena, resource: Gvr<'a>) -> Result<Gvk<'a>, Missing> {
@@ -105,10 +133,14 @@ impl Cluster {
         ReviewFacts::new(self.view())
     }
 
-    /// Asks for all of `needs` at the same time, until `deadline`; what is not found by then is unknown.
+    /// Asks for all of `needs` at the same time, until `deadline` or for 8 s; what is not found by then is unknown.
     pub async fn find_out(&self, facts: &mut ReviewFacts, needs: &[Need], deadline: Instant) {
+        let deadline = deadline.min(Instant::now() + LOOKUP_TIME);
+        let needs = each_once(needs);
+        let allowance = Allowance::after(facts.told);
+        let shared = &allowance;
         let found = join_all(needs.iter().map(|need| async move {
-            let found = tokio::time::timeout_at(deadline, self.find(need)).await;
+            let found = tokio::time::timeout_at(deadline, self.find(need, shared)).await;
             match found {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
@@ -121,12 +153,14 @@ impl Cluster {
                 }
             }
         }));
-        for (need, found) in needs.iter().zip(found.await) {
+        let found = found.await;
+        for (need, found) in needs.iter().zip(found) {
             facts.learn(need, found);
         }
+        facts.told = allowance.told();
     }
 
-    async fn find(&self, need: &Need) -> Result<Option<Found>, ApiError> {
+    async fn find(&self, need: &Need, allowance: &Allowance) -> Result<Option<Found>, ApiError> {
         match need {
             Need::NamespaceLabels { namespace } => {
                 self.look_up_namespace(namespace).await.map(|labels| Some(Found::Labels(labels)))
@@ -136,14 +170,22 @@ impl Cluster {
                 Ok(kind_in(&list, resource).map(Found::Kind))
             }
             Need::Answer { question, .. } => {
-                let text =
-                    format!("`{}`: facts of this sort are not looked up in a cluster", question.entry());
-                Ok(Some(Found::Answer(Answer::Failed(text))))
+                Ok(Some(Found::Answer(self.look_up_answer(question, allowance).await)))
             }
             // The bindings are watched or not known; asking for all of them during a review takes too long.
             _ => Ok(None),
         }
     }
+}
+
+/// What policies ask for alike is asked for once.
+fn each_once(needs: &[Need]) -> Vec<&Need> {
+    let mut asked = BTreeSet::new();
+    let is_new = |need: &&Need| match need {
+        Need::Answer { question, .. } => asked.insert(question.without_entry()),
+        _ => true,
+    };
+    needs.iter().filter(is_new).take(MOST_ASKED).collect()
 }
 
 fn kind_in(list: &APIResourceList, resource: &str) -> Option<String> {

@@ -14,6 +14,8 @@
 //! | list, watch | rolebindings, clusterrolebindings (`rbac.authorization.k8s.io`) | [`Cluster`] |
 //! | list, watch | customresourcedefinitions (`apiextensions.k8s.io`) | [`Cluster`] |
 //! | list, watch | the one ConfigMap, by name in its namespace | [`Cluster`] |
+//! | get, list, watch | the ConfigMaps that rules read, each by its name | [`Cluster::find_out`] |
+//! | what an administrator grants | what rules ask the API server for | [`Cluster::find_out`] |
 //! | list, watch | jobs (`batch`), where they are counted | [`Cluster`] |
 //! | create, patch | events (`events.k8s.io`), in all namespaces | [`EventWriter`] |
 //! | get, create, update | leases (`coordination.k8s.io`), in our namespace | [`Candidate`] |
@@ -23,6 +25,7 @@
 
 mod backoff;
 mod cluster;
+mod config_maps;
 mod connection;
 pub mod discovery;
 mod error;
@@ -31,6 +34,7 @@ mod facts;
 mod index;
 mod lease;
 mod limiter;
+mod lookups;
 mod reader;
 mod readiness;
 #[cfg(test)]

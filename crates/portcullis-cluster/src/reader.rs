@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
@@ -51,22 +51,35 @@ impl Reader {
 
     /// The body of the answer.
     pub(crate) async fn read(&self, query: &Query) -> Result<Vec<u8>, ApiError> {
-        let response = self.send(query).await?;
-        let body = self.collect(query, response.into_body(), query.limit);
-        body.await
+        self.exchange(query, Method::GET, Vec::new()).await
+    }
+
+    /// The body of the answer to `body`, JSON that is sent along unless it is empty.
+    pub(crate) async fn exchange(
+        &self,
+        query: &Query,
+        method: Method,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        let response = self.send(query, method, body).await?;
+        self.collect(query, response.into_body(), query.limit).await
     }
 
     /// The lines of a watch.
     pub(crate) async fn watch(&self, query: Query) -> Result<Lines, ApiError> {
-        let response = self.send(&query).await?;
+        let response = self.send(&query, Method::GET, Vec::new()).await?;
         let body = response.into_body();
         Ok(Lines { body, buffer: Vec::new(), start: 0, searched: 0, reader: self.clone(), query })
     }
 
-    async fn send(&self, query: &Query) -> Result<Response<Body>, ApiError> {
-        let request = Request::get(&query.path)
-            .header(header::ACCEPT, query.accept)
-            .body(Body::empty())
+    async fn send(&self, query: &Query, method: Method, body: Vec<u8>) -> Result<Response<Body>, ApiError> {
+        let mut request =
+            Request::builder().method(method).uri(&query.path).header(header::ACCEPT, query.accept);
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(if body.is_empty() { Body::empty() } else { Body::from(body) })
             .map_err(|error| self.unreadable(query, &error.to_string()))?;
         let response = self.client.send(request).await.map_err(|error| self.failed(query, &error))?;
         if response.status().is_success() {

@@ -8,6 +8,8 @@ use portcullis_model::{
 };
 use portcullis_value::{Arena, Budget, Exhausted, Limits};
 
+use crate::reach;
+
 /// How often a policy may ask before it is given up: a chain of facts where each is needed to ask for the next.
 const MAX_ROUNDS: usize = 64;
 
@@ -52,7 +54,11 @@ pub(crate) fn evaluate<'a>(
             Ok(Evaluated::Need(questions)) => {
                 let mut open = Vec::new();
                 for question in questions {
-                    match (terms.answer)(&question) {
+                    let answer = match reach::check(policy.namespace(), &question) {
+                        Ok(()) => (terms.answer)(&question),
+                        Err(refusal) => Some(Answer::Failed(refusal)),
+                    };
+                    match answer {
                         Some(answer) => drop(answers.insert(question, answer)),
                         None => open.push(question),
                     }

@@ -24,7 +24,7 @@ pub enum Need {
         version: String,
         resource: String,
     },
-    /// What a policy asks. Only what its namespace may see may be told to it.
+    /// What a policy asks, which is no more than its namespace may see.
     Answer {
         /// Where the policy lives; empty for a cluster-wide one.
         policy_namespace: String,

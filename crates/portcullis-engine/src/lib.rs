@@ -13,6 +13,7 @@ mod facts;
 mod fold;
 mod immutable;
 mod judge;
+mod reach;
 pub mod record;
 mod review;
 mod route;

@@ -29,6 +29,8 @@ enum Source {
     /// The call, substituted as a whole, and what is read from its answer.
     ApiCall {
         call: Template,
+        /// Whether it goes to another service than the API server.
+        to_service: bool,
         path: Option<Template>,
         default: Option<portcullis_value::OwnedValue>,
     },
@@ -68,6 +70,7 @@ impl ContextEntry {
         } else if let Some(call) = source("apiCall") {
             Source::ApiCall {
                 call: Template::compile(call),
+                to_service: call.get("service").is_some_and(|service| !service.is_null()),
                 path: part(call, "jmesPath"),
                 default: call.get("default").filter(|value| !value.is_null()).map(Into::into),
             }
@@ -89,14 +92,20 @@ impl ContextEntry {
         matches!(self.source, Source::Variable { .. })
     }
 
-    /// What the entry is, where its value comes from outside.
-    pub(crate) fn outside(&self) -> Option<&'static str> {
+    /// Whether its value comes from outside.
+    fn is_outside(&self) -> bool {
+        !matches!(self.source, Source::Variable { .. } | Source::None)
+    }
+
+    /// What the entry is, where its value comes from where nobody asks for it in a cluster.
+    pub(crate) fn not_looked_up(&self) -> Option<&'static str> {
         match self.source {
-            Source::ConfigMap { .. } => Some("context.configMap"),
-            Source::ApiCall { .. } => Some("context.apiCall"),
+            Source::ApiCall { to_service: true, .. } => Some("context.apiCall.service"),
             Source::GlobalReference { .. } => Some("context.globalReference"),
             Source::ImageRegistry { .. } => Some("context.imageRegistry"),
-            Source::Variable { .. } | Source::None => None,
+            Source::ApiCall { .. } | Source::ConfigMap { .. } | Source::Variable { .. } | Source::None => {
+                None
+            }
         }
     }
 
@@ -108,7 +117,7 @@ impl ContextEntry {
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Value<'a>>, VariableError> {
-        if scope.is_offline() && self.outside().is_some() {
+        if scope.is_offline() && self.is_outside() {
             return Ok(None);
         }
         match &self.source {
@@ -131,7 +140,7 @@ impl ContextEntry {
                 })?;
                 Ok(answer.map(|value| self.merged(scope, value)))
             }
-            Source::ApiCall { call, path, default } => {
+            Source::ApiCall { call, path, default, .. } => {
                 let call = call.render(scope)?;
                 let field =
                     |path: &[&str]| call.path(path).and_then(Value::as_str).unwrap_or_default().to_owned();

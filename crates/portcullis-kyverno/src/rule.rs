@@ -150,7 +150,7 @@ impl Rule {
             Action::Validate(validation) => validation.loop_context(),
             Action::MutateExisting(_) | Action::Generate(_) | Action::None => Vec::new(),
         };
-        self.context.iter().chain(inner).find_map(ContextEntry::outside)
+        self.context.iter().chain(inner).find_map(ContextEntry::not_looked_up)
     }
 
     /// Whether the rule can be about objects of `gvk` and `subresource` at all, by its match block's kinds.

@@ -203,28 +203,28 @@ mod tests {
     const GENERATE: &str = "{name: b, match: {any: [{resources: {kinds: [Namespace]}}]}, generate: {apiVersion: v1, \
                             kind: ConfigMap, name: c, namespace: d, data: {}}}";
     const ASKING: &str = "{name: c, match: {any: [{resources: {kinds: [Job]}}]}, context: [{name: x, apiCall: \
-                          {urlPath: /api}}], validate: {pattern: {spec: {x: '{{ x }}'}}}}";
+                          {service: {url: 'https://a.b.svc'}}}, {name: z, apiCall: {urlPath: /api}}], validate: {pattern: {spec: {x: '{{ x }}'}}}}";
 
     #[test]
     fn rules_that_are_not_executed_are_named() {
         let status = status(&policy(&[GOOD, GENERATE, ASKING].join(", ")));
         assert_eq!(
             status.readiness.message(),
-            "not executed by this version: rule `b` (generate); rule `c` (context.apiCall)"
+            "not executed by this version: rule `b` (generate); rule `c` (context.apiCall.service)"
         );
         assert_eq!(status.rule_count, RuleCount { validate: 2, generate: 1, ..RuleCount::default() });
     }
 
     #[test]
     fn a_fact_that_only_a_loop_asks_for_is_named_too() {
-        let context = "context: [{name: x, configMap: {name: x, namespace: y}}]";
+        let context = "context: [{name: x, globalReference: {name: x}}]";
         let policy = policy(&format!(
             "{{name: a, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{foreach: [{{list: \
-             request.object.spec.containers, foreach: [{{list: element.env, {context}, pattern: {{name: '{{{{ x.data.y \
+             request.object.spec.containers, foreach: [{{list: element.env, {context}, pattern: {{name: '{{{{ x.y \
              }}}}'}}}}]}}]}}}}"
         ));
         let message = status(&policy).readiness.message();
-        assert_eq!(message, "not executed by this version: rule `a` (context.configMap)");
+        assert_eq!(message, "not executed by this version: rule `a` (context.globalReference)");
     }
 
     #[test]

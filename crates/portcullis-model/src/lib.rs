@@ -7,6 +7,7 @@
 //! What is deliberately absent: I/O, clocks, randomness (all three are part of the input), and any knowledge of a
 //! particular policy language.
 
+mod api_path;
 mod diagnostic;
 mod gvk;
 mod input;
@@ -18,6 +19,7 @@ mod question;
 mod resource;
 mod review;
 
+pub use api_path::ApiPath;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use gvk::{Gvk, Gvr};
 pub use input::{Input, Numbers, Operation, Roles, User, variables};

@@ -67,6 +67,21 @@ impl Question {
             Question::Resources(query) => &query.kind,
         }
     }
+
+    /// The same question from whoever asks it.
+    #[must_use]
+    pub fn without_entry(&self) -> Self {
+        let mut question = self.clone();
+        match &mut question {
+            Question::ConfigMap { entry, .. }
+            | Question::ApiCall { entry, .. }
+            | Question::ServiceCall { entry, .. }
+            | Question::GlobalContext { entry, .. }
+            | Question::Image { entry, .. } => entry.clear(),
+            Question::Resources(_) => {}
+        }
+        question
+    }
 }
 
 /// What came of a question.

@@ -33,9 +33,10 @@ impl Source {
     /// Called on a worker of the runtime, which does other work on another thread meanwhile.
     pub(crate) fn find_out(&self, known: &mut Known, needs: &[Need], deadline: &Deadline<'_>) {
         // What files do not say they never will: a review by them needs nothing.
-        if let (Source::Cluster(cluster), Known::Cluster(facts)) = (self, known) {
-            // Nothing is left to find when the time is over: all that was asked is unknown then.
-            let _ = deadline.wait(cluster.find_out(facts, needs, deadline.instant()));
+        if let (Source::Cluster(cluster), Known::Cluster(facts)) = (self, known)
+            && deadline.wait(cluster.find_out(facts, needs, deadline.instant())).is_none()
+        {
+            facts.give_up(needs);
         }
     }
 

@@ -8,6 +8,7 @@ mod faults;
 mod flags;
 mod founding_story;
 mod kubectl_users;
+mod lookups;
 mod old_jobs;
 mod own_webhooks;
 mod pod_security;
