@@ -15,7 +15,8 @@ impl Display for Tree<'_> {
 
 /// Writes `node`, which is the `part` of the one above. The parser has bounded the depth.
 fn write(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize, part: &str) -> fmt::Result {
-    let below = |f: &mut fmt::Formatter<'_>, nodes: &[Node]| {
+    let group = |f: &mut fmt::Formatter<'_>, name: &str, nodes: &[Node]| {
+        writeln!(f, "{name}")?;
         nodes.iter().try_for_each(|node| write(f, node, depth + 1, ""))
     };
     write!(f, "{:width$}{part}", "", width = 2 * depth)?;
@@ -29,35 +30,17 @@ fn write(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize, part: &str) -> f
             writeln!(f, "slice {}:{}:{}", bound(start), bound(stop), bound(step))
         }
         Node::Literal(literal) => writeln!(f, "literal {:?}", literal.value),
-        Node::Chain(nodes) => {
-            writeln!(f, "chain")?;
-            below(f, nodes)
-        }
-        Node::Pipe(nodes) => {
-            writeln!(f, "pipe")?;
-            below(f, nodes)
-        }
-        Node::Or(nodes) => {
-            writeln!(f, "or")?;
-            below(f, nodes)
-        }
-        Node::And(nodes) => {
-            writeln!(f, "and")?;
-            below(f, nodes)
-        }
-        Node::Not(node) => {
-            writeln!(f, "not")?;
-            write(f, node, depth + 1, "")
-        }
+        Node::Chain(nodes) => group(f, "chain", nodes),
+        Node::Pipe(nodes) => group(f, "pipe", nodes),
+        Node::Or(nodes) => group(f, "or", nodes),
+        Node::And(nodes) => group(f, "and", nodes),
+        Node::Not(node) => group(f, "not", std::slice::from_ref(node)),
         Node::Compare(compare) => {
             writeln!(f, "compare {}", sign(compare.operator))?;
             write(f, &compare.left, depth + 1, "")?;
             write(f, &compare.right, depth + 1, "")
         }
-        Node::List(nodes) => {
-            writeln!(f, "list")?;
-            below(f, nodes)
-        }
+        Node::List(nodes) => group(f, "list", nodes),
         Node::Hash(entries) => {
             writeln!(f, "map")?;
             entries.iter().try_for_each(|(key, node)| write(f, node, depth + 1, &format!("{key:?}: ")))
@@ -75,19 +58,12 @@ fn write(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize, part: &str) -> f
             }
             write(f, &project.each, depth + 1, "each: ")
         }
-        Node::Flatten(node) => {
-            writeln!(f, "flatten")?;
-            write(f, node, depth + 1, "")
-        }
+        Node::Flatten(node) => group(f, "flatten", std::slice::from_ref(node)),
         Node::Call(call) => {
             let unknown = if call.function.is_none() { " (no such function)" } else { "" };
-            writeln!(f, "call {}{unknown}", call.name)?;
-            below(f, &call.arguments)
+            group(f, &format!("call {}{unknown}", call.name), &call.arguments)
         }
-        Node::Reference(node) => {
-            writeln!(f, "expression reference")?;
-            write(f, node, depth + 1, "")
-        }
+        Node::Reference(node) => group(f, "expression reference", std::slice::from_ref(node)),
     }
 }
 
