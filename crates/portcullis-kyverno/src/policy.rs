@@ -248,7 +248,7 @@ impl Policy {
                 Applied::NotMatched(reason) => {
                     evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
                 }
-                Applied::Outcome(mut outcome, mut further) => {
+                Applied::Outcome(mut outcome) => {
                     outcome.enforcement = self.enforcement(rule, input);
                     if let (Some(guard), Some(before)) = (guard, object) {
                         keep_guard(guard, before, &mut outcome);
@@ -260,13 +260,18 @@ impl Policy {
                     if evaluation.outcomes.is_empty() {
                         evaluation.outcomes.reserve_exact(self.rules.len());
                     }
-                    let of_rule = evaluation.outcomes.len();
-                    further.iter_mut().for_each(|other| other.enforcement = outcome.enforcement);
+                    let is_decisive = is_decisive(&outcome);
                     evaluation.outcomes.push(outcome);
-                    evaluation.outcomes.append(&mut further);
-                    let is_decided =
-                        |outcome: &RuleOutcome<'_>| matches!(outcome.status, Status::Pass | Status::Fail);
-                    if self.apply_one && evaluation.outcomes.iter().skip(of_rule).any(is_decided) {
+                    if self.apply_one && is_decisive {
+                        break;
+                    }
+                }
+                Applied::Outcomes(outcomes) => {
+                    let is_decisive = outcomes.iter().any(is_decisive);
+                    let enforcement = self.enforcement(rule, input);
+                    let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { enforcement, ..outcome });
+                    evaluation.outcomes.extend(outcomes);
+                    if self.apply_one && is_decisive {
                         break;
                     }
                 }
@@ -298,6 +303,11 @@ impl CompiledPolicy for Policy {
             Err(_) => Evaluated::Need(std::mem::take(&mut scope.questions)),
         }
     }
+}
+
+/// Whether no rule after this one is applied where one is enough.
+fn is_decisive(outcome: &RuleOutcome<'_>) -> bool {
+    matches!(outcome.status, Status::Pass | Status::Fail)
 }
 
 /// Takes the change of `outcome` back where `guard` does not let it be.

@@ -71,8 +71,9 @@ impl Action {
 /// What came of a rule.
 #[derive(Debug)]
 pub(crate) enum Applied<'a> {
-    /// An outcome, and further ones of a rule about several targets.
-    Outcome(RuleOutcome<'a>, Vec<RuleOutcome<'a>>),
+    Outcome(RuleOutcome<'a>),
+    /// Those of a rule about existing resources: one for each.
+    Outcomes(Vec<RuleOutcome<'a>>),
     /// It is not about this object, or about nothing in it; the reason where one was asked for.
     NotMatched(Option<String>),
     /// It is, and has nothing to say.
@@ -200,12 +201,24 @@ impl Rule {
     ) -> Result<Applied<'a>, VariableError> {
         let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
         let candidate = Candidate::new(input, object);
-        let (ending, further) = match self.check_match(&candidate) {
-            Ok(()) => self.act(input, object, scope)?,
+        let ending = match self.check_match(&candidate) {
+            Ok(()) => match &self.action {
+                Action::MutateExisting(mutation) if scope.side_effects && !scope.awaits_match_conditions => {
+                    let endings = self.act_on_targets(mutation, input, object, scope)?;
+                    if endings.is_empty() {
+                        return Ok(Applied::NotMatched(
+                            scope.explain.then(|| "there is no target".to_owned()),
+                        ));
+                    }
+                    let outcomes = endings.into_iter().map(|ending| self.outcome(kind, ending));
+                    return Ok(Applied::Outcomes(outcomes.collect()));
+                }
+                _ => self.act(input, object, scope)?,
+            },
             Err(Mismatch::Unknown(fact)) => {
                 let message = format!("the rule cannot be matched: {fact} are not known");
                 let obstacle = Some(Obstacle::UnknownFact);
-                (Some(Ending { obstacle, ..Ending::new(Status::Error, message) }), Vec::new())
+                Some(Ending { obstacle, ..Ending::new(Status::Error, message) })
             }
             Err(mismatch) => {
                 let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
@@ -215,13 +228,11 @@ impl Rule {
         let Some(ending) = ending else {
             let reason = match &self.action {
                 Action::Validate(validation) if scope.explain => validation.why_nothing(),
-                Action::MutateExisting(_) if scope.explain => Some("there is no target".to_owned()),
                 _ => None,
             };
             return Ok(reason.map_or(Applied::Nothing, |reason| Applied::NotMatched(Some(reason))));
         };
-        let further = further.into_iter().map(|ending| self.outcome(kind, ending)).collect();
-        Ok(Applied::Outcome(self.outcome(kind, ending), further))
+        Ok(Applied::Outcome(self.outcome(kind, ending)))
     }
 
     fn outcome<'a>(&'a self, kind: RuleKind, ending: Ending<'a>) -> RuleOutcome<'a> {
@@ -241,14 +252,13 @@ impl Rule {
         }
     }
 
-    /// Does what the rule does, where its preconditions are met. How it ends, and of a rule about several targets how it
-    /// ends for the others.
+    /// Does what the rule does, where its preconditions are met.
     fn act<'a>(
         &'a self,
         input: &Input<'a>,
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
-    ) -> Result<(Option<Ending<'a>>, Vec<Ending<'a>>), VariableError> {
+    ) -> Result<Option<Ending<'a>>, VariableError> {
         let not_executed = match &self.action {
             Action::NotExecuted(_, name) => Some(*name),
             action
@@ -260,7 +270,6 @@ impl Rule {
             _ if scope.awaits_match_conditions => Some("webhookConfiguration.matchConditions"),
             _ => None,
         };
-        let mut further = Vec::new();
         let ending = scope.for_rule(&self.name, &self.context, |scope| {
             if let Some(ending) = self.check_preconditions(scope)? {
                 return Ok(Some(ending));
@@ -274,27 +283,41 @@ impl Rule {
                     Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                 }
                 Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
-                Action::MutateExisting(mutation) => {
-                    let mut endings = mutation.apply(scope)?.into_iter();
-                    let first = endings.next();
-                    further = endings.collect();
-                    Ok(first)
-                }
                 Action::Generate(generation) => {
                     let trigger = Resource(object.or(input.old_object).unwrap_or_default());
                     generation.apply(trigger, scope).map(Some)
                 }
                 Action::Validate(validation) => validation.apply(self, &exceptions, input, object, scope),
-                Action::NotExecuted(..) | Action::None => Ok(None),
+                Action::MutateExisting(_) | Action::NotExecuted(..) | Action::None => Ok(None),
             }
         })?;
-        let ending = match (not_executed, ending) {
+        Ok(match (not_executed, ending) {
             (Some(_), Some(ending)) if ending.status == Status::Error => {
                 Some(Ending { obstacle: Some(Obstacle::NotExecuted), ..ending })
             }
             (_, ending) => ending,
-        };
-        Ok((ending, further))
+        })
+    }
+
+    /// Does what `mutation` does with each of its targets, where the preconditions of the rule are met. How it ended for
+    /// each; none where there is no target.
+    fn act_on_targets<'a>(
+        &'a self,
+        mutation: &'a ExistingMutation,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Vec<Ending<'a>>, VariableError> {
+        scope.for_rule(&self.name, &self.context, |scope| {
+            if let Some(ending) = self.check_preconditions(scope)? {
+                return Ok(vec![ending]);
+            }
+            let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
+            match exception::skip(&exceptions, false) {
+                Some(ending) => Ok(vec![ending]),
+                None => mutation.apply(scope),
+            }
+        })
     }
 
     /// `None` where the preconditions are met, else how the rule ends.
