@@ -172,6 +172,7 @@ fn rows_of(
     let mut rows = Rows { loaded: &loaded, evaluated: &evaluated, strict: arguments.strict, expected };
     let chosen = arguments.test_case_selector.resource();
     let rows = test.rows.iter().flat_map(|row| rows.of(row, chosen, surroundings)).collect();
+    drop(evaluated);
     Ok((loaded, rows))
 }
 

@@ -13,6 +13,9 @@ use crate::reach;
 /// How often a policy may ask before it is given up: a chain of facts where each is needed to ask for the next.
 const MAX_ROUNDS: usize = 64;
 
+/// What is known to a policy that has asked nothing yet, as most never do.
+static NO_ANSWERS: Answers = Answers::new();
+
 /// What an evaluation works with.
 pub(crate) struct Terms<'a, 'e> {
     pub(crate) arena: &'a Arena,
@@ -37,12 +40,12 @@ pub(crate) fn evaluate<'a>(
     input: &Input<'a>,
     terms: &Terms<'a, '_>,
 ) -> Result<Evaluation<'a>, Vec<Question>> {
-    let mut answers = Answers::new();
+    let mut answers = None;
     for _ in 0..MAX_ROUNDS {
         let mut budget = Budget::new(terms.limits, terms.expired);
         let mut run = Run {
             arena: terms.arena,
-            answers: &answers,
+            answers: answers.as_ref().unwrap_or(&NO_ANSWERS),
             budget: &mut budget,
             explain: terms.explain,
             guard: terms.guard,
@@ -59,7 +62,9 @@ pub(crate) fn evaluate<'a>(
                         Err(refusal) => Some(Answer::Failed(refusal)),
                     };
                     match answer {
-                        Some(answer) => drop(answers.insert(question, answer)),
+                        Some(answer) => {
+                            answers.get_or_insert_with(Answers::new).insert(question, answer);
+                        }
                         None => open.push(question),
                     }
                 }
@@ -68,12 +73,18 @@ pub(crate) fn evaluate<'a>(
                 }
             }
             Err(_) => {
-                return Ok(failed(policy, phase, Obstacle::Panic, "evaluation failed unexpectedly"));
+                return Ok(failed(
+                    policy,
+                    phase,
+                    terms.arena,
+                    Obstacle::Panic,
+                    "evaluation failed unexpectedly",
+                ));
             }
         }
     }
     let obstacle = Obstacle::Exhausted(Exhausted::Steps);
-    Ok(failed(policy, phase, obstacle, "evaluation asks for more facts than allowed"))
+    Ok(failed(policy, phase, terms.arena, obstacle, "evaluation asks for more facts than allowed"))
 }
 
 /// The evaluation of a policy of which nothing is known but that it failed.
@@ -82,6 +93,7 @@ pub(crate) fn evaluate<'a>(
 pub(crate) fn failed<'a>(
     policy: &dyn CompiledPolicy,
     phase: Phase,
+    arena: &'a Arena,
     obstacle: Obstacle,
     message: &'static str,
 ) -> Evaluation<'a> {
@@ -90,7 +102,8 @@ pub(crate) fn failed<'a>(
         Phase::Validate if policy.profile().may_enforce => (RuleKind::Validate, Enforcement::Enforce),
         Phase::Validate => (RuleKind::Validate, Enforcement::Audit),
     };
-    let outcome = RuleOutcome {
+    let mut evaluation = Evaluation::new(arena);
+    evaluation.outcomes.push(RuleOutcome {
         rule: "",
         kind,
         status: Status::Error,
@@ -101,6 +114,6 @@ pub(crate) fn failed<'a>(
         properties: Vec::new(),
         patched: None,
         side_effect: None,
-    };
-    Evaluation { outcomes: vec![outcome], not_applied: Vec::new() }
+    });
+    evaluation
 }

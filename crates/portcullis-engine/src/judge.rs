@@ -75,7 +75,8 @@ pub fn judge<'a>(
                 side_effects: host.side_effects(),
             };
             // The host answers everything, so that no question is left open.
-            let evaluation = evaluate(*policy, phase, &input, &terms).unwrap_or_default();
+            let evaluation =
+                evaluate(*policy, phase, &input, &terms).unwrap_or_else(|_| Evaluation::new(arena));
             if let Some(patched) = evaluation.patched() {
                 judgement.object = Some(patched);
             }

@@ -136,7 +136,7 @@ impl<'a> Inquiry<'_, 'a> {
         let start = self.done.get();
         let evaluation = if start >= deadline {
             let obstacle = Obstacle::Exhausted(Exhausted::Time);
-            failed(policy, phase, obstacle, "evaluation ran out of time")
+            failed(policy, phase, arena, obstacle, "evaluation ran out of time")
         } else {
             let terms = Terms {
                 arena,

@@ -226,7 +226,7 @@ impl Policy {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Evaluation<'a>, VariableError> {
         scope.awaits_match_conditions = self.profile.has_match_conditions && !input.match_conditions_hold;
-        let mut evaluation = Evaluation::default();
+        let mut evaluation = Evaluation::new(scope.arena());
         if !self.is_in_scope(input) {
             if scope.explain {
                 let reason = format!("the policy is limited to namespace `{}`", self.namespace());

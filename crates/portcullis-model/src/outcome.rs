@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use portcullis_value::{Exhausted, Value};
+use portcullis_value::{Arena, ArenaVec, Exhausted, Value};
 
 /// What a rule does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,14 +115,19 @@ pub struct RuleOutcome<'a> {
 }
 
 /// The outcomes of one policy on one input, in the order of its rules.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation<'a> {
-    pub outcomes: Vec<RuleOutcome<'a>>,
+    pub outcomes: ArenaVec<'a, RuleOutcome<'a>>,
     /// Why rules did not apply at all (rule name, reason); only where an explanation was asked for.
     pub not_applied: Vec<(&'a str, String)>,
 }
 
 impl<'a> Evaluation<'a> {
+    /// The evaluation of no rule yet, whose outcomes will lie in `arena`.
+    pub fn new(arena: &'a Arena) -> Self {
+        Self { outcomes: arena.vec(0), not_applied: Vec::new() }
+    }
+
     /// The object after all rules, where any of them changed it.
     pub fn patched(&self) -> Option<Value<'a>> {
         self.outcomes.iter().rev().find_map(|outcome| outcome.patched)

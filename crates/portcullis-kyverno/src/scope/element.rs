@@ -41,6 +41,7 @@ impl<'a> Scope<'a, '_, '_> {
         self.loaded.resize(self.entries.len(), false);
         self.level = self.entries.len();
         self.set_element(index, element);
+        let with_element = Value::Object(self.root);
         self.loops += 1;
         let result = self.nested(inner);
         self.loops -= 1;
@@ -48,7 +49,8 @@ impl<'a> Scope<'a, '_, '_> {
         self.level = loaded.len();
         self.entries.truncate(self.level);
         self.loaded.truncate(self.level);
-        let kept = self.keep_loaded(&loaded, inner_root);
+        let nothing_was_set = with_element.is_same(Value::Object(inner_root)) && self.loaded == loaded;
+        let kept = if nothing_was_set { Ok(()) } else { self.keep_loaded(&loaded, inner_root) };
         result.and_then(|result| kept.map(|()| result))
     }
 
