@@ -157,10 +157,12 @@ impl Pattern {
     }
 }
 
-/// What stands at `path` of a document that says nothing beside it.
+/// The map that stands at `path` of a document that says nothing beside it. A star, which means more under a key than
+/// by itself, is none.
 fn alone_at<'p>(document: Value<'p>, path: &[&str]) -> Option<Value<'p>> {
-    path.iter().try_fold(document, |value, key| {
+    let inner = path.iter().try_fold(document, |value, key| {
         let object = value.as_object().filter(|object| object.len() == 1)?;
         object.get(key)
-    })
+    });
+    inner.filter(|inner| matches!(inner, Value::Object(_)))
 }

@@ -44,6 +44,13 @@ fn a_missing_key_must_be_written_as_optional() {
 }
 
 #[test]
+fn a_star_is_satisfied_by_a_map_and_by_the_template_of_a_pod_too() {
+    check(r#"{"a":{}}"#, r#"{"a":"*"}"#, "pass");
+    check(r#"{"spec":{"template":{}}}"#, r#"{"spec":{"template":"*"}}"#, "pass");
+    check(r#"{"spec":{}}"#, r#"{"spec":{"template":"*"}}"#, "/spec/");
+}
+
+#[test]
 fn a_condition_decides_whether_its_map_is_judged() {
     let pattern = r#"{"c":[{"(image)":"*:latest","pull":"Always"}]}"#;
     check(r#"{"c":[{"image":"a:latest","pull":"Always"},{"image":"b:1"}]}"#, pattern, "pass");
