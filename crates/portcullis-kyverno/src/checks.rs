@@ -186,7 +186,7 @@ fn warn(document: &Document<'_>, finder: &mut Finder) {
         finder.at(&rule.pointer(), |finder| {
             loops::warn(rule, finder);
             conditions::warn(rule, finder);
-            context::warn(rule, finder);
+            context::warn(rule, document.namespace, finder);
             validate::warn(rule, finder);
             pod_security::warn(rule, finder);
             mutate::warn(rule, finder);

@@ -202,6 +202,23 @@ async fn a_request_may_ask_for_so_many_facts_and_no_more() {
     assert_eq!(key(&answers[69]), "one request may ask for 64 facts");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_review_is_posted() {
+    let (cluster, mut server) = start();
+    until_ready(&cluster, &mut server, true).await;
+    let question = [Question::ApiCall {
+        entry: "e".to_owned(),
+        method: "POST".to_owned(),
+        url_path: "/apis/authorization.k8s.io/v1/namespaces/team/localsubjectaccessreviews".to_owned(),
+        data: r#"[{"key": "spec", "value": {"user": "ann"}}]"#.to_owned(),
+    }];
+    let answers = ask(&cluster, &mut server, &question, |exchange| {
+        assert_eq!((&exchange.method, exchange.json()), (&Method::POST, json!({"spec": {"user": "ann"}})));
+        exchange.reply(201, &json!({"data": {"key": "allowed"}, "metadata": {"name": null}}));
+    });
+    assert_eq!(key(&answers.await[0]), "allowed");
+}
+
 #[test]
 fn what_is_posted_is_a_map_of_keys_and_values() {
     let data = r#"[{"key": "b", "value": {"x": 1}}, {"key": "a", "value": "y"}]"#;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use portcullis_jmespath::Expression;
+use portcullis_model::ApiPath;
 use portcullis_value::Value;
 
 use super::document::{Rule, given, list, text};
@@ -120,8 +121,9 @@ fn check_jmespath(body: Value<'_>, frame: &str, finder: &mut Finder) {
     }
 }
 
-/// What the reference accepts and cannot load; `finder` is at the rule.
-pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
+/// What the reference accepts and cannot load, in a policy of the namespace `home` (empty for a cluster-wide one); `finder`
+/// is at the rule.
+pub(super) fn warn(rule: &Rule<'_>, home: &str, finder: &mut Finder) {
     let entries = list(rule.value, "context");
     let mut declared: HashMap<&str, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -131,7 +133,11 @@ pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
         finder.item("context", index, |finder| {
             let is_later = |name: &str| declared.get(name).is_some_and(|place| *place >= index);
             warn_of_order(*entry, is_later, finder);
-            warn_of_api_call(entry.get("apiCall").unwrap_or_default(), finder);
+            warn_of_api_call(entry.get("apiCall").unwrap_or_default(), home, finder);
+            let namespace = text(entry.get("configMap").unwrap_or_default(), "namespace");
+            if !namespace.is_empty() && !has_variable(namespace) && is_elsewhere(home, Some(namespace)) {
+                finder.warning(limited(home)).under(["configMap", "namespace"]);
+            }
         });
     }
 }
@@ -161,12 +167,34 @@ fn warn_of_order(entry: Value<'_>, is_later: impl Fn(&str) -> bool, finder: &mut
     });
 }
 
-fn warn_of_api_call(call: Value<'_>, finder: &mut Finder) {
+/// Whether what a policy of the namespace `home` asks for is out of its reach.
+fn is_elsewhere(home: &str, namespace: Option<&str>) -> bool {
+    !home.is_empty() && namespace != Some(home)
+}
+
+fn limited(home: &str) -> String {
+    format!("a policy of a namespace sees that namespace alone, which is `{home}`: the rule will be in error")
+}
+
+fn warn_of_api_call(call: Value<'_>, home: &str, finder: &mut Finder) {
     if call.as_object().is_none_or(|call| call.is_empty()) {
         return;
     }
     if text(call, "urlPath").is_empty() && given(call, "service").is_none() {
         finder.warning("the call has neither `urlPath` nor `service`: it cannot be made").under(["apiCall"]);
+    }
+    let path = text(call, "urlPath");
+    if !path.is_empty() && !has_variable(path) {
+        let reason = match ApiPath::parse(path) {
+            Err(reason) => Some(reason),
+            Ok(path) if text(call, "method") == "POST" && !path.is_review() => {
+                Some("nothing but reviews of access and of tokens is created by a call".to_owned())
+            }
+            Ok(path) => is_elsewhere(home, path.namespace()).then(|| limited(home)),
+        };
+        if let Some(reason) = reason {
+            finder.warning(format!("the call is not made: {reason}")).under(["apiCall", "urlPath"]);
+        }
     }
     if !list(call, "data").is_empty() && text(call, "method") != "POST" {
         finder.warning("`data` is sent with `method: POST` alone").under(["apiCall", "data"]);

@@ -52,6 +52,41 @@ fn expressions_that_cannot_work_are_named() {
 }
 
 #[test]
+fn facts_that_are_never_told_are_named() {
+    const PATTERN: &str = "validate: {message: m, pattern: {metadata: {name: '?*'}}}";
+    let call = |fields: &str| format!("{PATTERN}\ncontext: [{{name: x, apiCall: {{{fields}}}}}]");
+    let place = "warning /spec/rules/0/context/0/apiCall/urlPath: the call is not made: ";
+    for (fields, want) in [
+        ("urlPath: /version", "the path is not below `/api` or `/apis`"),
+        ("urlPath: /api/v1/../v1", "the path has a dot segment"),
+        (
+            "urlPath: /api/v1/pods, method: POST",
+            "nothing but reviews of access and of tokens is created by a call",
+        ),
+    ] {
+        check_rule(&call(fields), &[&format!("{place}{want}")]);
+    }
+    check_rule(&call("urlPath: '/api/v1/{{ request.namespace }}/../x'"), &[]);
+    check_rule(&call("urlPath: /apis/authorization.k8s.io/v1/subjectaccessreviews, method: POST"), &[]);
+
+    let context = "context: [{name: x, configMap: {name: a, namespace: other}}, {name: w, apiCall: {urlPath: /api/v1/pods}}, \
+                   {name: z, configMap: {name: a, namespace: team}}]";
+    let rules = rule(&format!("{PATTERN}\n{context}"));
+    let own = rules
+        .replace("kind: ClusterPolicy", "kind: Policy")
+        .replace("  name: p\n", "  name: p\n  namespace: team\n");
+    let limited =
+        "a policy of a namespace sees that namespace alone, which is `team`: the rule will be in error";
+    check(
+        &own,
+        &[
+            &format!("warning /spec/rules/0/context/0/configMap/namespace: {limited}"),
+            &format!("warning /spec/rules/0/context/1/apiCall/urlPath: the call is not made: {limited}"),
+        ],
+    );
+}
+
+#[test]
 fn braces_without_their_match_are_named() {
     check_rule(
         "validate: {message: 'a {{ request.name }', pattern: {a: '{{ {a: {b: request}} }}'}}",
