@@ -445,8 +445,9 @@ impl Validation {
             Err(error) => return Ending::failed("variable substitution failed: ", error),
         };
         let name = &rule.name;
+        let arena = scope.arena();
         let passed = |index: usize| {
-            let message = format!("validation rule '{name}' anyPattern[{index}] passed.");
+            let message = arena.format(format_args!("validation rule '{name}' anyPattern[{index}] passed."));
             Ok(Ending::new(Status::Pass, message))
         };
         for (index, pattern) in patterns.iter().enumerate() {

@@ -19,19 +19,15 @@ pub enum OwnedValue {
 
 impl OwnedValue {
     /// The value in borrowed form. Strings are shared; lists and maps take one slice each in the arena.
+    #[inline]
     pub fn borrow<'a>(&'a self, arena: &'a Arena) -> Value<'a> {
         match self {
             OwnedValue::Null => Value::Null,
             OwnedValue::Bool(value) => Value::Bool(*value),
             OwnedValue::Number(number) => Value::Number(*number),
             OwnedValue::String(text) => Value::String(text),
-            OwnedValue::Array(items) => {
-                Value::Array(arena.slice_of(items.iter().map(|item| item.borrow(arena))))
-            }
-            OwnedValue::Object(entries) => {
-                let entries = entries.iter().map(|(key, value)| (&**key, value.borrow(arena)));
-                Value::Object(Object::from_sorted(arena.slice_of(entries)))
-            }
+            OwnedValue::Array(items) => borrow_list(items, arena),
+            OwnedValue::Object(entries) => borrow_map(entries, arena),
         }
     }
 
@@ -61,6 +57,15 @@ impl OwnedValue {
             _ => None,
         }
     }
+}
+
+fn borrow_list<'a>(items: &'a [OwnedValue], arena: &'a Arena) -> Value<'a> {
+    Value::Array(arena.slice_of(items.iter().map(|item| item.borrow(arena))))
+}
+
+fn borrow_map<'a>(entries: &'a [(Box<str>, OwnedValue)], arena: &'a Arena) -> Value<'a> {
+    let entries = entries.iter().map(|(key, value)| (&**key, value.borrow(arena)));
+    Value::Object(Object::from_sorted(arena.slice_of(entries)))
 }
 
 impl From<Value<'_>> for OwnedValue {

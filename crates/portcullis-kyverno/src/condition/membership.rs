@@ -171,9 +171,13 @@ fn list_holds_literally(
 
 /// Whether `key` fits one of `items` as a wildcard, or one of them fits `key`.
 fn is_among(key: &str, items: &[Value<'_>], budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+    // A key without wildcards fits nothing but itself, which fits it.
+    let key_is_wild = wildcard::contains_wildcard(key);
     for item in items {
         let item = text(*item, budget)?;
-        if wildcard::matches_within(&item, key, budget)? || wildcard::matches_within(key, &item, budget)? {
+        if wildcard::matches_within(&item, key, budget)?
+            || (key_is_wild && wildcard::matches_within(key, &item, budget)?)
+        {
             return Ok(true);
         }
     }
