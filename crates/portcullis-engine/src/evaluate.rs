@@ -111,7 +111,7 @@ pub(crate) fn failed<'a>(
         message: message.into(),
         obstacle: Some(obstacle),
         explanation: None,
-        properties: Vec::new(),
+        properties: Box::default(),
         patched: None,
         side_effect: None,
     });

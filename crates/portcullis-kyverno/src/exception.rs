@@ -162,7 +162,7 @@ pub(crate) fn skip_in_parts<'a>(exceptions: &[&PolicyException]) -> Ending<'a> {
 fn skipped<'a>(exceptions: &[&PolicyException], rest: &str) -> Ending<'a> {
     let names: Vec<&str> = exceptions.iter().map(|exception| &*exception.name).collect();
     let ending = Ending::new(Status::Skip, format!("rule is skipped due to policy exception{rest}"));
-    Ending { properties: vec![("exceptions", names.join(","))], ..ending }
+    Ending { properties: Box::new([("exceptions", names.join(","))]), ..ending }
 }
 
 fn keys(exceptions: &[&PolicyException]) -> String {

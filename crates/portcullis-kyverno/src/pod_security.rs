@@ -142,7 +142,7 @@ impl PodSecurity {
         }
         Ending {
             explanation: scope.explain.then(|| told::explanation(&failures, place)),
-            properties: self.properties(&failures),
+            properties: self.properties(&failures).into(),
             ..Ending::new(Status::Fail, self.message(&rule.name, &failures, place))
         }
     }

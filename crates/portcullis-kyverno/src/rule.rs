@@ -87,7 +87,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) message: Cow<'a, str>,
     pub(crate) obstacle: Option<Obstacle>,
     pub(crate) explanation: Option<String>,
-    pub(crate) properties: Vec<(&'static str, String)>,
+    pub(crate) properties: Box<[(&'static str, String)]>,
     pub(crate) patched: Option<Value<'a>>,
     pub(crate) side_effect: Option<Box<SideEffect<'a>>>,
 }
