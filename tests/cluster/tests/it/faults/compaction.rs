@@ -10,24 +10,6 @@ use super::site::{Site, while_serving};
 
 const POLICIES: &str = "/apis/kyverno.io/v1/clusterpolicies";
 
-/// A policy by which ConfigMaps of this name are refused.
-fn policy(site: &Site<'_, '_, '_>, refused: &str) -> String {
-    format!(
-        "\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata:
-  name: {refused}
-spec:
-  rules:
-  - name: r
-    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{}], names: [{refused}]}}}}]}}
-    validate: {{failureAction: Enforce, message: refused by {refused}, deny: {{}}}}
-",
-        site.test.namespace
-    )
-}
-
 /// What the API server says of the policies as they were at a version.
 async fn policies_at(site: &Site<'_, '_, '_>, version: &str) -> Result<String> {
     let path = format!("{POLICIES}?resourceVersion={version}&resourceVersionMatch=Exact&limit=1");
@@ -39,7 +21,12 @@ fn what_etcd_has_forgotten_while_a_watch_was_away_is_listed_anew_and_nothing_is_
     while_serving(&[], async |site| {
         let proxy = Proxy::before(site.test.control_plane.config().await?, POLICIES).await?;
         site.portcullis.serve.connect_to(&proxy.url)?;
-        site.put_in_force(&[&policy(site, "kept"), &policy(site, "other"), &policy(site, "gone")]).await?;
+        site.put_in_force(&[
+            &site.policy_refusing("kept"),
+            &site.policy_refusing("other"),
+            &site.policy_refusing("gone"),
+        ])
+        .await?;
         let mut away = proxy.arm(Sort::Watch, Wrong::Late);
         site.portcullis.serve.kill();
         site.portcullis.serve.start()?;
@@ -58,7 +45,7 @@ fn what_etcd_has_forgotten_while_a_watch_was_away_is_listed_anew_and_nothing_is_
         let version =
             list.pointer("/metadata/resourceVersion").and_then(Value::as_str).context("a version")?;
         site.test.kubectl(&["delete", "clusterpolicy", "gone"]).await?.succeeded()?;
-        site.write(&policy(site, "come")).await?;
+        site.write(&site.policy_refusing("come")).await?;
         let said = policies_at(site, version).await?;
         ensure!(said.is_empty(), "the version is forgotten already: {said}");
         site.test.control_plane.compact_etcd().await?;
@@ -89,13 +76,13 @@ fn a_list_whose_next_page_etcd_has_forgotten_is_begun_anew() -> Result<()> {
     while_serving(&[], async |site| {
         let proxy = Proxy::before(site.test.control_plane.config().await?, POLICIES).await?;
         site.portcullis.serve.connect_to(&proxy.url)?;
-        site.put_in_force(&[&policy(site, "kept"), &policy(site, "gone")]).await?;
+        site.put_in_force(&[&site.policy_refusing("kept"), &site.policy_refusing("gone")]).await?;
         let mut page = proxy.arm(Sort::Page, Wrong::Late);
         site.portcullis.serve.kill();
         site.portcullis.serve.start()?;
         page.reached().await?;
         site.test.kubectl(&["delete", "clusterpolicy", "gone"]).await?.succeeded()?;
-        site.write(&policy(site, "come")).await?;
+        site.write(&site.policy_refusing("come")).await?;
         site.test.control_plane.compact_etcd().await?;
         site.test.control_plane.stop_api_server();
         site.test.control_plane.start_api_server().await?;

@@ -51,6 +51,24 @@ impl Site<'_, '_, '_> {
         Direct::new(self.portcullis.address(), &bundle, clock)
     }
 
+    /// A policy by which ConfigMaps of this name are refused.
+    pub(crate) fn policy_refusing(&self, refused: &str) -> String {
+        format!(
+            "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: {refused}
+spec:
+  rules:
+  - name: r
+    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{}], names: [{refused}]}}}}]}}
+    validate: {{failureAction: Enforce, message: refused by {refused}, deny: {{}}}}
+",
+            self.test.namespace
+        )
+    }
+
     /// Writes a policy, whether it is there or not.
     pub(crate) async fn write(&self, policy: &str) -> Result<()> {
         let arena = portcullis_value::Arena::new();

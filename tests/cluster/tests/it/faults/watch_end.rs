@@ -7,25 +7,7 @@ use tokio::time::Instant;
 
 use super::client::review;
 use super::proxy::{Proxy, Sort, Wrong};
-use super::site::{Site, while_serving};
-
-/// A policy by which ConfigMaps of this name are refused.
-fn policy(site: &Site<'_, '_, '_>, refused: &str) -> String {
-    format!(
-        "\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata:
-  name: {refused}
-spec:
-  rules:
-  - name: r
-    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{}], names: [{refused}]}}}}]}}
-    validate: {{failureAction: Enforce, message: refused by {refused}, deny: {{}}}}
-",
-        site.test.namespace
-    )
-}
+use super::site::while_serving;
 
 /// After so many seconds a busy API server is to be asked again.
 const RETRY_AFTER: u32 = 2;
@@ -49,7 +31,12 @@ fn no_change_is_missed_and_nothing_that_is_gone_is_kept_when_the_api_server_has_
         let proxy = Proxy::before(config, "/apis/kyverno.io/v1/clusterpolicies").await?;
         site.portcullis.serve.connect_to(&proxy.url)?;
         // Two stay, so that lists have pages; of the others one comes and one goes each time.
-        site.put_in_force(&[&policy(site, "kept"), &policy(site, "other"), &policy(site, "round-0")]).await?;
+        site.put_in_force(&[
+            &site.policy_refusing("kept"),
+            &site.policy_refusing("other"),
+            &site.policy_refusing("round-0"),
+        ])
+        .await?;
         for (round, faults) in FAULTS.iter().enumerate() {
             let (old, new) = (format!("round-{round}"), format!("round-{}", round + 1));
             let mut armed: Vec<_> = faults.iter().map(|&(sort, answer)| proxy.arm(sort, answer)).collect();
@@ -67,7 +54,7 @@ fn no_change_is_missed_and_nothing_that_is_gone_is_kept_when_the_api_server_has_
                 if number == 0 {
                     // Nobody is told of these.
                     site.test.kubectl(&["delete", "clusterpolicy", &old]).await?.succeeded()?;
-                    site.write(&policy(site, &new)).await?;
+                    site.write(&site.policy_refusing(&new)).await?;
                 }
                 let is_old = refuses(&old).await? && refuses("kept").await? && !refuses(&new).await?;
                 ensure!(is_old, "round {round}: what was known is not in force");
@@ -94,7 +81,7 @@ fn a_server_is_not_ready_before_every_page_of_its_policies_has_come() -> Result<
         let config = site.test.control_plane.config().await?;
         let proxy = Proxy::before(config, "/apis/kyverno.io/v1/clusterpolicies").await?;
         site.portcullis.serve.connect_to(&proxy.url)?;
-        site.put_in_force(&[&policy(site, "first"), &policy(site, "second")]).await?;
+        site.put_in_force(&[&site.policy_refusing("first"), &site.policy_refusing("second")]).await?;
         for wrong in [Wrong::Status(500), Wrong::Status(410), Wrong::Busy(1)] {
             let mut page = proxy.arm(Sort::Page, wrong);
             site.portcullis.serve.kill();
