@@ -175,6 +175,10 @@ impl Portcullis<'_, '_> {
         let removed = self.command(&["disarm"]).await;
         let kubectl = self.kubectl();
         kubectl.run(&["delete", "clusterpolicies", "--all"]).await?.succeeded()?;
+        // Those in the namespace of a test would go with it, but after the next test has begun.
+        let namespaced = "policies.kyverno.io,policyexceptions.kyverno.io";
+        let everywhere = ["--all", "--namespace=", "--all-namespaces"];
+        kubectl.run(&[&["delete", namespaced], &everywhere[..]].concat()).await?.succeeded()?;
         kubectl.run(&["delete", "configmap", "portcullis", "--ignore-not-found"]).await?.succeeded()?;
         removed.map(drop)
     }
