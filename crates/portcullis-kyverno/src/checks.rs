@@ -75,13 +75,8 @@ pub struct Findings {
     found: Vec<Finding>,
 }
 
-/// All that is wrong with a ClusterPolicy or Policy, errors in the order in which the reference comes upon them.
-pub fn check(document: Value<'_>) -> Vec<Diagnostic> {
-    Findings::of(document, None).into_diagnostics()
-}
-
 impl Findings {
-    /// Looks at `document`; `kinds` is what the cluster serves, where there is one.
+    /// Looks at `document`, a ClusterPolicy or Policy; `kinds` is what the cluster serves, where there is one.
     ///
     /// A kind that the cluster does not serve is a warning, and what the reference would find after it, too.
     pub fn of(document: Value<'_>, kinds: Option<&dyn Kinds>) -> Self {

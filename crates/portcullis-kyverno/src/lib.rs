@@ -1,6 +1,6 @@
 //! Kyverno's classic policies: ClusterPolicy and Policy (`kyverno.io/v1`, `v2beta1`).
 //!
-//! A document is checked ([`check`]: its schema, then what admission of the reference checks), compiled once, and evaluated
+//! A document is checked ([`Findings`]: its schema, then what admission of the reference checks), compiled once, and evaluated
 //! without copying the object.
 
 pub mod anchor;
@@ -35,7 +35,7 @@ mod validation;
 mod variable;
 pub mod webhooks;
 
-pub use checks::{Findings, Kinds, Served, check};
+pub use checks::{Findings, Kinds, Served};
 pub use crds::crds;
 pub use exception::PolicyException;
 pub use job_ttl::{sets_job_ttl, warn_of_job_ttl};

@@ -41,7 +41,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Compiles a document, which [`crate::check`] found no error in.
+    /// Compiles a document, which [`Findings::of`](crate::Findings::of) found no error in.
     ///
     /// What is of a wrong type is left out: it cannot fail.
     pub fn compile(document: Value<'_>) -> Self {

@@ -15,7 +15,6 @@ mod images;
 mod mutate;
 mod policy;
 mod selection;
-mod suggest;
 mod validate;
 
 pub(crate) use check::check;
@@ -25,7 +24,6 @@ pub(crate) use images::VERIFY_IMAGE;
 pub(crate) use mutate::MUTATE_FOREACH;
 pub(crate) use policy::{POLICY, RULE, SPEC};
 pub(crate) use selection::LABEL_SELECTOR;
-pub(crate) use suggest::closest;
 pub(crate) use validate::VALIDATE_FOREACH;
 
 /// The generations of the API, which differ in some fields.

@@ -181,13 +181,16 @@ fn told<T>(head: &str, items: &[T], tell: impl Fn(&mut String, &T)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_model::Severity;
+    use crate::Findings;
 
     fn status(yaml: &str) -> PolicyStatus {
         let arena = Arena::new();
         let document = portcullis_yaml::read(&arena, yaml).unwrap();
-        let errors: Vec<_> =
-            crate::check(document).into_iter().filter(|found| found.severity == Severity::Error).collect();
+        let errors: Vec<_> = Findings::of(document, None)
+            .into_diagnostics()
+            .into_iter()
+            .filter(Diagnostic::is_error)
+            .collect();
         let policy = Policy::compile(document);
         PolicyStatus::of(document, if errors.is_empty() { Ok(&policy) } else { Err(errors) })
     }

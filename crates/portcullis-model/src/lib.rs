@@ -18,6 +18,7 @@ mod profile;
 mod question;
 mod resource;
 mod review;
+mod suggest;
 
 pub use api_path::ApiPath;
 pub use diagnostic::{Diagnostic, Place, Severity};
@@ -30,3 +31,4 @@ pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target}
 pub use question::{Answer, Answers, Purpose, Question, ResourceQuery};
 pub use resource::Resource;
 pub use review::{Request, Review, ReviewError};
+pub use suggest::closest;

@@ -1,6 +1,6 @@
 //! Files of the command line's own kinds, read strictly: a field that nobody reads is a mistake.
 
-use portcullis_model::Diagnostic;
+use portcullis_model::{Diagnostic, closest};
 use portcullis_value::{Object, Pointer, Value};
 
 /// What was found wrong while a file was read.
@@ -31,7 +31,11 @@ impl Problems {
         };
         for key in object.keys().filter(|key| !known.iter().any(|field| field.eq_ignore_ascii_case(key))) {
             let problem = Diagnostic::error(below(&path, key), format!("unknown field `{key}`")).at_key();
-            self.0.push(problem.with_hint(format!("fields here are {}", known.join(", "))));
+            let hint = match closest(key, known.iter().copied()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => format!("fields here are {}", known.join(", ")),
+            };
+            self.0.push(problem.with_hint(hint));
         }
         Fields { object, path }
     }

@@ -91,14 +91,18 @@ impl Arguments {
     /// Refuses what is not done yet.
     pub(crate) fn check(&self) -> Result<(), Hinted> {
         let is_url = |folder: &&String| folder.starts_with("https://") || folder.starts_with("http://");
-        let message = match () {
-            () if self.registry => "`--registry` is not there yet: no registry is asked".to_owned(),
-            () if self.git_branch.is_some() => "`--git-branch` is not there yet".to_owned(),
+        let fetch = "fetch the repository first and name its folder";
+        let (message, hint) = match () {
+            () if self.registry => (
+                "`--registry` is not there yet: no registry is asked".to_owned(),
+                "give what a rule wants to know of an image among the values",
+            ),
+            () if self.git_branch.is_some() => ("`--git-branch` is not there yet".to_owned(), fetch),
             () => match self.folders.iter().find(is_url) {
-                Some(url) => format!("`{url}`: git repositories are not fetched yet"),
+                Some(url) => (format!("`{url}`: git repositories are not fetched yet"), fetch),
                 None => return Ok(()),
             },
         };
-        Err(Hinted { message, hint: "fetch the repository first and name its folder".to_owned() })
+        Err(Hinted { message, hint: hint.to_owned() })
     }
 }

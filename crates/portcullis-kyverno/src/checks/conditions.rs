@@ -1,11 +1,11 @@
 //! Preconditions and deny conditions.
 
+use portcullis_model::closest;
 use portcullis_value::Value;
 
 use super::document::{Document, Rule, given, list, text};
 use super::finder::{Finder, Note};
 use crate::condition::operator;
-use crate::schema::closest;
 use crate::variable::has_variable;
 
 const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];

@@ -1,12 +1,11 @@
 //! Kinds in the policy that bring more, or less, than their author may think.
 
-use portcullis_model::Resource;
+use portcullis_model::{Resource, closest};
 use portcullis_value::Value;
 
 use super::document::{Document, Rule, printed};
 use super::finder::Finder;
 use super::match_block::Filter;
-use crate::schema::closest;
 
 const AUTOGEN: &str = "pod-policies.kyverno.io/autogen-controllers";
 

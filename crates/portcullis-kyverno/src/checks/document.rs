@@ -1,11 +1,11 @@
 //! The document being checked, and what surrounds `spec`: kind, version, metadata.
 
-use portcullis_model::Resource;
+use portcullis_model::{Resource, closest};
 use portcullis_value::{Pointer, Value, json};
 
 use super::Kinds;
 use super::finder::Finder;
-use crate::schema::{self, SPEC, Version, closest};
+use crate::schema::{self, SPEC, Version};
 
 /// The value of `key`, unless it is null, which Go's decoder takes for absent.
 pub(super) fn given<'a>(value: Value<'a>, key: &str) -> Option<Value<'a>> {

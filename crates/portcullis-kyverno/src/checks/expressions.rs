@@ -1,13 +1,13 @@
 //! Expressions that the reference takes and that cannot work: unknown functions, braces without their match.
 
 use portcullis_jmespath::{Expression, Problem, functions};
+use portcullis_model::closest;
 use portcullis_value::{Pointer, Value};
 
 use super::document::{Document, Rule, list, text};
 use super::finder::{Finder, Note};
 use super::variables::syntax_hint;
 use super::walk::{self, Text};
-use crate::schema::closest;
 use crate::variable::has_variable;
 
 pub(super) fn warn(document: &Document<'_>, finder: &mut Finder) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use portcullis_gocompat::labels;
 use portcullis_gocompat::wildcard;
+use portcullis_model::closest;
 use portcullis_value::Value;
 
 use super::document::{Document, Rule, given, list, printed, text, texts};
@@ -123,7 +124,7 @@ fn check_subjects(filter: Value<'_>, path: &str, finder: &mut Finder) {
                     .error("kind must be 'User', 'Group', or 'ServiceAccount'")
                     .under(["kind"])
                     .invalid(format_args!("{path}.kind"), Value::String(kind))
-                    .suggest(crate::schema::closest(kind, ["User", "Group", "ServiceAccount"]));
+                    .suggest(closest(kind, ["User", "Group", "ServiceAccount"]));
             }
             if kind == "ServiceAccount" && text(*subject, "namespace").is_empty() {
                 finder

@@ -1,5 +1,6 @@
 //! `validate.podSecurity`.
 
+use portcullis_model::closest;
 use portcullis_value::Value;
 
 use super::document::{Rule, given, list, text};
@@ -7,7 +8,6 @@ use super::finder::Finder;
 use super::match_block::Filter;
 use crate::kind::KindSelector;
 use crate::pod_security::{Control, Images, has_pod};
-use crate::schema::closest;
 
 /// The exclusions; `finder` is at the rule.
 pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {

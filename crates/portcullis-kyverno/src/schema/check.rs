@@ -1,9 +1,9 @@
 //! Holding a document against its shape.
 
-use portcullis_model::Diagnostic;
+use portcullis_model::{Diagnostic, closest};
 use portcullis_value::{Number, Object, Pointer, Value};
 
-use super::{Demand, Field, Shape, Version, closest};
+use super::{Demand, Field, Shape, Version};
 
 /// How many findings are looked for. Nobody mends more at once.
 const MAX_FOUND: usize = 200;

@@ -78,6 +78,7 @@ fn a_mistake_in_a_test_file_is_shown_in_its_line_and_nothing_is_run() {
     assert!(stdout(&output).is_empty(), "{}", stdout(&output));
     let told = stderr(&output);
     assert!(told.contains("unknown field `resluts`"), "{told}");
+    assert!(told.contains("did you mean `results`?"), "{told}");
     assert!(told.contains("kyverno-test.yaml:6:1"), "{told}");
 }
 

@@ -113,7 +113,7 @@ fn a_document_deeper_than_any_that_is_read_is_refused() {
         value = OwnedValue::Array([value].into());
     }
     let arena = Arena::new();
-    assert_eq!(check(value.borrow(&arena)).len(), 1);
+    assert_eq!(Findings::of(value.borrow(&arena), None).into_diagnostics().len(), 1);
 }
 
 #[test]

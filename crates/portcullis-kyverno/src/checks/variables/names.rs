@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use portcullis_model::closest;
 use portcullis_value::Value;
 
 use crate::checks::context::root_of;
 use crate::checks::document::{Rule, given, list, text};
 use crate::checks::wildcards::Wildcards;
-use crate::schema::closest;
 
 /// The names that a rule's variables may start from.
 ///

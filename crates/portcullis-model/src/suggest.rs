@@ -4,7 +4,7 @@
 ///
 /// Close is an edit distance of at most a third of the word, upper and lower case being the same; a known word that
 /// starts with the given one or the other way round counts too.
-pub(crate) fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Nobody mistypes a word of more than a line; the distance takes time in the square of the length.
     if word.len() > 80 {
         return None;
