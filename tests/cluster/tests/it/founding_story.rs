@@ -50,8 +50,10 @@ async fn job_of_cron_job(test: &ClusterTest, cron_job: &str) -> Result<Job> {
 #[test]
 fn kubernetes_deletes_the_finished_job_with_its_pods_and_nothing_else_is_touched() -> Result<()> {
     serving(async |test, portcullis| {
-        let others =
-            [job("without-a-policy", "suspend: true"), example("dangling-jobs/resources/cronjob.yaml")?];
+        // Suspended: at the next full minute its controller would write to it.
+        let cron_job = example("dangling-jobs/resources/cronjob.yaml")?
+            .replace("  schedule:", "  suspend: true\n  schedule:");
+        let others = [job("without-a-policy", "suspend: true"), cron_job];
         test.apply(&others.join("---\n")).await?.succeeded()?;
         test.kubectl(&["create", "configmap", "bystander"]).await?.succeeded()?;
         let began = portcullis.serve.writes()?.len();
