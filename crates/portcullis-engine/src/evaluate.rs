@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use portcullis_model::explain::Recorder;
 use portcullis_model::{
     Answer, Answers, ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase,
     Question, RuleKind, RuleOutcome, Run, Status,
@@ -25,6 +26,8 @@ pub(crate) struct Terms<'a, 'e> {
     /// The answer to a question; `None` where it has to be found out first.
     pub(crate) answer: &'e dyn Fn(&Question) -> Option<Answer>,
     pub(crate) explain: bool,
+    /// Takes down what happens; of several rounds the last.
+    pub(crate) recorder: Option<&'e Recorder>,
     pub(crate) guard: Option<&'e dyn ChangeGuard>,
     /// Whether rules about other objects are evaluated.
     pub(crate) side_effects: bool,
@@ -43,11 +46,15 @@ pub(crate) fn evaluate<'a>(
     let mut answers = None;
     for _ in 0..MAX_ROUNDS {
         let mut budget = Budget::new(terms.limits, terms.expired);
+        if let Some(recorder) = terms.recorder {
+            recorder.clear();
+        }
         let mut run = Run {
             arena: terms.arena,
             answers: answers.as_ref().unwrap_or(&NO_ANSWERS),
             budget: &mut budget,
             explain: terms.explain,
+            recorder: terms.recorder,
             guard: terms.guard,
             side_effects: terms.side_effects,
         };

@@ -2,14 +2,12 @@
 //!
 //! Whoever sends them cuts them to size and takes control characters out.
 
-mod mask;
-
 use std::collections::BTreeMap;
 
-use portcullis_model::{CompiledPolicy, Enforcement, FailurePolicy, Obstacle, Resource, RuleOutcome, Status};
+use portcullis_model::{
+    CompiledPolicy, Enforcement, FailurePolicy, Mask, Obstacle, Resource, RuleOutcome, Status,
+};
 use portcullis_value::{Arena, Object, Value};
-
-pub(crate) use mask::Mask;
 
 use crate::route::Route;
 use crate::verdict::{Judged, Verdict};
@@ -26,7 +24,7 @@ pub(crate) fn unreadable<'a>(route: &Route<'_>, problem: &str) -> Verdict<'a> {
 /// Why the request is refused, in the reference's words: every failure of the rules that were asked before answering.
 ///
 /// COMPAT(kyverno): policies stand by their names alone, without their namespaces.
-pub(crate) fn denial(resource: Resource<'_>, verdict: &Verdict<'_>, mask: &Mask<'_>) -> String {
+pub(crate) fn denial(resource: Resource<'_>, verdict: &Verdict<'_>, mask: &Mask) -> String {
     let mut policies: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
     for (policy, outcome) in verdict.outcomes() {
         let is_failure = matches!(outcome.status, Status::Fail | Status::Error);
@@ -49,7 +47,7 @@ pub(crate) fn denial(resource: Resource<'_>, verdict: &Verdict<'_>, mask: &Mask<
 }
 
 /// Why a request is refused that a policy failed to mutate, in the reference's words.
-pub(crate) fn mutation_denial(judged: &Judged<'_>, mask: &Mask<'_>) -> String {
+pub(crate) fn mutation_denial(judged: &Judged<'_>, mask: &Mask) -> String {
     let policy = judged.policy.name();
     let failures: Vec<_> = judged
         .evaluation
@@ -64,7 +62,7 @@ pub(crate) fn mutation_denial(judged: &Judged<'_>, mask: &Mask<'_>) -> String {
 }
 
 /// An outcome that the user is told of.
-pub(crate) fn warning(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>, mask: &Mask<'_>) -> String {
+pub(crate) fn warning(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>, mask: &Mask) -> String {
     format!("policy {}.{}: {}", policy.name(), rule_name(outcome), mask.apply(&outcome.message))
 }
 

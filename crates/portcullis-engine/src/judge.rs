@@ -1,5 +1,6 @@
 //! One object through all policies.
 
+use portcullis_model::explain::{Explanation, RecordLimits, Recorder};
 use portcullis_model::{Answer, CompiledPolicy, Evaluation, Input, Phase, Question};
 use portcullis_value::{Arena, Limits, Value};
 
@@ -28,6 +29,11 @@ pub trait Host<'a> {
         false
     }
 
+    /// How much is taken down of what happens in each policy; nothing where nobody asks.
+    fn records(&self) -> Option<RecordLimits> {
+        None
+    }
+
     /// Whether rules about other objects are evaluated: see [`Run::side_effects`](portcullis_model::Run).
     fn side_effects(&self) -> bool {
         false
@@ -52,6 +58,8 @@ pub struct Response<'a> {
     pub evaluation: Evaluation<'a>,
     /// The object as the policy left it.
     pub object: Option<Value<'a>>,
+    /// What happened in each rule, where it was taken down.
+    pub explanations: Vec<Explanation>,
 }
 
 /// Judges `object` by `policies`, in their order.
@@ -65,12 +73,14 @@ pub fn judge<'a>(
     for phase in [Phase::Mutate, Phase::Validate] {
         for (index, policy) in policies.iter().enumerate() {
             let input = host.input(*policy, judgement.object);
+            let recorder = host.records().map(Recorder::new);
             let terms = Terms {
                 arena,
                 limits: host.limits(),
                 expired: &|| host.expired(),
                 answer: &|question| Some(host.answer(*policy, question)),
                 explain: host.explain(),
+                recorder: recorder.as_ref(),
                 guard: None,
                 side_effects: host.side_effects(),
             };
@@ -80,7 +90,9 @@ pub fn judge<'a>(
             if let Some(patched) = evaluation.patched() {
                 judgement.object = Some(patched);
             }
-            judgement.responses.push(Response { policy: index, phase, evaluation, object: judgement.object });
+            let explanations = recorder.map(Recorder::into_explanations).unwrap_or_default();
+            let object = judgement.object;
+            judgement.responses.push(Response { policy: index, phase, evaluation, object, explanations });
         }
     }
     judgement

@@ -144,6 +144,7 @@ impl<'a> Inquiry<'_, 'a> {
                 expired: &|| clock() >= deadline,
                 answer: &|question| facts.answer(policy.namespace(), question),
                 explain: false,
+                recorder: None,
                 guard,
                 side_effects: false,
             };

@@ -9,9 +9,11 @@
 
 mod api_path;
 mod diagnostic;
+pub mod explain;
 mod gvk;
 mod input;
 mod kind;
+mod mask;
 mod outcome;
 mod policy;
 mod profile;
@@ -25,6 +27,7 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use gvk::{Gvk, Gvr};
 pub use input::{Input, Numbers, Operation, Roles, User, variables};
 pub use kind::{KindParts, KindSelector};
+pub use mask::Mask;
 pub use outcome::{Enforcement, Evaluation, Obstacle, RuleKind, RuleOutcome, SideEffect, Status};
 pub use policy::{ChangeGuard, CompiledPolicy, Evaluated, Phase, Refusal, Run};
 pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target};

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use portcullis_value::{Arena, ArenaVec, Exhausted, Value};
+use serde::{Deserialize, Serialize};
 
 /// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RuleKind {
     Mutate,
     Validate,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use portcullis_value::{Arena, Budget, Value};
 
+use crate::explain::Recorder;
 use crate::{Answers, Evaluation, Input, Profile, Question, RuleKind};
 
 /// Which rules of a policy are evaluated.
@@ -31,6 +32,8 @@ pub struct Run<'a, 'b, 't> {
     pub budget: &'b mut Budget<'t>,
     /// Whether outcomes say why, with the values seen.
     pub explain: bool,
+    /// Takes down what happens in each rule, where somebody asks for that.
+    pub recorder: Option<&'b Recorder>,
     /// Has a say in every change of the object.
     pub guard: Option<&'b dyn ChangeGuard>,
     /// Whether rules about other objects than the one in hand are evaluated, those that generate and those that change
@@ -41,7 +44,7 @@ pub struct Run<'a, 'b, 't> {
 impl<'a, 'b, 't> Run<'a, 'b, 't> {
     /// A run without explanations and side effects, in which every change is taken.
     pub fn new(arena: &'a Arena, answers: &'b Answers, budget: &'b mut Budget<'t>) -> Self {
-        Self { arena, answers, budget, explain: false, guard: None, side_effects: false }
+        Self { arena, answers, budget, explain: false, recorder: None, guard: None, side_effects: false }
     }
 }
 

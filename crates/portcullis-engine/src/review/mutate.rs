@@ -1,6 +1,6 @@
 //! The mutate phase: every policy changes the object as the one before left it; the difference is the patch.
 
-use portcullis_model::{FailurePolicy, Input, Obstacle, Phase, RecordMode, Status};
+use portcullis_model::{FailurePolicy, Input, Mask, Obstacle, Phase, RecordMode, Status};
 use portcullis_patch::diff;
 use portcullis_value::{Object, Value};
 
@@ -26,7 +26,7 @@ impl<'a> Inquiry<'_, 'a> {
             return Ok(Verdict::unseen(Unseen::Terminating));
         }
         let guard = Guard::new(&self.input, self.context.options.immutable_fields);
-        let mask = fold::Mask::of(self.context.arena, &self.input);
+        let mask = Mask::of(&self.input);
         let mut verdict = Verdict::allow();
         let mut changes = Changes::default();
         let mut object = original;

@@ -1,6 +1,8 @@
 //! The validate phase: every policy judges the object, and what they say is folded into one answer.
 
-use portcullis_model::{CompiledPolicy, Enforcement, FailurePolicy, Obstacle, Phase, RuleOutcome, Status};
+use portcullis_model::{
+    CompiledPolicy, Enforcement, FailurePolicy, Mask, Obstacle, Phase, RuleOutcome, Status,
+};
 
 use super::{Inquiry, finished_job};
 use crate::facts::Need;
@@ -30,7 +32,7 @@ impl<'a> Inquiry<'_, 'a> {
             return Err(needs);
         }
         let mut verdict = Verdict { policies: judged, ..Verdict::allow() };
-        let mask = fold::Mask::of(self.context.arena, &self.input);
+        let mask = Mask::of(&self.input);
         if verdict.policies.iter().any(|judged| judged.refuses) {
             verdict.allowed = false;
             verdict.message = Some(fold::denial(self.input.resource(), &verdict, &mask));
