@@ -25,6 +25,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("portcullis-jmespath", 1, 0),
     layer("portcullis-model", 2, 0),
     layer("portcullis-kyverno", 3, 0),
+    layer("portcullis-retention", 3, 0),
     layer("portcullis-engine", 4, 0),
     layer("portcullis-cluster", 5, 0),
     layer("portcullis-cli", 6, 0),

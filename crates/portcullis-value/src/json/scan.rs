@@ -39,6 +39,24 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Takes a list; `item` takes each of its items.
+    pub fn items(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        if self.take()? != b'[' {
+            return None;
+        }
+        self.rest_of_list(&mut item)
+    }
+
+    /// Takes what `value` takes, or `null`, which is then the `None` inside.
+    pub fn optional<T>(&mut self, value: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        self.skip_blanks();
+        if self.peek()? != b'n' {
+            return value(self).map(Some);
+        }
+        self.at += 1;
+        self.word("ull").map(|()| None)
+    }
+
     /// Takes a string that has no escapes.
     pub fn string(&mut self) -> Option<&'a str> {
         if self.take()? != b'"' {
@@ -81,6 +99,11 @@ impl<'a> Scanner<'a> {
             b'-' | b'0'..=b'9' => self.number().map(|_| ()),
             _ => None,
         }
+    }
+
+    /// The byte that is next, counted from the start of the text.
+    pub fn at(&self) -> usize {
+        self.at
     }
 
     /// Whether nothing but blanks is left.

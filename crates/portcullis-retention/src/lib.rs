@@ -1,0 +1,32 @@
+//! Job retention: what to keep, what to expire, what never to touch. Pure planning.
+//!
+//! [`read_job`] takes from a Job the few facts that matter, [`Backlog`] keeps those of many, [`judge`] says by a
+//! [`KeepPolicy`] what becomes of each, and a [`Plan`] is what somebody else carries out: at once, tomorrow, or never.
+//!
+//! What is deliberately absent: files, the API server, the clock (now is an argument), and doing anything. Who carries
+//! out a plan refuses what has changed since; this crate says only what was true of a Job when it was read.
+//!
+//! Invariants:
+//! - a Job that a [`Protection`] holds for is never planned;
+//! - what is not known for certain (a finish time that is missing, or lies in the future) protects;
+//! - a Job takes at most 150 bytes, whatever its manifest holds.
+
+mod backlog;
+mod intern;
+mod job;
+mod judge;
+mod outcome;
+mod plan;
+mod protection;
+mod read;
+mod write;
+
+pub use backlog::{Backlog, Full};
+pub use intern::Interner;
+pub use job::{Job, JobFacts};
+pub use judge::{KeepPolicy, Verdict, judge};
+pub use outcome::{ByOutcome, Outcome};
+pub use plan::{Caps, Cluster, Dependents, Digest, Item, Looked, Made, Mode, Plan, PlanError, ttl_of};
+pub use protection::{Protection, Protections};
+pub use read::{Interest, NotAJob, read_job, scan_job};
+pub use write::PlanWriter;

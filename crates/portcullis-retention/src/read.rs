@@ -1,0 +1,339 @@
+//! Taking the facts from the text of a Job.
+
+use portcullis_gocompat::labels::Selector;
+use portcullis_value::json::{self, Scanner};
+use portcullis_value::{Arena, Object, Value};
+
+use crate::{JobFacts, Outcome, Protection};
+
+/// What is asked of every Job beside the facts that all need.
+#[derive(Clone, Debug, Default)]
+pub struct Interest {
+    /// Which Jobs are meant, by their labels.
+    pub selector: Selector,
+    /// The label whose value makes a group; `generateName` does where a Job has none.
+    pub group_label: Option<Box<str>>,
+    /// The label by which Argo CD knows what is its own.
+    pub instance_label: Option<Box<str>>,
+}
+
+/// Why a document is no Job.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAJob {
+    #[error("{} at line {}, column {}", .0, .0.line, .0.column)]
+    Json(json::Error),
+    #[error("it is a `{0}`, not a `Job` of `batch/v1`")]
+    Kind(Box<str>),
+    #[error(
+        "it is not a Job of a cluster: a name, uid or resourceVersion is missing, or a field has another type"
+    )]
+    Shape,
+}
+
+/// Reads the Job in `text`.
+///
+/// What is written plainly is gone through once, without a document being made of it. Of a key that stands twice, what
+/// protects counts each time.
+///
+/// # Errors
+/// It is no JSON, or no Job.
+pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Result<JobFacts<'a>, NotAJob> {
+    if let Some(facts) = scan_job(&mut Scanner::new(text), interest) {
+        return Ok(facts);
+    }
+    let document = json::read(arena, text).map_err(NotAJob::Json)?;
+    let word = |key| document.get(key).and_then(Value::as_str);
+    if let Some(kind) = word("kind").filter(|kind| *kind != JOB) {
+        return Err(NotAJob::Kind(kind.into()));
+    }
+    // Printed anew it has no escapes where it needs none.
+    let plain = arena.str(&document.to_string());
+    scan_job(&mut Scanner::new(plain), interest).ok_or(NotAJob::Shape)
+}
+
+/// Takes a Job from where `scanner` stands; `None` where the text ends before it does, or [`read_job`] has to look at it.
+pub fn scan_job<'a>(scanner: &mut Scanner<'a>, interest: &Interest) -> Option<JobFacts<'a>> {
+    let mut reading = Reading::default();
+    let start = scanner.at();
+    scanner.members(|key, scanner| match key {
+        "kind" => (text(scanner)? == JOB).then_some(()),
+        "metadata" => reading.metadata(scanner, interest),
+        "spec" => reading.spec(scanner),
+        "status" => reading.status(scanner),
+        _ => scanner.skip(),
+    })?;
+    reading.finish(scanner.at() - start)
+}
+
+/// A Job half read.
+#[derive(Default)]
+struct Reading<'a> {
+    facts: JobFacts<'a>,
+    suspended: bool,
+    /// The words that protections are about, where one was met.
+    owner: Option<&'a str>,
+    controller: Option<&'a str>,
+    finalizer: Option<&'a str>,
+}
+
+impl<'a> Reading<'a> {
+    fn protect(&mut self, protection: Protection) {
+        self.facts.protections.insert(protection);
+    }
+
+    fn metadata(&mut self, scanner: &mut Scanner<'a>, interest: &Interest) -> Option<()> {
+        self.facts.selected = interest.selector.matches(Object::default());
+        scanner.members(|key, scanner| {
+            match key {
+                "namespace" => self.facts.namespace = text(scanner)?,
+                "name" => self.facts.name = text(scanner)?,
+                "uid" => self.facts.uid = text(scanner)?,
+                "resourceVersion" => self.facts.resource_version = text(scanner)?,
+                "generateName" => {
+                    let prefix = text(scanner)?;
+                    if !prefix.is_empty() {
+                        self.facts.group.get_or_insert(prefix);
+                    }
+                }
+                "creationTimestamp" => self.facts.created = seconds(text(scanner)?),
+                "deletionTimestamp" => {
+                    if !text(scanner)?.is_empty() {
+                        self.protect(Protection::Going);
+                    }
+                }
+                "labels" => self.labels(scanner.raw()?, interest)?,
+                "annotations" => self.annotations(scanner.raw()?)?,
+                "ownerReferences" => self.owners(scanner.raw()?)?,
+                "finalizers" => self.finalizers(scanner.raw()?)?,
+                "managedFields" => self.facts.manager = manager(scanner)?,
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })
+    }
+
+    fn labels(&mut self, labels: &'a str, interest: &Interest) -> Option<()> {
+        map(labels, |key, scanner| {
+            let value = text(scanner)?;
+            if interest.group_label.as_deref() == Some(key) {
+                self.facts.group = Some(value);
+            }
+            if interest.instance_label.as_deref() == Some(key) {
+                self.protect(Protection::ArgoCd);
+            }
+            self.mark(key);
+            Some(())
+        })?;
+        self.facts.selected = interest.selector.is_empty() || {
+            let arena = Arena::new();
+            let labels = json::read(&arena, labels).ok().and_then(|labels| labels.as_object());
+            interest.selector.matches(labels.unwrap_or_default())
+        };
+        Some(())
+    }
+
+    fn annotations(&mut self, annotations: &'a str) -> Option<()> {
+        map(annotations, |key, scanner| {
+            match key {
+                "helm.sh/hook" => self.protect(Protection::HelmHook),
+                "meta.helm.sh/release-name" => self.protect(Protection::HelmRelease),
+                key => self.mark(key),
+            }
+            scanner.skip()
+        })
+    }
+
+    /// What a key of a label or an annotation says about who looks after the Job.
+    fn mark(&mut self, key: &str) {
+        // Most keys have no prefix, or one of these.
+        let Some((prefix, name)) = key.split_once('/') else { return };
+        let protection = match prefix {
+            "portcullis.dev" if name == "keep" => Protection::Keep,
+            "argocd.argoproj.io" => Protection::ArgoCd,
+            "kueue.x-k8s.io" => Protection::Kueue,
+            "objectset.rio.cattle.io" | "helmcharts.helm.cattle.io" | "upgrade.cattle.io" => {
+                Protection::Rancher
+            }
+            prefix if prefix == FLUX || prefix.strip_suffix(FLUX).is_some_and(|rest| rest.ends_with('.')) => {
+                Protection::Flux
+            }
+            _ => return,
+        };
+        self.protect(protection);
+    }
+
+    fn owners(&mut self, owners: &'a str) -> Option<()> {
+        list(owners, |scanner| {
+            self.protect(Protection::Owned);
+            scanner.members(|key, scanner| match key {
+                "kind" => {
+                    let kind = text(scanner)?;
+                    self.owner.get_or_insert(kind);
+                    Some(())
+                }
+                _ => scanner.skip(),
+            })
+        })
+    }
+
+    fn finalizers(&mut self, finalizers: &'a str) -> Option<()> {
+        list(finalizers, |scanner| {
+            let finalizer = text(scanner)?;
+            if finalizer != JOB_TRACKING {
+                self.protect(Protection::Finalizer);
+                self.finalizer.get_or_insert(finalizer);
+            }
+            Some(())
+        })
+    }
+
+    fn spec(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        scanner.members(|key, scanner| {
+            match key {
+                "suspend" => self.suspended = scanner.optional(Scanner::bool)?.unwrap_or_default(),
+                "ttlSecondsAfterFinished" => {
+                    if scanner.raw()? != "null" {
+                        self.protect(Protection::Ttl);
+                    }
+                }
+                "managedBy" => {
+                    let controller = text(scanner)?;
+                    if !matches!(controller, "" | BUILT_IN) {
+                        self.protect(Protection::ManagedBy);
+                        self.controller = Some(controller);
+                    }
+                }
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })
+    }
+
+    fn status(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        let mut pods = 0_u32;
+        let mut left = 0;
+        let mut conditions = "";
+        scanner.members(|key, scanner| {
+            match key {
+                "succeeded" | "failed" => pods = pods.saturating_add(count(scanner)?),
+                "active" => {
+                    let active = count(scanner)?;
+                    pods = pods.saturating_add(active);
+                    left |= active;
+                }
+                "terminating" => left |= count(scanner)?,
+                "conditions" => conditions = scanner.raw()?,
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        self.facts.pods = pods;
+        list(conditions, |scanner| self.condition(scanner))?;
+        if self.facts.outcome.is_some() && left > 0 {
+            self.protect(Protection::PodsLeft);
+        }
+        Some(())
+    }
+
+    fn condition(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        let (mut outcome, mut holds, mut time) = (None, false, "");
+        scanner.members(|key, scanner| {
+            match key {
+                "type" => {
+                    outcome = match text(scanner)? {
+                        "Complete" => Some(Outcome::Succeeded),
+                        "Failed" => Some(Outcome::Failed),
+                        _ => None,
+                    }
+                }
+                "status" => holds = text(scanner)? == "True",
+                "lastTransitionTime" => time = text(scanner)?,
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        if holds && self.facts.outcome.is_none() && outcome.is_some() {
+            self.facts.outcome = outcome;
+            self.facts.finished = seconds(time);
+        }
+        Some(())
+    }
+
+    /// The facts of a Job whose text has `length` bytes.
+    fn finish(mut self, length: usize) -> Option<JobFacts<'a>> {
+        match self.facts.outcome {
+            Some(_) if self.facts.finished.is_none() => self.protect(Protection::NoFinishTime),
+            Some(_) => {}
+            None if self.suspended => self.protect(Protection::Suspended),
+            None => self.protect(Protection::Running),
+        }
+        self.facts.detail = match self.facts.protections.first() {
+            Some(Protection::Owned) => self.owner,
+            Some(Protection::ManagedBy) => self.controller,
+            Some(Protection::Finalizer) => self.finalizer,
+            _ => None,
+        };
+        self.facts.bytes = u32::try_from(length).unwrap_or(u32::MAX);
+        let identity = [self.facts.name, self.facts.uid, self.facts.resource_version];
+        identity.iter().all(|text| !text.is_empty()).then_some(self.facts)
+    }
+}
+
+const JOB: &str = "Job";
+/// The controller that looks after Jobs where none is named.
+const BUILT_IN: &str = "kubernetes.io/job-controller";
+/// The finalizer by which Kubernetes counts Pods.
+const JOB_TRACKING: &str = "batch.kubernetes.io/job-tracking";
+/// What the groups of Flux end in: `kustomize.toolkit.fluxcd.io`, `helm.toolkit.fluxcd.io`.
+const FLUX: &str = "toolkit.fluxcd.io";
+
+/// The first manager that is no writer of a subresource: who made the Job, as Kubernetes keeps the list in order of time.
+fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    let mut first = None;
+    let mut entry = |scanner: &mut Scanner<'a>| {
+        let (mut name, mut subresource) = ("", "");
+        scanner.members(|key, scanner| {
+            match key {
+                // Any printable text, so that its escapes stay as they are.
+                "manager" => name = scanner.raw()?.trim_matches('"'),
+                "subresource" => subresource = text(scanner)?,
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        if subresource.is_empty() {
+            first.get_or_insert(name);
+        }
+        Some(())
+    };
+    scanner.optional(|scanner| scanner.items(&mut entry))?;
+    Some(first.unwrap_or_default())
+}
+
+/// Takes a string; `null` is the empty one.
+fn text<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    Some(scanner.optional(Scanner::string)?.unwrap_or_default())
+}
+
+/// Takes a count; `null` is 0.
+fn count(scanner: &mut Scanner<'_>) -> Option<u32> {
+    match scanner.raw()? {
+        "null" => Some(0),
+        digits => digits.parse().ok(),
+    }
+}
+
+/// Goes through a map that was taken as text; none, and `null`, is the empty one.
+fn map<'a>(raw: &'a str, member: impl FnMut(&'a str, &mut Scanner<'a>) -> Option<()>) -> Option<()> {
+    if matches!(raw, "" | "null") { Some(()) } else { Scanner::new(raw).members(member) }
+}
+
+/// Goes through a list that was taken as text; none, and `null`, is the empty one.
+fn list<'a>(raw: &'a str, item: impl FnMut(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
+    if matches!(raw, "" | "null") { Some(()) } else { Scanner::new(raw).items(item) }
+}
+
+/// Seconds since 1970-01-01 UTC of a time as Kubernetes writes it.
+fn seconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
