@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::command::{command, output_of, run as run_command};
-use crate::{controlplane, files, output};
+use crate::{controlplane, files, output, release};
 
 pub(crate) const HELP: &str = "\
 Without a name: `instructions` and every run of whole processes.
@@ -67,12 +67,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
 /// Builds the server and its clients, and runs the clients, which start the server.
 fn serve(rows: &[&str]) -> Result<()> {
-    run_command(&mut command(
-        "cargo build --quiet --release --package portcullis --package portcullis-bench-serve",
-    ))?;
-    let built = files::target().join("release");
-    let mut clients = Command::new(built.join("bench-serve"));
-    clients.arg(built.join("portcullis")).args(rows).env("PORTCULLIS_BINARY", built.join("portcullis"));
+    let binary = release::build()?;
+    run_command(&mut command("cargo build --quiet --release --package portcullis-bench-serve"))?;
+    let mut clients = Command::new(files::target().join("release/bench-serve"));
+    clients.arg(&binary).args(rows).env("PORTCULLIS_BINARY", &binary);
     // Without it, the rows that need it are skipped.
     if let Some(folder) = controlplane::build()? {
         clients.env("PORTCULLIS_CONTROLPLANE", folder);

@@ -11,6 +11,7 @@ mod files;
 mod fuzz;
 mod help;
 mod output;
+mod release;
 mod sandbox;
 mod shell_files;
 mod test;
@@ -69,6 +70,13 @@ tests/conformance/README.md tells how to add a corpus.",
         summary: "Build the programs of the control plane",
         text: controlplane::HELP,
         run: controlplane::run,
+    },
+    Task {
+        name: "build",
+        arguments: "",
+        summary: "Build the binary as it is released",
+        text: release::HELP,
+        run: release::run,
     },
     Task {
         name: "tidy",

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::command::{command, output_of, run as run_command, show};
-use crate::{files, output};
+use crate::command::{output_of, show};
+use crate::{files, output, release};
 
 /// A command line of the binary and what it may take.
 struct Run {
@@ -78,9 +78,8 @@ fn run_chosen(choose: impl Fn(&Run) -> bool) -> Result<()> {
         return Ok(());
     }
     output::heading("processes", "of the release binary");
-    run_command(&mut command("cargo build --quiet --release --package portcullis"))?;
+    let binary = release::build()?;
     make_jobs()?;
-    let binary = files::target().join("release/portcullis");
     output::line(&format!("  {:30}  {:>18}  {:>20}", "run", "processor (limit)", "memory (limit)"));
     let mut broken = Vec::new();
     for run in chosen {

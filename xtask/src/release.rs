@@ -1,0 +1,36 @@
+//! `cargo xtask build`: the release binary, which needs nothing of the machine that it runs on.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::command::{command, run as run_command};
+use crate::{files, no_arguments, output};
+
+pub(crate) const HELP: &str = "\
+Builds `portcullis` as it is released and prints its path on the last line of stdout: target/release/portcullis. On Linux
+with glibc it is static: it starts in an empty folder as anybody, and resolves names as /etc/hosts and /etc/resolv.conf
+have it, where these are. `cargo build --release` makes the same of it, but linked with the libraries of this machine.
+Building needs `libc.a` of glibc 2.34 or later, which looks names up without loading libraries; it comes with the headers
+(libc6-dev, glibc-static).";
+
+/// Static, and at a fixed address: what would have to be relocated at start, a megabyte of tables, would be memory of
+/// each process of its own. As options of the last step alone, since procedural macros cannot be built with them.
+const STATIC: &[&str] = if cfg!(all(target_os = "linux", target_env = "gnu")) {
+    &["-C", "target-feature=+crt-static", "-C", "relocation-model=static"]
+} else {
+    &[]
+};
+
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    no_arguments(words)?;
+    output::line(&build()?.display().to_string());
+    Ok(())
+}
+
+/// Builds the release binary and returns where it is.
+pub(crate) fn build() -> Result<PathBuf> {
+    let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis --");
+    run_command(cargo.args(STATIC))?;
+    Ok(files::target().join("release/portcullis"))
+}
