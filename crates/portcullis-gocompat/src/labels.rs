@@ -2,6 +2,8 @@
 
 mod validation;
 
+use std::fmt;
+
 use portcullis_value::{Object, Value, json};
 pub use validation::{InvalidLabel, validate_key, validate_value};
 
@@ -115,6 +117,31 @@ fn json_list(values: &[&str]) -> String {
     }
     let items: Vec<_> = values.iter().map(|value| Value::String(value)).collect();
     json::Writer::compact().escape_html().to_string(Value::Array(&items))
+}
+
+/// As `kubectl` writes it: `app=web`, `tier in (a,b)`, `!debug`.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, operator, values } = self;
+        match (operator, &**values) {
+            (Operator::In, [value]) => write!(f, "{key}={value}"),
+            (Operator::NotIn, [value]) => write!(f, "{key}!={value}"),
+            (Operator::In, values) => write!(f, "{key} in ({})", values.join(",")),
+            (Operator::NotIn, values) => write!(f, "{key} notin ({})", values.join(",")),
+            (Operator::Exists, _) => f.write_str(key),
+            (Operator::DoesNotExist, _) => write!(f, "!{key}"),
+        }
+    }
+}
+
+/// The requirements, with commas between.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, requirement) in self.requirements.iter().enumerate() {
+            write!(f, "{}{requirement}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
 }
 
 impl Selector {

@@ -29,6 +29,9 @@ pub(crate) const POD_TEMPLATES: [&[&str]; 2] = [POD_TEMPLATE, POD_TEMPLATE_OF_CR
 const POD_TEMPLATE: &[&str] = &["spec", "template"];
 const POD_TEMPLATE_OF_CRON_JOB: &[&str] = &["spec", "jobTemplate", "spec", "template"];
 
+/// What the names of generated rules begin with, the longer one first.
+pub(crate) const PREFIXES: [&str; 2] = ["autogen-cronjob-", "autogen-"];
+
 /// The controllers of a policy: for which kinds its Pod rules apply too.
 #[derive(Debug)]
 pub(crate) enum Controllers {
@@ -123,8 +126,8 @@ enum Target<'a> {
 impl<'a> Target<'a> {
     fn prefix(&self) -> &'static str {
         match self {
-            Target::Controllers(_) => "autogen-",
-            Target::CronJob(_) => "autogen-cronjob-",
+            Target::CronJob(_) => PREFIXES[0],
+            Target::Controllers(_) => PREFIXES[1],
         }
     }
 

@@ -13,8 +13,8 @@ use portcullis_value::Value;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 
-pub(crate) use block::{Conditions, Verdict, shortened};
-use joined::{Answer, Conclusion, Joined};
+pub(crate) use block::{Conditions, Verdict};
+use joined::{Answer, Conclusion, Joined, Place};
 pub use operator::{Operator, OperatorError};
 
 /// Whether a condition block holds for `input`, and the joined messages of the conditions that made it so.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use portcullis_gocompat::wildcard::Wildcard;
+use portcullis_model::explain::{Part, Step, within};
 use portcullis_model::{Input, Needs, Numbers, Resource, Status};
 use portcullis_value::Value;
 
@@ -97,7 +98,7 @@ impl PolicyException {
         candidate: &Candidate<'_>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<bool, VariableError> {
-        if !self.matching.excepts(candidate) {
+        if !self.matching.excepts(candidate, scope.recorder) {
             return Ok(false);
         }
         match &self.conditions {
@@ -137,7 +138,12 @@ pub(crate) fn holding<'a>(
 ) -> Result<Vec<&'a PolicyException>, VariableError> {
     let mut holding = Vec::new();
     for exception in exceptions {
-        if exception.holds(&Candidate::new(input, object), scope)? {
+        let holds = within(
+            scope.recorder,
+            || exception.holds(&Candidate::new(input, object), scope),
+            |holds, _| Step::new(Part::Exception, exception.key()).found(matches!(holds, Ok(true))),
+        );
+        if holds? {
             holding.push(&**exception);
         }
     }

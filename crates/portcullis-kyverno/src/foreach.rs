@@ -1,6 +1,7 @@
 //! An entry of `foreach`: what a rule does for each element of a list.
 
 use portcullis_model::Numbers;
+use portcullis_model::explain::{Finding, Part, Step, within};
 use portcullis_value::Value;
 
 use crate::condition::Conditions;
@@ -41,7 +42,7 @@ impl<T> ForEach<T> {
         &self.context
     }
 
-    /// Runs `inner` for the element at `index` of the list, with its variables.
+    /// Runs `inner` for the element at `index` of the list, with its variables; `found` says what came of it.
     ///
     /// # Errors
     /// Those of `inner`, and too many elements.
@@ -51,8 +52,19 @@ impl<T> ForEach<T> {
         element: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
         inner: impl FnOnce(&'a T, &mut Scope<'a, '_, '_>) -> Result<R, VariableError>,
+        found: impl FnOnce(&R) -> Finding,
     ) -> Result<R, VariableError> {
-        scope.for_element(index, element, &self.context, |scope| inner(&self.body, scope))
+        within(
+            scope.recorder,
+            || scope.for_element(index, element, &self.context, |scope| inner(&self.body, scope)),
+            |result, recorder| {
+                let step = Step::new(Part::Element, format!("[{index}]")).seen(recorder.show(element));
+                match result {
+                    Ok(result) => step.found(found(result)),
+                    Err(error) => step.found(false).note(error.to_string()),
+                }
+            },
+        )
     }
 
     /// Why an element is passed over, in words, where its preconditions do not hold.
@@ -63,7 +75,7 @@ impl<T> ForEach<T> {
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<String>, VariableError> {
-        let verdict = self.preconditions.evaluate(scope, Numbers::Floats)?;
-        Ok((!verdict.holds).then(|| verdict.seen.unwrap_or_default()))
+        let verdict = self.preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats)?;
+        Ok((!verdict.holds).then(|| verdict.seen.map(|seen| format!("pre{seen}")).unwrap_or_default()))
     }
 }

@@ -3,6 +3,7 @@
 mod labels;
 mod pattern;
 
+use portcullis_model::explain::{Finding, Part, Step};
 use portcullis_model::{Resource, SideEffect, Status};
 use portcullis_value::Value;
 
@@ -96,8 +97,23 @@ impl<'a> Making<'a> {
     /// Adds what `pattern` makes, or why it makes nothing.
     fn make(&mut self, pattern: &'a Pattern, scope: &mut Scope<'a, '_, '_>) -> Result<(), VariableError> {
         match pattern.objects(self.generation, self.trigger, scope) {
-            Ok(objects) => self.objects.extend(objects),
-            Err(error) => self.take(Err(error))?,
+            Ok(objects) => {
+                if let Some(recorder) = scope.recorder {
+                    for object in &objects {
+                        recorder.hide(*object);
+                        let key = Resource(*object).key().to_string();
+                        let step = Step::new(Part::Generated, key).found(true);
+                        recorder.add(step.seen(recorder.show(*object)));
+                    }
+                }
+                self.objects.extend(objects);
+            }
+            Err(error) => {
+                if let Some(recorder) = scope.recorder {
+                    recorder.add(Step::new(Part::Generated, "").found(false).note(error.to_string()));
+                }
+                self.take(Err(error))?;
+            }
         }
         Ok(())
     }
@@ -119,11 +135,16 @@ impl<'a> Making<'a> {
                 }
             };
             for (index, element) in elements.iter().enumerate().filter(|(_, element)| !element.is_null()) {
-                let made =
-                    entry.for_element(index, *element, scope, |pattern, scope| match entry.unmet(scope)? {
+                let made = entry.for_element(
+                    index,
+                    *element,
+                    scope,
+                    |pattern, scope| match entry.unmet(scope)? {
                         None => self.make(pattern, scope),
                         Some(_) => Ok(()),
-                    });
+                    },
+                    |()| Finding::Neutral,
+                );
                 self.take(made)?;
             }
         }

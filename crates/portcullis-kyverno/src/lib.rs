@@ -10,6 +10,7 @@ pub mod condition;
 mod context;
 mod crds;
 mod exception;
+mod explanation;
 mod foreach;
 mod generation;
 mod images;

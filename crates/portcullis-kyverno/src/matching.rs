@@ -1,13 +1,17 @@
 //! `match` and `exclude`: which resources a rule is about.
 
-use std::fmt;
+mod told;
 
 use portcullis_gocompat::wildcard;
+use portcullis_model::explain::Recorder;
 use portcullis_model::{Gvk, Input, Operation, Resource, User};
 use portcullis_value::{Object, Value};
 
 use crate::kind::KindSelector;
 use crate::selector::Selection;
+
+use told::Told;
+pub(crate) use told::{Reason, block_step};
 
 /// A match or exclude block.
 #[derive(Debug)]
@@ -76,6 +80,9 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// A fact that may not be known.
+const NAMESPACE_LABELS: &str = "the labels of its namespace";
+
 /// Why a block does not hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mismatch<'m> {
@@ -110,12 +117,17 @@ impl Matching {
     }
 
     /// Whether the block, as a match block, holds for `candidate`; the first reason where it does not.
-    pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+    pub(crate) fn matches(
+        &self,
+        candidate: &Candidate<'_>,
+        recorder: Option<&Recorder>,
+    ) -> Result<(), Mismatch<'_>> {
+        let told = Told { candidate, use_as: Use::Match, recorder };
         match self {
             Matching::Any(filters) => {
                 let mut first = None;
-                for filter in filters {
-                    match filter.check(candidate, Use::Match) {
+                for (index, filter) in filters.iter().enumerate() {
+                    match told.check("any", index, filter) {
                         Ok(()) => return Ok(()),
                         Err(unknown @ Mismatch::Unknown(_)) => first = Some(unknown),
                         Err(_) if matches!(first, Some(Mismatch::Unknown(_))) => {}
@@ -129,13 +141,18 @@ impl Matching {
                 }
                 Err(first.unwrap_or(Mismatch::Empty))
             }
-            Matching::All(filters) => all(filters, candidate, Use::Match),
-            Matching::Direct(filter) => filter.check(candidate, Use::Match),
+            Matching::All(filters) => all(filters, &told),
+            Matching::Direct(filter) => told.check_alone(filter),
         }
     }
 
     /// Whether `candidate` passes the block, as an exclude block: it does not hold.
-    pub(crate) fn lets_pass(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+    pub(crate) fn lets_pass(
+        &self,
+        candidate: &Candidate<'_>,
+        recorder: Option<&Recorder>,
+    ) -> Result<(), Mismatch<'_>> {
+        let told = Told { candidate, use_as: Use::Exclude, recorder };
         let mut unknown = None;
         let mut holds = |result: Result<(), _>| match result {
             Ok(()) => true,
@@ -146,10 +163,13 @@ impl Matching {
         };
         let excluded = match self {
             Matching::Any(filters) => {
-                filters.iter().position(|filter| holds(filter.check(candidate, Use::Exclude))).map(Some)
+                let mut filters = filters.iter().enumerate();
+                filters
+                    .find(|(index, filter)| holds(told.check("any", *index, filter)))
+                    .map(|found| Some(found.0))
             }
-            Matching::All(filters) => holds(all(filters, candidate, Use::Exclude)).then_some(None),
-            Matching::Direct(filter) => holds(filter.check(candidate, Use::Exclude)).then_some(None),
+            Matching::All(filters) => holds(all(filters, &told)).then_some(None),
+            Matching::Direct(filter) => holds(told.check_alone(filter)).then_some(None),
         };
         if let Some(filter) = excluded {
             return Err(Mismatch::Excluded(filter));
@@ -158,12 +178,13 @@ impl Matching {
     }
 
     /// Whether the block, as that of an exception, holds for `candidate`. There is no form of it without a list.
-    pub(crate) fn excepts(&self, candidate: &Candidate<'_>) -> bool {
+    pub(crate) fn excepts(&self, candidate: &Candidate<'_>, recorder: Option<&Recorder>) -> bool {
+        let told = Told { candidate, use_as: Use::Exception, recorder };
         match self {
             Matching::Any(filters) => {
-                filters.iter().any(|filter| filter.check(candidate, Use::Exception).is_ok())
+                filters.iter().enumerate().any(|(index, filter)| told.check("any", index, filter).is_ok())
             }
-            Matching::All(filters) => all(filters, candidate, Use::Exception).is_ok(),
+            Matching::All(filters) => all(filters, &told).is_ok(),
             Matching::Direct(_) => false,
         }
     }
@@ -177,10 +198,10 @@ impl Matching {
 }
 
 /// Whether all of `filters` hold. What is not known of one matters only where the others do.
-fn all<'m>(filters: &'m [Filter], candidate: &Candidate<'_>, use_as: Use) -> Result<(), Mismatch<'m>> {
+fn all<'m>(filters: &'m [Filter], told: &Told<'_, '_>) -> Result<(), Mismatch<'m>> {
     let mut unknown = Ok(());
-    for filter in filters {
-        match filter.check(candidate, use_as) {
+    for (index, filter) in filters.iter().enumerate() {
+        match told.check("all", index, filter) {
             Err(mismatch @ Mismatch::Unknown(_)) => unknown = Err(mismatch),
             result => result?,
         }
@@ -320,7 +341,7 @@ impl Filter {
                 _ if is_namespace() => return Err(Mismatch::NamespaceSelector),
                 Some(labels) if selector.selects(labels) => {}
                 Some(_) => return Err(Mismatch::NamespaceSelector),
-                None => unknown = Err(Mismatch::Unknown("the labels of its namespace")),
+                None => unknown = Err(Mismatch::Unknown(NAMESPACE_LABELS)),
             }
         }
         if with_user {
@@ -379,57 +400,6 @@ impl Subject {
                 wildcard::matches(&format!("system:serviceaccount:{namespace}:{name}"), user.username)
             }
             Subject::Unknown => false,
-        }
-    }
-}
-
-/// A mismatch in a sentence about the candidate.
-pub(crate) struct Reason<'m, 'c> {
-    pub(crate) mismatch: Mismatch<'m>,
-    pub(crate) candidate: &'m Candidate<'c>,
-}
-
-impl fmt::Display for Reason<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |items: &mut dyn Iterator<Item = String>| {
-            let items: Vec<String> = items.map(|item| format!("`{item}`")).collect();
-            match items.as_slice() {
-                [item] => format!("is not {item}"),
-                items => format!("is none of {}", items.join(", ")),
-            }
-        };
-        let texts = |items: &[Box<str>]| list(&mut items.iter().map(ToString::to_string));
-        let resource = self.candidate.resource;
-        match self.mismatch {
-            Mismatch::Empty => write!(f, "its match block names nothing"),
-            Mismatch::Operation(filter) => write!(
-                f,
-                "operation {} {}",
-                self.candidate.operation,
-                list(&mut filter.operations.iter().map(ToString::to_string))
-            ),
-            Mismatch::Kind(filter) => write!(
-                f,
-                "kind {} {}",
-                self.candidate.gvk.kind,
-                list(&mut filter.kinds.iter().map(|kind| kind.written.to_string()))
-            ),
-            Mismatch::Name(filter) => {
-                let patterns: Vec<_> = filter.name.iter().chain(&filter.names).cloned().collect();
-                write!(f, "name `{}` {}", resource.name(), texts(&patterns))
-            }
-            Mismatch::Namespace(filter) => {
-                write!(f, "namespace `{}` {}", resource.namespace(), texts(&filter.namespaces))
-            }
-            Mismatch::Annotations => f.write_str("its annotations are not those wanted"),
-            Mismatch::Selector => f.write_str("its labels do not match the selector"),
-            Mismatch::NamespaceSelector => {
-                f.write_str("the labels of its namespace do not match the selector")
-            }
-            Mismatch::User => f.write_str("the user is not among those named"),
-            Mismatch::Excluded(Some(index)) => write!(f, "`exclude.any[{index}]` holds"),
-            Mismatch::Excluded(None) => f.write_str("its exclude block holds"),
-            Mismatch::Unknown(fact) => write!(f, "{fact} are not known"),
         }
     }
 }

@@ -9,6 +9,7 @@ mod obstacle;
 mod overlay;
 mod resolve;
 
+use portcullis_model::explain::Recorder;
 use portcullis_patch::{json6902, strategic};
 use portcullis_value::{Arena, Budget, Exhausted, Value};
 
@@ -48,7 +49,7 @@ pub enum Error {
     Exhausted(#[from] Exhausted),
 }
 
-/// `resource` with `overlay` laid over it, where its conditions hold.
+/// `resource` with `overlay` laid over it, where its conditions hold; they are told to `recorder`.
 ///
 /// # Errors
 /// What does not fit together, and an exhausted `budget`.
@@ -56,9 +57,10 @@ pub fn strategic_merge<'a>(
     arena: &'a Arena,
     resource: Value<'a>,
     overlay: &'a Overlay,
+    recorder: Option<&Recorder>,
     budget: &mut Budget<'_>,
 ) -> Result<Outcome<'a>, Error> {
-    let overlay = overlay.resolve(arena, resource, budget)?;
+    let overlay = overlay.resolve(arena, resource, recorder, budget)?;
     merge(arena, resource, overlay, budget)
 }
 
@@ -71,10 +73,11 @@ pub(crate) fn strategic_merge_once<'a>(
     arena: &'a Arena,
     resource: Value<'a>,
     overlay: Value<'_>,
+    recorder: Option<&Recorder>,
     budget: &mut Budget<'_>,
 ) -> Result<Outcome<'a>, Error> {
     let overlay = Overlay::compile(overlay, budget)?;
-    let plain = overlay.resolve(arena, resource, budget)?.map(|plain| plain.copy_to(arena));
+    let plain = overlay.resolve(arena, resource, recorder, budget)?.map(|plain| plain.copy_to(arena));
     merge(arena, resource, plain, budget)
 }
 

@@ -3,7 +3,10 @@
 mod existing;
 mod foreach;
 
+use portcullis_model::explain::{Part, Recorder, Step, within};
 use portcullis_model::{Resource, Status};
+use portcullis_patch::diff;
+use portcullis_patch::json6902::Operation;
 use portcullis_value::{Arena, Budget, Value};
 
 use crate::context::ContextEntry;
@@ -131,13 +134,34 @@ impl Patch {
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        let arena = scope.arena();
+        let (arena, recorder) = (scope.arena(), scope.recorder);
+        if let Patch::ForEach(loops) = self {
+            return foreach::apply(loops, object, scope);
+        }
+        within(
+            recorder,
+            || self.apply_once(object, scope),
+            |ending, recorder| match ending {
+                Ok(ending) => patch_step(arena, object, ending, recorder),
+                Err(error) => Step::new(Part::Patch, "").found(false).note(error.to_string()),
+            },
+        )
+    }
+
+    fn apply_once<'a>(
+        &'a self,
+        object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
+        let (arena, recorder) = (scope.arena(), scope.recorder);
         let outcome = match self {
             Patch::None => return Ok(Ending::new(Status::Error, mutate::Error::Empty.to_string())),
             Patch::ForEach(loops) => return foreach::apply(loops, object, scope),
-            Patch::Overlay(overlay) => mutate::strategic_merge(arena, object, overlay, scope.budget()),
+            Patch::Overlay(overlay) => {
+                mutate::strategic_merge(arena, object, overlay, recorder, scope.budget())
+            }
             Patch::Strategic(template) => match template.render(scope) {
-                Ok(overlay) => mutate::strategic_merge_once(arena, object, overlay, scope.budget()),
+                Ok(overlay) => mutate::strategic_merge_once(arena, object, overlay, recorder, scope.budget()),
                 Err(error) => return Ending::failed(FRAME, error),
             },
             Patch::Json(template) => match template.render(scope) {
@@ -174,6 +198,38 @@ impl Patch {
 
 fn compile(overlay: Value<'_>) -> Result<Overlay, mutate::OverlayError> {
     Overlay::compile(overlay, &mut Budget::default())
+}
+
+/// The step of a patch of `object` that ended so; what it changed is reported as steps of it.
+fn patch_step<'a>(arena: &'a Arena, object: Value<'a>, ending: &Ending<'a>, recorder: &Recorder) -> Step {
+    let step = Step::new(Part::Patch, "").found(ending.finding());
+    let Some(patched) = ending.patched else {
+        let reason = ending.explanation.as_deref().unwrap_or(&ending.message);
+        return step.note(reason);
+    };
+    recorder.hide(patched);
+    let mut operations = Vec::new();
+    for operation in diff::diff(arena, object, patched) {
+        operations.push(match operation {
+            Operation::Add { path, value } => (format!("add {path}"), Some(value)),
+            Operation::Replace { path, value } => (format!("replace {path}"), Some(value)),
+            Operation::Remove { path } => (format!("remove {path}"), None),
+            // A difference is made of no others.
+            Operation::Move { path, .. } | Operation::Copy { path, .. } | Operation::Test { path, .. } => {
+                (path.to_owned(), None)
+            }
+        });
+    }
+    let number = operations.len();
+    let steps = operations.into_iter().map(|(about, value)| {
+        let step = Step::new(Part::Operation, about).found(true);
+        match value {
+            Some(value) => step.seen(recorder.show(value)),
+            None => step,
+        }
+    });
+    steps.for_each(|step| recorder.add(step));
+    step.note(if number == 1 { "1 operation".to_owned() } else { format!("{number} operations") })
 }
 
 /// The ending of a rule that made `object`.

@@ -16,11 +16,13 @@ mod walk;
 use std::sync::Arc;
 
 use portcullis_model::Numbers;
+use portcullis_model::explain::Recorder;
 use portcullis_value::{Budget, Exhausted, Value};
 
 use crate::autogen::POD_TEMPLATES;
 
-use failure::{Class, NEGATION_MATCHED, Path, Seen, Silent, Told};
+pub(crate) use failure::Path;
+use failure::{Class, NEGATION_MATCHED, Seen, Silent, Told};
 use fits::{Fit, Fitting};
 pub(crate) use tree::Tree;
 use walk::Walk;
@@ -138,7 +140,21 @@ impl Pattern {
                 Err(Silent::Failed(_) | Silent::Unsure) => {}
             }
         }
-        let mut walk = Walk::new(&self.tree, numbers, budget);
+        self.tell(resource, numbers, None, budget)
+    }
+
+    /// [`check`](Self::check) by the walk that tells texts, whose steps `recorder` takes down.
+    ///
+    /// # Errors
+    /// The comparison takes more than `budget` allows.
+    pub fn tell(
+        &self,
+        resource: Value<'_>,
+        numbers: Numbers,
+        recorder: Option<&Recorder>,
+        budget: &mut Budget<'_>,
+    ) -> Result<Verdict, Exhausted> {
+        let mut walk = Walk::new(&self.tree, numbers, budget).recorded_by(recorder);
         match walk.descend(self.under, resource, &Path::Root) {
             Ok(()) => Ok(Verdict::Pass),
             Err(Told::Exhausted(exhausted)) => Err(exhausted),

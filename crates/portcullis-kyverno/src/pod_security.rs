@@ -14,6 +14,7 @@ mod violation;
 
 use std::fmt::Display;
 
+use portcullis_model::explain::{Finding, Part, Recorder, Step, within};
 use portcullis_model::{Resource, Status};
 use portcullis_value::{Budget, Exhausted, Value};
 
@@ -109,6 +110,23 @@ impl PodSecurity {
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Ending<'a> {
+        within(
+            scope.recorder,
+            || self.judge_pod(rule, exceptions, object, scope),
+            |ending, _| {
+                let about = format!("{}:{}", self.level.as_str(), self.written_version);
+                Step::new(Part::PodSecurity, about).found(ending.finding())
+            },
+        )
+    }
+
+    fn judge_pod<'a>(
+        &self,
+        rule: &'a Rule,
+        exceptions: &[&PolicyException],
+        object: Value<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Ending<'a> {
         let unreadable = |reason: &dyn Display| {
             Ending::new(Status::Error, format!("Error while getting new resource: {reason}"))
         };
@@ -125,17 +143,30 @@ impl PodSecurity {
             let reason = r#"failed to parse pod security api version: must be "latest" or "v1.x""#;
             return Ending::new(Status::Error, reason);
         };
-        let mut failures = match self.failures(&pod, version, scope.budget()) {
+        let mut failures = match self.violations(&pod, version, scope.budget()) {
             Ok(failures) => failures,
             Err(exhausted) => return Ending::exhausted("", exhausted),
         };
+        let broken: Vec<_> = match scope.recorder {
+            Some(_) => failures.iter().map(|failure| failure.check.id).collect(),
+            None => Vec::new(),
+        };
+        if let Err(exhausted) = self.exclude(&pod, version, &mut failures, scope.budget()) {
+            return Ending::exhausted("", exhausted);
+        }
         if failures.is_empty() {
+            if let Some(recorder) = scope.recorder {
+                self.report(&broken, &failures, place, recorder);
+            }
             return Ending::new(Status::Pass, &*rule.passed);
         }
         for exclusion in exceptions.iter().flat_map(|exception| exception.pod_security()) {
             if let Err(exhausted) = exclusion.apply(&pod, version, &mut failures, scope.budget()) {
                 return Ending::exhausted("", exhausted);
             }
+        }
+        if let Some(recorder) = scope.recorder {
+            self.report(&broken, &failures, place, recorder);
         }
         if failures.is_empty() {
             return exception::skip_in_parts(exceptions);
@@ -147,8 +178,21 @@ impl PodSecurity {
         }
     }
 
-    /// The checks that `pod` fails, without what is excluded.
-    fn failures<'a>(
+    /// Reports what came of each check; those in `broken` failed before anything was excluded.
+    fn report(&self, broken: &[&str], failures: &[Failure<'_>], place: Place, recorder: &Recorder) {
+        for check in CHECKS.iter().filter(|check| self.level.includes(check.level)) {
+            let step = Step::new(Part::Check, check.id).wanted(check.asks_for);
+            let failure = failures.iter().find(|failure| failure.check.id == check.id);
+            recorder.add(match failure {
+                Some(failure) => step.found(Finding::Fails).seen(told::found(failure, place)),
+                None if broken.contains(&check.id) => step.note("what fails it is excluded"),
+                None => step.found(Finding::Holds),
+            });
+        }
+    }
+
+    /// The checks that `pod` fails.
+    fn violations<'a>(
         &self,
         pod: &Pod<'a>,
         version: Version,
@@ -163,13 +207,24 @@ impl PodSecurity {
                 failures.push(Failure { check, violations });
             }
         }
+        Ok(failures)
+    }
+
+    /// Takes what the rule excludes out of `failures`.
+    fn exclude<'a>(
+        &self,
+        pod: &Pod<'a>,
+        version: Version,
+        failures: &mut Vec<Failure<'a>>,
+        budget: &mut Budget<'_>,
+    ) -> Result<(), Exhausted> {
         for exclusion in &self.exclusions {
             if failures.is_empty() {
                 break;
             }
-            exclusion.apply(pod, version, &mut failures, budget)?;
+            exclusion.apply(pod, version, failures, budget)?;
         }
-        Ok(failures)
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use portcullis_value::{Arena, Object, Value};
 
 use crate::autogen::{self, Controllers};
 use crate::exception::{self, PolicyException};
+use crate::explanation;
 use crate::kind::KindSelector;
 use crate::profile::profile;
 use crate::rule::{Action, Applied, Rule};
@@ -211,6 +212,12 @@ impl Policy {
         self.rules.iter().chain(&self.generated)
     }
 
+    /// The name of the rule that `rule` was generated from. The name of a generated rule may be cut.
+    fn origin(&self, rule: &Rule) -> Option<&str> {
+        let own = autogen::PREFIXES.iter().find_map(|prefix| rule.name.strip_prefix(prefix))?;
+        self.rules.iter().map(|candidate| &*candidate.name).find(|name| name.starts_with(own))
+    }
+
     /// Whether the policy is about objects where `input` is: a namespaced one only in its own namespace.
     fn is_in_scope(&self, input: &Input<'_>) -> bool {
         let Some(home) = &self.namespace else { return true };
@@ -230,6 +237,9 @@ impl Policy {
         if !self.is_in_scope(input) {
             if scope.explain {
                 let reason = format!("the policy is limited to namespace `{}`", self.namespace());
+                if let Some(recorder) = scope.recorder {
+                    recorder.end_rule(explanation::of_policy(&reason));
+                }
                 evaluation.not_applied.push(("", reason));
             }
             return Ok(evaluation);
@@ -237,15 +247,21 @@ impl Policy {
         let is_controller = self.controllers.contain(input.gvk.kind);
         let generated = if is_controller { &*self.generated } else { &[] };
         let mut object = input.object;
-        for rule in self
+        let mut rules = self
             .rules
             .iter()
             .chain(generated)
-            .filter(|rule| rule.action.kind().is_some_and(|kind| phase.includes(kind)))
-        {
+            .filter(|rule| rule.action.kind().is_some_and(|kind| phase.includes(kind)));
+        while let Some(rule) = rules.next() {
+            let tell = |scope: &Scope<'_, '_, '_>, outcomes: &[RuleOutcome<'_>], reason: Option<&str>| {
+                if let Some(recorder) = scope.recorder {
+                    recorder.end_rule(explanation::of(rule, self.origin(rule), outcomes, reason));
+                }
+            };
             match rule.apply(input, object, scope)? {
-                Applied::Nothing => {}
+                Applied::Nothing => tell(scope, &[], None),
                 Applied::NotMatched(reason) => {
+                    tell(scope, &[], reason.as_deref());
                     evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
                 }
                 Applied::Outcome(mut outcome) => {
@@ -253,6 +269,7 @@ impl Policy {
                     if let (Some(guard), Some(before)) = (guard, object) {
                         keep_guard(guard, before, &mut outcome);
                     }
+                    tell(scope, std::slice::from_ref(&outcome), None);
                     if let Some(patched) = outcome.patched {
                         object = Some(patched);
                         scope.set_object(patched);
@@ -263,15 +280,18 @@ impl Policy {
                     let is_decisive = is_decisive(&outcome);
                     evaluation.outcomes.push(outcome);
                     if self.apply_one && is_decisive {
+                        explanation::passed_over(&rule.name, rules, scope.recorder);
                         break;
                     }
                 }
                 Applied::Outcomes(outcomes) => {
+                    tell(scope, &outcomes, None);
                     let is_decisive = outcomes.iter().any(is_decisive);
                     let enforcement = self.enforcement(rule, input);
                     let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { enforcement, ..outcome });
                     evaluation.outcomes.extend(outcomes);
                     if self.apply_one && is_decisive {
+                        explanation::passed_over(&rule.name, rules, scope.recorder);
                         break;
                     }
                 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use portcullis_model::explain::{Finding, Part, Recorder, within};
 use portcullis_model::{
     Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, RuleOutcome, SideEffect, Status,
 };
@@ -12,7 +13,7 @@ use crate::condition::{Conditions, Verdict};
 use crate::context::ContextEntry;
 use crate::exception::{self, PolicyException};
 use crate::generation::Generation;
-use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason};
+use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason, block_step};
 use crate::mutation::{ExistingMutation, Mutation};
 use crate::scope::Scope;
 use crate::shared::Parts;
@@ -98,6 +99,15 @@ impl<'a> Ending<'a> {
         Self { status, message: message.into(), obstacle, explanation, properties, patched, side_effect }
     }
 
+    /// What the step that ended so came to.
+    pub(crate) fn finding(&self) -> Finding {
+        match self.status {
+            Status::Pass => Finding::Holds,
+            Status::Skip => Finding::Neutral,
+            Status::Fail | Status::Error => Finding::Fails,
+        }
+    }
+
     /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
     ///
     /// # Errors
@@ -160,9 +170,22 @@ impl Rule {
     }
 
     /// Whether the rule is about `candidate`.
-    fn check_match(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
-        self.matching.matches(candidate)?;
-        self.exclude.as_ref().map_or(Ok(()), |exclude| exclude.lets_pass(candidate))
+    fn check_match(
+        &self,
+        candidate: &Candidate<'_>,
+        recorder: Option<&Recorder>,
+    ) -> Result<(), Mismatch<'_>> {
+        within(
+            recorder,
+            || self.matching.matches(candidate, recorder),
+            |result, _| block_step(Part::Match, candidate, result),
+        )?;
+        let Some(exclude) = &self.exclude else { return Ok(()) };
+        within(
+            recorder,
+            || exclude.lets_pass(candidate, recorder),
+            |result, _| block_step(Part::Exclude, candidate, result),
+        )
     }
 
     /// Whether the labels of the namespace play a part in matching, or in what a failure means.
@@ -186,7 +209,7 @@ impl Rule {
 
     /// Whether the rule is about `candidate`, for those who judge another object than that of the input.
     pub(crate) fn is_about(&self, candidate: &Candidate<'_>) -> bool {
-        self.check_match(candidate).is_ok()
+        self.check_match(candidate, None).is_ok()
     }
 
     /// Applies the rule to `object`, which is the input's object as the rules before left it.
@@ -201,7 +224,7 @@ impl Rule {
     ) -> Result<Applied<'a>, VariableError> {
         let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
         let candidate = Candidate::new(input, object);
-        let ending = match self.check_match(&candidate) {
+        let ending = match self.check_match(&candidate, scope.recorder) {
             Ok(()) => match &self.action {
                 Action::MutateExisting(mutation) if scope.side_effects && !scope.awaits_match_conditions => {
                     let endings = self.act_on_targets(mutation, input, object, scope)?;
@@ -326,7 +349,7 @@ impl Rule {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {
         let Some(preconditions) = &self.preconditions else { return Ok(None) };
-        match preconditions.evaluate(scope, Numbers::Floats) {
+        match preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats) {
             Ok(verdict) if verdict.holds => Ok(None),
             Ok(verdict) => Ok(Some(unmet(verdict))),
             Err(error) => Ending::failed("failed to evaluate preconditions: ", error).map(Some),
@@ -340,7 +363,8 @@ pub(crate) fn unmet<'a>(verdict: Verdict) -> Ending<'a> {
         "" => "preconditions not met".into(),
         message => format!("preconditions not met; {message}").into(),
     };
-    Ending { explanation: verdict.seen, ..Ending::new(Status::Skip, message) }
+    let explanation = verdict.seen.map(|seen| format!("pre{seen}"));
+    Ending { explanation, ..Ending::new(Status::Skip, message) }
 }
 
 /// What the rule does, by the first of its parts that says so.

@@ -8,6 +8,7 @@ mod target;
 
 use jiff::Timestamp;
 use portcullis_jmespath as jmespath;
+use portcullis_model::explain::{Part, Recorder, Step, within};
 use portcullis_model::{Answer, Answers, Input, Operation, Question, ResourceQuery, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
@@ -28,6 +29,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     budget: &'b mut Budget<'t>,
     /// Whether outcomes say why.
     pub(crate) explain: bool,
+    /// Takes down the steps of the evaluation.
+    pub(crate) recorder: Option<&'b Recorder>,
     /// Whether rules about other objects are evaluated.
     pub(crate) side_effects: bool,
     /// Whether the policy's own match conditions have still to be checked, which only an API server does.
@@ -55,11 +58,15 @@ pub(crate) struct Scope<'a, 'b, 't> {
 
 impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     pub(crate) fn new<'r: 'b>(input: &Input<'a>, run: &'b mut Run<'a, 'r, 't>) -> Self {
+        if let Some(recorder) = run.recorder {
+            [input.object, input.old_object].into_iter().flatten().for_each(|object| recorder.hide(object));
+        }
         Self {
             arena: run.arena,
             answers: run.answers,
             budget: run.budget,
-            explain: run.explain,
+            explain: run.explain || run.recorder.is_some(),
+            recorder: run.recorder,
             side_effects: run.side_effects,
             awaits_match_conditions: false,
             is_delete: input.operation == Operation::Delete,
@@ -125,6 +132,12 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.root = root.merged(self.arena, *given);
         }
         let result = inner(self);
+        if let Some(recorder) = self.recorder {
+            let not_loaded = self.entries.iter().zip(&self.loaded).filter(|(_, loaded)| !**loaded);
+            for (entry, _) in not_loaded {
+                recorder.add(Step::new(Part::Variable, &*entry.name).note("nothing asked for it"));
+            }
+        }
         self.entries.clear();
         self.root = root;
         result
@@ -253,10 +266,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             if let Some(loaded) = self.loaded.get_mut(index) {
                 *loaded = true;
             }
-            let level = std::mem::replace(&mut self.level, index);
-            let loading = entry.load(self);
-            self.level = level;
-            if let Some(value) = loading? {
+            if let Some(value) = self.load(index, entry)? {
                 self.set(&entry.name, value);
             }
         }
@@ -269,6 +279,20 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.set("images", images);
         }
         Ok(())
+    }
+
+    /// Loads `entry`, the one at `index`, which sees those before it.
+    fn load(&mut self, index: usize, entry: &'a ContextEntry) -> Result<Option<Value<'a>>, VariableError> {
+        within(
+            self.recorder,
+            || {
+                let level = std::mem::replace(&mut self.level, index);
+                let loading = entry.load(self);
+                self.level = level;
+                loading
+            },
+            |loading, recorder| entry.step(loading, recorder),
+        )
     }
 
     /// Whether nobody is there to ask: what is looked up outside is passed over.
@@ -290,7 +314,11 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// # Errors
     /// It has not been asked yet (it is noted, and the evaluation is to be ended), or asking failed.
     pub(crate) fn ask(&mut self, question: Question) -> Result<Option<Value<'a>>, VariableError> {
-        match self.answers.get(&question) {
+        let answer = self.answers.get(&question);
+        if let (Some(recorder), Some(answer)) = (self.recorder, answer) {
+            recorder.add(asked(&question, answer, recorder));
+        }
+        match answer {
             Some(Answer::Value(value)) => {
                 let copy = value.copy_to(self.arena);
                 self.spend_copy(copy)?;
@@ -303,6 +331,21 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
                 Err(VariableError::Need)
             }
         }
+    }
+}
+
+/// The step of a question and its answer.
+fn asked(question: &Question, answer: &Answer, recorder: &Recorder) -> Step {
+    let step = Step::new(Part::Question, question.to_string());
+    match answer {
+        Answer::Value(value) => {
+            let arena = Arena::new();
+            let value = value.copy_to(&arena);
+            recorder.hide(value);
+            step.found(true).seen(recorder.show(value))
+        }
+        Answer::Failed(text) => step.found(false).note(text.as_str()),
+        Answer::Unavailable => step.note("nobody can be asked"),
     }
 }
 

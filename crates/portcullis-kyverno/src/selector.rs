@@ -1,5 +1,7 @@
 //! Label selectors in which `matchLabels` may hold wildcards.
 
+use std::fmt;
+
 use portcullis_gocompat::labels::{Error, Requirement, Selector};
 use portcullis_gocompat::wildcard::{Wildcard, contains_wildcard};
 use portcullis_value::{Arena, Object, Value};
@@ -67,9 +69,31 @@ impl LabelSelector {
     }
 }
 
+/// What it asks for, with commas between.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = if self.exact.is_empty() { "" } else { "," };
+        write!(f, "{}", self.exact)?;
+        for (key, value) in &self.wild {
+            write!(f, "{comma}{}={}", key.as_str(), value.as_str())?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
 /// A selector as a rule uses it: one with a fault selects nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection(Option<LabelSelector>);
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(selector) => selector.fmt(f),
+            None => f.write_str("a selector with a fault, which selects nothing"),
+        }
+    }
+}
 
 impl Selection {
     pub(crate) fn compile(document: Value<'_>) -> Self {

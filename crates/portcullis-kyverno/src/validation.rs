@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use portcullis_gocompat::wildcard;
+use portcullis_model::explain::{Finding, Part, Step, within};
 use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
 use portcullis_value::{Exhausted, Object, OwnedValue, Value};
 
@@ -317,11 +318,16 @@ impl Validation {
         if !rule.is_about(&Candidate::new(&created, created.object)) {
             return Ok(false);
         }
-        scope.as_created(old_object, |scope| {
-            let subject = Subject { value: created.object, numbers: created.numbers };
-            let before = self.judge(&self.check, rule, subject, scope)?;
-            Ok(before.is_some_and(|before| before.status == Status::Fail))
-        })
+        let subject = Subject { value: created.object, numbers: created.numbers };
+        let before = within(
+            scope.recorder,
+            || scope.as_created(old_object, |scope| self.judge(&self.check, rule, subject, scope)),
+            |before, _| {
+                let finding = before.as_ref().ok().and_then(Option::as_ref).map(Ending::finding);
+                Step::new(Part::OldObject, "").found(finding.unwrap_or_default())
+            },
+        )?;
+        Ok(before.is_some_and(|before| before.status == Status::Fail))
     }
 
     fn judge<'a>(
@@ -354,7 +360,7 @@ impl Validation {
         rule: &'a Rule,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        let verdict = match conditions.evaluate(scope, Numbers::Floats) {
+        let verdict = match conditions.evaluate_as(Part::Deny, scope, Numbers::Floats) {
             Ok(verdict) => verdict,
             Err(error) => return Ending::failed("failed to check deny conditions: ", error),
         };
@@ -390,7 +396,16 @@ impl Validation {
             Err(error) => return Ending::failed("variable substitution failed: ", error),
         };
         let Some(pattern) = patterns.first() else { return Ok(Ending::new(Status::Pass, "")) };
-        let (status, end, inner) = match pattern.check(object, numbers, scope.budget()) {
+        let recorder = scope.recorder;
+        let judged = within(
+            recorder,
+            || match recorder {
+                None => pattern.check(object, numbers, scope.budget()),
+                Some(_) => pattern.tell(object, numbers, recorder, scope.budget()),
+            },
+            |verdict, _| pattern_step("", verdict),
+        );
+        let (status, end, inner) = match judged {
             Ok(Verdict::Pass) => {
                 return Ok(Ending::new(Status::Pass, &*rule.passed));
             }
@@ -450,7 +465,9 @@ impl Validation {
             let message = arena.format(format_args!("validation rule '{name}' anyPattern[{index}] passed."));
             Ok(Ending::new(Status::Pass, message))
         };
-        for (index, pattern) in patterns.iter().enumerate() {
+        let recorder = scope.recorder;
+        // What is taken down is the walk that tells texts.
+        for (index, pattern) in patterns.iter().enumerate().filter(|_| recorder.is_none()) {
             match pattern.is_satisfied_by(object, numbers, scope.budget()) {
                 Ok(true) => return passed(index),
                 Ok(false) => {}
@@ -459,7 +476,15 @@ impl Validation {
         }
         let (mut failed, mut skipped) = (Vec::new(), Vec::new());
         for (index, pattern) in patterns.iter().enumerate() {
-            match pattern.check(object, numbers, scope.budget()) {
+            let judged = within(
+                recorder,
+                || match recorder {
+                    None => pattern.check(object, numbers, scope.budget()),
+                    Some(_) => pattern.tell(object, numbers, recorder, scope.budget()),
+                },
+                |verdict, _| pattern_step(&format!("anyPattern[{index}]"), verdict),
+            );
+            match judged {
                 Ok(Verdict::Pass) => return passed(index),
                 Ok(Verdict::Skip { message }) => {
                     skipped.push(format!("rule {name}[{index}] skipped: {message}"))
@@ -491,6 +516,19 @@ impl Validation {
         }
         // COMPAT(kyverno): an empty list passes with the raw message.
         Ok(Ending::new(Status::Pass, self.written_message()))
+    }
+}
+
+/// The step of a whole pattern.
+fn pattern_step(about: &str, verdict: &Result<Verdict, Exhausted>) -> Step {
+    let step = Step::new(Part::Pattern, about);
+    match verdict {
+        Ok(Verdict::Pass) => step.found(true),
+        Ok(Verdict::Skip { message }) => step.found(Finding::Neutral).note(message.as_str()),
+        Ok(Verdict::Fail { message, .. } | Verdict::Error { message }) => {
+            step.found(false).note(message.as_str())
+        }
+        Err(exhausted) => step.found(false).note(exhausted.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Facts from outside that an evaluation asks for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use portcullis_value::OwnedValue;
 
@@ -81,6 +82,24 @@ impl Question {
             Question::Resources(_) => {}
         }
         question
+    }
+}
+
+/// What is asked for, in a few words: `ConfigMap ns/name`, `GET /api/v1/pods`.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Question::ConfigMap { namespace, name, .. } => write!(f, "ConfigMap {namespace}/{name}"),
+            Question::ApiCall { method, url_path, .. } => write!(f, "{method} {url_path}"),
+            Question::ServiceCall { method, url, .. } => write!(f, "{method} {url}"),
+            Question::GlobalContext { name, .. } => write!(f, "GlobalContextEntry {name}"),
+            Question::Image { reference, .. } => write!(f, "image {reference}"),
+            Question::Resources(query) => {
+                let part = |part: &Option<String>| part.as_deref().unwrap_or("*").to_owned();
+                let (namespace, name) = (part(&query.namespace), part(&query.name));
+                write!(f, "{}/{} {namespace}/{name}", query.api_version, query.kind)
+            }
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn check(line: &Line) -> Finding {
         (Some(text), _) => match Overlay::compile(read(text)?, &mut budget) {
             Ok(compiled) => {
                 overlay = compiled;
-                mutate::strategic_merge(&arena, resource, &overlay, &mut budget)
+                mutate::strategic_merge(&arena, resource, &overlay, None, &mut budget)
             }
             Err(error) => Err(error.into()),
         },

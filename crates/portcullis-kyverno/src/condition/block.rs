@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use portcullis_model::Numbers;
+use portcullis_model::explain::{Part, Recorder, Step, shown, within};
 use portcullis_value::{Number, Value};
 
-use super::{Answer, Conclusion, Joined, Operator, OperatorError};
+use super::{Answer, Conclusion, Joined, Operator, OperatorError, Place};
 use crate::scope::Scope;
 use crate::variable::{Template, VariableError};
 
@@ -20,8 +21,10 @@ pub(crate) struct Condition {
     operator: Option<Operator>,
     value: Template,
     message: Box<str>,
-    /// As it is written, for explanations.
-    written: Box<str>,
+    /// The key as it is written, for explanations.
+    written_key: Box<str>,
+    /// Operator and value as they are written.
+    wanted: Box<str>,
 }
 
 /// What a condition block came to.
@@ -59,12 +62,36 @@ impl Conditions {
         numbers: Numbers,
     ) -> Result<Verdict, VariableError> {
         let mut seen = None;
-        let Conclusion { holds, message } = self.0.evaluate(|condition| {
-            let (holds, saw) = condition.evaluate(scope, numbers)?;
+        let Conclusion { holds, message } = self.0.evaluate(|place, condition| {
+            let (holds, saw) = condition.evaluate(place, scope, numbers)?;
             seen = saw;
             Ok::<_, VariableError>(Answer { holds, message: Cow::Borrowed(&condition.message) })
         })?;
         Ok(Verdict { holds, message, seen })
+    }
+}
+
+impl Conditions {
+    /// [`evaluate`](Self::evaluate), as one step of the evaluation: preconditions hold where the conditions do, what they
+    /// deny does not.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub(crate) fn evaluate_as<'a>(
+        &'a self,
+        part: Part,
+        scope: &mut Scope<'a, '_, '_>,
+        numbers: Numbers,
+    ) -> Result<Verdict, VariableError> {
+        let recorder = scope.recorder.filter(|_| !self.0.is_missing());
+        within(
+            recorder,
+            || self.evaluate(scope, numbers),
+            |verdict, _| match verdict {
+                Ok(verdict) => Step::new(part, "").found(verdict.holds != (part == Part::Deny)),
+                Err(error) => Step::new(part, "").found(false).note(error.to_string()),
+            },
+        )
     }
 }
 
@@ -77,16 +104,33 @@ impl Condition {
             operator: Operator::parse(operator),
             value: Template::compile(part("value")),
             message: part("message").as_str().unwrap_or_default().into(),
-            written: format!("{} {operator} {}", written(part("key")), written(part("value"))).into(),
+            written_key: written(part("key")).into(),
+            wanted: format!("{operator} {}", written(part("value"))).into(),
         }
     }
 
     /// Whether it holds, and, where asked for, that in a sentence with the values it saw.
     fn evaluate<'a>(
         &'a self,
+        place: Place,
         scope: &mut Scope<'a, '_, '_>,
         numbers: Numbers,
     ) -> Result<(bool, Option<String>), VariableError> {
+        let recorder = scope.recorder;
+        let judged = within(
+            recorder,
+            || self.judge(scope, numbers),
+            |judged, recorder| self.step(place, judged, recorder),
+        )?;
+        let seen = scope.explain.then(|| self.sentence(place, judged, recorder));
+        Ok((judged.holds, seen))
+    }
+
+    fn judge<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        numbers: Numbers,
+    ) -> Result<Judged<'a>, VariableError> {
         let key = operand(&self.key, "key", scope, numbers)?;
         let value = operand(&self.value, "value", scope, numbers)?;
         let Some(operator) = self.operator else {
@@ -98,18 +142,76 @@ impl Condition {
             OperatorError::Exhausted(exhausted) => VariableError::Exhausted(exhausted),
             error => VariableError::unresolved(error.to_string()),
         })?;
-        let seen = scope.explain.then(|| {
-            let ending = if holds { "holds" } else { "does not hold" };
-            let operands = [("key", &self.key, key), ("value", &self.value, value)];
-            let saw: Vec<String> = operands
-                .into_iter()
-                .filter(|(_, template, _)| template.literal().is_none())
-                .map(|(part, _, saw)| format!("the {part} is {}", shortened(&saw.to_string())))
-                .collect();
-            let colon = if saw.is_empty() { "" } else { ": " };
-            format!("{} {ending}{colon}{}", self.written, saw.join(", "))
-        });
-        Ok((holds, seen))
+        Ok(Judged { holds, key, value })
+    }
+
+    fn step(&self, place: Place, judged: &Result<Judged<'_>, VariableError>, recorder: &Recorder) -> Step {
+        let about = format!("{place}: {}", self.written_key);
+        let step = Step::new(Part::Condition, about).wanted(&*self.wanted);
+        match judged {
+            Ok(judged) => {
+                let step = step.found(judged.holds).seen(shown_operand(
+                    &self.key,
+                    &self.written_key,
+                    judged.key,
+                    Some(recorder),
+                ));
+                match self.value.literal() {
+                    Some(_) => step,
+                    None => {
+                        let value = shown_operand(&self.value, &self.wanted, judged.value, Some(recorder));
+                        step.note(format!("the value is {value}"))
+                    }
+                }
+            }
+            Err(error) => step.found(false).note(error.to_string()),
+        }
+    }
+
+    /// Whether it holds, with the values it saw.
+    fn sentence(&self, place: Place, judged: Judged<'_>, recorder: Option<&Recorder>) -> String {
+        let number = place.index + 1;
+        let block = if place.block.is_empty() { String::new() } else { format!(" of `{}`", place.block) };
+        let (holds, must) = match judged.holds {
+            true => ("holds", "which is"),
+            false => ("does not hold", "must be"),
+        };
+        let key = match self.key.literal() {
+            Some(_) => self.written_key.to_string(),
+            None => {
+                let key = shown_operand(&self.key, &self.written_key, judged.key, recorder);
+                format!("`{}` is {key}", self.written_key)
+            }
+        };
+        let value = match self.value.literal() {
+            Some(_) => String::new(),
+            None => {
+                let value = shown_operand(&self.value, &self.wanted, judged.value, recorder);
+                format!(" (the value is {value})")
+            }
+        };
+        format!("condition {number}{block} {holds}: {key}, {must} {}{value}", self.wanted)
+    }
+}
+
+/// What a condition came to, and the values that it compared.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    holds: bool,
+    key: Value<'a>,
+    value: Value<'a>,
+}
+
+/// The operand `value`, which `template` brought, as it is shown.
+fn shown_operand(
+    template: &Template,
+    written: &str,
+    value: Value<'_>,
+    recorder: Option<&Recorder>,
+) -> String {
+    match recorder {
+        Some(recorder) if template.literal().is_none() => recorder.show_made_by(written, value),
+        _ => shown(value),
     }
 }
 
@@ -139,14 +241,5 @@ fn written(value: Value<'_>) -> String {
         Value::String(text) if text.starts_with("{{") => text.to_owned(),
         Value::String(text) => format!("'{text}'"),
         other => other.to_string(),
-    }
-}
-
-/// A value that is read, not processed: at most 160 characters.
-pub(crate) fn shortened(text: &str) -> String {
-    const LONGEST: usize = 160;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }

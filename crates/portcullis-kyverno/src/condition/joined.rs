@@ -1,6 +1,7 @@
 //! How conditions are joined: `{any, all}`, or a list of which all must hold.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// Conditions, whatever a single one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,21 @@ pub(crate) enum Joined<C> {
     },
     /// The old form.
     List(Box<[C]>),
+}
+
+/// The place of a condition among those it is joined with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `any` or `all`; empty for the old form.
+    pub(crate) block: &'static str,
+    pub(crate) index: usize,
+}
+
+/// As paths have it: `all[0]`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.block, self.index)
+    }
 }
 
 /// The answer of one condition.
@@ -54,27 +70,35 @@ impl<'c> Messages<'c> {
 }
 
 impl<C> Joined<C> {
+    /// Whether there is nothing to ask, and nothing missing.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Joined::Blocks { any, all } => any.is_none() && all.is_empty(),
+            Joined::List(conditions) => conditions.is_empty(),
+        }
+    }
+
     /// Asks `ask` for one condition after the other until the answer is known.
     ///
     /// # Errors
     /// The first error of `ask`, at once.
     pub(crate) fn evaluate<'c, E>(
         &'c self,
-        mut ask: impl FnMut(&'c C) -> Result<Answer<'c>, E>,
+        mut ask: impl FnMut(Place, &'c C) -> Result<Answer<'c>, E>,
     ) -> Result<Conclusion, E> {
         let mut messages = Messages::default();
         match self {
             Joined::Blocks { any, all } => {
                 let mut holds = any.is_none();
-                for condition in any.iter().flatten() {
-                    holds = messages.hear(ask(condition)?);
+                for (index, condition) in any.iter().flatten().enumerate() {
+                    holds = messages.hear(ask(Place { block: "any", index }, condition)?);
                     if holds {
                         break;
                     }
                 }
                 // COMPAT(kyverno): `all` is asked even when `any` has decided, for its messages and its errors.
-                for condition in all {
-                    if !messages.hear(ask(condition)?) {
+                for (index, condition) in all.iter().enumerate() {
+                    if !messages.hear(ask(Place { block: "all", index }, condition)?) {
                         holds = false;
                         break;
                     }
@@ -82,8 +106,8 @@ impl<C> Joined<C> {
                 Ok(messages.conclude(holds, "; "))
             }
             Joined::List(conditions) => {
-                for condition in conditions {
-                    if !messages.hear(ask(condition)?) {
+                for (index, condition) in conditions.iter().enumerate() {
+                    if !messages.hear(ask(Place { block: "", index }, condition)?) {
                         return Ok(messages.conclude(false, "; "));
                     }
                 }
@@ -102,7 +126,7 @@ mod tests {
 
     #[track_caller]
     fn check_joined(joined: &Joined<Condition>, holds: bool, message: &str) {
-        let ask = |condition: &Condition| {
+        let ask = |_: Place, condition: &Condition| {
             Ok::<_, ()>(Answer { holds: condition.0, message: Cow::Borrowed(condition.1) })
         };
         assert_eq!(joined.evaluate(ask), Ok(Conclusion { holds, message: message.to_owned() }));
@@ -126,7 +150,7 @@ mod tests {
     fn an_error_ends_the_evaluation() {
         let joined = Joined::List([1, 2, 3].into());
         let mut asked = 0;
-        let got = joined.evaluate(|number| {
+        let got = joined.evaluate(|_, number| {
             asked += 1;
             if *number == 2 { Err("no") } else { Ok(Answer { holds: true, message: Cow::Borrowed("") }) }
         });

@@ -3,7 +3,7 @@
 use portcullis_value::{Budget, Value};
 
 use super::overlay::{Element, Map, Node, Overlay};
-use crate::condition::shortened;
+use portcullis_model::explain::shown;
 
 impl Overlay {
     /// What first keeps the overlay from changing `resource`: a condition that does not hold, a field that is there
@@ -43,7 +43,7 @@ fn in_map(map: &Map, resource: Option<Value<'_>>, path: &str, budget: &mut Budge
         match child(&guard.key) {
             None => return Some(format!("the condition on `{place}` does not hold: it is not there")),
             Some(value) if !guard.condition.holds(value, budget).ok()? => {
-                let value = shortened(&value.to_string());
+                let value = shown(value);
                 return Some(format!("the condition on `{place}` does not hold: it is {value}"));
             }
             Some(_) => {}
@@ -53,7 +53,7 @@ fn in_map(map: &Map, resource: Option<Value<'_>>, path: &str, budget: &mut Budge
         let (place, current) = (below(&field.key), child(&field.key));
         match current {
             Some(value) if field.if_absent => {
-                Some(format!("`{place}` is there already: it is {}", shortened(&value.to_string())))
+                Some(format!("`{place}` is there already: it is {}", shown(value)))
             }
             _ => obstacle(&field.node, current, &place, budget),
         }

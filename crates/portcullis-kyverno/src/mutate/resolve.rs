@@ -1,10 +1,13 @@
 //! Holding an overlay against a resource: which of it applies, without anchors.
 
+use portcullis_model::explain::{Part, Recorder, Step};
 use portcullis_patch::strategic::{self, Field as Schema, PLAIN, Problem, Type};
 use portcullis_value::{Arena, Budget, Exhausted, Value};
 
 use super::Error;
-use super::overlay::{Element, Map, Node, Overlay, OverlayError, OverlayProblem};
+use super::condition::Condition;
+use super::overlay::{Element, Guard, Map, Node, Overlay, OverlayError, OverlayProblem};
+use crate::pattern::Path;
 
 impl Overlay {
     /// The overlay that is left for `resource`: conditions tested and gone, fields that are there not added, elements
@@ -13,10 +16,11 @@ impl Overlay {
         &'a self,
         arena: &'a Arena,
         resource: Value<'a>,
+        recorder: Option<&Recorder>,
         budget: &mut Budget<'_>,
     ) -> Result<Option<Value<'a>>, Error> {
-        let mut resolver = Resolver { arena, budget };
-        match resolver.node(&self.root, Schema::Map(Type::of(resource)), Some(resource)) {
+        let mut resolver = Resolver { arena, budget, recorder };
+        match resolver.node(&self.root, Schema::Map(Type::of(resource)), Some(resource), &Path::Root) {
             Ok(overlay) => Ok(overlay),
             Err(Stop::Condition | Stop::Global) => Ok(None),
             Err(Stop::Error(error)) => Err(error),
@@ -43,28 +47,45 @@ impl From<Exhausted> for Stop {
 struct Resolver<'a, 'b, 't> {
     arena: &'a Arena,
     budget: &'b mut Budget<'t>,
+    recorder: Option<&'b Recorder>,
 }
 
 /// What is left of a node; `None` if there were only conditions, or fields that are there.
 type Resolved<'a> = Result<Option<Value<'a>>, Stop>;
 
 impl<'a> Resolver<'a, '_, '_> {
-    fn node(&mut self, node: &'a Node, schema: Schema, resource: Option<Value<'a>>) -> Resolved<'a> {
+    /// `path` is the place of `resource`, for those who read what happened.
+    fn node(
+        &mut self,
+        node: &'a Node,
+        schema: Schema,
+        resource: Option<Value<'a>>,
+        path: &Path<'_>,
+    ) -> Resolved<'a> {
         self.budget.step()?;
         match node {
             Node::Plain(value) => Ok(Some(value.borrow(self.arena))),
-            Node::Map(map) => self.map(map, schema, resource),
-            Node::List(elements) => self.list(elements, schema, resource),
+            Node::Map(map) => self.map(map, schema, resource, path),
+            Node::List(elements) => self.list(elements, schema, resource, path),
         }
     }
 
-    fn map(&mut self, map: &'a Map, schema: Schema, resource: Option<Value<'a>>) -> Resolved<'a> {
+    fn map(
+        &mut self,
+        map: &'a Map,
+        schema: Schema,
+        resource: Option<Value<'a>>,
+        path: &Path<'_>,
+    ) -> Resolved<'a> {
         let child = |key: &str| resource.and_then(|resource| resource.get(key));
         for guard in &map.conditions {
             let holds = match child(&guard.key) {
                 Some(value) => guard.condition.holds(value, self.budget)?,
                 None => false,
             };
+            if let Some(recorder) = self.recorder {
+                recorder.add(guard_step(guard, child(&guard.key), holds, path, recorder));
+            }
             if !holds {
                 return Err(if guard.is_global { Stop::Global } else { Stop::Condition });
             }
@@ -76,18 +97,31 @@ impl<'a> Resolver<'a, '_, '_> {
         let mut entries = Vec::with_capacity(map.fields.len());
         for field in &map.fields {
             let current = child(&field.key);
-            if field.if_absent && current.is_some() {
+            if field.if_absent
+                && let Some(value) = current
+            {
+                if let Some(recorder) = self.recorder {
+                    let about = Path::Key(path, &format!("+({})", field.key)).dotted();
+                    let step = Step::new(Part::Anchor, about).seen(recorder.show(value));
+                    recorder.add(step.note("it is there already"));
+                }
                 continue;
             }
             let value = self
-                .node(&field.node, ty.field(&field.key), current)
+                .node(&field.node, ty.field(&field.key), current, &Path::Key(path, &field.key))
                 .map_err(|stop| stop.below(&field.key))?;
             entries.extend(value.map(|value| (&*field.key, value)));
         }
         Ok((!entries.is_empty()).then(|| self.arena.object(&mut entries)))
     }
 
-    fn list(&mut self, elements: &'a [Element], schema: Schema, resource: Option<Value<'a>>) -> Resolved<'a> {
+    fn list(
+        &mut self,
+        elements: &'a [Element],
+        schema: Schema,
+        resource: Option<Value<'a>>,
+        path: &Path<'_>,
+    ) -> Resolved<'a> {
         let items = match resource {
             None => None,
             Some(Value::Null) => Some(&[][..]),
@@ -99,7 +133,7 @@ impl<'a> Resolver<'a, '_, '_> {
             match element {
                 Element::Plain(value) => target.front.push(value.borrow(self.arena)),
                 Element::Anchored { node, is_global } => {
-                    self.element(node, *is_global, items, &mut target)
+                    self.element(node, *is_global, items, &mut target, path)
                         .map_err(|stop| stop.below(&index.to_string()))?;
                 }
             }
@@ -115,18 +149,19 @@ impl<'a> Resolver<'a, '_, '_> {
         is_global: bool,
         items: Option<&'a [Value<'a>]>,
         target: &mut Target<'a>,
+        path: &Path<'_>,
     ) -> Result<(), Stop> {
         let schema = Schema::Map(target.element_type());
         let Some(items) = items else {
             // COMPAT(kyverno): nothing is added to a list that is not there, not even for an element without conditions.
-            return match self.node(node, schema, None) {
+            return match self.node(node, schema, None, path) {
                 Ok(_) | Err(Stop::Condition) => Ok(()),
                 Err(stop) => Err(stop),
             };
         };
         let (mut holds_for_one, mut fails_for_one) = (false, false);
         for (index, item) in items.iter().enumerate() {
-            match self.node(node, schema, Some(*item)) {
+            match self.node(node, schema, Some(*item), &Path::Index(path, index)) {
                 Ok(_) if is_global => holds_for_one = true,
                 Ok(Some(patch)) => target.patch(self.arena, self.budget, index, *item, patch)?,
                 Ok(None) | Err(Stop::Condition) => {}
@@ -135,6 +170,28 @@ impl<'a> Resolver<'a, '_, '_> {
             }
         }
         if fails_for_one && !holds_for_one { Err(Stop::Global) } else { Ok(()) }
+    }
+}
+
+/// The step of a condition on a key of the map at `path`.
+fn guard_step(
+    guard: &Guard,
+    value: Option<Value<'_>>,
+    holds: bool,
+    path: &Path<'_>,
+    recorder: &Recorder,
+) -> Step {
+    let sign = if guard.is_global { "<" } else { "" };
+    let about = Path::Key(path, &format!("{sign}({})", guard.key)).dotted();
+    let step = Step::new(Part::Anchor, about).found(holds);
+    let step = match &guard.condition {
+        Condition::Text(text) => step.wanted(text.source()),
+        Condition::Tree(_) => step,
+        Condition::Present => step.wanted("to be there"),
+    };
+    match value {
+        Some(value) => step.seen(recorder.show(value)),
+        None => step.note("the key is not there"),
     }
 }
 

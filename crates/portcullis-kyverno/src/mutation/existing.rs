@@ -1,6 +1,7 @@
 //! `mutate.targets`: the patch of a rule on resources that are there already.
 
 use portcullis_gocompat::wildcard::{contains_wildcard, matches_within};
+use portcullis_model::explain::{Part, Step, within};
 use portcullis_model::{Numbers, Obstacle, Purpose, Resource, ResourceQuery, SideEffect, Status};
 use portcullis_value::Value;
 
@@ -63,8 +64,17 @@ impl ExistingMutation {
                 }
             };
             for target in found {
-                let ending =
-                    scope.for_target(target, &targets.context, |scope| self.patch(targets, target, scope));
+                let ending = within(
+                    scope.recorder,
+                    || scope.for_target(target, &targets.context, |scope| self.patch(targets, target, scope)),
+                    |ending, _| {
+                        let step = Step::new(Part::Target, Resource(target).key().to_string());
+                        match ending {
+                            Ok(ending) => step.found(ending.finding()),
+                            Err(error) => step.found(false).note(error.to_string()),
+                        }
+                    },
+                );
                 let ending = match ending {
                     Ok(ending) => ending,
                     Err(error) => Ending::failed("", error)?,
@@ -88,7 +98,7 @@ impl ExistingMutation {
         target: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        match targets.preconditions.evaluate(scope, Numbers::Floats) {
+        match targets.preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats) {
             Ok(verdict) if verdict.holds => self.mutation.apply(Some(target), scope),
             Ok(verdict) => Ok(unmet(verdict)),
             Err(error) => Ending::failed("failed to evaluate preconditions: ", error),

@@ -86,14 +86,22 @@ pub(super) fn apply<'a>(
             let index = if entry.body.is_descending { elements.len() - 1 - step } else { step };
             let Some(element) = elements.get(index).filter(|element| !element.is_null()) else { continue };
             let current = patched.unwrap_or(object);
-            let ending = entry.for_element(index, *element, scope, |body, scope| match entry.unmet(scope) {
-                Ok(None) => body.patch.apply(current, scope),
-                Ok(Some(reason)) => Ok(Ending { explanation: Some(reason), ..Ending::new(Status::Skip, "") }),
-                Err(error) => Ending::failed(
-                    &format!("failed to evaluate mutate.foreach[{index}].preconditions: "),
-                    error,
-                ),
-            });
+            let ending = entry.for_element(
+                index,
+                *element,
+                scope,
+                |body, scope| match entry.unmet(scope) {
+                    Ok(None) => body.patch.apply(current, scope),
+                    Ok(Some(reason)) => {
+                        Ok(Ending { explanation: Some(reason), ..Ending::new(Status::Skip, "") })
+                    }
+                    Err(error) => Ending::failed(
+                        &format!("failed to evaluate mutate.foreach[{index}].preconditions: "),
+                        error,
+                    ),
+                },
+                Ending::finding,
+            );
             let ending = match ending {
                 Ok(ending) => ending,
                 Err(error) => Ending::failed("", error)?,

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use portcullis_gocompat::fmt::display;
 use portcullis_model::Numbers;
+use portcullis_model::explain::{Part, Recorder, Step};
 use portcullis_value::{Arena, Budget, Exhausted, Number, Value};
 
 use super::scalar::Scalar;
@@ -253,10 +254,34 @@ impl From<Exhausted> for Told {
 }
 
 /// The place of a value: a list of segments on the stack, innermost first. Prints as `/spec/containers/0/`.
-pub(super) enum Path<'p> {
+pub(crate) enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
+}
+
+impl Path<'_> {
+    /// As people write it: `spec.containers[0].image`.
+    pub(crate) fn dotted(&self) -> String {
+        struct Dotted<'p>(&'p Path<'p>);
+        impl Display for Dotted<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.0 {
+                    Path::Root => Ok(()),
+                    Path::Key(Path::Root, key) => f.write_str(key),
+                    Path::Key(parent, key) if key.contains('.') => write!(f, "{}[\"{key}\"]", Dotted(parent)),
+                    Path::Key(parent, key) => write!(f, "{}.{key}", Dotted(parent)),
+                    Path::Index(parent, index) => write!(f, "{}[{index}]", Dotted(parent)),
+                }
+            }
+        }
+        Dotted(self).to_string()
+    }
+
+    /// The step that looks at `value`, which stands here.
+    pub(super) fn step(&self, recorder: &Recorder, value: Value<'_>) -> Step {
+        Step::new(Part::Path, self.dotted()).seen(recorder.show(value))
+    }
 }
 
 impl Display for Path<'_> {

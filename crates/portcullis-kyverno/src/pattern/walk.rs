@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use portcullis_gocompat::fmt::display;
 use portcullis_model::Numbers;
+use portcullis_model::explain::{Part, Recorder, Step, within};
 use portcullis_value::{Budget, Object, Value};
 
 use super::failure::{CONDITION_MISMATCH, Class, Failure, GLOBAL_MISMATCH, NEGATION_MATCHED, Path, Seen};
@@ -20,11 +22,22 @@ pub(super) struct Walk<'w, 't> {
     pub(super) rewritten: Vec<(usize, Rc<Tags>)>,
     /// Condition and existence anchors that were met, and whether the key was there at least once.
     met: BTreeMap<Box<str>, bool>,
+    /// Takes down what is seen, in a walk that tells texts.
+    recorder: Option<&'w Recorder>,
 }
 
 impl<'w, 't> Walk<'w, 't> {
     pub(super) fn new(tree: &'w Tree, numbers: Numbers, budget: &'w mut Budget<'t>) -> Self {
-        Self { tree, numbers, budget, rewritten: Vec::new(), met: BTreeMap::new() }
+        Self { tree, numbers, budget, rewritten: Vec::new(), met: BTreeMap::new(), recorder: None }
+    }
+
+    pub(super) fn recorded_by(self, recorder: Option<&'w Recorder>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Who takes down what a walk of this kind sees.
+    fn recorder<F: Failure>(&self) -> Option<&'w Recorder> {
+        if F::TOLD { self.recorder } else { None }
     }
 
     /// Whether an anchor was met whose key was never there.
@@ -54,9 +67,7 @@ impl<'w, 't> Walk<'w, 't> {
             (Node::List(pattern), Value::Array(items)) => self.list(pattern, items, path),
             (Node::Scalar(pattern), _) => self.scalar(pattern, value, path),
             (Node::Map(_) | Node::Tags(_), _) => self.no_map(value, path),
-            (Node::List(_), _) => self.violation(path, format_args!(
-                "validation rule failed at path {path}, resource does not satisfy the expected overlay pattern"
-            )),
+            (Node::List(_), _) => self.no_list(value, path),
         }
     }
 
@@ -65,9 +76,21 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn no_map<F: Failure>(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
+        if let Some(recorder) = self.recorder::<F>() {
+            recorder.add(path.step(recorder, value).found(false).wanted("a map"));
+        }
         let found = self.seen(value).type_name();
         self.violation(path, format_args!(
             "pattern and resource have different structures. Path: {path}. Expected map[string]interface {{}}, found {found}"
+        ))
+    }
+
+    fn no_list<F: Failure>(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), F> {
+        if let Some(recorder) = self.recorder::<F>() {
+            recorder.add(path.step(recorder, value).found(false).wanted("a list"));
+        }
+        self.violation(path, format_args!(
+            "validation rule failed at path {path}, resource does not satisfy the expected overlay pattern"
         ))
     }
 
@@ -81,10 +104,19 @@ impl<'w, 't> Walk<'w, 't> {
         for item in items {
             self.budget.step()?;
             if !pattern.matches(*item, self.numbers, self.budget)? {
+                self.saw::<F>(pattern, value, path, false);
                 return Err(F::mismatch(self.seen(value), pattern, path, self.budget));
             }
         }
+        self.saw::<F>(pattern, value, path, true);
         Ok(())
+    }
+
+    fn saw<F: Failure>(&self, pattern: &Scalar, value: Value<'_>, path: &Path<'_>, is_satisfied: bool) {
+        if let Some(recorder) = self.recorder::<F>() {
+            let step = path.step(recorder, value).found(is_satisfied);
+            recorder.add(step.wanted(display(pattern.source()).to_string()));
+        }
     }
 
     fn list<F: Failure>(&mut self, pattern: &[Node], items: &[Value<'_>], path: &Path<'_>) -> Result<(), F> {
@@ -196,6 +228,19 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn anchor<F: Failure>(&mut self, entry: &Entry, object: Object<'_>, path: &Path<'_>) -> Result<(), F> {
+        within(
+            self.recorder::<F>(),
+            || self.judge_anchor(entry, object, path),
+            |result, recorder| anchor_step(entry, object, path, result, recorder),
+        )
+    }
+
+    fn judge_anchor<F: Failure>(
+        &mut self,
+        entry: &Entry,
+        object: Object<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), F> {
         let value = object.get(&entry.key);
         let path = &Path::Key(path, &entry.key);
         match (entry.anchor, value) {
@@ -272,14 +317,18 @@ impl<'w, 't> Walk<'w, 't> {
         let path = &Path::Key(parent, &entry.key);
         if entry.anchor == Some(AnchorKind::Global) {
             let Some(value) = value else { return Ok(()) };
-            return self
-                .element(&entry.node, value, path)
-                .map_err(|failure: F| failure.outside_anchor(GLOBAL_MISMATCH));
+            return within(
+                self.recorder::<F>(),
+                || self.element(&entry.node, value, path),
+                |result, recorder| anchor_step(entry, object, parent, result, recorder),
+            )
+            .map_err(|failure: F| failure.outside_anchor(GLOBAL_MISMATCH));
         }
         let value = value.unwrap_or_default();
         match &entry.node {
             // COMPAT(kyverno): a star is satisfied by lists and maps too, here alone.
-            Node::Scalar(Scalar::Text(text)) if text.source() == "*" => {
+            Node::Scalar(pattern @ Scalar::Text(text)) if text.source() == "*" => {
+                self.saw::<F>(pattern, value, path, !value.is_null());
                 if value.is_null() {
                     return self.violation(parent, format_args!("{parent}/{} not found", entry.key));
                 }
@@ -287,6 +336,29 @@ impl<'w, 't> Walk<'w, 't> {
             }
             node => self.element(node, value, path),
         }
+    }
+}
+
+/// The step of the anchor `entry` in the map `object`, which stands at `path`.
+fn anchor_step<F: Failure>(
+    entry: &Entry,
+    object: Object<'_>,
+    path: &Path<'_>,
+    result: &Result<(), F>,
+    recorder: &Recorder,
+) -> Step {
+    let step = Step::new(Part::Anchor, Path::Key(path, entry.raw()).dotted()).found(result.is_ok());
+    let step = match object.get(&entry.key) {
+        Some(value) => step.seen(recorder.show(value)),
+        None => step.note("the key is not there"),
+    };
+    match (entry.anchor, result) {
+        (Some(AnchorKind::Condition | AnchorKind::Global), Err(_)) => {
+            step.note("the condition does not hold: what is around it does not apply here")
+        }
+        (Some(AnchorKind::Negation), Err(_)) => step.note("the key must not be there"),
+        (Some(AnchorKind::Existence), Err(_)) => step.note("no element satisfies the pattern"),
+        _ => step,
     }
 }
 

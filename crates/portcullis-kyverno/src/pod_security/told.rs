@@ -77,19 +77,25 @@ pub(super) fn explanation(failures: &[Failure<'_>], place: Place) -> String {
     let line = |failure: &Failure<'_>| {
         let check = failure.check;
         let name = if check.control.is_empty() { check.id } else { check.control };
-        let found = failure.violations.iter().take(EXPLAINED);
-        let mut found: Vec<_> = found.map(|violation| Found { violation, place }.to_string()).collect();
-        match failure.violations.len().saturating_sub(EXPLAINED) {
-            0 => {}
-            more => found.push(format!("{more} more")),
-        }
-        format!("{name}: {}; {} asks for {}", found.join(", "), check.level.as_str(), check.asks_for)
+        let found = found(failure, place);
+        format!("{name}: {found}; {} asks for {}", check.level.as_str(), check.asks_for)
     };
     let lines: Vec<_> = failures.iter().map(line).collect();
     match lines.as_slice() {
         [line] => line.clone(),
         _ => format!("{} checks fail:\n{}", lines.len(), lines.join("\n")),
     }
+}
+
+/// What a Pod has that fails a check, the first of it.
+pub(super) fn found(failure: &Failure<'_>, place: Place) -> String {
+    let found = failure.violations.iter().take(EXPLAINED);
+    let mut found: Vec<_> = found.map(|violation| Found { violation, place }.to_string()).collect();
+    match failure.violations.len().saturating_sub(EXPLAINED) {
+        0 => {}
+        more => found.push(format!("{more} more")),
+    }
+    found.join(", ")
 }
 
 /// A violation in words of our own.

@@ -1,5 +1,6 @@
 //! The elements of loops as variables: `element` and `elementIndex`, and with the level of the loop at their end.
 
+use portcullis_model::explain::{Part, Step};
 use portcullis_value::{Exhausted, Object, Value};
 
 use super::Scope;
@@ -16,10 +17,23 @@ impl<'a> Scope<'a, '_, '_> {
     /// # Errors
     /// In the reference's words: it finds nothing.
     pub(crate) fn elements(&mut self, list: &'a Compiled) -> Result<&'a [Value<'a>], VariableError> {
-        Ok(match self.query_compiled(list)? {
+        let found = self.query_compiled(list).map(|found| match found {
             Value::Array(items) => items,
             single => self.arena.slice(&[single]),
-        })
+        });
+        if let Some(recorder) = self.recorder {
+            let step = Step::new(Part::Loop, &*list.source);
+            recorder.add(match &found {
+                Ok([]) => step.note("there are no elements"),
+                Ok([_]) => step.note("1 element"),
+                Ok(elements) => step.note(format!("{} elements", elements.len())),
+                Err(error) => step.found(false).note(error.to_string()),
+            });
+            if let (Ok(elements), true) = (&found, list.source.contains('(')) {
+                recorder.hide_derived(Value::Array(elements));
+            }
+        }
+        found
     }
 
     /// Runs `inner` for one element of a loop: with `entries` as context after that of the rule. What it sets is
@@ -81,10 +95,7 @@ impl<'a> Scope<'a, '_, '_> {
                 continue;
             };
             let value = if entry.is_variable() {
-                let level = std::mem::replace(&mut self.level, index);
-                let loading = entry.load(self);
-                self.level = level;
-                match loading {
+                match self.load(index, entry) {
                     Err(VariableError::Unresolved { .. }) => None,
                     loading => loading?,
                 }

@@ -1,5 +1,6 @@
 //! `validate.foreach`: a check of each element of a list.
 
+use portcullis_model::explain::Finding;
 use portcullis_model::{Numbers, Status};
 use portcullis_value::Value;
 
@@ -85,9 +86,13 @@ impl Validation {
                 Err(error) => return Ending::failed(LIST, error).map(Some),
             };
             for (index, element) in elements.iter().enumerate().filter(|(_, element)| !element.is_null()) {
-                let found = entry.for_element(index, *element, scope, |body, scope| {
-                    self.element(entry, body, *element, rule, subject, scope)
-                });
+                let found = entry.for_element(
+                    index,
+                    *element,
+                    scope,
+                    |body, scope| self.element(entry, body, *element, rule, subject, scope),
+                    Found::finding,
+                );
                 match found {
                     Ok(Found::Nothing) => {}
                     Ok(Found::Pass) => has_passed = true,
@@ -148,6 +153,16 @@ impl Validation {
             }
             _ => Found::Nothing,
         })
+    }
+}
+
+impl Found<'_> {
+    fn finding(&self) -> Finding {
+        match self {
+            Found::Pass => Finding::Holds,
+            Found::Nothing => Finding::Neutral,
+            Found::Problem(_) => Finding::Fails,
+        }
     }
 }
 

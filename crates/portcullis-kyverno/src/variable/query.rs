@@ -1,5 +1,7 @@
 //! One expression of a variable, compiled.
 
+use std::fmt;
+
 use portcullis_jmespath::Expression;
 use portcullis_value::Exhausted;
 
@@ -82,6 +84,16 @@ impl VariableError {
                 VariableError::Unresolved { text: wrap(text), missing_key }
             }
             other => other,
+        }
+    }
+}
+
+impl fmt::Display for VariableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            VariableError::Unresolved { text, .. } => f.write_str(text),
+            VariableError::Need => f.write_str("a fact from outside is needed"),
+            VariableError::Exhausted(exhausted) => exhausted.fmt(f),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod conditions;
 mod exceptions;
+mod explain;
 mod foreach;
 mod pattern_comparison;
 mod patterns;

@@ -106,6 +106,7 @@ impl Recorder {
     pub fn end_rule(&self, mut explanation: Explanation) {
         let mut record = self.record.borrow_mut();
         record.mask(&mut explanation.summary);
+        record.mask(&mut explanation.message);
         record.open.clear();
         let Inner { steps, more } = std::mem::take(&mut record.rule);
         record.rules.push(Explanation { steps, more, ..explanation });

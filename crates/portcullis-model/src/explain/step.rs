@@ -24,6 +24,8 @@ pub enum Part {
     Condition,
     /// A context entry, with the value that it came to.
     Variable,
+    /// What was asked outside, and the answer.
+    Question,
     /// The list of an entry of `foreach`.
     Loop,
     /// An element of it.
@@ -34,6 +36,8 @@ pub enum Part {
     Path,
     /// An anchor: whether it lets the pattern around it apply.
     Anchor,
+    /// The object as it was, which a rule judges too where it tolerates violations that are older than itself.
+    OldObject,
     /// The conditions of a deny rule. It fails where they hold.
     Deny,
     /// The Pod Security Standards.
@@ -62,11 +66,13 @@ impl Part {
             Part::Preconditions => "preconditions",
             Part::Condition => "condition",
             Part::Variable => "variable",
+            Part::Question => "question",
             Part::Loop => "foreach",
             Part::Element => "element",
             Part::Pattern => "pattern",
             Part::Path => "path",
             Part::Anchor => "anchor",
+            Part::OldObject => "oldObject",
             Part::Deny => "deny",
             Part::PodSecurity => "podSecurity",
             Part::Check => "check",
@@ -201,6 +207,9 @@ pub struct Explanation {
     pub ended: Ended,
     /// How it ended and why, in a sentence.
     pub summary: String,
+    /// What the rule said, where it said something.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     /// How many steps more there were than are kept.

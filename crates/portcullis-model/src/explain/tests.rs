@@ -1,3 +1,5 @@
+//! Tests of the record: what is kept, what is shown, what it looks like as JSON.
+
 use portcullis_value::{Arena, json};
 
 use super::*;
@@ -9,6 +11,7 @@ fn ended(rule: &str) -> Explanation {
         kind: None,
         ended: Ended::Pass,
         summary: String::new(),
+        message: String::new(),
         steps: Vec::new(),
         more: 0,
     }

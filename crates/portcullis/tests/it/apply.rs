@@ -23,7 +23,8 @@ fn the_founding_story() {
     ] {
         assert!(text.lines().any(|found| found == line), "no line `{line}` in\n{text}");
     }
-    let reason = "Equals '' does not hold: the key is [{\"apiVersion\":\"batch/v1\"";
+    let reason =
+        "precondition 1 of `any` does not hold: `{{ request.object.metadata.ownerReferences || '' }}` is [{";
     assert!(text.contains(reason), "{text}");
 }
 
