@@ -19,6 +19,7 @@ pub mod kind {
     //! Kind selectors: `Pod`, `apps/v1/Deployment`, `*/scale`.
     pub use portcullis_model::KindSelector;
 }
+mod manifests;
 mod matching;
 pub mod mutate;
 mod mutation;

@@ -384,7 +384,10 @@ fn action<'d>(rule: Value<'d>, parts: &Parts<'d>) -> Action {
         let has_attestors =
             present(&["validate", "manifests", "attestors"]).is_some_and(|attestors| !is_empty(attestors));
         return match () {
-            () if has_attestors => Action::NotExecuted(RuleKind::Validate, "validate.manifests"),
+            () if has_attestors => match Validation::of_manifests(validate, parts) {
+                Ok(validation) => Action::Validate(Box::new(validation)),
+                Err(part) => Action::NotExecuted(RuleKind::Validate, part),
+            },
             () if has("cel") && !has("podSecurity") => {
                 Action::NotExecuted(RuleKind::Validate, "validate.cel")
             }

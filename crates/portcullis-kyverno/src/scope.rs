@@ -90,6 +90,11 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         self.arena
     }
 
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
     pub(crate) fn budget(&mut self) -> &mut Budget<'t> {
         self.budget
     }

@@ -1,4 +1,4 @@
-//! `validate`: pattern, anyPattern, deny, foreach and podSecurity.
+//! `validate`: pattern, anyPattern, deny, foreach, podSecurity and manifests.
 
 mod foreach;
 
@@ -14,6 +14,7 @@ use crate::condition::Conditions;
 use crate::context::ContextEntry;
 use crate::exception::PolicyException;
 use crate::foreach::ForEach;
+use crate::manifests::Manifests;
 use crate::matching::Candidate;
 use crate::pattern::{Pattern, Verdict};
 use crate::pod_security::PodSecurity;
@@ -61,6 +62,7 @@ enum Check {
     AnyPattern(PatternSource),
     ForEach(Box<[ForEach<ElementCheck>]>),
     PodSecurity(PodSecurity),
+    Manifests(Manifests),
 }
 
 impl Check {
@@ -223,8 +225,22 @@ impl Validation {
             Some(standard) => Check::PodSecurity(PodSecurity::compile(standard)),
             None => Check::compile(validate, parts)?,
         };
+        Some(Self::with_check(validate, check, parts))
+    }
+
+    /// Compiles the block of a rule about signed manifests.
+    ///
+    /// # Errors
+    /// It asks for something that is not executed: the name of that.
+    pub(crate) fn of_manifests<'d>(validate: Value<'d>, parts: &Parts<'d>) -> Result<Self, &'static str> {
+        let manifests = Manifests::compile(validate.get("manifests").unwrap_or_default())?;
+        Ok(Self::with_check(validate, Check::Manifests(manifests), parts))
+    }
+
+    fn with_check<'d>(validate: Value<'d>, check: Check, parts: &Parts<'d>) -> Self {
+        let present = |key: &str| validate.get(key).filter(|value| !value.is_null());
         let message = present("message").and_then(Value::as_str).filter(|message| !message.is_empty());
-        Some(Self {
+        Self {
             message: message.map(|message| parts.message(message)),
             check,
             failure_action: present("failureAction").and_then(Value::as_str).map(FailureAction::of),
@@ -233,7 +249,7 @@ impl Validation {
                 .and_then(Value::as_bool)
                 .unwrap_or(true),
             policy_enforces: false,
-        })
+        }
     }
 
     /// Whether it holds Pods against the Pod Security Standards.
@@ -289,11 +305,13 @@ impl Validation {
         }
     }
 
-    /// Whether an object that violated the rule before may go on doing so. Overrides play no part.
+    /// Whether an object that violated the rule before may go on doing so: not one that must be signed. Overrides play no
+    /// part.
     ///
     /// COMPAT(kyverno): it may not where the rule has preconditions, which are never found to hold for the object as it was.
     fn tolerates_existing(&self, rule: &Rule) -> bool {
         self.allow_existing_violations
+            && !matches!(self.check, Check::Manifests(_))
             && !rule.has_preconditions()
             && self.failure_action.map_or(self.policy_enforces, |action| action == FailureAction::Enforce)
     }
@@ -341,8 +359,9 @@ impl Validation {
         match (check, value) {
             (Check::ForEach(loops), _) => self.for_each(loops, rule, subject, scope),
             (Check::Deny(conditions), _) => self.deny(conditions, rule, scope).map(Some),
-            (Check::PodSecurity(_), None) => Ok(None),
+            (Check::PodSecurity(_) | Check::Manifests(_), None) => Ok(None),
             (Check::PodSecurity(standard), Some(value)) => Ok(Some(standard.judge(rule, &[], value, scope))),
+            (Check::Manifests(manifests), Some(value)) => manifests.judge(value, scope).map(Some),
             (Check::Pattern(source), None) => gone(source, false, scope),
             (Check::AnyPattern(source), None) => gone(source, true, scope),
             (Check::Pattern(pattern), Some(value)) => {

@@ -19,6 +19,7 @@ pub(crate) const CORPUS: Corpus = Corpus { name: "cli-output", cases };
 /// The classes that `apply` is run on: the kinds of policies in a folder.
 const CLASSES: &[&str] = &[
     "kpol-generate",
+    "kpol-manifests",
     "kpol-mutate",
     "kpol-mutate-existing",
     "kpol-mutate-existing+kpol-validate",
