@@ -1,7 +1,7 @@
 //! Going through the JSON that machines write, without the general machinery of serde.
 //!
 //! Two thirds of a review's body are the strings of its object, and most of the rest is structure: gone through byte by
-//! byte, it takes a third of the instructions. Whatever is not plain here (a fault, half of a surrogate pair, more than
+//! byte, it takes a third of the instructions. Whatever is not plain here (a fault, half of a surrogate pair by itself, more than
 //! [`MAX_DEPTH`] levels) is left to the general reader, so that there is one judge of what is wrong and how it is said.
 
 use serde::de::DeserializeSeed as _;
@@ -10,20 +10,25 @@ use super::MAX_DEPTH;
 use super::read::Seed;
 use crate::{Arena, Number};
 
+/// The bytes of the longest token that is taken at once or not at all: both halves of a character, without a backslash.
+const LONGEST_ESCAPE: usize = 11;
+
 /// A place in a JSON text. Every method is `None` where the text is not plain, or not what is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     /// The byte that is next.
     at: usize,
+    /// How many blanks were passed over.
+    blanks: usize,
     depth: usize,
 }
 
 impl<'a> Scanner<'a> {
     /// The start of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, depth: 0 }
+        Self { text, bytes: text.as_bytes(), at: 0, blanks: 0, depth: 0 }
     }
 
     /// Takes a map; `member` is told each of its keys and takes its value.
@@ -106,6 +111,16 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// How many bytes were taken, without the blanks between tokens.
+    pub fn taken(&self) -> usize {
+        self.at - self.blanks
+    }
+
+    /// Whether what stopped the scanner may be the end of the text: with more of it, it might go on.
+    pub fn is_cut_short(&self) -> bool {
+        self.at + LONGEST_ESCAPE > self.bytes.len()
+    }
+
     /// Whether nothing but blanks is left.
     pub fn is_at_end(&mut self) -> bool {
         self.skip_blanks();
@@ -151,18 +166,25 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
+    /// Goes on at another place, outside of every list and map.
+    pub(super) fn go_to(&mut self, at: usize) {
+        (self.at, self.depth) = (at, 0);
+    }
+
     fn enter(&mut self) -> Option<()> {
         self.depth += 1;
         (self.depth <= MAX_DEPTH).then_some(())
     }
 
-    fn skip_blanks(&mut self) {
+    pub(super) fn skip_blanks(&mut self) {
+        let start = self.at;
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
+        self.blanks += self.at - start;
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -199,14 +221,22 @@ impl<'a> Scanner<'a> {
     /// Takes what stands before the next quote, backslash or control character, which is then next.
     pub(super) fn plain(&mut self) -> Option<&'a str> {
         let start = self.at;
-        self.at = special(self.bytes, start)?;
+        self.to_special()?;
         self.text.get(start..self.at)
+    }
+
+    /// Goes to the next quote, backslash or control character, or to the end where there is none.
+    #[inline]
+    fn to_special(&mut self) -> Option<()> {
+        let place = special(self.bytes, self.at);
+        self.at = place.unwrap_or(self.bytes.len());
+        place.map(|_| ())
     }
 
     /// Takes the rest of a string whose quote was taken.
     #[inline]
     fn rest_of_string(&mut self) -> Option<()> {
-        self.at = special(self.bytes, self.at)?;
+        self.to_special()?;
         match self.next()? {
             b'"' => Some(()),
             b'\\' => self.rest_of_escaped(),
@@ -219,7 +249,7 @@ impl<'a> Scanner<'a> {
     fn rest_of_escaped(&mut self) -> Option<()> {
         loop {
             self.escape()?;
-            self.at = special(self.bytes, self.at)?;
+            self.to_special()?;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => {}
@@ -240,17 +270,34 @@ impl<'a> Scanner<'a> {
             b'r' => '\r',
             b't' => '\t',
             b'u' => {
-                let end = self.at + 4;
-                let digits = self.bytes.get(self.at..end)?;
-                let unit = digits
-                    .iter()
-                    .try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))?;
-                self.at = end;
-                // One half of a pair is no character: pairs are left to the general reader.
-                char::from_u32(unit)?
+                let unit = self.utf16_unit()?;
+                match char::from_u32(unit) {
+                    Some(character) => character,
+                    None => self.second_half(unit)?,
+                }
             }
             _ => return None,
         })
+    }
+
+    /// Takes the four digits after `\u`.
+    fn utf16_unit(&mut self) -> Option<u32> {
+        let end = self.at + 4;
+        let digits = self.bytes.get(self.at..end)?;
+        let unit =
+            digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))?;
+        self.at = end;
+        Some(unit)
+    }
+
+    /// Takes the second half of a character whose first half was taken.
+    fn second_half(&mut self, first: u32) -> Option<char> {
+        if (self.next()?, self.next()?) != (b'\\', b'u') {
+            return None;
+        }
+        let halves = [first, self.utf16_unit()?].map(u16::try_from);
+        let [Ok(first), Ok(second)] = halves else { return None };
+        char::decode_utf16([first, second]).next()?.ok()
     }
 
     /// Takes the rest of a number whose first byte was taken, and gives all of it: where it is no small integer, as the
