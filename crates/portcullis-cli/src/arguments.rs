@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::exit::{Ended, Exit, standard_output};
 use crate::surroundings::{Stream, Surroundings};
-use crate::{apply, cluster, jp, test};
+use crate::{apply, cluster, jobs, jp, test};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
     Test(Box<test::Arguments>),
     Jp(jp::Arguments),
+    Jobs(Box<jobs::Arguments>),
     Serve(Box<cluster::ServeArguments>),
     Disarm(Box<cluster::DisarmArguments>),
     /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.

@@ -1,11 +1,13 @@
 //! The commands that need a cluster or serve one: their arguments.
 //!
-//! This crate does without a client and a server; who has them implements [`Commands`].
+//! This crate does without a server and without a choice of cryptography; who has them implements [`Commands`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use portcullis_cluster::Connection;
+use tokio::runtime::Runtime;
 
 use crate::surroundings::Surroundings;
 
@@ -16,6 +18,16 @@ use crate::surroundings::Surroundings;
 pub trait Commands {
     fn serve(&self, arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
     fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
+
+    /// A cluster to ask.
+    fn reach(&self, arguments: &ClusterArguments) -> anyhow::Result<Reach>;
+}
+
+/// A connection, and the runtime that it lives in.
+#[derive(Debug)]
+pub struct Reach {
+    pub runtime: Runtime,
+    pub connection: Connection,
 }
 
 /// [`Commands`] of a program that has neither client nor server: each says so.
@@ -28,6 +40,10 @@ impl Commands for Offline {
     }
 
     fn disarm(&self, _: &DisarmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program reaches no cluster")
+    }
+
+    fn reach(&self, _: &ClusterArguments) -> anyhow::Result<Reach> {
         anyhow::bail!("this program reaches no cluster")
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use portcullis_cluster::ApiError;
+
 use crate::files::{self, FileError};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
@@ -38,6 +40,19 @@ pub struct Hinted {
     /// What went wrong, as errors say it.
     pub message: String,
     pub hint: String,
+}
+
+/// An error with what to do about it, where there is something to do.
+pub fn hinted(message: String, hint: Option<impl Into<String>>) -> anyhow::Error {
+    match hint {
+        Some(hint) => Hinted { message, hint: hint.into() }.into(),
+        None => anyhow::Error::msg(message),
+    }
+}
+
+/// The API server did not do what it was asked, which was to `what`.
+pub fn cannot(what: &str, error: &ApiError) -> anyhow::Error {
+    hinted(format!("cannot {what}: {error}"), error.hint())
 }
 
 /// Tells how a command ended, where that is left to tell.

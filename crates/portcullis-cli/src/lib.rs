@@ -21,6 +21,7 @@ mod exit;
 mod files;
 mod given;
 mod grid;
+mod jobs;
 mod jp;
 mod offline;
 mod paint;
@@ -33,10 +34,10 @@ mod test;
 use std::ffi::OsString;
 
 pub use cluster::{
-    ClusterArguments, Commands, DisarmArguments, ImmutableFields, LogFormat, MutationRecord, Offline,
+    ClusterArguments, Commands, DisarmArguments, ImmutableFields, LogFormat, MutationRecord, Offline, Reach,
     ServeArguments, WebhookNames,
 };
-pub use exit::{Exit, Hinted};
+pub use exit::{Exit, Hinted, cannot, hinted};
 pub use files::reason as system_reason;
 pub use given::Given;
 pub use surroundings::{Stream, Surroundings};
@@ -53,6 +54,7 @@ pub fn run(
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
+        arguments::Command::Jobs(arguments) => jobs::jobs(&arguments, surroundings, cluster),
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),

@@ -23,6 +23,7 @@
 //! What is deliberately absent: compiling policies (whoever subscribes to [`Cluster::cluster_policies`] does), deciding
 //! anything, and whole objects. An index keeps the few fields that somebody reads.
 
+mod ask;
 mod backoff;
 mod cluster;
 mod config_maps;
@@ -42,6 +43,7 @@ mod scripted;
 mod served;
 mod watch;
 
+pub use ask::Extent;
 pub use backoff::Backoff;
 pub use cluster::{Cluster, Options, View};
 pub use connection::{Access, ConnectError, Connection};
@@ -52,5 +54,6 @@ pub use index::{
     Bindings, Configuration, Document, Documents, Labels, Metadata, Namespaces, Published, UserRoles,
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
+pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
-pub use watch::{DEFINE_KINDS, WatchState, WatchStates};
+pub use watch::{DEFINE_KINDS, WatchState, WatchStates, encoded};

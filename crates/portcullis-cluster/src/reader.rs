@@ -33,6 +33,19 @@ pub(crate) struct Query {
     pub(crate) limit: usize,
 }
 
+/// An answer of the API server.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub body: Vec<u8>,
+    /// When it was given, by the API server's clock, in seconds since 1970-01-01 UTC.
+    pub date: Option<i64>,
+}
+
+/// The time of a `Date` header: `Tue, 29 Sep 2026 08:00:00 GMT`.
+fn seconds(date: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(date).ok().map(|time| time.timestamp().as_second())
+}
+
 /// Reads over one client.
 #[derive(Clone)]
 pub(crate) struct Reader {
@@ -61,8 +74,19 @@ impl Reader {
         method: Method,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
+        Ok(self.dated(query, method, body).await?.body)
+    }
+
+    /// As [`Reader::exchange`], with the time at which the API server answered.
+    pub(crate) async fn dated(
+        &self,
+        query: &Query,
+        method: Method,
+        body: Vec<u8>,
+    ) -> Result<Answer, ApiError> {
         let response = self.send(query, method, body).await?;
-        self.collect(query, response.into_body(), query.limit).await
+        let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
+        Ok(Answer { body: self.collect(query, response.into_body(), query.limit).await?, date })
     }
 
     /// The lines of a watch.

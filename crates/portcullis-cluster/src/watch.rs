@@ -403,7 +403,7 @@ fn order(last: &str, next: &str) -> Order {
 }
 
 /// `text` as a value in a query string.
-pub(crate) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     use std::fmt::Write;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,5 +1,6 @@
 //! Label selectors as `k8s.io/apimachinery` validates and matches them.
 
+mod parse;
 mod validation;
 
 use std::fmt;

@@ -98,7 +98,12 @@ impl<'b> Job<'b> {
 
     /// Why `protection` holds, in words.
     pub fn reason(self, protection: Protection) -> String {
-        let is_detailed = self.record.protections.first() == Some(protection);
-        protection.reason(self.backlog.words().word(self.record.detail).filter(|_| is_detailed))
+        protection.reason(self.detail(protection))
+    }
+
+    /// The word that `protection` is about, where it is kept: that of the first one is.
+    pub fn detail(self, protection: Protection) -> Option<&'b str> {
+        let is_first = self.record.protections.first() == Some(protection);
+        self.backlog.words().word(self.record.detail).filter(|_| is_first)
     }
 }

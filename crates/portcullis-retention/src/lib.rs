@@ -11,6 +11,7 @@
 //! - what is not known for certain (a finish time that is missing, or lies in the future) protects;
 //! - a Job takes at most 150 bytes, whatever its manifest holds.
 
+mod age;
 mod backlog;
 mod intern;
 mod job;
@@ -21,6 +22,7 @@ mod protection;
 mod read;
 mod write;
 
+pub use age::{format_age, parse_age};
 pub use backlog::{Backlog, Full};
 pub use intern::Interner;
 pub use job::{Job, JobFacts};

@@ -54,7 +54,7 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
 /// Takes a Job from where `scanner` stands; `None` where the text ends before it does, or [`read_job`] has to look at it.
 pub fn scan_job<'a>(scanner: &mut Scanner<'a>, interest: &Interest) -> Option<JobFacts<'a>> {
     let mut reading = Reading::default();
-    let start = scanner.at();
+    let start = scanner.taken();
     scanner.members(|key, scanner| match key {
         "kind" => (text(scanner)? == JOB).then_some(()),
         "metadata" => reading.metadata(scanner, interest),
@@ -62,7 +62,7 @@ pub fn scan_job<'a>(scanner: &mut Scanner<'a>, interest: &Interest) -> Option<Jo
         "status" => reading.status(scanner),
         _ => scanner.skip(),
     })?;
-    reading.finish(scanner.at() - start)
+    reading.finish(scanner.taken() - start)
 }
 
 /// A Job half read.

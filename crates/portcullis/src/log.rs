@@ -2,11 +2,9 @@
 
 use std::io;
 
-use portcullis_cli::LogFormat;
+use portcullis_cli::{LogFormat, hinted};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
-
-use crate::told::hinted;
 
 /// Starts logging what `filter` lets through.
 ///

@@ -7,7 +7,7 @@ mod told;
 
 use std::process::ExitCode;
 
-use portcullis_cli::{Commands, DisarmArguments, ServeArguments, Surroundings};
+use portcullis_cli::{ClusterArguments, Commands, DisarmArguments, Reach, ServeArguments, Surroundings};
 
 fn main() -> ExitCode {
     let exit = portcullis_cli::run(std::env::args_os(), &mut Surroundings::of_process(), &WithCluster);
@@ -24,5 +24,12 @@ impl Commands for WithCluster {
 
     fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
         disarm::disarm(arguments, surroundings)
+    }
+
+    fn reach(&self, arguments: &ClusterArguments) -> anyhow::Result<Reach> {
+        serve::install_crypto_provider();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let connection = runtime.block_on(told::connect(&serve::access(arguments)))?;
+        Ok(Reach { runtime, connection })
     }
 }

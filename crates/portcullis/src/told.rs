@@ -3,17 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
-use portcullis_cli::{Hinted, system_reason};
-use portcullis_cluster::{Access, ApiError, Connection};
+use portcullis_cli::{hinted, system_reason};
+use portcullis_cluster::{Access, Connection};
 
 /// The way to the API server.
 pub(crate) async fn connect(access: &Access) -> anyhow::Result<Connection> {
     Connection::open(access).await.map_err(|error| hinted(error.to_string(), Some(error.hint())))
-}
-
-/// The API server did not do what it was asked, which was to `what`.
-pub(crate) fn failed(what: &str, error: &ApiError) -> anyhow::Error {
-    hinted(format!("cannot {what}: {error}"), error.hint())
 }
 
 /// `address`, which `flag` gives, cannot be listened on.
@@ -32,12 +27,4 @@ pub(crate) fn not_listening(address: SocketAddr, flag: &str, error: &io::Error) 
         _ => None,
     };
     hinted(format!("cannot listen on `{address}`: {}", system_reason(error)), hint)
-}
-
-/// An error with what to do about it, where there is something to do.
-pub(crate) fn hinted(message: String, hint: Option<impl Into<String>>) -> anyhow::Error {
-    match hint {
-        Some(hint) => Hinted { message, hint: hint.into() }.into(),
-        None => anyhow::Error::msg(message),
-    }
 }

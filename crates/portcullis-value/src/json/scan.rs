@@ -176,7 +176,8 @@ impl<'a> Scanner<'a> {
         (self.depth <= MAX_DEPTH).then_some(())
     }
 
-    pub(super) fn skip_blanks(&mut self) {
+    /// Takes blanks.
+    pub fn skip_blanks(&mut self) {
         let start = self.at;
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -221,13 +222,13 @@ impl<'a> Scanner<'a> {
     /// Takes what stands before the next quote, backslash or control character, which is then next.
     pub(super) fn plain(&mut self) -> Option<&'a str> {
         let start = self.at;
-        self.to_special()?;
+        self.find_special()?;
         self.text.get(start..self.at)
     }
 
     /// Goes to the next quote, backslash or control character, or to the end where there is none.
     #[inline]
-    fn to_special(&mut self) -> Option<()> {
+    fn find_special(&mut self) -> Option<()> {
         let place = special(self.bytes, self.at);
         self.at = place.unwrap_or(self.bytes.len());
         place.map(|_| ())
@@ -236,7 +237,7 @@ impl<'a> Scanner<'a> {
     /// Takes the rest of a string whose quote was taken.
     #[inline]
     fn rest_of_string(&mut self) -> Option<()> {
-        self.to_special()?;
+        self.find_special()?;
         match self.next()? {
             b'"' => Some(()),
             b'\\' => self.rest_of_escaped(),
@@ -249,7 +250,7 @@ impl<'a> Scanner<'a> {
     fn rest_of_escaped(&mut self) -> Option<()> {
         loop {
             self.escape()?;
-            self.to_special()?;
+            self.find_special()?;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => {}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::jiff::Timestamp;
-use portcullis_cli::ServeArguments;
+use portcullis_cli::{ServeArguments, hinted};
 use portcullis_webhook::{Authority, CertificateError, Certificates, Identity, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -20,7 +20,6 @@ use self::exchange::Exchange;
 pub(crate) use self::exchange::Trust;
 use self::files::Files;
 use super::clock::now;
-use crate::told::hinted;
 
 /// How often it is seen to whether another certificate is due. A mounted Secret changes by a swap of links, which no watch
 /// of the files would see.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use portcullis_cli::ServeArguments;
+use portcullis_cli::{ServeArguments, hinted};
 use portcullis_cluster::{ApiError, Backoff, Candidate, Claim, Connection, Leadership};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::clock::timestamp;
-use crate::told::hinted;
 
 /// The name of the Lease.
 const LEASE: &str = "portcullis";

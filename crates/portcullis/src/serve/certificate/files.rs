@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use portcullis_cli::system_reason;
+use portcullis_cli::{hinted, system_reason};
 use portcullis_webhook::Identity;
-
-use crate::told::hinted;
 
 /// The files, and what they held when they were looked at last.
 pub(super) struct Files {

@@ -1,0 +1,136 @@
+//! Columns for people, as kubectl prints them.
+
+use std::io::{self, Write as _};
+
+use crate::paint::Paint;
+use crate::printable;
+use crate::surroundings::Stream;
+
+/// Where the text of a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// A column: its heading, and where its text stands.
+pub(super) type Column = (&'static str, Align);
+
+/// A cell and how it is painted.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+/// What a cell means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Bad,
+    Quiet,
+}
+
+impl Cell {
+    /// A cell with text of a document: it is escaped here.
+    pub(super) fn new(tone: Tone, text: &str) -> Self {
+        Self { text: printable::line(text).into_owned(), tone }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Cell::new(Tone::Plain, text.as_ref())
+    }
+}
+
+/// Prints `rows` under their headings, each line behind `indent`.
+pub(super) fn print(
+    columns: &[Column],
+    rows: &[Vec<Cell>],
+    indent: &str,
+    stdout: &mut Stream<'_>,
+) -> io::Result<()> {
+    let paint = Paint::on(stdout);
+    let width = |index: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.text.chars().count());
+        let heading = columns.get(index).map_or(0, |(heading, _)| heading.len());
+        cells.max().unwrap_or_default().max(heading)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let headings: Vec<Cell> = columns.iter().map(|(heading, _)| Cell::from(heading)).collect();
+    for (number, row) in std::iter::once(&headings).chain(rows).enumerate() {
+        write!(stdout, "{indent}")?;
+        for (index, (cell, ((_, align), width))) in row.iter().zip(columns.iter().zip(&widths)).enumerate() {
+            let gap = if index == 0 { "" } else { "  " };
+            let blanks = " ".repeat(width - cell.text.chars().count());
+            let is_last = index + 1 == columns.len();
+            let (before, after) = match align {
+                Align::Right => (&*blanks, ""),
+                Align::Left if is_last => ("", ""),
+                Align::Left => ("", &*blanks),
+            };
+            write!(stdout, "{gap}{before}")?;
+            match (number, cell.tone) {
+                (0, _) => write!(stdout, "{}", paint.strong(&cell.text))?,
+                (_, Tone::Plain) => write!(stdout, "{}", cell.text)?,
+                (_, Tone::Good) => write!(stdout, "{}", paint.good(&cell.text))?,
+                (_, Tone::Bad) => write!(stdout, "{}", paint.bad(&cell.text))?,
+                (_, Tone::Quiet) => write!(stdout, "{}", paint.quiet(&cell.text))?,
+            }
+            write!(stdout, "{after}")?;
+        }
+        writeln!(stdout)?;
+    }
+    Ok(())
+}
+
+/// A number with commas between its thousands.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `one` of one, `many` of all others, with the number before it.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// So many bytes in the largest unit that leaves a number above one.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut size = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while size >= 1024.0 && units.len() > 0 {
+        size /= 1024.0;
+        unit = units.next();
+    }
+    format!("{size:.1} {}", unit.unwrap_or(&"B"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_bytes_have_units() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1023, 1536, 263 << 20, u64::MAX].map(bytes),
+            ["0 B", "1023 B", "1.5 KiB", "263.0 MiB", "16777216.0 TiB"]
+        );
+        assert_eq!([counted(1, "Job", "Jobs"), counted(0, "Job", "Jobs")], ["1 Job", "0 Jobs"]);
+    }
+}

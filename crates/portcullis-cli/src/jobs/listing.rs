@@ -1,0 +1,121 @@
+//! The Jobs that a command looks at, from a file or from the API server.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write as _};
+use std::path::Path;
+
+use anyhow::Result;
+use portcullis_retention::{Backlog, Interest, JobFacts};
+
+use super::columns::counted;
+use super::fetch;
+use super::selection::Selection;
+use super::stream::{self, Continues, StreamError};
+use crate::cluster::{Commands, Reach};
+use crate::exit::hinted;
+use crate::files::{self, Entry};
+use crate::paint::Paint;
+use crate::surroundings::Surroundings;
+
+/// How to get a list that is no part of one.
+pub(super) const WHOLE_LIST: &str = "`kubectl get jobs -A -o json` gives the whole list, page by page";
+
+/// The Jobs, and what is known beside them.
+pub(crate) struct Listing {
+    pub(crate) backlog: Backlog,
+    /// Where the list goes on: the file holds a part of it.
+    pub(crate) continues: Option<Continues>,
+    /// How many items of the file are of other kinds.
+    pub(crate) others: u64,
+    /// In seconds since 1970-01-01 UTC, by the API server's clock where there is one.
+    pub(crate) now: i64,
+    /// The namespaces that are being deleted, as far as known.
+    pub(crate) terminating: BTreeSet<Box<str>>,
+    /// The cluster that was asked; `None` where a file was read.
+    pub(crate) reach: Option<Reach>,
+}
+
+impl Listing {
+    /// Says on standard error what the Jobs are not all of.
+    pub(crate) fn tell_what_is_missing(&self, surroundings: &mut Surroundings<'_>) {
+        let stderr = &mut surroundings.stderr;
+        let (warning, hint) = (Paint::on(stderr).warning("warning:"), Paint::on(stderr).hint("hint:"));
+        // When standard error cannot be written there is nobody left to tell.
+        if let Some(continues) = &self.continues {
+            let missing = match continues.remaining {
+                Some(remaining) => {
+                    format!("{} more are not in it", counted(remaining.unsigned_abs(), "Job", "Jobs"))
+                }
+                None => "the rest is not in it".to_owned(),
+            };
+            let _ = writeln!(stderr, "{warning} the file holds a part of a list: {missing}");
+            let _ = writeln!(stderr, "{hint} {WHOLE_LIST}");
+        }
+        if self.others > 0 {
+            let others = counted(self.others, "item is no Job and is", "items are no Jobs and are");
+            let _ = writeln!(stderr, "{warning} {others} passed over");
+        }
+    }
+
+    /// Reads the Jobs that `selection` is about.
+    ///
+    /// # Errors
+    /// The file or the API server does not give them.
+    pub(crate) fn read(
+        selection: &Selection,
+        interest: &Interest,
+        surroundings: &mut Surroundings<'_>,
+        cluster: &dyn Commands,
+    ) -> Result<Listing> {
+        match &selection.from {
+            Some(path) => from_file(path, selection, interest, surroundings),
+            None => {
+                fetch::from_cluster(cluster.reach(&selection.cluster)?, selection, interest, surroundings)
+            }
+        }
+    }
+}
+
+fn from_file(
+    path: &str,
+    selection: &Selection,
+    interest: &Interest,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Listing> {
+    let mut backlog = Backlog::default();
+    let mut each = |facts: &JobFacts<'_>, _: &str| -> Result<(), StreamError> {
+        if facts.selected && selection.includes_namespace(facts.namespace) {
+            backlog.push(facts)?;
+        }
+        Ok(())
+    };
+    let mut open;
+    let (name, reader): (_, &mut dyn Read) = if path == "-" {
+        if surroundings.stdin_is_terminal {
+            let hint = "pipe it in: `kubectl get jobs -A -o json | portcullis jobs list --from -`";
+            return Err(hinted(
+                "there are no Jobs on standard input, which is a terminal".to_owned(),
+                Some(hint),
+            ));
+        }
+        ("standard input".to_owned(), &mut surroundings.stdin)
+    } else {
+        let full = surroundings.directory.join(path);
+        if files::entry(&full)? == Entry::Folder {
+            let hint = "name a file: what `kubectl get jobs -A -o json` prints";
+            return Err(hinted(format!("`{path}` is a folder, not a file with Jobs"), Some(hint)));
+        }
+        open = files::open(Path::new(&full))?;
+        (format!("`{path}`"), &mut open)
+    };
+    let ends = stream::read(reader, interest, &mut each)
+        .map_err(|error| hinted(format!("cannot read Jobs from {name}: {error}"), error.hint()))?;
+    Ok(Listing {
+        backlog,
+        continues: ends.continues,
+        others: ends.others,
+        now: surroundings.now.div_euclid(1_000_000_000),
+        terminating: BTreeSet::new(),
+        reach: None,
+    })
+}

@@ -1,0 +1,264 @@
+//! Jobs from a stream of JSON: lists of any size, and documents one after the other.
+
+use std::io::{self, Read};
+use std::str;
+
+use portcullis_retention::{Interest, JobFacts, NotAJob, read_job, scan_job};
+use portcullis_value::json::{self, Lists, Part, Stop};
+use portcullis_value::{Arena, Value};
+
+use crate::files;
+
+/// How much of the stream is held at once, to begin with.
+const BUFFER: usize = 256 << 10;
+/// The largest Job that is read; of lists there is no limit.
+const LARGEST_JOB: usize = 64 << 20;
+
+/// Why a stream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error("{}", files::reason(.0))]
+    Read(io::Error),
+    #[error("there is nothing in it")]
+    Empty,
+    #[error("it is not text in UTF-8")]
+    NotText,
+    #[error("it ends in the middle of {}", after(.0))]
+    CutShort(u64),
+    #[error("this is no JSON, {}: {error}", after(.number))]
+    Fault { number: u64, error: json::Error },
+    #[error("item {number} is no Job: {error}")]
+    NotAJob { number: u64, error: NotAJob },
+    #[error("the document in it has neither `items` nor is it a Job: {0}")]
+    NoList(NotAJob),
+    #[error("it holds a `{0}`, not Jobs")]
+    OtherList(String),
+    #[error("a Job in it is larger than {LARGEST_JOB} bytes")]
+    TooLarge,
+    #[error("{0}")]
+    Full(#[from] portcullis_retention::Full),
+}
+
+fn after(items: &u64) -> String {
+    match items {
+        0 => "the first item".to_owned(),
+        items => format!("the list, after {items} items"),
+    }
+}
+
+impl StreamError {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            StreamError::Empty | StreamError::CutShort(_) => Some(
+                "the command that wrote it may have failed: `kubectl get jobs -A -o json > jobs.json` alone shows that",
+            ),
+            StreamError::Fault { .. } | StreamError::NoList(_) | StreamError::OtherList(_) => {
+                Some("give a list of Jobs as JSON: `kubectl get jobs -A -o json`")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was in a stream beside its Jobs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// Items that are of another kind.
+    pub(crate) others: u64,
+    /// Where the list goes on, if it does: the stream holds a part of it.
+    pub(crate) continues: Option<Continues>,
+}
+
+/// The rest of a list that was asked for in pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Continues {
+    /// What to ask for the next page with.
+    pub(crate) token: String,
+    /// How many items are left, where that was said.
+    pub(crate) remaining: Option<i64>,
+}
+
+/// Reads all Jobs of `reader`; `each` is told of every one, with its text.
+///
+/// # Errors
+/// The stream cannot be read to its end, or holds something else.
+pub(crate) fn read(
+    reader: &mut dyn Read,
+    interest: &Interest,
+    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+) -> Result<Ends, StreamError> {
+    let mut window = Window::new(reader);
+    let mut jobs =
+        Jobs { lists: Lists::default(), interest, each, number: 0, documents: 0, ends: Ends::default() };
+    loop {
+        window.fill()?;
+        let text = window.text()?;
+        let (taken, stop) = jobs.take(text)?;
+        match stop {
+            Stop::CutShort if !window.is_at_end => {}
+            Stop::CutShort
+                if jobs.lists.is_inside() || !text.get(taken..).unwrap_or_default().trim().is_empty() =>
+            {
+                return Err(StreamError::CutShort(jobs.number));
+            }
+            Stop::CutShort if jobs.documents == 0 => return Err(StreamError::Empty),
+            Stop::CutShort => return Ok(jobs.ends),
+            Stop::Fault => return Err(jobs.fault(text.get(taken..).unwrap_or_default())),
+        }
+        window.drop_front(taken);
+    }
+}
+
+/// The part of the stream that is in memory.
+struct Window<'r> {
+    reader: &'r mut dyn Read,
+    bytes: Vec<u8>,
+    /// How many of the bytes were read.
+    length: usize,
+    is_at_end: bool,
+}
+
+impl<'r> Window<'r> {
+    fn new(reader: &'r mut dyn Read) -> Self {
+        Self { reader, bytes: vec![0; BUFFER], length: 0, is_at_end: false }
+    }
+
+    /// Reads on, with more room where what is there fills it.
+    fn fill(&mut self) -> Result<(), StreamError> {
+        if self.length == self.bytes.len() {
+            if self.bytes.len() >= LARGEST_JOB {
+                return Err(StreamError::TooLarge);
+            }
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+        while let Some(room) = self.bytes.get_mut(self.length..).filter(|room| !room.is_empty()) {
+            match self.reader.read(room) {
+                Ok(0) => {
+                    self.is_at_end = true;
+                    break;
+                }
+                Ok(read) => self.length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StreamError::Read(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is there, without a character of which a part is missing.
+    fn text(&self) -> Result<&str, StreamError> {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        let valid = match str::from_utf8(bytes) {
+            Ok(text) => return Ok(text),
+            Err(error) if error.error_len().is_none() && !self.is_at_end => error.valid_up_to(),
+            Err(_) => return Err(StreamError::NotText),
+        };
+        bytes.get(..valid).and_then(|bytes| str::from_utf8(bytes).ok()).ok_or(StreamError::NotText)
+    }
+
+    fn drop_front(&mut self, taken: usize) {
+        self.bytes.copy_within(taken..self.length, 0);
+        self.length -= taken;
+    }
+}
+
+struct Jobs<'i> {
+    lists: Lists,
+    interest: &'i Interest,
+    each: &'i mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+    /// How many items were taken.
+    number: u64,
+    documents: u64,
+    ends: Ends,
+}
+
+impl Jobs<'_> {
+    /// Takes what is complete in `text`; says how much that was, and what stopped it.
+    fn take(&mut self, text: &str) -> Result<(usize, Stop), StreamError> {
+        let mut taken = 0;
+        loop {
+            let rest = text.get(taken..).unwrap_or_default();
+            let interest = self.interest;
+            let part = self.lists.next(rest, |scanner| {
+                scanner.skip_blanks();
+                let start = scanner.at();
+                let facts = scan_job(scanner, interest)?;
+                Some((facts, rest.get(start..scanner.at())?))
+            });
+            match part {
+                Ok((part, length)) => {
+                    taken += length;
+                    self.part(part)?;
+                }
+                Err(stop) => return Ok((taken, stop)),
+            }
+        }
+    }
+
+    fn part<'t>(&mut self, part: Part<'t, (JobFacts<'t>, &'t str)>) -> Result<(), StreamError> {
+        match part {
+            Part::Item((facts, text)) => {
+                self.number += 1;
+                (self.each)(&facts, text)
+            }
+            Part::Unread(text) => {
+                self.number += 1;
+                let number = self.number;
+                self.unread(text, |error| StreamError::NotAJob { number, error })
+            }
+            Part::Document(text) => {
+                self.documents += 1;
+                self.number += 1;
+                self.unread(text, StreamError::NoList)
+            }
+            Part::End => {
+                self.documents += 1;
+                Ok(())
+            }
+            Part::Member("metadata", text) => {
+                self.ends.continues = self.ends.continues.take().or_else(|| continues(text));
+                Ok(())
+            }
+            Part::Member("kind", text) => match text.trim_matches('"') {
+                "List" | "JobList" => Ok(()),
+                other => Err(StreamError::OtherList(other.to_owned())),
+            },
+            Part::Member(..) => Ok(()),
+        }
+    }
+
+    /// What is not written plainly, or is of another kind.
+    fn unread(&mut self, text: &str, refused: impl Fn(NotAJob) -> StreamError) -> Result<(), StreamError> {
+        match read_job(&Arena::new(), text, self.interest) {
+            Ok(facts) => (self.each)(&facts, text),
+            Err(NotAJob::Kind(_)) => {
+                self.ends.others += 1;
+                Ok(())
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Why `text`, at whose start a document or an item ought to be, is neither.
+    fn fault(&self, text: &str) -> StreamError {
+        // Behind an item stands a comma, which the reader of one document knows nothing of.
+        let text = text.trim_start().trim_start_matches(',');
+        let number = self.number;
+        match json::read(&Arena::new(), text) {
+            Err(error) => StreamError::Fault { number, error },
+            Ok(_) => StreamError::CutShort(number),
+        }
+    }
+}
+
+/// Where a list goes on, by its metadata.
+fn continues(metadata: &str) -> Option<Continues> {
+    let arena = Arena::new();
+    let metadata = json::read(&arena, metadata).ok()?;
+    let token = metadata.get("continue").and_then(Value::as_str).filter(|token| !token.is_empty())?;
+    let remaining = metadata.get("remainingItemCount").and_then(Value::as_i64);
+    Some(Continues { token: token.to_owned(), remaining })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! What is read of a stream, whatever pieces it comes in.
+
+use std::io::Read;
+
+use super::*;
+
+/// Gives a few bytes at a time.
+struct Drip<'t>(&'t [u8], usize);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let length = self.1.min(self.0.len()).min(room.len());
+        let (now, later) = self.0.split_at(length);
+        room[..length].copy_from_slice(now);
+        self.0 = later;
+        Ok(length)
+    }
+}
+
+fn job(name: &str) -> String {
+    format!(
+        r#"{{"metadata": {{"name": "{name}", "uid": "u", "resourceVersion": "1"}}, "status": {{"é": "\ud83d\ude00"}}}}"#
+    )
+}
+
+fn names(text: &str) -> Result<(Vec<String>, Ends), StreamError> {
+    let mut names = Vec::new();
+    let mut each = |facts: &JobFacts<'_>, text: &str| {
+        assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
+        names.push(facts.name.to_owned());
+        Ok(())
+    };
+    let ends = read(&mut Drip(text.as_bytes(), 7), &Interest::default(), &mut each)?;
+    Ok((names, ends))
+}
+
+#[track_caller]
+fn refused(text: &str, want: &str) {
+    assert_eq!(names(text).unwrap_err().to_string(), want);
+}
+
+#[test]
+fn lists_and_documents_follow_one_another_and_other_kinds_are_counted() {
+    let text = format!(
+        r#"{{"apiVersion":"v1","items":[{},{{"kind":"Pod","metadata":{{"name":"p"}}}},{}],"kind":"List","metadata":{{"continue":""}}}}
+        {} {{"kind":"JobList","items":null}}"#,
+        job("a"),
+        job("b"),
+        job("c")
+    );
+    assert_eq!(
+        names(&text).unwrap(),
+        (["a", "b", "c"].map(str::to_owned).to_vec(), Ends { others: 1, continues: None })
+    );
+}
+
+#[test]
+fn a_list_that_goes_on_says_so() {
+    let text = r#"{"kind":"JobList","metadata":{"continue":"abc","remainingItemCount":12},"items":[]}"#;
+    let continues = Continues { token: "abc".to_owned(), remaining: Some(12) };
+    assert_eq!(names(text).unwrap().1.continues, Some(continues));
+}
+
+#[test]
+fn a_stream_that_is_not_what_it_should_be_is_refused() {
+    let list = format!(r#"{{"items":[{}"#, job("a"));
+    refused("", "there is nothing in it");
+    refused(" \n", "there is nothing in it");
+    refused(&list, "it ends in the middle of the list, after 1 items");
+    refused(&format!("{list},"), "it ends in the middle of the list, after 1 items");
+    refused("apiVersion: v1\nkind: List\nitems: []\n", "this is no JSON, the first item: expected value");
+    refused(
+        &format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)),
+        "this is no JSON, the list, after 1 items: expected `:`",
+    );
+    refused(r#"{"kind":"PodList","items":[]}"#, "it holds a `PodList`, not Jobs");
+    refused(
+        r#"{"items":[{"metadata":{"name":"a"}}]}"#,
+        "item 1 is no Job: it is not a Job of a cluster: a name, uid or resourceVersion is missing, or a field has another type",
+    );
+    assert!(
+        names("[]")
+            .unwrap_err()
+            .to_string()
+            .starts_with("the document in it has neither `items` nor is it a Job")
+    );
+    assert!(matches!(
+        read(&mut &b"{\"a\":\"\xff\"}"[..], &Interest::default(), &mut |_, _| Ok(())),
+        Err(StreamError::NotText)
+    ));
+}
+
+#[test]
+fn a_job_that_is_larger_than_the_window_is_read() {
+    let text =
+        format!(r#"{{"items":[{}]}}"#, job("a").replace("\"é\"", &format!("\"{}\"", "x".repeat(3 * BUFFER))));
+    let mut seen = 0;
+    read(&mut text.as_bytes(), &Interest::default(), &mut |_, _| {
+        seen += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, 1);
+}
