@@ -13,9 +13,9 @@ use portcullis_model::{Input, Needs, Numbers, Resource, Status};
 use portcullis_value::Value;
 
 use crate::condition::Conditions;
+use crate::ending::Ending;
 use crate::matching::{Candidate, Filter, Matching};
 use crate::pod_security::{Exclusion, exclusions};
-use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 
@@ -168,7 +168,7 @@ pub(crate) fn skip_in_parts<'a>(exceptions: &[&PolicyException]) -> Ending<'a> {
 fn skipped<'a>(exceptions: &[&PolicyException], rest: &str) -> Ending<'a> {
     let names: Vec<&str> = exceptions.iter().map(|exception| &*exception.name).collect();
     let ending = Ending::new(Status::Skip, format!("rule is skipped due to policy exception{rest}"));
-    Ending { properties: Box::new([("exceptions", names.join(","))]), ..ending }
+    ending.with_properties(Box::new([("exceptions", names.join(","))]))
 }
 
 fn keys(exceptions: &[&PolicyException]) -> String {

@@ -7,8 +7,8 @@ use portcullis_model::explain::{Finding, Part, Step};
 use portcullis_model::{Resource, SideEffect, Status};
 use portcullis_value::Value;
 
+use crate::ending::Ending;
 use crate::foreach::ForEach;
-use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::shared::Parts;
 use crate::variable::VariableError;
@@ -81,7 +81,7 @@ impl Generation {
         }
         let failure = (!making.failures.is_empty()).then(|| making.failures.join("; "));
         let side_effect = SideEffect::Generated { objects: making.objects, failure };
-        Ok(Ending { side_effect: Some(Box::new(side_effect)), ..Ending::new(Status::Pass, "") })
+        Ok(Ending::new(Status::Pass, "").with_side_effect(side_effect))
     }
 }
 

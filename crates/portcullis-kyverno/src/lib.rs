@@ -9,6 +9,7 @@ mod checks;
 pub mod condition;
 mod context;
 mod crds;
+mod ending;
 mod exception;
 mod explanation;
 mod foreach;

@@ -14,7 +14,7 @@ mod signed;
 use portcullis_model::{Resource, Status};
 use portcullis_value::Value;
 
-use crate::rule::Ending;
+use crate::ending::Ending;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 

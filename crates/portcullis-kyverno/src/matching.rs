@@ -4,8 +4,8 @@ mod told;
 
 use portcullis_gocompat::wildcard;
 use portcullis_model::explain::Recorder;
-use portcullis_model::{Gvk, Input, Operation, Resource, User};
-use portcullis_value::{Object, Value};
+use portcullis_model::{Input, Operation, Resource, User};
+use portcullis_value::Value;
 
 use crate::kind::KindSelector;
 use crate::selector::Selection;
@@ -25,9 +25,16 @@ pub(crate) enum Matching {
 }
 
 /// One filter. Everything it sets must hold; lists hold when one item does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filter {
     kinds: Box<[KindSelector]>,
+    /// What it sets beside kinds, as most filters do not.
+    further: Option<Box<Further>>,
+}
+
+/// What few filters set.
+#[derive(Debug, Default)]
+struct Further {
     name: Option<Box<str>>,
     names: Box<[Box<str>]>,
     namespaces: Box<[Box<str>]>,
@@ -38,8 +45,6 @@ pub(crate) struct Filter {
     roles: Box<[Box<str>]>,
     cluster_roles: Box<[Box<str>]>,
     subjects: Box<[Subject]>,
-    /// Whether `resources` says anything.
-    has_resources: bool,
 }
 
 #[derive(Debug)]
@@ -57,26 +62,15 @@ enum Subject {
 /// The object that is matched, and as what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
-    pub(crate) resource: Resource<'a>,
-    pub(crate) gvk: Gvk<'a>,
-    pub(crate) subresource: &'a str,
-    pub(crate) operation: Operation,
-    pub(crate) user: Option<User<'a>>,
-    /// `None` where they are not known.
-    pub(crate) namespace_labels: Option<Object<'a>>,
+    resource: Resource<'a>,
+    /// All of it but the object.
+    input: &'a Input<'a>,
 }
 
 impl<'a> Candidate<'a> {
     /// The candidate of `input` with `object` in the place of its object.
-    pub(crate) fn new(input: &Input<'a>, object: Option<Value<'a>>) -> Self {
-        Self {
-            resource: Resource(object.or(input.old_object).unwrap_or_default()),
-            gvk: input.gvk,
-            subresource: input.subresource,
-            operation: input.operation,
-            user: input.user,
-            namespace_labels: input.namespace_labels,
-        }
+    pub(crate) fn new(input: &'a Input<'a>, object: Option<Value<'a>>) -> Self {
+        Self { resource: Resource(object.or(input.old_object).unwrap_or_default()), input }
     }
 }
 
@@ -229,8 +223,7 @@ impl Filter {
             selector.map(|selector| Box::new(Selection::compile(selector)))
         };
         let annotations = resources.get("annotations").and_then(Value::as_object).unwrap_or_default();
-        let compiled = Self {
-            kinds: texts(resources, "kinds").iter().map(|kind| KindSelector::parse(kind)).collect(),
+        let further = Further {
             name: resources
                 .get("name")
                 .and_then(Value::as_str)
@@ -254,17 +247,11 @@ impl Filter {
                 .iter()
                 .map(|subject| Subject::compile(*subject))
                 .collect(),
-            has_resources: false,
         };
-        let has_resources = !compiled.kinds.is_empty()
-            || compiled.name.is_some()
-            || !compiled.names.is_empty()
-            || !compiled.namespaces.is_empty()
-            || !compiled.annotations.is_empty()
-            || compiled.selector.is_some()
-            || compiled.namespace_selector.is_some()
-            || !compiled.operations.is_empty();
-        Self { has_resources, ..compiled }
+        Self {
+            kinds: texts(resources, "kinds").iter().map(|kind| KindSelector::parse(kind)).collect(),
+            further: (further.has_resources() || further.has_user()).then(|| Box::new(further)),
+        }
     }
 
     pub(crate) fn kinds(&self) -> &[KindSelector] {
@@ -272,28 +259,52 @@ impl Filter {
     }
 
     pub(crate) fn operations(&self) -> &[Operation] {
-        &self.operations
+        self.further.as_ref().map_or(&[], |further| &further.operations)
     }
 
     pub(crate) fn namespaces(&self) -> &[Box<str>] {
-        &self.namespaces
+        self.further.as_ref().map_or(&[], |further| &further.namespaces)
     }
 
     /// Whether the labels of the namespace play a part.
     pub(crate) fn reads_namespace_labels(&self) -> bool {
-        self.namespace_selector.is_some()
+        self.further.as_ref().is_some_and(|further| further.namespace_selector.is_some())
     }
 
     /// Whether the user plays a part.
     pub(crate) fn has_user(&self) -> bool {
-        !(self.roles.is_empty() && self.cluster_roles.is_empty() && self.subjects.is_empty())
+        self.further.as_ref().is_some_and(|further| further.has_user())
     }
 
     fn check(&self, candidate: &Candidate<'_>, use_as: Use) -> Result<(), Mismatch<'_>> {
+        if let Some(further) = &self.further {
+            return self.check_with(further, candidate, use_as);
+        }
+        match &*self.kinds {
+            [] => Err(Mismatch::Empty),
+            _ => self.check_kind(candidate),
+        }
+    }
+
+    fn check_kind(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
+        let Input { gvk, subresource, .. } = *candidate.input;
+        match self.kinds.iter().any(|kind| kind.matches(gvk, subresource, true)) {
+            true => Ok(()),
+            false => Err(Mismatch::Kind(self)),
+        }
+    }
+
+    /// Checks what `further`, which is not empty, asks for as well.
+    fn check_with(
+        &self,
+        further: &Further,
+        candidate: &Candidate<'_>,
+        use_as: Use,
+    ) -> Result<(), Mismatch<'_>> {
         // Where nobody asks, a match block forgets about the user; an exclude block then never excludes, and an exception
         // never holds.
-        let with_user = self.has_user() && (use_as != Use::Match || candidate.user.is_some());
-        if !self.has_resources && !with_user {
+        let with_user = further.has_user() && (use_as != Use::Match || candidate.input.user.is_some());
+        if self.kinds.is_empty() && !further.has_resources() && !with_user {
             return Err(Mismatch::Empty);
         }
         // What no part of the filter asks for is not looked up.
@@ -304,38 +315,36 @@ impl Filter {
         };
         // COMPAT(kyverno): an exception is for all operations, whatever it says.
         if use_as != Use::Exception
-            && !self.operations.is_empty()
-            && !self.operations.contains(&candidate.operation)
+            && !further.operations.is_empty()
+            && !further.operations.contains(&candidate.input.operation)
         {
             return Err(Mismatch::Operation(self));
         }
-        if !self.kinds.is_empty()
-            && !self.kinds.iter().any(|kind| kind.matches(candidate.gvk, candidate.subresource, true))
-        {
-            return Err(Mismatch::Kind(self));
+        if !self.kinds.is_empty() {
+            self.check_kind(candidate)?;
         }
         let name = || match resource.name() {
             "" => resource.generate_name(),
             name => name,
         };
-        if self.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name()))
-            || (!self.names.is_empty() && !any(&self.names, name()))
+        if further.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name()))
+            || (!further.names.is_empty() && !any(&further.names, name()))
         {
             return Err(Mismatch::Name(self));
         }
         let namespace = || if is_namespace() { resource.name() } else { resource.namespace() };
-        if !self.namespaces.is_empty() && !any(&self.namespaces, namespace()) {
+        if !further.namespaces.is_empty() && !any(&further.namespaces, namespace()) {
             return Err(Mismatch::Namespace(self));
         }
-        if !self.annotations.iter().all(|(key, value)| has_annotation(resource, key, value)) {
+        if !further.annotations.iter().all(|(key, value)| has_annotation(resource, key, value)) {
             return Err(Mismatch::Annotations);
         }
-        if self.selector.as_ref().is_some_and(|selector| !selector.selects(resource.labels())) {
+        if further.selector.as_ref().is_some_and(|selector| !selector.selects(resource.labels())) {
             return Err(Mismatch::Selector);
         }
         let mut unknown = Ok(());
-        if let Some(selector) = &self.namespace_selector {
-            match candidate.namespace_labels {
+        if let Some(selector) = &further.namespace_selector {
+            match candidate.input.namespace_labels {
                 // COMPAT(kyverno): for an exception the selector plays no part there.
                 _ if is_namespace() && use_as == Use::Exception => {}
                 _ if is_namespace() => return Err(Mismatch::NamespaceSelector),
@@ -345,14 +354,32 @@ impl Filter {
             }
         }
         if with_user {
-            let user = candidate.user.ok_or(Mismatch::User)?;
-            match self.names_user(&user) {
+            let user = candidate.input.user.ok_or(Mismatch::User)?;
+            match further.names_user(&user) {
                 Some(true) => {}
                 Some(false) => return Err(Mismatch::User),
                 None => unknown = Err(Mismatch::Unknown("the roles of the user")),
             }
         }
         unknown
+    }
+}
+
+impl Further {
+    /// Whether the object plays a part beyond its kind.
+    fn has_resources(&self) -> bool {
+        self.name.is_some()
+            || !self.names.is_empty()
+            || !self.namespaces.is_empty()
+            || !self.annotations.is_empty()
+            || self.selector.is_some()
+            || self.namespace_selector.is_some()
+            || !self.operations.is_empty()
+    }
+
+    /// Whether the user plays a part.
+    fn has_user(&self) -> bool {
+        !(self.roles.is_empty() && self.cluster_roles.is_empty() && self.subjects.is_empty())
     }
 
     /// `None` where the user's roles would have to be known.

@@ -10,9 +10,9 @@ use portcullis_patch::json6902::Operation;
 use portcullis_value::{Arena, Budget, Value};
 
 use crate::context::ContextEntry;
+use crate::ending::Ending;
 use crate::foreach::ForEach;
 use crate::mutate::{self, Outcome, Overlay};
-use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::variable::{Template, TemplatePath, VariableError, resolve_references};
 
@@ -175,7 +175,7 @@ impl Patch {
             Ok(Outcome::Patched(patched)) => mutated(patched),
             Ok(Outcome::Unchanged) => {
                 let explanation = scope.explain.then(|| self.why_unchanged(object, scope));
-                Ending { explanation, ..Ending::new(Status::Skip, mutate::UNCHANGED) }
+                Ending::new(Status::Skip, mutate::UNCHANGED).with_explanation(explanation)
             }
             Err(error) => Ending::new(Status::Error, error.to_string()),
         })
@@ -203,8 +203,8 @@ fn compile(overlay: Value<'_>) -> Result<Overlay, mutate::OverlayError> {
 /// The step of a patch of `object` that ended so; what it changed is reported as steps of it.
 fn patch_step<'a>(arena: &'a Arena, object: Value<'a>, ending: &Ending<'a>, recorder: &Recorder) -> Step {
     let step = Step::new(Part::Patch, "").found(ending.finding());
-    let Some(patched) = ending.patched else {
-        let reason = ending.explanation.as_deref().unwrap_or(&ending.message);
+    let Some(patched) = ending.patched() else {
+        let reason = ending.explanation().unwrap_or(&ending.message);
         return step.note(reason);
     };
     recorder.hide(patched);
@@ -240,5 +240,5 @@ fn mutated(object: Value<'_>) -> Ending<'_> {
         "" => format!("mutated {kind}/{name}"),
         namespace => format!("mutated {kind}/{name} in namespace {namespace}"),
     };
-    Ending { patched: Some(object), ..Ending::new(Status::Pass, message) }
+    Ending::new(Status::Pass, message).with_patched(object)
 }

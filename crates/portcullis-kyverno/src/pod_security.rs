@@ -18,8 +18,9 @@ use portcullis_model::explain::{Finding, Part, Recorder, Step, within};
 use portcullis_model::{Resource, Status};
 use portcullis_value::{Budget, Exhausted, Value};
 
+use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
-use crate::rule::{Ending, Rule};
+use crate::rule::Rule;
 use crate::scope::Scope;
 
 use checks::{CHECKS, Check};
@@ -171,11 +172,9 @@ impl PodSecurity {
         if failures.is_empty() {
             return exception::skip_in_parts(exceptions);
         }
-        Ending {
-            explanation: scope.explain.then(|| told::explanation(&failures, place)),
-            properties: self.properties(&failures).into(),
-            ..Ending::new(Status::Fail, self.message(&rule.name, &failures, place))
-        }
+        Ending::new(Status::Fail, self.message(&rule.name, &failures, place))
+            .with_explanation(scope.explain.then(|| told::explanation(&failures, place)))
+            .with_properties(self.properties(&failures).into())
     }
 
     /// Reports what came of each check; those in `broken` failed before anything was excluded.

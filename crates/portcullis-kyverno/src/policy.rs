@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use portcullis_model::{
     ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase, Profile,
-    Refusal, Resource, RuleKind, RuleOutcome, Run, Status,
+    Refusal, Resource, RuleKind, Run, Status,
 };
 use portcullis_value::{Arena, Object, Value};
 
 use crate::autogen::{self, Controllers};
+use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
 use crate::explanation;
 use crate::kind::KindSelector;
@@ -73,7 +74,7 @@ impl Policy {
             .map(compile)
             .collect();
         let rules: Box<[Rule]> = rules.iter().copied().map(compile).collect();
-        Self {
+        let policy = Self {
             profile: profile(document, rules.iter().chain(&generated)),
             name: resource.name().into(),
             namespace: namespace.map(Box::from),
@@ -88,7 +89,18 @@ impl Policy {
             background: spec.get("background").and_then(Value::as_bool).unwrap_or(true),
             failure_action,
             overrides: ActionOverride::compile(spec.get("validationFailureActionOverrides")),
+        };
+        policy.with_enforcement()
+    }
+
+    /// The policy whose rules know what their failures mean, where that is the same everywhere.
+    fn with_enforcement(mut self) -> Self {
+        let of = |rule: &Rule| (!self.has_overrides(rule)).then(|| self.enforcement_in(rule, "", None));
+        let all: Vec<_> = self.all_rules().map(of).collect();
+        for (rule, enforcement) in self.rules.iter_mut().chain(&mut self.generated).zip(all) {
+            rule.enforcement = enforcement;
         }
+        self
     }
 
     /// The policy with the exceptions of `all` that name rules of it.
@@ -192,19 +204,30 @@ impl Policy {
 
     /// What a failure of `rule` means for the object of `input`.
     fn enforcement(&self, rule: &Rule, input: &Input<'_>) -> Enforcement {
+        rule.enforcement.unwrap_or_else(|| {
+            self.enforcement_in(rule, input.resource().namespace(), input.namespace_labels)
+        })
+    }
+
+    /// What a failure of `rule` means for objects in `namespace`.
+    fn enforcement_in(&self, rule: &Rule, namespace: &str, labels: Option<Object<'_>>) -> Enforcement {
         let Action::Validate(validation) = &rule.action else {
             let is_mutation = rule.action.kind() == Some(RuleKind::Mutate);
             return if is_mutation { Enforcement::Enforce } else { Enforcement::Audit };
-        };
-        let (namespace, labels) = match (&self.overrides[..], &validation.overrides[..]) {
-            ([], []) => ("", None),
-            _ => (input.resource().namespace(), input.namespace_labels),
         };
         let selected = self.selected_by(validation, namespace, labels);
         match (selected, self.action_of(Some(validation), namespace, labels)) {
             (FailureAction::Audit, _) => Enforcement::Audit,
             (FailureAction::Enforce, FailureAction::Audit) => Enforcement::Told,
             (FailureAction::Enforce, FailureAction::Enforce) => Enforcement::Enforce,
+        }
+    }
+
+    /// Whether what a failure of `rule` means depends on the namespace.
+    fn has_overrides(&self, rule: &Rule) -> bool {
+        match &rule.action {
+            Action::Validate(validation) => !(self.overrides.is_empty() && validation.overrides.is_empty()),
+            _ => false,
         }
     }
 
@@ -247,54 +270,48 @@ impl Policy {
         let is_controller = self.controllers.contain(input.gvk.kind);
         let generated = if is_controller { &*self.generated } else { &[] };
         let mut object = input.object;
-        let mut rules = self
-            .rules
-            .iter()
-            .chain(generated)
-            .filter(|rule| rule.action.kind().is_some_and(|kind| phase.includes(kind)));
-        while let Some(rule) = rules.next() {
-            let tell = |scope: &Scope<'_, '_, '_>, outcomes: &[RuleOutcome<'_>], reason: Option<&str>| {
-                if let Some(recorder) = scope.recorder {
-                    recorder.end_rule(explanation::of(rule, self.origin(rule), outcomes, reason));
-                }
-            };
+        let mut rules = self.rules.iter().chain(generated).filter_map(|rule| {
+            let kind = rule.action.kind().filter(|kind| phase.includes(*kind))?;
+            Some((rule, kind))
+        });
+        while let Some((rule, kind)) = rules.next() {
+            let before = evaluation.outcomes.len();
+            let (mut is_decisive, mut not_matched) = (false, None);
             match rule.apply(input, object, scope)? {
-                Applied::Nothing => tell(scope, &[], None),
-                Applied::NotMatched(reason) => {
-                    tell(scope, &[], reason.as_deref());
-                    evaluation.not_applied.extend(reason.map(|reason| (&*rule.name, reason)));
-                }
-                Applied::Outcome(mut outcome) => {
-                    outcome.enforcement = self.enforcement(rule, input);
+                Applied::Nothing => {}
+                Applied::NotMatched(reason) => not_matched = reason,
+                Applied::Ended(mut ending) => {
                     if let (Some(guard), Some(before)) = (guard, object) {
-                        keep_guard(guard, before, &mut outcome);
+                        ending = guarded(guard, before, ending);
                     }
-                    tell(scope, std::slice::from_ref(&outcome), None);
-                    if let Some(patched) = outcome.patched {
+                    if let Some(patched) = ending.patched() {
                         object = Some(patched);
                         scope.set_object(patched);
                     }
                     if evaluation.outcomes.is_empty() {
                         evaluation.outcomes.reserve_exact(self.rules.len());
                     }
-                    let is_decisive = is_decisive(&outcome);
-                    evaluation.outcomes.push(outcome);
-                    if self.apply_one && is_decisive {
-                        explanation::passed_over(&rule.name, rules, scope.recorder);
-                        break;
-                    }
-                }
-                Applied::Outcomes(outcomes) => {
-                    tell(scope, &outcomes, None);
-                    let is_decisive = outcomes.iter().any(is_decisive);
+                    is_decisive = decides(&ending);
                     let enforcement = self.enforcement(rule, input);
-                    let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { enforcement, ..outcome });
-                    evaluation.outcomes.extend(outcomes);
-                    if self.apply_one && is_decisive {
-                        explanation::passed_over(&rule.name, rules, scope.recorder);
-                        break;
-                    }
+                    evaluation.outcomes.push(ending.outcome(&rule.name, kind, enforcement));
                 }
+                Applied::EndedForEach(endings) => {
+                    is_decisive = endings.iter().any(decides);
+                    let enforcement = self.enforcement(rule, input);
+                    let outcomes =
+                        endings.into_iter().map(|ending| ending.outcome(&rule.name, kind, enforcement));
+                    evaluation.outcomes.extend(outcomes);
+                }
+            }
+            if let Some(recorder) = scope.recorder {
+                let outcomes = evaluation.outcomes.get(before..).unwrap_or_default();
+                let reason = not_matched.as_deref();
+                recorder.end_rule(explanation::of(rule, self.origin(rule), outcomes, reason));
+            }
+            evaluation.not_applied.extend(not_matched.map(|reason| (&*rule.name, reason)));
+            if self.apply_one && is_decisive {
+                explanation::passed_over(&rule.name, rules.map(|(rule, _)| rule), scope.recorder);
+                break;
             }
         }
         Ok(evaluation)
@@ -325,25 +342,20 @@ impl CompiledPolicy for Policy {
     }
 }
 
-/// Whether no rule after this one is applied where one is enough.
-fn is_decisive(outcome: &RuleOutcome<'_>) -> bool {
-    matches!(outcome.status, Status::Pass | Status::Fail)
+/// Whether no rule after the one that ended so is applied where one is enough.
+fn decides(ending: &Ending<'_>) -> bool {
+    matches!(ending.status, Status::Pass | Status::Fail)
 }
 
-/// Takes the change of `outcome` back where `guard` does not let it be.
-fn keep_guard(guard: &dyn ChangeGuard, before: Value<'_>, outcome: &mut RuleOutcome<'_>) {
-    let Some(after) = outcome.patched else { return };
-    let Err(refusal) = guard.check(before, after) else { return };
-    outcome.patched = None;
-    match refusal {
-        Refusal::Immutable(field) => {
-            outcome.status = Status::Skip;
-            outcome.obstacle = Some(Obstacle::Immutable);
-            outcome.message = format!("immutable: {field} cannot be changed any more").into();
+/// `ending`, or how the rule ends instead where `guard` does not let the change of the object be.
+fn guarded<'a>(guard: &dyn ChangeGuard, before: Value<'a>, ending: Ending<'a>) -> Ending<'a> {
+    let Some(after) = ending.patched() else { return ending };
+    match guard.check(before, after) {
+        Ok(()) => ending,
+        Err(Refusal::Immutable(field)) => {
+            Ending::new(Status::Skip, format!("immutable: {field} cannot be changed any more"))
+                .with_obstacle(Obstacle::Immutable)
         }
-        Refusal::Forbidden(text) => {
-            outcome.status = Status::Error;
-            outcome.message = text.into();
-        }
+        Err(Refusal::Forbidden(text)) => Ending::new(Status::Error, text),
     }
 }

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use portcullis_model::explain::{Finding, Part, Recorder, within};
-use portcullis_model::{
-    Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, RuleOutcome, SideEffect, Status,
-};
-use portcullis_value::{Exhausted, Object, Value};
+use portcullis_model::explain::{Part, Recorder, within};
+use portcullis_model::{Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, Status};
+use portcullis_value::{Object, Value};
 
 use crate::condition::{Conditions, Verdict};
 use crate::context::ContextEntry;
+use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
 use crate::generation::Generation;
 use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason, block_step};
@@ -31,6 +30,8 @@ pub(crate) struct Rule {
     context: Arc<[ContextEntry]>,
     preconditions: Option<Arc<Conditions>>,
     pub(crate) action: Action,
+    /// What a failure means, where that is the same for all objects; set by the policy.
+    pub(crate) enforcement: Option<Enforcement>,
     /// Those that name the rule.
     pub(crate) exceptions: Box<[Arc<PolicyException>]>,
 }
@@ -72,61 +73,13 @@ impl Action {
 /// What came of a rule.
 #[derive(Debug)]
 pub(crate) enum Applied<'a> {
-    Outcome(RuleOutcome<'a>),
-    /// Those of a rule about existing resources: one for each.
-    Outcomes(Vec<RuleOutcome<'a>>),
+    Ended(Ending<'a>),
+    /// How a rule about existing resources ended for each of them.
+    EndedForEach(Vec<Ending<'a>>),
     /// It is not about this object, or about nothing in it; the reason where one was asked for.
     NotMatched(Option<String>),
     /// It is, and has nothing to say.
     Nothing,
-}
-
-/// What an action came to, before it is put in the outcome of its rule.
-#[derive(Debug)]
-pub(crate) struct Ending<'a> {
-    pub(crate) status: Status,
-    pub(crate) message: Cow<'a, str>,
-    pub(crate) obstacle: Option<Obstacle>,
-    pub(crate) explanation: Option<String>,
-    pub(crate) properties: Box<[(&'static str, String)]>,
-    pub(crate) patched: Option<Value<'a>>,
-    pub(crate) side_effect: Option<Box<SideEffect<'a>>>,
-}
-
-impl<'a> Ending<'a> {
-    pub(crate) fn new(status: Status, message: impl Into<Cow<'a, str>>) -> Self {
-        let (obstacle, explanation, properties, patched, side_effect) = Default::default();
-        Self { status, message: message.into(), obstacle, explanation, properties, patched, side_effect }
-    }
-
-    /// What the step that ended so came to.
-    pub(crate) fn finding(&self) -> Finding {
-        match self.status {
-            Status::Pass => Finding::Holds,
-            Status::Skip => Finding::Neutral,
-            Status::Fail | Status::Error => Finding::Fails,
-        }
-    }
-
-    /// The outcome of an evaluation that could not be carried through; `frame` is put before the reason.
-    ///
-    /// # Errors
-    /// The evaluation has only to wait for an answer.
-    pub(crate) fn failed(frame: &str, error: VariableError) -> Result<Self, VariableError> {
-        match error {
-            VariableError::Need => Err(VariableError::Need),
-            VariableError::Unresolved { text, .. } => Ok(Self::new(Status::Error, format!("{frame}{text}"))),
-            VariableError::Exhausted(exhausted) => Ok(Self::exhausted(frame, exhausted)),
-        }
-    }
-}
-
-impl Ending<'_> {
-    /// The outcome of an evaluation that ran into a limit.
-    pub(crate) fn exhausted(frame: &str, exhausted: Exhausted) -> Self {
-        let obstacle = Some(Obstacle::Exhausted(exhausted));
-        Self { obstacle, ..Self::new(Status::Error, format!("{frame}{exhausted}")) }
-    }
 }
 
 impl Rule {
@@ -148,6 +101,7 @@ impl Rule {
             context: parts.context(rule.get("context").unwrap_or_default()),
             preconditions: present(&["preconditions"]).map(|block| parts.conditions(block)),
             action,
+            enforcement: None,
             exceptions: Box::default(),
         }
     }
@@ -222,57 +176,28 @@ impl Rule {
         object: Option<Value<'a>>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Applied<'a>, VariableError> {
-        let Some(kind) = self.action.kind() else { return Ok(Applied::Nothing) };
         let candidate = Candidate::new(input, object);
-        let ending = match self.check_match(&candidate, scope.recorder) {
-            Ok(()) => match &self.action {
-                Action::MutateExisting(mutation) if scope.side_effects && !scope.awaits_match_conditions => {
-                    let endings = self.act_on_targets(mutation, input, object, scope)?;
-                    if endings.is_empty() {
-                        return Ok(Applied::NotMatched(
-                            scope.explain.then(|| "there is no target".to_owned()),
-                        ));
-                    }
-                    let outcomes = endings.into_iter().map(|ending| self.outcome(kind, ending));
-                    return Ok(Applied::Outcomes(outcomes.collect()));
-                }
-                _ => self.act(input, object, scope)?,
-            },
-            Err(Mismatch::Unknown(fact)) => {
-                let message = format!("the rule cannot be matched: {fact} are not known");
-                let obstacle = Some(Obstacle::UnknownFact);
-                Some(Ending { obstacle, ..Ending::new(Status::Error, message) })
-            }
-            Err(mismatch) => {
-                let reason = scope.explain.then(|| Reason { mismatch, candidate: &candidate }.to_string());
-                return Ok(Applied::NotMatched(reason));
-            }
-        };
-        let Some(ending) = ending else {
-            let reason = match &self.action {
-                Action::Validate(validation) if scope.explain => validation.why_nothing(),
-                _ => None,
-            };
-            return Ok(reason.map_or(Applied::Nothing, |reason| Applied::NotMatched(Some(reason))));
-        };
-        Ok(Applied::Outcome(self.outcome(kind, ending)))
-    }
-
-    fn outcome<'a>(&'a self, kind: RuleKind, ending: Ending<'a>) -> RuleOutcome<'a> {
-        let Ending { status, message, obstacle, explanation, properties, patched, side_effect } = ending;
-        RuleOutcome {
-            rule: &self.name,
-            kind,
-            status,
-            // What a failure means is for the policy to say.
-            enforcement: Enforcement::Audit,
-            message,
-            obstacle,
-            explanation,
-            properties,
-            patched,
-            side_effect,
+        if let Err(mismatch) = self.check_match(&candidate, scope.recorder) {
+            return Ok(not_matched(mismatch, &candidate, scope.explain));
         }
+        if let Action::MutateExisting(mutation) = &self.action
+            && scope.side_effects
+            && !scope.awaits_match_conditions
+        {
+            let endings = self.act_on_targets(mutation, input, object, scope)?;
+            return Ok(match endings.as_slice() {
+                [] => Applied::NotMatched(scope.explain.then(|| "there is no target".to_owned())),
+                _ => Applied::EndedForEach(endings),
+            });
+        }
+        if let Some(ending) = self.act(input, object, scope)? {
+            return Ok(Applied::Ended(ending));
+        }
+        let reason = match &self.action {
+            Action::Validate(validation) if scope.explain => validation.why_nothing(),
+            _ => None,
+        };
+        Ok(reason.map_or(Applied::Nothing, |reason| Applied::NotMatched(Some(reason))))
     }
 
     /// Does what the rule does, where its preconditions are met.
@@ -297,9 +222,12 @@ impl Rule {
             if let Some(ending) = self.check_preconditions(scope)? {
                 return Ok(Some(ending));
             }
-            let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
-            if let Some(ending) = exception::skip(&exceptions, self.is_pod_security()) {
-                return Ok(Some(ending));
+            let mut exceptions = Vec::new();
+            if !self.exceptions.is_empty() {
+                exceptions = exception::holding(&self.exceptions, input, object, scope)?;
+                if let Some(ending) = exception::skip(&exceptions, self.is_pod_security()) {
+                    return Ok(Some(ending));
+                }
             }
             match &self.action {
                 _ if let Some(name) = not_executed => {
@@ -316,7 +244,7 @@ impl Rule {
         })?;
         Ok(match (not_executed, ending) {
             (Some(_), Some(ending)) if ending.status == Status::Error => {
-                Some(Ending { obstacle: Some(Obstacle::NotExecuted), ..ending })
+                Some(ending.with_obstacle(Obstacle::NotExecuted))
             }
             (_, ending) => ending,
         })
@@ -357,6 +285,16 @@ impl Rule {
     }
 }
 
+/// What comes of a rule that is not about `candidate`, or of which that cannot be told.
+#[cold]
+fn not_matched<'a>(mismatch: Mismatch<'_>, candidate: &Candidate<'_>, explain: bool) -> Applied<'a> {
+    if let Mismatch::Unknown(fact) = mismatch {
+        let message = format!("the rule cannot be matched: {fact} are not known");
+        return Applied::Ended(Ending::new(Status::Error, message).with_obstacle(Obstacle::UnknownFact));
+    }
+    Applied::NotMatched(explain.then(|| Reason { mismatch, candidate }.to_string()))
+}
+
 /// How a rule ends whose preconditions do not hold.
 pub(crate) fn unmet<'a>(verdict: Verdict) -> Ending<'a> {
     let message: Cow<'a, str> = match verdict.message.as_str() {
@@ -364,7 +302,7 @@ pub(crate) fn unmet<'a>(verdict: Verdict) -> Ending<'a> {
         message => format!("preconditions not met; {message}").into(),
     };
     let explanation = verdict.seen.map(|seen| format!("pre{seen}"));
-    Ending { explanation, ..Ending::new(Status::Skip, message) }
+    Ending::new(Status::Skip, message).with_explanation(explanation)
 }
 
 /// What the rule does, by the first of its parts that says so.

@@ -129,10 +129,12 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     ) -> T {
         let root = self.root;
         self.elements = MAX_ELEMENTS;
-        self.entries.extend(entries);
-        self.loaded.clear();
-        self.loaded.resize(entries.len(), false);
         self.level = entries.len();
+        if !entries.is_empty() {
+            self.entries.extend(entries);
+            self.loaded.clear();
+            self.loaded.resize(entries.len(), false);
+        }
         if let Some((_, given)) = self.rule_variables.iter().find(|(rule, _)| *rule == name) {
             self.root = root.merged(self.arena, *given);
         }

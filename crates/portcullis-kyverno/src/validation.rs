@@ -12,13 +12,14 @@ use portcullis_value::{Exhausted, Object, OwnedValue, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
+use crate::ending::Ending;
 use crate::exception::PolicyException;
 use crate::foreach::ForEach;
 use crate::manifests::Manifests;
 use crate::matching::Candidate;
 use crate::pattern::{Pattern, Verdict};
 use crate::pod_security::PodSecurity;
-use crate::rule::{Ending, Rule};
+use crate::rule::Rule;
 use crate::scope::Scope;
 use crate::selector::Selection;
 use crate::shared::Parts;
@@ -399,7 +400,7 @@ impl Validation {
                 Err(_) => verdict.message,
             }
         };
-        Ok(Ending { explanation: verdict.seen, ..Ending::new(Status::Fail, message) })
+        Ok(Ending::new(Status::Fail, message).with_explanation(verdict.seen))
     }
 
     fn pattern<'a>(
@@ -444,7 +445,7 @@ impl Validation {
             }
         };
         let explanation = scope.explain.then_some(inner);
-        Ok(Ending { explanation, ..Ending::new(status, message) })
+        Ok(Ending::new(status, message).with_explanation(explanation))
     }
 
     /// The rule's message as it is written, empty if it has none.

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use portcullis_model::Input;
 use portcullis_model::explain::{Finding, Part, Recorder, Step};
 use portcullis_value::Value;
 
@@ -42,17 +43,20 @@ impl Told<'_, '_> {
     /// What the filter asks for, clause by clause: those before the first that does not hold do, and those after it were
     /// not looked at.
     fn clauses(&self, filter: &Filter, result: &Result<(), Mismatch<'_>>, recorder: &Recorder) -> Vec<Step> {
-        let Candidate { resource, gvk, subresource, operation, user, namespace_labels } = *self.candidate;
+        let Candidate { resource, input } = *self.candidate;
+        let Input { gvk, subresource, operation, user, namespace_labels, .. } = *input;
         let mut clauses = Clauses { first_unmet: result.err().and_then(Mismatch::clause), steps: Vec::new() };
         let is_given = |texts: &[Box<str>]| !texts.is_empty();
-        if !filter.operations.is_empty() && self.use_as != Use::Exception {
-            clauses.add(Clause::Operations, "operations", operation.to_string(), &listed(&filter.operations));
+        if !filter.operations().is_empty() && self.use_as != Use::Exception {
+            let wanted = listed(filter.operations());
+            clauses.add(Clause::Operations, "operations", operation.to_string(), &wanted);
         }
         if !filter.kinds.is_empty() {
             let slash = if subresource.is_empty() { "" } else { "/" };
             let wanted = listed(filter.kinds.iter().map(|kind| &kind.written));
             clauses.add(Clause::Kinds, "kinds", format!("{gvk}{slash}{subresource}"), &wanted);
         }
+        let Some(filter) = &filter.further else { return clauses.steps };
         if filter.name.is_some() || is_given(&filter.names) {
             let name = if resource.name().is_empty() { resource.generate_name() } else { resource.name() };
             let wanted = listed(filter.name.iter().chain(&filter.names));
@@ -184,27 +188,29 @@ impl Display for Reason<'_, '_> {
             }
         };
         let texts = |items: &[Box<str>]| list(&mut items.iter().map(ToString::to_string));
-        let resource = self.candidate.resource;
+        let Candidate { resource, input } = *self.candidate;
         match self.mismatch {
             Mismatch::Empty => write!(f, "its match block names nothing"),
             Mismatch::Operation(filter) => write!(
                 f,
                 "operation {} {}",
-                self.candidate.operation,
-                list(&mut filter.operations.iter().map(ToString::to_string))
+                input.operation,
+                list(&mut filter.operations().iter().map(ToString::to_string))
             ),
             Mismatch::Kind(filter) => write!(
                 f,
                 "kind {} {}",
-                self.candidate.gvk.kind,
+                input.gvk.kind,
                 list(&mut filter.kinds.iter().map(|kind| kind.written.to_string()))
             ),
             Mismatch::Name(filter) => {
-                let patterns: Vec<_> = filter.name.iter().chain(&filter.names).cloned().collect();
+                let further = filter.further.iter();
+                let patterns: Vec<_> =
+                    further.flat_map(|further| further.name.iter().chain(&further.names)).cloned().collect();
                 write!(f, "name `{}` {}", resource.name(), texts(&patterns))
             }
             Mismatch::Namespace(filter) => {
-                write!(f, "namespace `{}` {}", resource.namespace(), texts(&filter.namespaces))
+                write!(f, "namespace `{}` {}", resource.namespace(), texts(filter.namespaces()))
             }
             Mismatch::Annotations => f.write_str("its annotations are not those wanted"),
             Mismatch::Selector => f.write_str("its labels do not match the selector"),

@@ -8,7 +8,8 @@ use portcullis_value::Value;
 use super::Mutation;
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
-use crate::rule::{Ending, unmet};
+use crate::ending::Ending;
+use crate::rule::unmet;
 use crate::scope::Scope;
 use crate::selector::Selection;
 use crate::variable::{Template, VariableError};
@@ -79,7 +80,7 @@ impl ExistingMutation {
                     Ok(ending) => ending,
                     Err(error) => Ending::failed("", error)?,
                 };
-                let is_over = matches!(ending.obstacle, Some(Obstacle::Exhausted(_)));
+                let is_over = matches!(ending.obstacle(), Some(Obstacle::Exhausted(_)));
                 endings.push(of_target(Some(target), ending));
                 if is_over {
                     return Ok(endings);
@@ -107,9 +108,9 @@ impl ExistingMutation {
 }
 
 /// `ending`, told of `target` instead of the object in hand.
-fn of_target<'a>(target: Option<Value<'a>>, ending: Ending<'a>) -> Ending<'a> {
-    let side_effect = SideEffect::Target { object: target, patched: ending.patched };
-    Ending { patched: None, side_effect: Some(Box::new(side_effect)), ..ending }
+fn of_target<'a>(target: Option<Value<'a>>, mut ending: Ending<'a>) -> Ending<'a> {
+    let patched = ending.take_patched();
+    ending.with_side_effect(SideEffect::Target { object: target, patched })
 }
 
 impl Targets {

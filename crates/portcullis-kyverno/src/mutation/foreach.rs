@@ -5,8 +5,8 @@ use portcullis_value::{Arena, Value};
 
 use super::{Patch, mutated};
 use crate::context::ContextEntry;
+use crate::ending::Ending;
 use crate::foreach::ForEach;
-use crate::rule::Ending;
 use crate::scope::Scope;
 use crate::variable::{Template, TemplatePath, VariableError, resolve_references};
 
@@ -92,9 +92,7 @@ pub(super) fn apply<'a>(
                 scope,
                 |body, scope| match entry.unmet(scope) {
                     Ok(None) => body.patch.apply(current, scope),
-                    Ok(Some(reason)) => {
-                        Ok(Ending { explanation: Some(reason), ..Ending::new(Status::Skip, "") })
-                    }
+                    Ok(Some(reason)) => Ok(Ending::new(Status::Skip, "").with_explanation(Some(reason))),
                     Err(error) => Ending::failed(
                         &format!("failed to evaluate mutate.foreach[{index}].preconditions: "),
                         error,
@@ -106,13 +104,12 @@ pub(super) fn apply<'a>(
                 Ok(ending) => ending,
                 Err(error) => Ending::failed("", error)?,
             };
-            let reason = ending.explanation.filter(|_| scope.explain);
+            let reason = ending.explanation().filter(|_| scope.explain);
             let reason = reason.map(|reason| format!("element {index} of `{list}`: {reason}"));
             if ending.status == Status::Error {
-                let message = format!("failed to mutate elements: {}", ending.message).into();
-                return Ok(Ending { message, explanation: reason, ..ending });
+                return Ok(ending.framed("failed to mutate elements: ").with_explanation(reason));
             }
-            patched = ending.patched.or(patched);
+            patched = ending.patched().or(patched);
             first_reason = first_reason.or(reason);
         }
         if elements.is_empty() && scope.explain {
@@ -124,6 +121,6 @@ pub(super) fn apply<'a>(
     }
     Ok(match patched {
         Some(patched) => mutated(patched),
-        None => Ending { explanation: first_reason, ..Ending::new(Status::Skip, "0 elements processed") },
+        None => Ending::new(Status::Skip, "0 elements processed").with_explanation(first_reason),
     })
 }

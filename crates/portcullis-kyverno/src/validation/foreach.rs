@@ -6,9 +6,10 @@ use portcullis_value::Value;
 
 use super::{Check, Subject, Validation};
 use crate::context::ContextEntry;
+use crate::ending::Ending;
 use crate::foreach::ForEach;
 use crate::pattern::type_name;
-use crate::rule::{Ending, Rule};
+use crate::rule::Rule;
 use crate::scope::Scope;
 use crate::shared::Parts;
 use crate::variable::VariableError;
@@ -97,11 +98,11 @@ impl Validation {
                     Ok(Found::Nothing) => {}
                     Ok(Found::Pass) => has_passed = true,
                     Ok(Found::Problem(problem)) => {
-                        let reason = problem.explanation.map(|reason| format!(": {reason}"));
+                        let reason = problem.explanation().map(|reason| format!(": {reason}"));
                         let place = || format!("element {index} of `{}`", entry.list.source);
                         let explanation =
                             scope.explain.then(|| place() + reason.as_deref().unwrap_or_default());
-                        return Ok(Some(Ending { explanation, ..problem }));
+                        return Ok(Some(problem.with_explanation(explanation)));
                     }
                     Err(error) => return Ending::failed(FRAME, error).map(Some),
                 }
@@ -147,10 +148,7 @@ impl Validation {
         let Some(ending) = self.judge(check, rule, subject, scope)? else { return Ok(Found::Nothing) };
         Ok(match ending.status {
             Status::Pass => Found::Pass,
-            Status::Fail | Status::Error => {
-                let message = format!("{FRAME}{}", ending.message).into();
-                Found::Problem(Ending { message, ..ending })
-            }
+            Status::Fail | Status::Error => Found::Problem(ending.framed(FRAME)),
             _ => Found::Nothing,
         })
     }
