@@ -110,10 +110,10 @@ impl Pattern {
 
     /// How `resource` plainly fits the pattern, which is found out soonest.
     fn fit(&self, resource: Value<'_>, numbers: Numbers, budget: &mut Budget<'_>) -> Result<Fit, Exhausted> {
-        let mut inner = resource;
+        let mut inner = &resource;
         for key in self.under {
             let Value::Object(object) = inner else { return Ok(Fit::Unsure) };
-            inner = object.get(key).unwrap_or_default();
+            inner = object.find(key).unwrap_or(&Value::Null);
         }
         let fit = Fitting { numbers, budget }.node(&self.tree.root, inner)?;
         Ok(if fit == Fit::Violated && self.tree.mentions_anchor { Fit::Unsure } else { fit })

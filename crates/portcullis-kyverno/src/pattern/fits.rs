@@ -25,38 +25,43 @@ pub(super) struct Fitting<'w, 't> {
 }
 
 impl Fitting<'_, '_> {
-    pub(super) fn node(&mut self, pattern: &Node, value: Value<'_>) -> Result<Fit, Exhausted> {
-        self.budget.step()?;
+    pub(super) fn node(&mut self, pattern: &Node, value: &Value<'_>) -> Result<Fit, Exhausted> {
         match (pattern, value) {
-            (Node::Map(map), Value::Object(object)) if map.tags.is_none() => self.map(map, object),
-            (Node::List(patterns), Value::Array(items)) => self.list(patterns, items),
             (Node::Scalar(scalar), _) => self.scalar(scalar, value),
-            (Node::Map(_) | Node::Tags(_), Value::Object(_)) => Ok(Fit::Unsure),
+            (Node::Map(map), Value::Object(object)) => self.map(map, *object),
+            (Node::List(patterns), Value::Array(items)) => self.list(patterns, value, items),
+            (Node::Tags(_), Value::Object(_)) => Ok(Fit::Unsure),
             _ => Ok(Fit::Violated),
         }
     }
 
     /// Of several patterns only the first is used.
-    fn list(&mut self, patterns: &[Node], items: &[Value<'_>]) -> Result<Fit, Exhausted> {
+    fn list(&mut self, patterns: &[Node], value: &Value<'_>, items: &[Value<'_>]) -> Result<Fit, Exhausted> {
         match patterns {
             [] => Ok(Fit::Violated),
-            [first @ Node::Map(_), ..] => {
+            [Node::Map(first), ..] => {
                 for item in items {
-                    match self.node(first, *item)? {
+                    let Value::Object(object) = item else { return Ok(Fit::Violated) };
+                    match self.map(first, *object)? {
                         Fit::Satisfied => {}
                         other => return Ok(other),
                     }
                 }
                 Ok(Fit::Satisfied)
             }
-            [Node::Scalar(first), ..] => self.scalar(first, Value::Array(items)),
+            [Node::Scalar(first), ..] => self.scalar(first, value),
             [Node::Tags(_) | Node::List(_), ..] => Ok(Fit::Unsure),
         }
     }
 
     fn map(&mut self, map: &Map, object: Object<'_>) -> Result<Fit, Exhausted> {
-        for entry in map.anchors.iter().chain(&map.fields) {
-            match self.entry(entry, object.get(&entry.key))? {
+        if map.tags.is_some() {
+            return Ok(Fit::Unsure);
+        }
+        let entries = map.entries();
+        self.budget.steps(entries.len() as u64)?;
+        for entry in entries {
+            match self.entry(entry, object.find(&entry.key))? {
                 Fit::Satisfied => {}
                 other => return Ok(other),
             }
@@ -64,27 +69,31 @@ impl Fitting<'_, '_> {
         Ok(Fit::Satisfied)
     }
 
-    fn entry(&mut self, entry: &Entry, value: Option<Value<'_>>) -> Result<Fit, Exhausted> {
-        match (entry.anchor, value) {
-            (None, value) => self.field(&entry.node, value.unwrap_or_default()),
-            (Some(AnchorKind::Condition), None) => Ok(Fit::Unsure),
-            (Some(AnchorKind::Negation), Some(_)) => Ok(Fit::Violated),
-            (Some(AnchorKind::Existence), Some(_)) => Ok(Fit::Unsure),
-            (Some(_), None) => Ok(Fit::Satisfied),
-            (Some(AnchorKind::Condition | AnchorKind::Global), Some(value)) => {
+    #[inline]
+    fn entry(&mut self, entry: &Entry, value: Option<&Value<'_>>) -> Result<Fit, Exhausted> {
+        let Some(value) = value else {
+            return match entry.anchor {
+                None => self.field(&entry.node, &Value::Null),
+                Some(AnchorKind::Condition) => Ok(Fit::Unsure),
+                Some(_) => Ok(Fit::Satisfied),
+            };
+        };
+        match entry.anchor {
+            None => self.field(&entry.node, value),
+            Some(AnchorKind::Equality | AnchorKind::AddIfAbsent) => self.node(&entry.node, value),
+            Some(AnchorKind::Negation) => Ok(Fit::Violated),
+            Some(AnchorKind::Existence) => Ok(Fit::Unsure),
+            Some(AnchorKind::Condition | AnchorKind::Global) => {
                 let fit = self.node(&entry.node, value)?;
                 Ok(if fit == Fit::Violated { Fit::Unsure } else { fit })
-            }
-            (Some(AnchorKind::Equality | AnchorKind::AddIfAbsent), Some(value)) => {
-                self.node(&entry.node, value)
             }
         }
     }
 
-    fn field(&mut self, node: &Node, value: Value<'_>) -> Result<Fit, Exhausted> {
+    fn field(&mut self, node: &Node, value: &Value<'_>) -> Result<Fit, Exhausted> {
         match node {
             // A star is satisfied by lists and maps too, here alone.
-            Node::Scalar(Scalar::Text(text)) if text.source() == "*" => {
+            Node::Scalar(Scalar::Text(text)) if text.is_star() => {
                 Ok(if value.is_null() { Fit::Violated } else { Fit::Satisfied })
             }
             node => self.node(node, value),
@@ -92,15 +101,23 @@ impl Fitting<'_, '_> {
     }
 
     /// Of a list every item must satisfy the pattern.
-    fn scalar(&mut self, pattern: &Scalar, value: Value<'_>) -> Result<Fit, Exhausted> {
-        for item in value.as_array().unwrap_or(std::slice::from_ref(&value)) {
-            self.budget.step()?;
-            if !pattern.matches(*item, self.numbers, self.budget)? {
-                // What is said of the value holds its text, and is told by its text.
-                let unsure = mentions_anchor(value, self.budget)?;
-                return Ok(if unsure { Fit::Unsure } else { Fit::Violated });
+    fn scalar(&mut self, pattern: &Scalar, value: &Value<'_>) -> Result<Fit, Exhausted> {
+        let matches = match value {
+            Value::Array(items) => {
+                self.budget.steps(items.len() as u64)?;
+                let mut all = true;
+                for item in *items {
+                    all = all && pattern.matches(*item, self.numbers, self.budget)?;
+                }
+                all
             }
+            value => pattern.matches(*value, self.numbers, self.budget)?,
+        };
+        if matches {
+            return Ok(Fit::Satisfied);
         }
-        Ok(Fit::Satisfied)
+        // What is said of the value holds its text, and is told by its text.
+        let unsure = mentions_anchor(*value, self.budget)?;
+        Ok(if unsure { Fit::Unsure } else { Fit::Violated })
     }
 }

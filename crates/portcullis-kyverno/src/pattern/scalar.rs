@@ -37,15 +37,21 @@ impl Scalar {
     }
 
     /// Whether `value` satisfies the pattern. Missing values are null.
+    #[inline]
     pub fn matches(
         &self,
         value: Value<'_>,
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<bool, Exhausted> {
+        if let Scalar::Text(pattern) = self {
+            return match pattern.foregone(value) {
+                Some(matches) => Ok(matches),
+                None => pattern.matches(Subject::new(value, numbers), budget),
+            };
+        }
         let subject = Subject::new(value, numbers);
         Ok(match (self, subject) {
-            (Scalar::Text(pattern), _) => return pattern.matches(subject, budget),
             (Scalar::Map, _) => matches!(value, Value::Object(_)),
             (Scalar::List, _) => false,
             (Scalar::Null, Subject::Null | Subject::Bool(false) | Subject::Int(0)) => true,

@@ -73,7 +73,7 @@ impl Walk<'_, '_> {
                 .map_or_else(|| (*key).to_owned(), |anchor| Anchor { kind: anchor.kind, key }.to_string()),
             None => entry.raw().to_owned(),
         };
-        let mut kept: Vec<_> = pattern.map.entries().filter(|entry| entry.is_text()).collect();
+        let mut kept: Vec<_> = pattern.map.entries().iter().filter(|entry| entry.is_text()).collect();
         kept.sort_by_key(|entry| entry.raw());
         let kept: BTreeMap<_, _> = kept.into_iter().map(|entry| (name(entry), entry)).collect();
         Ok(Some(Tags::new(Map::new(kept.into_iter().map(|(raw, entry)| entry.renamed(&raw)).collect()))))
@@ -81,8 +81,8 @@ impl Walk<'_, '_> {
 
     /// The fields of `pattern` in the order they have by now, when anchors may have been dropped.
     pub(super) fn fields_by_now<'p>(&mut self, pattern: &'p Map) -> Result<Vec<&'p Entry>, Exhausted> {
-        let mut fields = Vec::with_capacity(pattern.fields.len());
-        for entry in &pattern.fields {
+        let mut fields = Vec::with_capacity(pattern.fields().len());
+        for entry in pattern.fields() {
             fields.push((entry, self.holds_anchor(entry)?));
         }
         fields.sort_by_key(|(entry, _)| entry.raw());

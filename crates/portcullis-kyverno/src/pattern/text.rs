@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use portcullis_gocompat::strconv::{FloatBits, FloatFormat, format_float};
 use portcullis_gocompat::wildcard::Wildcard;
-use portcullis_value::{Budget, Exhausted};
+use portcullis_value::{Budget, Exhausted, Value};
 
 use super::subject::{Measure, Subject};
 
@@ -12,12 +12,32 @@ use super::subject::{Measure, Subject};
 #[derive(Clone, Debug)]
 pub struct Text {
     source: Box<str>,
-    alternatives: Box<[Box<[Atom]>]>,
+    /// Those of one alternative after the other.
+    atoms: Box<[Atom]>,
+    foregone: Option<Foregone>,
+    /// Whether it is `*`.
+    is_star: bool,
+}
+
+/// What comes of the values that are of one form: known before a resource is.
+#[derive(Clone, Copy, Debug)]
+struct Foregone {
+    null: bool,
+    yes: bool,
+    no: bool,
+    compound: bool,
+}
+
+/// A comparison, and whether it is the last one of its alternative.
+#[derive(Clone, Debug)]
+struct Atom {
+    test: Test,
+    is_last: bool,
 }
 
 /// One comparison.
 #[derive(Clone, Debug)]
-enum Atom {
+enum Test {
     Compare(Comparison, Operand),
     /// `low-high`, both ends included; `low!-high` is its opposite.
     Range(Box<Range>),
@@ -60,8 +80,48 @@ struct Operand {
 impl Text {
     /// Reads a pattern. Every text is one.
     pub fn compile(source: &str) -> Self {
-        let alternative = |text: &str| trim(text).split('&').map(|atom| Atom::compile(trim(atom))).collect();
-        Self { source: source.into(), alternatives: source.split('|').map(alternative).collect() }
+        let mut atoms = Vec::new();
+        for alternative in source.split('|') {
+            let tests = trim(alternative).split('&').map(|test| Test::compile(trim(test)));
+            atoms.extend(tests.map(|test| Atom { test, is_last: false }));
+            if let Some(last) = atoms.last_mut() {
+                last.is_last = true;
+            }
+        }
+        let is_star = source == "*";
+        let text = Self { source: source.into(), atoms: atoms.into(), foregone: None, is_star };
+        Self { foregone: text.foresee().ok(), ..text }
+    }
+
+    /// # Errors
+    /// It takes more than is reasonable, and is left to the evaluations.
+    fn foresee(&self) -> Result<Foregone, Exhausted> {
+        let mut budget = Budget::default();
+        let mut outcome = |value| self.matches(value, &mut budget);
+        Ok(Foregone {
+            null: outcome(Subject::Null)?,
+            yes: outcome(Subject::Bool(true))?,
+            no: outcome(Subject::Bool(false))?,
+            compound: outcome(Subject::Compound)?,
+        })
+    }
+
+    /// Whether `value` satisfies the pattern, where that is known without a look at it.
+    #[inline]
+    pub(super) fn foregone(&self, value: Value<'_>) -> Option<bool> {
+        let foregone = self.foregone.as_ref()?;
+        match value {
+            Value::Null => Some(foregone.null),
+            Value::Bool(true) => Some(foregone.yes),
+            Value::Bool(false) => Some(foregone.no),
+            Value::Array(_) | Value::Object(_) => Some(foregone.compound),
+            Value::Number(_) | Value::String(_) => None,
+        }
+    }
+
+    /// Whether the pattern is a star alone.
+    pub(super) fn is_star(&self) -> bool {
+        self.is_star
     }
 
     /// The pattern as written.
@@ -79,13 +139,14 @@ impl Text {
         if value.as_text() == Some(&*self.source) {
             return Ok(true);
         }
-        for atoms in &self.alternatives {
-            let mut all = true;
-            for atom in atoms {
-                all = all && atom.holds(value, budget)?;
-            }
-            if all {
-                return Ok(true);
+        let mut all = true;
+        for Atom { test, is_last } in &self.atoms {
+            all = all && test.holds(value, budget)?;
+            if *is_last {
+                if all {
+                    return Ok(true);
+                }
+                all = true;
             }
         }
         Ok(false)
@@ -132,33 +193,33 @@ fn end_of_range(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-impl Atom {
+impl Test {
     fn compile(text: &str) -> Self {
         // A lone operator is a text to be equal to.
         if text.len() < 2 {
-            return Atom::Compare(Comparison::Equal, Operand::new(text));
+            return Test::Compare(Comparison::Equal, Operand::new(text));
         }
         for (prefix, comparison) in PREFIXES {
             if let Some(rest) = text.strip_prefix(prefix) {
-                return Atom::Compare(comparison, Operand::new(rest.trim()));
+                return Test::Compare(comparison, Operand::new(rest.trim()));
             }
         }
         let range = |(low, high), inside| {
-            Atom::Range(Box::new(Range { low: Operand::new(low), high: Operand::new(high), inside }))
+            Test::Range(Box::new(Range { low: Operand::new(low), high: Operand::new(high), inside }))
         };
         if let Some(ends) = split_range(text, "!-") {
             range(ends, false)
         } else if let Some(ends) = split_range(text, "-") {
             range(ends, true)
         } else {
-            Atom::Compare(Comparison::Equal, Operand::new(text.trim()))
+            Test::Compare(Comparison::Equal, Operand::new(text.trim()))
         }
     }
 
     fn holds(&self, value: Subject<'_>, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
         match self {
-            Atom::Compare(comparison, operand) => operand.holds(*comparison, value, budget),
-            Atom::Range(range) => range.holds(value, budget),
+            Test::Compare(comparison, operand) => operand.holds(*comparison, value, budget),
+            Test::Range(range) => range.holds(value, budget),
         }
     }
 }

@@ -18,10 +18,9 @@ pub(super) enum Node {
 /// A pattern of a map.
 #[derive(Clone, Debug)]
 pub(super) struct Map {
-    /// Condition, existence, equality and negation anchors, by the key as written.
-    pub(super) anchors: Box<[Entry]>,
-    /// All other keys: first, last key first, those that hold anchors.
-    pub(super) fields: Box<[Entry]>,
+    /// The anchors, then the fields: together, since most walks go through both.
+    entries: Box<[Entry]>,
+    anchors: usize,
     /// The tags of this map's metadata, if any are rewritten.
     pub(super) tags: Option<Box<TagsOfMetadata>>,
 }
@@ -88,24 +87,37 @@ impl Map {
     pub(super) fn new(entries: Vec<Entry>) -> Self {
         let (anchors, fields): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| !matches!(entry.anchor, None | Some(AnchorKind::Global)));
-        let fields = in_order(fields, |entry| entry.holds_anchor);
-        Self { anchors: anchors.into(), fields: fields.into(), tags: None }
+        let count = anchors.len();
+        let entries = anchors.into_iter().chain(in_order(fields, |entry| entry.holds_anchor)).collect();
+        Self { entries, anchors: count, tags: None }
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.anchors.iter().chain(&self.fields)
+    /// All entries, in the order in which they are judged.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Condition, existence, equality and negation anchors, by the key as written.
+    pub(super) fn anchors(&self) -> &[Entry] {
+        self.entries.get(..self.anchors).unwrap_or_default()
+    }
+
+    /// All other keys: first, last key first, those that hold anchors.
+    pub(super) fn fields(&self) -> &[Entry] {
+        self.entries.get(self.anchors..).unwrap_or_default()
     }
 
     fn holds_anchor(&self) -> bool {
-        self.entries().any(|entry| entry.holds_anchor)
+        self.entries.iter().any(|entry| entry.holds_anchor)
     }
 }
 
 impl Tags {
     pub(super) fn new(map: Map) -> Self {
         let wildcard = |entry: &Entry| (entry.raw().into(), Wildcard::new(bare_key(entry.raw())));
-        let wild = map.entries().filter(|entry| contains_wildcard(entry.raw())).map(wildcard).collect();
-        let drops = map.entries().any(|entry| !entry.is_text());
+        let wild =
+            map.entries().iter().filter(|entry| contains_wildcard(entry.raw())).map(wildcard).collect();
+        let drops = map.entries().iter().any(|entry| !entry.is_text());
         Self { map, wild, drops }
     }
 }
@@ -170,7 +182,7 @@ impl Tree {
         let (root, _) = compiler.node(pattern, Position::Anywhere, budget)?;
         let Compiler { tags, mentions_anchor } = compiler;
         let dropped = |entry: &Entry| entry.holds_anchor && !entry.is_text();
-        let drops_anchors = tags.iter().any(|tags| tags.map.entries().any(dropped));
+        let drops_anchors = tags.iter().any(|tags| tags.map.entries().iter().any(dropped));
         Ok(Self { root, tags: tags.into(), mentions_anchor, drops_anchors })
     }
 }
@@ -261,7 +273,7 @@ impl Compiler {
 impl Map {
     /// The number of the labels or annotations (`tag`) of this metadata, if they are rewritten.
     fn tags(&self, tag: &str) -> Option<usize> {
-        self.entries().find_map(|entry| match entry.node {
+        self.entries.iter().find_map(|entry| match entry.node {
             Node::Tags(number) if bare_key(entry.raw()) == tag => Some(number),
             _ => None,
         })

@@ -180,16 +180,16 @@ impl<'w, 't> Walk<'w, 't> {
         if F::TOLD {
             self.meet_anchors(pattern, object);
         }
-        self.anchors::<F>(&pattern.anchors, object, path)?;
+        self.anchors::<F>(pattern.anchors(), object, path)?;
         if self.tree.drops_anchors && !self.rewritten.is_empty() {
             let fields = self.fields_by_now(pattern)?;
             return fields.into_iter().try_for_each(|entry| self.field(entry, object, path));
         }
-        pattern.fields.iter().try_for_each(|entry| self.field(entry, object, path))
+        pattern.fields().iter().try_for_each(|entry| self.field(entry, object, path))
     }
 
     fn meet_anchors(&mut self, pattern: &Map, object: Object<'_>) {
-        for entry in &pattern.anchors {
+        for entry in pattern.anchors() {
             if matches!(entry.anchor, Some(AnchorKind::Condition | AnchorKind::Existence)) {
                 *self.met.entry(entry.raw().into()).or_default() |= object.contains_key(&entry.key);
             }
@@ -327,7 +327,7 @@ impl<'w, 't> Walk<'w, 't> {
         let value = value.unwrap_or_default();
         match &entry.node {
             // COMPAT(kyverno): a star is satisfied by lists and maps too, here alone.
-            Node::Scalar(pattern @ Scalar::Text(text)) if text.source() == "*" => {
+            Node::Scalar(pattern @ Scalar::Text(text)) if text.is_star() => {
                 self.saw::<F>(pattern, value, path, !value.is_null());
                 if value.is_null() {
                     return self.violation(parent, format_args!("{parent}/{} not found", entry.key));
