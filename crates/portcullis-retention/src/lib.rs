@@ -20,6 +20,8 @@ mod outcome;
 mod plan;
 mod protection;
 mod read;
+mod sweep;
+mod tombstone;
 mod write;
 
 pub use age::{format_age, parse_age};
@@ -31,4 +33,9 @@ pub use outcome::{ByOutcome, Outcome};
 pub use plan::{Caps, Cluster, Dependents, Digest, Item, Looked, Made, Mode, Plan, PlanError, ttl_of};
 pub use protection::{Protection, Protections};
 pub use read::{Interest, NotAJob, read_job, scan_job};
+pub use sweep::{
+    Answer, Canaries, Entry, FIELD_MANAGER, Fate, Header, Journal, JournalError, Now, Number, Preconditions,
+    Request, Seen, Settings, Step, Stop, Sweep, Tally, Verb,
+};
+pub use tombstone::{NoManifest, RESTORED_FROM, Restored, restored};
 pub use write::PlanWriter;

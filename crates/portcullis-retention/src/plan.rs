@@ -275,16 +275,16 @@ impl fmt::Display for Digest {
 }
 
 /// Times in RFC 3339, as Kubernetes writes them.
-mod time {
+pub(crate) mod time {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
         let time = jiff::Timestamp::from_second(*seconds).map_err(serde::ser::Error::custom)?;
         serializer.collect_str(&time)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
         Ok(time.as_second())

@@ -1,0 +1,423 @@
+//! An API server, a disk and a process that is killed: all that a sweep has to do with, ruled by a script.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::{Cluster, Made};
+use crate::sweep::{
+    Answer, Canaries, Fate, Header, Journal, Now, Number, Preconditions, Request, Seen, Settings, Step,
+    Sweep, Verb,
+};
+use crate::{Item, Mode, Outcome, Plan, Protection, Protections};
+
+/// What is broken on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    UidNotSent,
+    VersionNotSent,
+    /// The journal is put on the disk after the request that it announces.
+    SyncedLate,
+    /// A request is sent again as it is when its answer is lost.
+    LostTakenForRefused,
+}
+
+/// A Job of the API server.
+#[derive(Clone, Debug)]
+struct Stored {
+    uid: String,
+    /// Counted for each Job from 1: nothing says that versions of two Jobs differ.
+    version: u32,
+    is_protected: bool,
+    /// Whether it stays when it is deleted, until somebody takes a finalizer away.
+    lingers: bool,
+    is_going: bool,
+    has_our_ttl: bool,
+    has_other_ttl: bool,
+}
+
+/// A request that was sent.
+#[derive(Clone, Debug)]
+struct Sent {
+    /// `None` once the process that sent it is dead, or has been told that there will be no answer.
+    number: Option<Number>,
+    name: String,
+    uid: Option<String>,
+    version: Option<String>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Get,
+    Delete,
+    SetTtl,
+}
+
+/// All there is beside the sweep.
+pub(super) struct World {
+    plan: Plan,
+    script: std::vec::IntoIter<u8>,
+    fault: Fault,
+    jobs: BTreeMap<String, Stored>,
+    uids: u32,
+    under_way: Vec<Sent>,
+    disk: String,
+    unsynced: String,
+    now: Now,
+    /// The uids that were touched by us.
+    touched: BTreeSet<String>,
+    wrongs: Vec<String>,
+}
+
+/// How many Jobs there are; every fourth is none of the plan.
+const JOBS: usize = 12;
+
+impl World {
+    pub(super) fn new(mode: Mode, script: Vec<u8>, fault: Fault) -> Self {
+        let mut world = Self {
+            plan: Plan::new(mode, Cluster::default(), Made::default()),
+            script: script.into_iter(),
+            fault,
+            jobs: BTreeMap::new(),
+            uids: 0,
+            under_way: Vec::new(),
+            disk: String::new(),
+            unsynced: String::new(),
+            now: Now { millis: 0, date: 1_000_000 },
+            touched: BTreeSet::new(),
+            wrongs: Vec::new(),
+        };
+        for number in 0..JOBS {
+            let name = format!("job-{number}");
+            world.create(&name);
+            if number % 4 != 3 {
+                let item = world.item(&name, number);
+                world.plan.items.push(item);
+            }
+        }
+        world
+    }
+
+    fn create(&mut self, name: &str) {
+        self.uids += 1;
+        let job = Stored {
+            uid: format!("uid-{}", self.uids),
+            version: 1,
+            is_protected: false,
+            lingers: self.uids.is_multiple_of(5),
+            is_going: false,
+            has_our_ttl: false,
+            has_other_ttl: false,
+        };
+        self.jobs.insert(name.to_owned(), job);
+    }
+
+    fn item(&self, name: &str, number: usize) -> Item {
+        let job = &self.jobs[name];
+        Item {
+            dependents: BTreeMap::new(),
+            finished: 900_000,
+            manager: format!("manager-{}", number % 2),
+            name: name.to_owned(),
+            namespace: "team".to_owned(),
+            outcome: Outcome::Succeeded,
+            resource_version: job.version.to_string(),
+            uid: job.uid.clone(),
+            why: String::new(),
+        }
+    }
+
+    fn chance(&mut self) -> u8 {
+        self.script.next().unwrap_or_default()
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.wrongs.push(what);
+    }
+
+    /// Runs the sweep to its end, killing and starting it as the script says; gives what went wrong.
+    pub(super) fn run(mut self) -> Vec<String> {
+        let plan = self.plan.clone();
+        let settings =
+            Settings { per_second: 50, canaries: Canaries { number: 2, wait: 5_000 }, max_errors: 3 };
+        let mut sweep = self.start(&plan, settings);
+        let mut ends = 0;
+        for _ in 0..20_000 {
+            if self.script.len() > 0 {
+                self.meddle();
+                if self.chance() % 32 == 1 {
+                    self.kill();
+                    sweep = self.start(&plan, settings);
+                }
+            }
+            if !self.step(&mut sweep) {
+                if self.script.len() == 0 {
+                    self.rest();
+                    self.judge();
+                    return self.wrongs;
+                }
+                // It has ended, and is started again; the last time nothing bad happens.
+                ends += 1;
+                if ends == 3 {
+                    self.script = Vec::new().into_iter();
+                }
+                sweep = self.start(&plan, settings);
+            }
+        }
+        self.wrong("it does not come to an end".to_owned());
+        self.wrongs
+    }
+
+    fn start<'p>(&mut self, plan: &'p Plan, settings: Settings) -> Sweep<'p> {
+        self.now.millis = 0;
+        let read = Journal::read(&self.disk).expect("a journal");
+        let journal = read.unwrap_or_else(|| {
+            let header =
+                Header { at: 0, cluster: "c".to_owned(), mode: plan.mode, plan: plan.computed_digest() };
+            self.disk = header.to_line().expect("a line");
+            Journal::new(header)
+        });
+        if journal.length > 0 {
+            self.disk.truncate(journal.length);
+        }
+        let seen = |item: &Item| self.seen(&item.name);
+        Sweep::begin(plan, plan.items.len(), &journal, settings, seen, self.now)
+    }
+
+    /// The process is gone, and a part of what was not on the disk yet.
+    fn kill(&mut self) {
+        let kept = usize::from(self.chance()) * (self.unsynced.len() + 1) / 256;
+        let kept = self.unsynced.get(..kept).unwrap_or_default();
+        self.disk.push_str(kept);
+        self.unsynced.clear();
+        for sent in &mut self.under_way {
+            sent.number = None;
+        }
+    }
+
+    /// Does what the sweep says next; `false` at its end.
+    fn step(&mut self, sweep: &mut Sweep<'_>) -> bool {
+        match sweep.next(self.now) {
+            Step::Record { text, durable } => {
+                if self.fault != Fault::SyncedLate {
+                    self.unsynced.push_str(&text);
+                }
+                if durable {
+                    self.disk.push_str(&std::mem::take(&mut self.unsynced));
+                }
+                if self.fault == Fault::SyncedLate {
+                    self.unsynced.push_str(&text);
+                }
+            }
+            Step::Ask(request) => self.send(&request),
+            Step::Wait { until } => {
+                if self.under_way.iter().any(|sent| sent.number.is_some()) {
+                    self.answer(sweep);
+                } else {
+                    let until = until.expect("a time, where nothing is under way");
+                    self.now.date +=
+                        i64::try_from(until.saturating_sub(self.now.millis) / 1_000).unwrap_or(0);
+                    self.now.millis = self.now.millis.max(until);
+                }
+            }
+            Step::Finished => return false,
+        }
+        true
+    }
+
+    fn send(&mut self, request: &Request<'_>) {
+        let kind = match request.verb {
+            Verb::Get => Kind::Get,
+            Verb::Delete(_) => Kind::Delete,
+            Verb::SetTtl { ttl, .. } => {
+                let left = 900_000 + i64::from(ttl) - self.now.date;
+                if left < 0 {
+                    self.wrong(format!("a TTL that was over {left} seconds ago"));
+                }
+                Kind::SetTtl
+            }
+        };
+        let conditions = match request.verb {
+            Verb::Get => None,
+            Verb::Delete(conditions) | Verb::SetTtl { preconditions: conditions, .. } => Some(conditions),
+        };
+        let uid = |conditions: Preconditions<'_>| conditions.uid.to_owned();
+        let version = |conditions: Preconditions<'_>| conditions.resource_version.to_owned();
+        self.under_way.push(Sent {
+            number: Some(request.number),
+            name: request.name.to_owned(),
+            uid: conditions.map(uid).filter(|_| self.fault != Fault::UidNotSent),
+            version: conditions.map(version).filter(|_| self.fault != Fault::VersionNotSent),
+            kind,
+        });
+    }
+
+    /// The API server comes to one of the requests, and answers, or does not.
+    fn answer(&mut self, sweep: &mut Sweep<'_>) {
+        let (which, how) = (usize::from(self.chance()), self.chance());
+        let waiting: Vec<usize> =
+            (0..self.under_way.len()).filter(|at| self.under_way[*at].number.is_some()).collect();
+        let at = waiting[which % waiting.len()];
+        let number = self.under_way[at].number.expect("one that waits");
+        let answer = match how % 16 {
+            // It is done, and the answer is lost.
+            1 => {
+                let sent = self.under_way.remove(at);
+                self.execute(&sent);
+                self.lost()
+            }
+            // It may be done later.
+            2 => {
+                self.under_way[at].number = None;
+                self.lost()
+            }
+            // It is not done.
+            3 => {
+                self.under_way.remove(at);
+                self.lost()
+            }
+            4 => {
+                self.under_way.remove(at);
+                Answer::Busy { retry_after: (how > 128).then_some(7_000) }
+            }
+            5 => {
+                self.under_way.remove(at);
+                Answer::Refused("forbidden".to_owned())
+            }
+            _ => {
+                let sent = self.under_way.remove(at);
+                self.execute(&sent)
+            }
+        };
+        sweep.tell(number, answer, self.now);
+    }
+
+    fn lost(&self) -> Answer {
+        match self.fault {
+            Fault::LostTakenForRefused => Answer::Refused("500".to_owned()),
+            _ => Answer::Lost("500".to_owned()),
+        }
+    }
+
+    /// Does what was asked for.
+    fn execute(&mut self, sent: &Sent) -> Answer {
+        if sent.kind == Kind::Get {
+            return self.seen(&sent.name).map_or(Answer::Gone, Answer::Found);
+        }
+        let conflict = Answer::Conflict("409".to_owned());
+        let Some(job) = self.jobs.get(&sent.name).cloned() else {
+            return if sent.kind == Kind::Delete { Answer::Gone } else { conflict };
+        };
+        let is_other =
+            |wanted: &Option<String>, found: &str| wanted.as_ref().is_some_and(|wanted| wanted != found);
+        if is_other(&sent.uid, &job.uid) || is_other(&sent.version, &job.version.to_string()) {
+            return conflict;
+        }
+        if sent.kind == Kind::SetTtl && job.has_other_ttl {
+            return conflict;
+        }
+        self.touch(&sent.name, &job);
+        match sent.kind {
+            Kind::SetTtl => self.change(&sent.name, |job| job.has_our_ttl = true),
+            _ if job.lingers => self.change(&sent.name, |job| job.is_going = true),
+            _ => drop(self.jobs.remove(&sent.name)),
+        }
+        Answer::Done
+    }
+
+    /// What is held against the sweep when it touches a Job.
+    fn touch(&mut self, name: &str, job: &Stored) {
+        let planned = self.plan.items.iter().find(|item| item.uid == job.uid).cloned();
+        if planned.is_none() {
+            self.wrong(format!("{name} ({}) is none of the plan", job.uid));
+        }
+        if planned.is_some_and(|item| item.resource_version != job.version.to_string()) {
+            self.wrong(format!("{name} has changed"));
+        }
+        if job.is_protected {
+            self.wrong(format!("{name} is protected"));
+        }
+        if !self.touched.insert(job.uid.clone()) {
+            self.wrong(format!("{name} was touched before"));
+        }
+    }
+
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Stored)) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            change(job);
+            job.version += 1;
+        }
+    }
+
+    fn seen(&self, name: &str) -> Option<Seen> {
+        let job = self.jobs.get(name)?;
+        let mut protections = Protections::default();
+        let holds = [
+            (Protection::Going, job.is_going),
+            (Protection::Owned, job.is_protected),
+            (Protection::Ttl, job.has_our_ttl || job.has_other_ttl),
+        ];
+        for (protection, _) in holds.iter().filter(|(_, holds)| *holds) {
+            protections.insert(*protection);
+        }
+        let reason = protections.first().map(|first| first.reason(None)).unwrap_or_default();
+        Some(Seen {
+            uid: job.uid.clone(),
+            resource_version: job.version.to_string(),
+            protections,
+            reason,
+            manager: "somebody".to_owned(),
+            has_our_ttl: job.has_our_ttl,
+        })
+    }
+
+    /// Something happens in the cluster that is none of our doing.
+    fn meddle(&mut self) {
+        let (what, which) = (self.chance(), usize::from(self.chance()) % JOBS);
+        let name = format!("job-{which}");
+        match what % 48 {
+            1 | 2 => self.create(&name),
+            3 => drop(self.jobs.remove(&name)),
+            4 => self.change(&name, |job| job.is_protected = true),
+            5 => self.change(&name, |_| {}),
+            6 => self.change(&name, |job| job.has_other_ttl = true),
+            7 => self.change(&name, |job| job.lingers = !job.lingers),
+            8 if self.jobs.get(&name).is_some_and(|job| job.is_going || job.has_our_ttl) => {
+                self.jobs.remove(&name);
+            }
+            9 | 10 => self.rest(),
+            _ => {}
+        }
+    }
+
+    /// The API server comes to the requests that nobody waits for.
+    fn rest(&mut self) {
+        let (waiting, rest) = self.under_way.drain(..).partition(|sent| sent.number.is_some());
+        self.under_way = waiting;
+        for sent in rest {
+            self.execute(&sent);
+        }
+    }
+
+    /// Whether the journal says what is true.
+    fn judge(&mut self) {
+        self.disk.push_str(&std::mem::take(&mut self.unsynced));
+        let journal = Journal::read(&self.disk).expect("a journal").expect("with a header");
+        for item in self.plan.items.clone() {
+            let is_touched = self.touched.contains(&item.uid);
+            let fate = journal.entry(&item.uid).map(|entry| entry.fate);
+            let is_true = match fate {
+                Some(Fate::Done) => is_touched,
+                None | Some(Fate::Gone | Fate::Skipped | Fate::Refused | Fate::Withdrawn) => !is_touched,
+                Some(Fate::Presumed) => {
+                    is_touched
+                        || self.jobs.get(&item.name).is_none_or(|job| job.uid != item.uid || job.is_going)
+                }
+                Some(Fate::Unknown | Fate::Intended) => true,
+            };
+            if !is_true {
+                self.wrong(format!("the journal says {fate:?} of {}, touched: {is_touched}", item.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a sweep does, told step by step.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{Cluster, Made};
+use crate::sweep::{
+    Answer, Canaries, Fate, Header, Journal, Now, Request, Seen, Settings, Step, Stop, Sweep, Verb,
+};
+use crate::{Item, Mode, Outcome, Plan};
+
+const START: Now = Now { millis: 0, date: 1_000_000 };
+
+fn plan(mode: Mode, jobs: usize) -> Plan {
+    let mut plan = Plan::new(mode, Cluster::default(), Made::default());
+    plan.notice = Some(600);
+    plan.items = (0..jobs)
+        .map(|number| Item {
+            dependents: BTreeMap::new(),
+            finished: 996_400,
+            manager: "helm".to_owned(),
+            name: format!("job-{number}"),
+            namespace: "team".to_owned(),
+            outcome: Outcome::Succeeded,
+            resource_version: "1".to_owned(),
+            uid: format!("uid-{number}"),
+            why: String::new(),
+        })
+        .collect();
+    plan
+}
+
+fn settings(canaries: usize) -> Settings {
+    Settings { per_second: 1_000, canaries: Canaries { number: canaries, wait: 60_000 }, max_errors: 1 }
+}
+
+fn journal(plan: &Plan) -> Journal {
+    Journal::new(Header { at: 0, cluster: "c".to_owned(), mode: plan.mode, plan: plan.computed_digest() })
+}
+
+fn seen(item: &Item) -> Option<Seen> {
+    Some(Seen { uid: item.uid.clone(), resource_version: "1".to_owned(), ..Seen::default() })
+}
+
+fn begin(plan: &Plan, canaries: usize) -> Sweep<'_> {
+    Sweep::begin(plan, plan.items.len(), &journal(plan), settings(canaries), seen, START)
+}
+
+/// Answers everything that is asked until there is nothing to do at once; gives the requests and the time to wait for.
+fn answer_all<'p>(
+    sweep: &mut Sweep<'p>,
+    now: Now,
+    mut answer: impl FnMut(&Request<'p>) -> Answer,
+) -> (Vec<Request<'p>>, Option<u64>) {
+    let mut requests = Vec::new();
+    let mut now = now;
+    loop {
+        match sweep.next(now) {
+            Step::Record { .. } => {}
+            Step::Ask(request) => {
+                sweep.tell(request.number, answer(&request), now);
+                requests.push(request);
+            }
+            // Until the next request is due.
+            Step::Wait { until: Some(until) } if until < now.millis + 100 => now.millis = until,
+            Step::Wait { until } => return (requests, until),
+            Step::Finished => return (requests, None),
+        }
+    }
+}
+
+#[test]
+fn of_a_group_whose_first_jobs_come_back_the_rest_is_left_and_the_manager_named() {
+    let plan = plan(Mode::Delete, 10);
+    let mut sweep = begin(&plan, 3);
+    let (first, until) = answer_all(&mut sweep, START, |_| Answer::Done);
+    assert_eq!(first.len(), 3);
+    let until = until.expect("the wait for canaries");
+    assert!((60_000..60_100).contains(&until), "{until}");
+    let back = Seen { uid: "another".to_owned(), manager: "argocd-controller".to_owned(), ..Seen::default() };
+    let later = Now { millis: until, date: START.date + 60 };
+    let (looks, _) = answer_all(&mut sweep, later, |request| match request.name {
+        "job-1" => Answer::Found(back.clone()),
+        _ => Answer::Gone,
+    });
+    assert!(looks.iter().all(|look| look.verb == Verb::Get) && looks.len() == 3, "{looks:?}");
+    let reasons: Vec<_> = sweep.tally().reasons().collect();
+    assert_eq!(reasons, [(Fate::Skipped, "recreated by argocd-controller", 7)]);
+}
+
+#[test]
+fn of_a_group_whose_first_jobs_stay_away_the_rest_goes() {
+    let plan = plan(Mode::Delete, 10);
+    let mut sweep = begin(&plan, 3);
+    let (_, until) = answer_all(&mut sweep, START, |_| Answer::Done);
+    let later = Now { millis: until.expect("a wait"), date: START.date + 60 };
+    let (rest, until) = answer_all(&mut sweep, later, |request| match request.verb {
+        Verb::Get => Answer::Gone,
+        _ => Answer::Done,
+    });
+    assert_eq!((rest.len(), until, sweep.tally().of(Fate::Done)), (3 + 7, None, 10));
+}
+
+#[test]
+fn a_ttl_leaves_the_notice_from_now_by_the_clock_of_the_api_server() {
+    let plan = plan(Mode::Ttl, 1);
+    let mut sweep = begin(&plan, 3);
+    let later = Now { date: START.date + 50, ..START };
+    let (requests, _) = answer_all(&mut sweep, later, |_| Answer::Done);
+    // It finished an hour before the start.
+    assert!(matches!(requests[..], [Request { verb: Verb::SetTtl { ttl: 4_250, .. }, .. }]), "{requests:?}");
+}
+
+#[test]
+fn a_conflict_of_fields_is_a_skip() {
+    let plan = plan(Mode::Ttl, 1);
+    let mut sweep = begin(&plan, 0);
+    answer_all(&mut sweep, START, |request| match request.verb {
+        Verb::Get => Answer::Found(seen(&plan.items[0]).expect("a Job")),
+        _ => Answer::Conflict("conflict with \"kubectl\"".to_owned()),
+    });
+    let reasons: Vec<_> = sweep.tally().reasons().collect();
+    assert_eq!(reasons, [(Fate::Skipped, "another field manager owns its TTL", 1)]);
+}
+
+#[test]
+fn when_errors_pass_what_is_put_up_with_no_further_job_is_touched() {
+    let plan = plan(Mode::Delete, 10);
+    let mut sweep = begin(&plan, 0);
+    let (requests, _) = answer_all(&mut sweep, START, |_| Answer::Refused("forbidden".to_owned()));
+    assert_eq!((requests.len(), sweep.stopped(), sweep.tally().errors()), (2, Some(Stop::Errors), 2));
+}
+
+#[test]
+fn a_plan_that_was_forged_touches_nothing_that_is_protected() {
+    let plan = plan(Mode::Delete, 2);
+    let protected = |item: &Item| {
+        let mut seen = seen(item)?;
+        seen.protect(crate::Protection::Owned, "CronJob");
+        Some(seen)
+    };
+    let mut sweep = Sweep::begin(&plan, 2, &journal(&plan), settings(0), protected, START);
+    let (requests, _) = answer_all(&mut sweep, START, |_| Answer::Done);
+    assert_eq!((requests.len(), sweep.tally().of(Fate::Skipped)), (0, 2));
+    assert_eq!(sweep.tally().reasons().next(), Some((Fate::Skipped, "owned by a CronJob", 2)));
+}
+
+#[test]
+fn a_line_that_was_torn_is_cut_off_and_the_last_word_about_a_job_counts() {
+    let plan = plan(Mode::Delete, 2);
+    let mut sweep = begin(&plan, 0);
+    let mut text = journal(&plan).header.to_line().expect("a line");
+    loop {
+        match sweep.next(Now { millis: 100, ..START }) {
+            Step::Record { text: lines, .. } => text.push_str(&lines),
+            Step::Ask(request) => sweep.tell(request.number, Answer::Done, START),
+            Step::Wait { .. } | Step::Finished => break,
+        }
+    }
+    for cut in 0..=text.len() {
+        let read = Journal::read(&text[..cut]).expect("a journal");
+        let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
+        assert_eq!(read.as_ref().map_or(0, |journal| journal.length), whole, "{}", &text[..cut]);
+    }
+    let journal = Journal::read(&text).expect("a journal").expect("with a header");
+    assert!(journal.entries().all(|(_, entry)| entry.fate == Fate::Done) && journal.entries().count() == 2);
+}
