@@ -88,7 +88,7 @@ pub struct ServeArguments {
         value_name = "PATH",
         value_delimiter = ',',
         conflicts_with_all = [
-            "kubeconfig", "context", "service", "webhook_names", "webhook_timeout", "config_map", "exception_namespace",
+            "kubeconfig", "context", "service", "service_port", "deployment", "webhook_names", "webhook_timeout", "config_map", "exception_namespace",
         ],
         help_heading = "Without a cluster"
     )]
@@ -110,8 +110,8 @@ pub struct ServeArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000", value_parser = address, help_heading = "Server")]
     pub metrics_listen: SocketAddr,
 
-    /// The certificate to serve with and its chain, as PEM, read again when it changes; without one a certificate is
-    /// made at start
+    /// The certificate to serve with and its chain, as PEM, read again when it changes; without one, replicas of a Service
+    /// share the Secret `portcullis-tls`, which they make and renew, and others make a certificate at start
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Server")]
     pub tls_cert: Option<PathBuf>,
 
@@ -148,6 +148,26 @@ pub struct ServeArguments {
         help_heading = "Webhooks"
     )]
     pub service: String,
+
+    /// The port of that Service
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 443,
+        conflicts_with = "external_url",
+        help_heading = "Webhooks"
+    )]
+    pub service_port: u16,
+
+    /// The Deployment of this process: webhooks are removed when it is deleted or scaled to zero, and stay when a replica ends
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "portcullis",
+        conflicts_with = "external_url",
+        help_heading = "Webhooks"
+    )]
+    pub deployment: String,
 
     /// Whose names the webhooks and their configurations have: `kyverno` for programs that look at them. Kyverno must not
     /// run then, and deploy/roles.yaml is to name these configurations

@@ -14,7 +14,7 @@ use crate::discovery::Discovery;
 use crate::error::{ApiError, Asked};
 use crate::index::{
     BindingIndex, Bindings, Configuration, ConfigurationIndex, DocumentIndex, Documents, Index, JobIndex,
-    KindIndex, Labels, Namespace, NamespaceIndex, Namespaces, Published, UserRoles,
+    KindIndex, KnownSecret, Labels, Namespace, NamespaceIndex, Namespaces, Published, SecretIndex, UserRoles,
 };
 use crate::reader::{Query, Reader};
 use crate::readiness::Readiness;
@@ -26,6 +26,8 @@ use crate::watch::{Source, Watch, WatchStates, encoded};
 pub struct Options {
     /// The namespace and the name of the ConfigMap that configures the engine.
     pub configuration: (String, String),
+    /// The namespace and the name of the Secret that replicas share their certificate in, where they do.
+    pub secret: Option<(String, String)>,
     /// Whether finished Jobs that nobody removes are counted.
     pub jobs: bool,
 }
@@ -40,6 +42,8 @@ pub struct Cluster {
     pub exceptions: Arc<Published<Documents>>,
     pub namespaces: Arc<Published<Namespaces>>,
     pub configuration: Arc<Published<Configuration>>,
+    /// Unknown for ever where none is followed.
+    pub secret: Arc<Published<KnownSecret>>,
     pub discovery: Arc<Published<Discovery>>,
     /// How many finished Jobs have neither a TTL nor an owner.
     pub dangling_jobs: Arc<Published<usize>>,
@@ -103,6 +107,14 @@ const CONFIG_MAPS: Source = Source {
     page: 50,
     is_needed: true,
 };
+const SECRETS: Source = Source {
+    name: "certificate",
+    resource: "secrets",
+    path: "/api/v1/secrets",
+    metadata_only: false,
+    page: 1,
+    is_needed: true,
+};
 /// One that rules read.
 const READ_CONFIG_MAP: Source =
     Source { name: "a ConfigMap that rules read", page: 1, is_needed: false, ..CONFIG_MAPS };
@@ -132,6 +144,7 @@ impl Cluster {
             exceptions: Published::new(Documents::default()),
             namespaces: Published::new(Namespaces::default()),
             configuration: Published::new(Configuration::default()),
+            secret: Published::new(KnownSecret::default()),
             discovery: Published::new(Discovery::default()),
             dangling_jobs: Published::new(0),
             role_bindings: Published::new(None),
@@ -149,10 +162,16 @@ impl Cluster {
         cluster.watch(CLUSTER_POLICIES, DocumentIndex::new(cluster.cluster_policies.clone()));
         cluster.watch(POLICIES, DocumentIndex::new(cluster.policies.clone()));
         cluster.watch(EXCEPTIONS, DocumentIndex::new(cluster.exceptions.clone()));
-        cluster.watch(NAMESPACES, NamespaceIndex::new(cluster.namespaces.clone()));
+        cluster.watch(NAMESPACES, NamespaceIndex::new(&options.configuration.0, cluster.namespaces.clone()));
         cluster.watch(ROLE_BINDINGS, BindingIndex::new(cluster.role_bindings.clone()));
         cluster.watch(CLUSTER_ROLE_BINDINGS, BindingIndex::new(cluster.cluster_role_bindings.clone()));
         cluster.watch_configuration(options);
+        if let Some((namespace, name)) = &options.secret {
+            let index = SecretIndex::new(cluster.secret.clone());
+            let watch = cluster.watch_of(SECRETS, index);
+            let (path, selector) = by_name("secrets", namespace, name);
+            cluster.tasks.spawn(Watch { path, selector, ..watch }.run());
+        }
         if options.jobs {
             // A count for people: nothing waits for it.
             let index = JobIndex::new(cluster.dangling_jobs.clone());
@@ -176,7 +195,7 @@ impl Cluster {
         let (namespace, name) = &options.configuration;
         let index = ConfigurationIndex::new(self.configuration.clone());
         let watch = self.watch_of(CONFIG_MAPS, index);
-        let (path, selector) = by_name(namespace, name);
+        let (path, selector) = by_name("configmaps", namespace, name);
         self.tasks.spawn(Watch { path, selector, ..watch }.run());
     }
 
@@ -184,7 +203,7 @@ impl Cluster {
     pub(crate) fn follow_config_map(&self, namespace: &str, name: &str) {
         self.config_maps.follow(namespace, name, |index| {
             let watch = self.watch_of(READ_CONFIG_MAP, index);
-            let (path, selector) = by_name(namespace, name);
+            let (path, selector) = by_name("configmaps", namespace, name);
             // It holds nothing up, and is one of many of its kind.
             let states = WatchStates::default();
             tokio::spawn(Watch { path, selector, states, pending: None, ..watch }.run())
@@ -288,9 +307,9 @@ impl Cluster {
     }
 }
 
-/// The path of the ConfigMaps of a namespace, and what selects the one of this name.
-fn by_name(namespace: &str, name: &str) -> (Box<str>, String) {
-    let path = format!("/api/v1/namespaces/{}/configmaps", encoded(namespace));
+/// The path of a kind in a namespace, and what selects the one of this name.
+fn by_name(resource: &str, namespace: &str, name: &str) -> (Box<str>, String) {
+    let path = format!("/api/v1/namespaces/{}/{resource}", encoded(namespace));
     let selector = format!("&fieldSelector={}", encoded(&format!("metadata.name={name}")));
     (path.into(), selector)
 }

@@ -6,6 +6,7 @@ mod jobs;
 mod kinds;
 mod namespaces;
 mod roles;
+mod secret;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub use namespaces::{Labels, Namespaces};
 pub(crate) use namespaces::{Namespace, NamespaceIndex};
 pub(crate) use roles::BindingIndex;
 pub use roles::{Bindings, UserRoles};
+pub(crate) use secret::SecretIndex;
+pub use secret::{KnownSecret, SharedSecret};
 
 /// A plain struct that follows the objects of one kind.
 ///

@@ -14,6 +14,7 @@
 //! | list, watch | rolebindings, clusterrolebindings (`rbac.authorization.k8s.io`) | [`Cluster`] |
 //! | list, watch | customresourcedefinitions (`apiextensions.k8s.io`) | [`Cluster`] |
 //! | list, watch | the one ConfigMap, by name in its namespace | [`Cluster`] |
+//! | list, watch | the one Secret with the certificate, likewise, where there is one | [`Cluster`] |
 //! | get, list, watch | the ConfigMaps that rules read, each by its name | [`Cluster::find_out`] |
 //! | what an administrator grants | what rules ask the API server for | [`Cluster::find_out`] |
 //! | list, watch | jobs (`batch`), where they are counted | [`Cluster`] |
@@ -51,7 +52,8 @@ pub use error::{ApiError, Asked};
 pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};
 pub use facts::ReviewFacts;
 pub use index::{
-    Bindings, Configuration, Document, Documents, Labels, Metadata, Namespaces, Published, UserRoles,
+    Bindings, Configuration, Document, Documents, KnownSecret, Labels, Metadata, Namespaces, Published,
+    SharedSecret, UserRoles,
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use reader::Answer;

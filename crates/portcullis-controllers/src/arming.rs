@@ -259,7 +259,7 @@ fn as_json(object: &impl Serialize) -> Json {
     serde_json::to_value(object).unwrap_or_default()
 }
 
-/// Whether `current` says what `wanted` says: the same webhooks, and at least the same labels and annotations.
+/// Whether `current` says what `wanted` says: the same webhooks, and at least the same labels, annotations and owners.
 fn is_as_wanted(current: &Json, wanted: &Json) -> bool {
     let at = |document: &Json, pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
     let has_all = |pointer: &str| {
@@ -268,12 +268,21 @@ fn is_as_wanted(current: &Json, wanted: &Json) -> bool {
             .as_object()
             .is_none_or(|wanted| wanted.iter().all(|(key, value)| current.get(key) == Some(value)))
     };
+    let items = |document: &Json, pointer: &str| match at(document, pointer) {
+        Json::Array(items) => items,
+        _ => Vec::new(),
+    };
+    let owners = items(current, "/metadata/ownerReferences");
+    let has_owners = items(wanted, "/metadata/ownerReferences").iter().all(|owner| owners.contains(owner));
     // An API server leaves out an empty list.
     let webhooks = |document: &Json| match without_empty(&at(document, "/webhooks")) {
         Json::Array(webhooks) => webhooks,
         _ => Vec::new(),
     };
-    has_all("/metadata/labels") && has_all("/metadata/annotations") && webhooks(current) == webhooks(wanted)
+    has_owners
+        && has_all("/metadata/labels")
+        && has_all("/metadata/annotations")
+        && webhooks(current) == webhooks(wanted)
 }
 
 /// `value` without what an API server leaves out or fills in when it is empty.
@@ -314,6 +323,9 @@ mod tests {
         let mut narrowed = current.clone();
         narrowed["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"app": "a"}});
         assert!(!is_as_wanted(&narrowed, &wanted));
+        let mut owned = wanted.clone();
+        owned["metadata"]["ownerReferences"] = json!([{"kind": "Namespace", "uid": "2"}]);
+        assert!(!is_as_wanted(&current, &owned), "an owner is missing");
         let mut unlabelled = current;
         unlabelled["metadata"]["labels"] = json!({});
         assert!(!is_as_wanted(&unlabelled, &wanted));

@@ -4,6 +4,8 @@
 //! nothing else.
 
 pub mod arming;
+pub mod certificate_secret;
+pub mod departure;
 mod exceptions;
 pub mod in_force;
 pub mod kinds;

@@ -152,6 +152,7 @@ fn metadata(name: &str, settings: &Settings) -> ObjectMeta {
         name: Some(name.to_owned()),
         labels: Some(settings.labels()),
         annotations: (!settings.annotations.is_empty()).then(|| settings.annotations.clone()),
+        owner_references: settings.owner.clone().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
 }

@@ -1,28 +1,22 @@
-//! Certificates: an authority of our own, leaves from it or from PEM text, and the one in use.
+//! Certificates: leaves from PEM text, what they say, and the one in use.
 
-use std::fmt;
+mod authority;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose,
-};
+use arc_swap::ArcSwapOption;
+use rustls::RootCertStore;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long an authority is valid.
-const AUTHORITY_DAYS: u32 = 365;
-/// How long a certificate of ours is valid.
-const LEAF_DAYS: u32 = 150;
-/// How far back a certificate of ours begins, for an API server whose clock is behind.
-const BACKDATED: Duration = Duration::from_secs(60 * 60);
+pub use authority::{Authority, BACKDATED, Issued};
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -41,76 +35,10 @@ pub enum CertificateError {
     Key(rustls::Error),
     #[error("no name to issue a certificate for")]
     NoName,
+    #[error("the certificate of the authority cannot issue others: {0}")]
+    Authority(rcgen::Error),
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
-}
-
-/// A certificate authority of our own, whose key is in memory alone.
-pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    renew_at: SystemTime,
-}
-
-impl Authority {
-    /// A new authority, ECDSA P-256, valid for a year.
-    ///
-    /// # Errors
-    /// The crypto provider cannot make a key.
-    pub fn new(now: SystemTime) -> Result<Self, CertificateError> {
-        let mut params = valid(CertificateParams::default(), now, AUTHORITY_DAYS);
-        params.distinguished_name = named("Portcullis webhook authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let renew_at = third_left(now - BACKDATED, now + DAY * AUTHORITY_DAYS);
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)?, renew_at })
-    }
-
-    /// When it should be replaced: a third of its time is left.
-    pub fn renew_at(&self) -> SystemTime {
-        self.renew_at
-    }
-
-    /// A certificate for DNS names and IP addresses, ECDSA P-256, valid for 150 days.
-    ///
-    /// # Errors
-    /// No name, or one that cannot stand in a certificate.
-    pub fn issue(&self, names: &[String], now: SystemTime) -> Result<Identity, CertificateError> {
-        let first = names.first().ok_or(CertificateError::NoName)?;
-        let mut params = valid(CertificateParams::new(names)?, now, LEAF_DAYS);
-        params.distinguished_name = named(first);
-        params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Identity::new(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-    }
-
-    /// What a webhook configuration's `caBundle` holds, before base64.
-    pub fn bundle_pem(&self) -> String {
-        self.issuer.pem()
-    }
-}
-
-impl fmt::Debug for Authority {
-    /// Without the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").field("certificate", &self.issuer.pem()).finish_non_exhaustive()
-    }
-}
-
-fn valid(mut params: CertificateParams, now: SystemTime, days: u32) -> CertificateParams {
-    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = rcgen::date_time_ymd(1970, 1, 1) + since_epoch;
-    params.not_before = now - BACKDATED;
-    params.not_after = now + DAY * days;
-    params
-}
-
-fn named(name: &str) -> DistinguishedName {
-    let mut named = DistinguishedName::new();
-    named.push(DnType::CommonName, name);
-    named
 }
 
 /// A certificate with its chain and its key, ready to answer handshakes.
@@ -142,11 +70,8 @@ impl Identity {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, CertificateError> {
-        let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let (_, parsed) = X509Certificate::from_der(leaf)
-            .map_err(|reason| CertificateError::Certificate(reason.to_string()))?;
-        let not_before = system_time(parsed.validity().not_before.timestamp());
-        let not_after = system_time(parsed.validity().not_after.timestamp());
+        let parsed = parsed(chain.first().ok_or(CertificateError::NoCertificate)?)?;
+        let (not_before, not_after) = validity(&parsed);
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
             |reason| match reason {
                 rustls::Error::InconsistentKeys(_) => CertificateError::OtherKey,
@@ -154,6 +79,11 @@ impl Identity {
             },
         )?;
         Ok(Self { certified: Arc::new(certified), not_before, not_after })
+    }
+
+    /// The first second it is valid in. What an [`Authority`] has issued begins [`BACKDATED`] before that.
+    pub fn not_before(&self) -> SystemTime {
+        self.not_before
     }
 
     /// The last second it is valid in.
@@ -175,6 +105,51 @@ impl Identity {
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }
+
+    /// Whether clients that trust this authority accept it, in its time.
+    pub fn is_issued_by(&self, authority: &CertificateDer<'_>) -> bool {
+        let mut roots = RootCertStore::empty();
+        let Some((leaf, chain)) = self.chain().split_first() else { return false };
+        if roots.add(authority.clone().into_owned()).is_err() {
+            return false;
+        }
+        let time = self.not_before.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        ParsedCertificate::try_from(leaf).is_ok_and(|leaf| {
+            let time = UnixTime::since_unix_epoch(time);
+            verify_server_cert_signed_by_trust_anchor(&leaf, &roots, chain, time, algorithms.all).is_ok()
+        })
+    }
+
+    /// The DNS names and IP addresses of its server.
+    pub fn names(&self) -> Vec<String> {
+        let Some(Ok(leaf)) = self.chain().first().map(parsed) else { return Vec::new() };
+        let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
+        let names = names.value.general_names.iter().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => address(octets).map(|address| address.to_string()),
+            _ => None,
+        });
+        names.collect()
+    }
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+fn parsed<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, CertificateError> {
+    let parsed = X509Certificate::from_der(certificate);
+    parsed
+        .map(|(_, certificate)| certificate)
+        .map_err(|reason| CertificateError::Certificate(reason.to_string()))
+}
+
+/// The first and the last second in which a certificate is valid.
+fn validity(certificate: &X509Certificate<'_>) -> (SystemTime, SystemTime) {
+    let validity = certificate.validity();
+    (system_time(validity.not_before.timestamp()), system_time(validity.not_after.timestamp()))
 }
 
 /// When a third of the time of a certificate is left.
@@ -186,32 +161,33 @@ fn system_time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
-/// The certificate in use. Every handshake is answered with it, whatever name the client asks for.
-#[derive(Debug)]
+/// The certificate in use. Every handshake is answered with it, whatever name the client asks for. While there is none,
+/// handshakes fail.
+#[derive(Debug, Default)]
 pub struct Certificates {
-    current: ArcSwap<Identity>,
+    current: ArcSwapOption<Identity>,
 }
 
 impl Certificates {
     /// Begins with `identity`.
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self { current: ArcSwap::from_pointee(identity) })
+        Arc::new(Self { current: ArcSwapOption::from_pointee(identity) })
     }
 
     /// Answers handshakes with `identity` from now on. Open connections go on.
     pub fn replace(&self, identity: Identity) {
-        self.current.store(Arc::new(identity));
+        self.current.store(Some(Arc::new(identity)));
     }
 
-    /// The certificate in use.
-    pub fn current(&self) -> Arc<Identity> {
+    /// The certificate in use, if there is one.
+    pub fn current(&self) -> Option<Arc<Identity>> {
         self.current.load_full()
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load().certified.clone())
+        Some(self.current.load().as_ref()?.certified.clone())
     }
 }
 

@@ -34,7 +34,7 @@ mod slots;
 mod tls;
 mod turns;
 
-pub use certificate::{Authority, CertificateError, Certificates, Identity};
+pub use certificate::{Authority, BACKDATED, CertificateError, Certificates, Identity, Issued};
 pub use deadline::Deadline;
 pub use lifecycle::{Lifecycle, Stage};
 pub use limits::Limits;

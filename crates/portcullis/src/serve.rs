@@ -7,6 +7,7 @@ mod cluster;
 mod collector;
 mod decisions;
 mod election;
+mod farewell;
 mod follower;
 mod judge;
 mod ledger;
@@ -32,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use self::certificate::{Renewal, Served, Trust};
+use self::certificate::{Renewal, Served};
 use self::decisions::Decisions;
 use self::judge::Judge;
 use self::ledger::Ledger;
@@ -91,8 +92,8 @@ impl Parts {
         served: &Served,
         ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) -> Health {
-        let (certificates, decisions) = (served.certificates.clone(), self.decisions.clone());
-        let ready = move || certificate::not_expired(&certificates).and_then(|()| ready());
+        let (served, decisions) = (served.clone(), self.decisions.clone());
+        let ready = move || served.is_usable().and_then(|()| ready());
         Health::new(ready, self.lifecycle.clone(), self.metrics.clone()).with_page(
             "/decisions",
             JSON_LINES,
@@ -113,7 +114,6 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         limits: Limits::default(),
         decisions: Decisions::default(),
     };
-    parts.metrics.certificate_expires(served.certificates.current().not_after());
     let told = told_to_end()?;
     let limits = drain_limits(arguments, &parts.limits);
     match given {
@@ -123,7 +123,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
                 roles: given.roles,
                 ..FixedFacts::default()
             }));
-            tokio::spawn(renewal.run(parts.metrics.clone(), || Trust::Unmanaged)?);
+            tokio::spawn(renewal.run(parts.metrics.clone(), None)?);
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
             let policies = Policies::new(&compiled, Settings::default(), ignores_failures(arguments));
             parts.policies.store(Some(Arc::new(policies)));
@@ -139,7 +139,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         None => {
             let mut running = cluster::Running::start(arguments, &parts, &served).await?;
             let refused = running.refused();
-            tokio::spawn(renewal.run(parts.metrics.clone(), running.trust())?);
+            tokio::spawn(renewal.run(parts.metrics.clone(), Some(running.in_cluster(arguments)))?);
             let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
             let ready = parts.health(&served, running.readiness());
             let drain = async {

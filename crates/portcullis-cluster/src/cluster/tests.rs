@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 pub(crate) fn start() -> (Cluster, Scripted) {
     let (connection, server) = scripted::connection();
-    let options = Options { configuration: ("portcullis".to_owned(), "portcullis".to_owned()), jobs: true };
+    let options = Options {
+        configuration: ("portcullis".to_owned(), "portcullis".to_owned()),
+        secret: None,
+        jobs: true,
+    };
     (Cluster::start(connection, &options), server)
 }
 

@@ -12,27 +12,35 @@ pub type Labels = Arc<[(Box<str>, Box<str>)]>;
 
 /// The labels of all namespaces, by name. Snapshots share what has not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespaces(BTreeMap<Arc<str>, Labels>);
+pub struct Namespaces {
+    labels: BTreeMap<Arc<str>, Labels>,
+    own_uid: Option<Box<str>>,
+}
 
 impl Namespaces {
     /// The labels of a namespace; `None` when it is not known, which does not mean that it has none.
     pub fn labels(&self, name: &str) -> Option<&Labels> {
-        self.0.get(name)
+        self.labels.get(name)
+    }
+
+    /// The UID of our own namespace, while it is there.
+    pub fn own_uid(&self) -> Option<&str> {
+        self.own_uid.as_deref()
     }
 
     /// These, and one more.
     pub(crate) fn with(&self, name: &str, labels: Labels) -> Self {
         let mut namespaces = self.clone();
-        namespaces.0.insert(name.into(), labels);
+        namespaces.labels.insert(name.into(), labels);
         namespaces
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.labels.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.labels.is_empty()
     }
 }
 
@@ -45,6 +53,8 @@ pub(crate) struct Namespace {
 #[derive(Clone, Debug, Deserialize)]
 struct NamespaceMetadata {
     name: Box<str>,
+    #[serde(default)]
+    uid: Box<str>,
     #[serde(default)]
     labels: Option<BTreeMap<Box<str>, Box<str>>>,
 }
@@ -59,13 +69,25 @@ impl Namespace {
 #[derive(Debug)]
 pub(crate) struct NamespaceIndex {
     namespaces: Namespaces,
+    /// The name of our own namespace.
+    own: String,
     published: Arc<Published<Namespaces>>,
     changed: bool,
 }
 
 impl NamespaceIndex {
-    pub(crate) fn new(published: Arc<Published<Namespaces>>) -> Self {
-        Self { namespaces: Namespaces::default(), published, changed: true }
+    /// `own` is the name of our own namespace.
+    pub(crate) fn new(own: &str, published: Arc<Published<Namespaces>>) -> Self {
+        Self { namespaces: Namespaces::default(), own: own.to_owned(), published, changed: true }
+    }
+
+    /// Keeps the UID of `namespace`, if it is our own.
+    fn keep_uid(&mut self, namespace: &NamespaceMetadata) {
+        if *self.own == *namespace.name {
+            let uid = (!namespace.uid.is_empty()).then(|| namespace.uid.clone());
+            self.changed |= self.namespaces.own_uid != uid;
+            self.namespaces.own_uid = uid;
+        }
     }
 }
 
@@ -73,22 +95,30 @@ impl Index for NamespaceIndex {
     type Object = Namespace;
 
     fn apply(&mut self, namespace: Namespace) {
+        self.keep_uid(&namespace.metadata);
         let name = namespace.metadata.name.clone();
         let labels = namespace.into_labels();
         // Most changes of a namespace are not changes of its labels.
         if self.namespaces.labels(&name) != Some(&labels) {
-            self.namespaces.0.insert(name.into(), labels);
+            self.namespaces.labels.insert(name.into(), labels);
             self.changed = true;
         }
     }
 
     fn delete(&mut self, namespace: &Namespace) {
-        self.changed |= self.namespaces.0.remove(namespace.metadata.name.as_ref()).is_some();
+        if *self.own == *namespace.metadata.name {
+            self.namespaces.own_uid = None;
+        }
+        self.changed |= self.namespaces.labels.remove(namespace.metadata.name.as_ref()).is_some();
     }
 
     fn reset(&mut self, namespaces: Vec<Namespace>) {
+        self.namespaces = Namespaces::default();
+        for namespace in &namespaces {
+            self.keep_uid(&namespace.metadata);
+        }
         let named = |namespace: Namespace| (namespace.metadata.name.as_ref().into(), namespace.into_labels());
-        self.namespaces = Namespaces(namespaces.into_iter().map(named).collect());
+        self.namespaces.labels = namespaces.into_iter().map(named).collect();
         self.changed = true;
     }
 

@@ -18,7 +18,7 @@ fn objects<T: DeserializeOwned>(values: &[Value]) -> Vec<T> {
 #[test]
 fn a_change_that_is_no_change_of_labels_publishes_nothing() {
     let published = Published::new(Namespaces::default());
-    let mut index = NamespaceIndex::new(published.clone());
+    let mut index = NamespaceIndex::new("own", published.clone());
     let namespace = |version: &str, team: &str| {
         object::<Namespace>(
             &json!({"metadata": {"name": "a", "resourceVersion": version, "labels": {"team": team}}}),
@@ -34,6 +34,23 @@ fn a_change_that_is_no_change_of_labels_publishes_nothing() {
     index.publish();
     assert_eq!(published.load().labels("a").unwrap()[0].1.as_ref(), "blue");
     assert_eq!(before.labels("a").unwrap()[0].1.as_ref(), "red", "who holds a snapshot sees no change");
+}
+
+#[test]
+fn the_uid_of_the_own_namespace_is_known_while_it_is_there() {
+    let published = Published::new(Namespaces::default());
+    let mut index = NamespaceIndex::new("own", published.clone());
+    let namespace =
+        |name: &str, uid: &str| object::<Namespace>(&json!({"metadata": {"name": name, "uid": uid}}));
+    index.reset(vec![namespace("a", "1"), namespace("own", "2")]);
+    index.publish();
+    assert_eq!(published.load().own_uid(), Some("2"));
+    index.apply(namespace("own", "3"));
+    index.publish();
+    assert_eq!(published.load().own_uid(), Some("3"), "it was deleted and made again");
+    index.delete(&namespace("own", "3"));
+    index.publish();
+    assert_eq!(published.load().own_uid(), None);
 }
 
 fn policy(version: &str, status: &str, rule: &str) -> Value {

@@ -47,7 +47,7 @@ pub(super) fn start() -> Watched {
         path: NAMESPACES.path.into(),
         page: NAMESPACES.page,
         selector: String::new(),
-        index: NamespaceIndex::new(namespaces.clone()),
+        index: NamespaceIndex::new("portcullis", namespaces.clone()),
         states: states.clone(),
         pending: Some(readiness.wait_for("namespaces")),
         kinds: kinds.subscribe(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{MatchCondition, ServiceReference, WebhookClientConfig};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 
 /// The longest that an API server can be told to wait, in seconds.
 const LONGEST_TIMEOUT: i32 = 30;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub ca_bundle: Vec<u8>,
     /// The engine's own namespace, which is left out, if it runs in the cluster.
     pub namespace: Option<String>,
+    /// What the configurations go with when it is deleted: the engine's own namespace.
+    pub owner: Option<OwnerReference>,
     /// How long the API server waits where no policy asks for longer, in seconds.
     pub timeout_seconds: i32,
     /// How long it waits at most, in seconds.
@@ -66,6 +68,7 @@ impl Settings {
             reach,
             ca_bundle,
             namespace,
+            owner: None,
             timeout_seconds: 10,
             longest_timeout_seconds: LONGEST_TIMEOUT,
             ignore_failures: false,
@@ -75,6 +78,17 @@ impl Settings {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }
+    }
+
+    /// The configurations belong to the engine's own namespace, which has this UID, from now on.
+    pub fn set_namespace_uid(&mut self, uid: Option<&str>) {
+        self.owner = self.namespace.clone().zip(uid).map(|(name, uid)| OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            name,
+            uid: uid.to_owned(),
+            ..OwnerReference::default()
+        });
     }
 
     /// How the API server calls the engine for `path`.

@@ -1,10 +1,11 @@
 //! What is issued is accepted by a client that trusts the bundle, and a broken pair is refused with its reason.
 
-use rustls::RootCertStore;
+use rcgen::{CertificateParams, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{ServerName, UnixTime};
 
+use super::authority::{DAY, LEAF_DAYS};
 use super::*;
 
 /// 2026-01-01.

@@ -57,7 +57,10 @@ async fn a_new_certificate_is_taken_into_use_without_a_failed_request() {
         site.certificates.replace(identity);
         // Who connects now is shown the new one.
         let shown = site.connect(address).await;
-        assert_eq!(shown.stream.get_ref().1.peer_certificates(), Some(site.certificates.current().chain()));
+        assert_eq!(
+            shown.stream.get_ref().1.peer_certificates(),
+            Some(site.certificates.current().unwrap().chain())
+        );
         assert_eq!(kept.ask(post("/validate", &review("u"))).await.status, 200, "open connections go on");
     }
     for client in clients {

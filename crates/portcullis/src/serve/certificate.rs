@@ -1,220 +1,291 @@
 //! The certificate to serve with, and what clients are to trust.
+//!
+//! It comes from files, from the Secret that replicas share, or from memory where there is one server alone.
 
 mod exchange;
 mod files;
+mod key_material;
+mod names;
+mod secret;
 #[cfg(test)]
 mod tests;
+mod trust;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::jiff::Timestamp;
-use portcullis_cli::{ServeArguments, hinted};
-use portcullis_webhook::{Authority, CertificateError, Certificates, Identity, Metrics};
+use portcullis_cli::ServeArguments;
+use portcullis_cluster::{Backoff, Cluster, Leadership};
+use portcullis_controllers::writer::Written;
+use portcullis_webhook::{Certificates, Identity, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use self::exchange::Exchange;
-pub(crate) use self::exchange::Trust;
 use self::files::Files;
+use self::key_material::{KeyMaterial, Usable};
+use self::names::names;
+pub(crate) use self::secret::SECRET;
+use self::secret::SharedKeys;
+use self::trust::{Settling, Trust};
 use super::clock::now;
 
 /// How often it is seen to whether another certificate is due. A mounted Secret changes by a swap of links, which no watch
 /// of the files would see.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// How often while the API server is to hear of the next one.
+/// How often while the API server is to hear of the next one, or nothing can be served yet.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// The certificate in use.
 #[derive(Clone)]
 pub(crate) struct Served {
+    /// Empty until there is one.
     pub(crate) certificates: Arc<Certificates>,
-    /// What a webhook configuration's `caBundle` holds, before base64.
+    /// What a webhook configuration's `caBundle` holds, before base64. Empty until it is known.
     pub(crate) ca_bundle: watch::Sender<Vec<u8>>,
+}
+
+impl Served {
+    /// Serves with this certificate from now on, which is trusted by `bundle`. Says whether it is another one.
+    fn show(&self, identity: &Identity, bundle: &[u8]) -> bool {
+        let current = self.certificates.current();
+        let is_new = current.as_ref().is_none_or(|current| current.chain() != identity.chain());
+        if is_new {
+            let expires = rfc3339(identity.not_after());
+            match current {
+                Some(_) => tracing::info!(expires, "serving with a new certificate"),
+                None => tracing::info!(expires, "serving with a certificate"),
+            }
+            self.certificates.replace(identity.clone());
+        }
+        self.ca_bundle.send_if_modified(|known| {
+            let is_other = known != bundle;
+            if is_other {
+                bundle.clone_into(known);
+            }
+            is_other
+        });
+        is_new
+    }
+
+    /// Whether there is a certificate that clients still accept.
+    pub(crate) fn is_usable(&self) -> Result<(), String> {
+        let Some(current) = self.certificates.current() else {
+            return Err(format!("waiting for a certificate in the Secret `{SECRET}`"));
+        };
+        match now() <= current.not_after() {
+            true => Ok(()),
+            false => Err(format!("the certificate expired at {}", rfc3339(current.not_after()))),
+        }
+    }
+}
+
+/// Whether replicas share the certificate: those that a Service leads to, unless they are given one.
+pub(crate) fn is_shared(arguments: &ServeArguments) -> bool {
+    arguments.policies.is_empty() && arguments.external_url.is_none() && arguments.tls_cert.is_none()
+}
+
+/// What a certificate has to do with in a cluster.
+pub(crate) struct InCluster {
+    pub(crate) cluster: Arc<Cluster>,
+    /// Where the Secret is.
+    pub(crate) namespace: String,
+    pub(crate) leadership: Leadership,
+    pub(crate) written: watch::Receiver<Written>,
+}
+
+impl InCluster {
+    /// Whom the API server trusts, as far as this replica knows.
+    fn trust(&self) -> Trust {
+        match self.leadership.is_leader() {
+            true => Trust::Written(self.written.borrow().ca_bundle.clone()),
+            false => Trust::ByOther,
+        }
+    }
 }
 
 /// Sees to it that the certificate in use is replaced in time.
 pub(crate) struct Renewal {
     served: Served,
     source: Source,
-    exchange: Exchange,
-    /// The end of the certificate that people were told to replace.
-    told: Option<SystemTime>,
 }
 
 /// Where the next certificate comes from.
 enum Source {
-    Files(Files),
+    Files {
+        files: Files,
+        exchange: Exchange,
+        /// The end of the certificate that people were told to replace.
+        told: Option<SystemTime>,
+    },
     /// An authority whose key is in memory alone, and the names to issue for.
-    Own(Authority, Vec<String>),
+    Memory {
+        keys: Usable,
+        names: Vec<String>,
+        settling: Settling,
+    },
+    Shared(SharedKeys),
 }
 
 impl Renewal {
-    /// With the certificate of the files that `arguments` name, or one that is made now and forgotten with the process.
+    /// With the certificate of the files that `arguments` name, with that of the Secret, or with one that is made now and
+    /// forgotten with the process.
     ///
     /// # Errors
     /// A file cannot be read, or the certificate in it cannot be used.
     pub(crate) fn new(arguments: &ServeArguments) -> anyhow::Result<Self> {
         if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
             let (files, identity, bundle) = Files::open(certificate.clone(), key.clone())?;
-            return Ok(Self::of(Source::Files(files), identity, bundle));
+            return Ok(Self::of(Source::Files {
+                files,
+                exchange: Exchange::new(identity, bundle),
+                told: None,
+            }));
         }
-        Ok(Self::own(names(arguments)?, now())?)
+        let names = names(arguments)?;
+        match is_shared(arguments) {
+            true => Ok(Self::of(Source::Shared(SharedKeys::new(names)))),
+            false => Self::in_memory(names, now()),
+        }
     }
 
     /// With a certificate of an authority of our own, for these names.
-    fn own(names: Vec<String>, now: SystemTime) -> Result<Self, CertificateError> {
-        let authority = Authority::new(now)?;
-        let identity = authority.issue(&names, now)?;
-        let bundle = authority.bundle_pem().into_bytes();
-        Ok(Self::of(Source::Own(authority, names), identity, bundle))
+    fn in_memory(names: Vec<String>, now: SystemTime) -> anyhow::Result<Self> {
+        let keys = Usable::new(KeyMaterial::new(&names, now)?)?;
+        Ok(Self::of(Source::Memory { keys, names, settling: Settling::default() }))
     }
 
-    fn of(source: Source, identity: Identity, bundle: Vec<u8>) -> Self {
-        let served = Served {
-            certificates: Certificates::new(identity),
-            ca_bundle: watch::Sender::new(bundle.clone()),
-        };
-        Self { served, source, exchange: Exchange::new(bundle), told: None }
+    fn of(source: Source) -> Self {
+        let served = Served { certificates: Arc::default(), ca_bundle: watch::Sender::default() };
+        let renewal = Self { served, source };
+        renewal.show();
+        renewal
     }
 
     pub(crate) fn served(&self) -> Served {
         self.served.clone()
     }
 
-    /// Looks every 30 s and on SIGHUP, and serves with the next certificate when there is one and clients trust it. Runs
-    /// for ever.
+    /// Looks every 30 s, on SIGHUP and when the Secret changes, and serves with the next certificate when there is one and
+    /// clients trust it. Runs for ever.
     ///
     /// # Errors
     /// The system takes no handler of SIGHUP.
     pub(crate) fn run(
         mut self,
         metrics: Arc<Metrics>,
-        trust: impl Fn() -> Trust + Send + 'static,
+        cluster: Option<InCluster>,
     ) -> anyhow::Result<impl Future<Output = ()> + Send> {
         let mut hung_up = signal(SignalKind::hangup())?;
         Ok(async move {
-            loop {
-                if self.step(now(), &trust()).await {
-                    metrics.certificate_expires(self.served.certificates.current().not_after());
+            let mut changes = cluster.as_ref().map(|cluster| cluster.cluster.secret.subscribe());
+            let mut backoff = Backoff::standard();
+            let tell = |served: &Served| {
+                if let Some(current) = served.certificates.current() {
+                    metrics.certificate_expires(current.not_after());
                 }
-                let pause = if self.exchange.is_under_way() { UNDER_WAY } else { INTERVAL };
+            };
+            tell(&self.served);
+            loop {
+                let trust = cluster.as_ref().map_or(Trust::Unmanaged, InCluster::trust);
+                let stepped = self.step(now(), &trust, cluster.as_ref()).await;
+                if self.show() {
+                    tell(&self.served);
+                }
+                let pause = match stepped {
+                    Ok(()) => {
+                        backoff.reset();
+                        if self.is_under_way() { UNDER_WAY } else { INTERVAL }
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = format!("{error:#}"),
+                            "cannot renew the certificate, trying again"
+                        );
+                        backoff.next_delay()
+                    }
+                };
+                let changed = async {
+                    match &mut changes {
+                        Some(changes) => changes.changed().await.is_ok(),
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
                     () = sleep_until(Instant::now() + pause) => {}
                     _ = hung_up.recv() => {}
+                    // The sender is gone when the process ends.
+                    true = changed => {}
                 }
             }
         })
     }
 
-    /// Does what is due at `now`. Says whether another certificate is served from now on.
-    async fn step(&mut self, now: SystemTime, trust: &Trust) -> bool {
-        if let Some((identity, bundle)) = self.next(now).await {
-            self.exchange.begin(identity, bundle, now);
-        }
-        let next = self.exchange.step(now, trust);
-        let is_new = next.is_some();
-        if let Some(identity) = next {
-            tracing::info!(expires = rfc3339(identity.not_after()), "serving with a new certificate");
-            self.served.certificates.replace(identity);
-        }
-        let bundle = self.exchange.bundle();
-        self.served.ca_bundle.send_if_modified(|known| {
-            let is_other = *known != bundle;
-            *known = bundle;
-            is_other
-        });
-        is_new
-    }
-
-    /// The next certificate and what it is trusted by, when it is due.
-    async fn next(&mut self, now: SystemTime) -> Option<(Identity, Vec<u8>)> {
-        let current = self.served.certificates.current();
-        let is_due = now >= current.renew_at();
+    /// Does what is due at `now`.
+    async fn step(
+        &mut self,
+        now: SystemTime,
+        trust: &Trust,
+        cluster: Option<&InCluster>,
+    ) -> anyhow::Result<()> {
         match &mut self.source {
-            Source::Files(files) => {
-                let changed = files.changed().await;
-                if changed.is_none() && is_due && self.told != Some(current.not_after()) {
-                    self.told = Some(current.not_after());
-                    let expires = rfc3339(current.not_after());
-                    tracing::warn!(expires, "the certificate is in the last third of its time: replace it");
+            Source::Files { files, exchange, told } => {
+                match files.changed().await {
+                    Some((identity, bundle)) => exchange.begin(identity, bundle, now),
+                    None => warn_of_end(exchange.identity(), told, now),
                 }
-                changed
+                exchange.step(now, trust);
             }
-            Source::Own(..) if self.exchange.is_under_way() => None,
-            Source::Own(authority, names) => {
-                let issued = renewed(authority, names, is_due, now);
-                issued.inspect_err(|error| tracing::error!(%error, "cannot renew the certificate")).ok()?
+            Source::Memory { keys, names, settling } => {
+                let is_trusted = settling.is_trusted(keys.bundle(), trust, now);
+                if let Some(next) = keys.due(names, now, is_trusted)? {
+                    *keys = Usable::new(next)?;
+                }
             }
+            Source::Shared(keys) => {
+                let Some(cluster) = cluster else { return Ok(()) };
+                let Some(write) = keys.follow(&cluster.cluster.secret.load(), trust, now)? else {
+                    return Ok(());
+                };
+                let written = write.carry_out(cluster.cluster.connection(), &cluster.namespace).await;
+                written.inspect_err(|_| keys.not_written())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves with what the source says. Says whether that is another certificate.
+    fn show(&self) -> bool {
+        match &self.source {
+            Source::Files { exchange, .. } => self.served.show(exchange.identity(), &exchange.bundle()),
+            Source::Memory { keys, .. } => self.served.show(&keys.identity, keys.bundle()),
+            Source::Shared(keys) => {
+                keys.good().is_some_and(|keys| self.served.show(&keys.identity, keys.bundle()))
+            }
+        }
+    }
+
+    /// Whether something is awaited that nobody tells.
+    fn is_under_way(&self) -> bool {
+        match &self.source {
+            Source::Files { exchange, .. } => exchange.is_under_way(),
+            Source::Memory { keys, .. } => keys.is_under_way(),
+            Source::Shared(keys) => keys.good().is_none_or(Usable::is_under_way),
         }
     }
 }
 
-/// The next certificate of `authority`, which is replaced when its time comes.
-fn renewed(
-    authority: &mut Authority,
-    names: &[String],
-    is_due: bool,
-    now: SystemTime,
-) -> Result<Option<(Identity, Vec<u8>)>, CertificateError> {
-    if now >= authority.renew_at() {
-        *authority = Authority::new(now)?;
-    } else if !is_due {
-        return Ok(None);
-    }
-    Ok(Some((authority.issue(names, now)?, authority.bundle_pem().into_bytes())))
-}
-
-/// Whether clients still accept the certificate in use.
-pub(crate) fn not_expired(certificates: &Certificates) -> Result<(), String> {
-    let not_after = certificates.current().not_after();
-    match now() <= not_after {
-        true => Ok(()),
-        false => Err(format!("the certificate expired at {}", rfc3339(not_after))),
+/// Warns once of a certificate in the last third of its time.
+fn warn_of_end(current: &Identity, told: &mut Option<SystemTime>, now: SystemTime) {
+    if now >= current.renew_at() && *told != Some(current.not_after()) {
+        *told = Some(current.not_after());
+        let expires = rfc3339(current.not_after());
+        tracing::warn!(expires, "the certificate is in the last third of its time: replace it");
     }
 }
 
 fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).unwrap_or_default().to_string()
-}
-
-/// The names by which clients call this process.
-fn names(arguments: &ServeArguments) -> anyhow::Result<Vec<String>> {
-    if let Some(url) = &arguments.external_url {
-        return Ok(vec![host(url)?.to_owned()]);
-    }
-    if arguments.policies.is_empty() {
-        let (service, namespace) = (&arguments.service, &arguments.namespace);
-        return Ok(vec![
-            service.clone(),
-            format!("{service}.{namespace}"),
-            format!("{service}.{namespace}.svc"),
-        ]);
-    }
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let listen: IpAddr = arguments.listen.ip();
-    if !listen.is_unspecified() && !listen.is_loopback() {
-        names.push(listen.to_string());
-    }
-    Ok(names)
-}
-
-/// How an address is written.
-const FORM: &str = "write https://HOST:PORT";
-
-/// The host of `https://HOST:PORT`.
-fn host(url: &str) -> anyhow::Result<&str> {
-    let Some(authority) = url.strip_prefix("https://") else {
-        return Err(hinted(format!("`--external-url {url}` is no HTTPS address"), Some(FORM)));
-    };
-    let authority = authority.trim_end_matches('/');
-    if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-        return Err(hinted(format!("`--external-url {url}` is more than an address"), Some(FORM)));
-    }
-    Ok(match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    })
 }

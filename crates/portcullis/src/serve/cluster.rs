@@ -1,30 +1,28 @@
 //! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_cli::ServeArguments;
 use portcullis_cluster::{
     Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Options, Readiness, WatchState, events,
 };
 use portcullis_controllers::arming;
+use portcullis_controllers::departure::Home;
 use portcullis_controllers::writer::{Writer, Written};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::certificate::{Served, Trust};
+use super::certificate::{InCluster, SECRET, Served, is_shared};
 use super::clock::timestamp;
 use super::collector::Counts;
 use super::election::Election;
+use super::farewell::{Farewell, GOODBYE};
 use super::follower::Follower;
 use super::source::Source;
 use super::webhook_settings;
 use super::{Parts, access, exception_scope};
 use crate::told::connect;
-
-/// How long the way out may take.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A server of a cluster, with everything that runs beside it.
 pub(crate) struct Running {
@@ -38,7 +36,7 @@ pub(crate) struct Running {
     written: watch::Receiver<Written>,
     event_writer: JoinHandle<()>,
     election: Election,
-    is_external: bool,
+    farewell: Farewell,
 }
 
 impl Running {
@@ -56,18 +54,26 @@ impl Running {
         let is_external = arguments.external_url.is_some();
         let identity = identity();
         let configuration = (arguments.namespace.clone(), arguments.config_map.clone());
-        let cluster = Arc::new(Cluster::start(connection.clone(), &Options { configuration, jobs: true }));
+        let secret = is_shared(arguments).then(|| (arguments.namespace.clone(), SECRET.to_owned()));
+        let options = Options { configuration, secret, jobs: true };
+        let cluster = Arc::new(Cluster::start(connection.clone(), &options));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         let (wanted, wanted_now) = watch::channel(None);
         let (written, written_now) = watch::channel(Written::default());
+        let mut tasks = JoinSet::new();
+        let home = (!is_external).then(|| Home {
+            namespace: arguments.namespace.clone(),
+            deployment: arguments.deployment.clone(),
+        });
+        let farewell = Farewell::new(&connection, &events, home, &mut tasks);
         let counts = Counts {
             events: events.counts().clone(),
             watches: cluster.watches().clone(),
             wanted: wanted_now.clone(),
             written: written_now.clone(),
+            disarmed: farewell.disarmed(),
         };
         counts.register(&parts.metrics);
-        let mut tasks = JoinSet::new();
         let event_writer = tokio::spawn(event_writer.run());
 
         let election = Election::start(&connection, arguments, &identity);
@@ -105,16 +111,17 @@ impl Running {
             written: written_now,
             event_writer,
             election,
-            is_external,
+            farewell,
         })
     }
 
-    /// What is known of whom the API server trusts.
-    pub(crate) fn trust(&self) -> impl Fn() -> Trust + Send + 'static {
-        let (written, leadership) = (self.written.clone(), self.election.leadership.clone());
-        move || match leadership.is_leader() {
-            true => Trust::Written(written.borrow().ca_bundle.clone()),
-            false => Trust::ByOther,
+    /// What the certificate has to do with.
+    pub(crate) fn in_cluster(&self, arguments: &ServeArguments) -> InCluster {
+        InCluster {
+            cluster: self.cluster.clone(),
+            namespace: arguments.namespace.clone(),
+            leadership: self.election.leadership.clone(),
+            written: self.written.clone(),
         }
     }
 
@@ -150,30 +157,18 @@ impl Running {
         }
     }
 
-    /// Writes nothing any more. A server outside of the cluster removes the webhooks that would call nobody.
+    /// Writes nothing any more, and removes the webhooks that would call nobody.
     pub(crate) async fn stop_writing(&mut self) {
         self.writer.abort();
-        // What another server has written is its own.
-        if !self.is_external || !self.election.leadership.is_leader() {
-            return;
-        }
         // A write that was under way has ended by then, or the API server does not take it.
         let _ = (&mut self.writer).await;
-        match timeout(GOODBYE, arming::disarm(self.cluster.connection())).await {
-            Ok(Ok(removed)) => {
-                tracing::info!(configurations = removed.len(), "webhook configurations removed")
-            }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "cannot remove the webhook configurations; hint: portcullis disarm");
-            }
-            Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
-        }
+        self.farewell.say(self.election.leadership.is_leader()).await;
     }
 
     /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.
     pub(crate) async fn end(mut self) {
         self.tasks.abort_all();
-        drop(self.events);
+        drop((self.events, self.farewell));
         // What is not written by then is lost.
         let _ = timeout(GOODBYE, self.event_writer).await;
         self.election.end(GOODBYE).await;

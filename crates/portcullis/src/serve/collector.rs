@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use portcullis_cluster::{EventCounts, WatchState, WatchStates};
 use portcullis_controllers::writer::{Wanted, Written};
@@ -21,6 +22,8 @@ pub(crate) struct Counts {
     /// What is to be in the cluster, and what is there.
     pub(crate) wanted: watch::Receiver<Option<Arc<Wanted>>>,
     pub(crate) written: watch::Receiver<Written>,
+    /// Whether webhooks were removed since Portcullis leaves.
+    pub(crate) disarmed: Arc<AtomicBool>,
 }
 
 impl Counts {
@@ -69,7 +72,14 @@ impl Collector for Counts {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(self.rules_not_enforced()).encode(not_enforced)
+        ConstGauge::new(self.rules_not_enforced()).encode(not_enforced)?;
+        let disarmed = encoder.encode_descriptor(
+            "portcullis_disarmed",
+            "1 once this process has removed all webhooks, since Portcullis was deleted or scaled to zero",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(self.disarmed.load(Ordering::Relaxed))).encode(disarmed)
     }
 }
 
@@ -94,6 +104,7 @@ mod tests {
             watches: WatchStates::default(),
             wanted: watch::channel(None).1,
             written: watch::channel(Written::default()).1,
+            disarmed: Arc::default(),
         };
         counts.register(&metrics);
         let text = metrics.encode();

@@ -41,6 +41,10 @@ impl Follower {
             self.cluster.discovery.subscribe(),
         ];
         self.cluster.readiness().ready().await;
+        // Webhooks that nobody can be called by are not written. The sender is gone when the process ends.
+        if self.ca_bundle.wait_for(|bundle| !bundle.is_empty()).await.is_err() {
+            return;
+        }
         let (mut compiler, mut known) = (Compiler::default(), None);
         loop {
             for change in &mut changes {
@@ -97,7 +101,8 @@ impl Follower {
                 tracing::warn!(%problem, "in the configuration");
             }
         }
-        let webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
+        let mut webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
+        webhooks.set_namespace_uid(self.cluster.namespaces.load().own_uid());
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));

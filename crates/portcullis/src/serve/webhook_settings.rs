@@ -10,8 +10,6 @@ use portcullis_value::{Arena, OwnedValue, json};
 use super::certificate::Served;
 use super::ignores_failures;
 
-/// The port of the Service.
-const SERVICE_PORT: u16 = 443;
 /// How long an API server waits for a process outside of the cluster, in seconds.
 const EXTERNAL_TIMEOUT: i32 = 3;
 
@@ -22,7 +20,7 @@ pub(super) fn of(arguments: &ServeArguments, served: &Served) -> webhooks::Setti
         None => Reach::Service {
             namespace: arguments.namespace.clone(),
             name: arguments.service.clone(),
-            port: SERVICE_PORT,
+            port: arguments.service_port,
         },
     };
     let mut settings = webhooks::Settings::new(reach, served.ca_bundle.borrow().clone());

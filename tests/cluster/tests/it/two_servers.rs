@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{ClusterTest, Portcullis, Process, cluster_test, free_port, wait};
-use tokio::net::TcpStream;
 
 use crate::crds::define;
 use crate::story::{founded, job, until_shown};
@@ -104,15 +103,12 @@ fn servers_from_outside_find_each_other_where_portcullis_has_no_namespace() -> R
 }
 
 #[test]
-fn a_replica_without_its_namespace_says_so_and_goes_on_answering() -> Result<()> {
+fn a_replica_without_its_namespace_says_so_and_serves_once_it_is_there() -> Result<()> {
     cluster_test(async |test| {
         let _alone = test.control_plane.without_portcullis().await;
         let kubectl = test.control_plane.kubectl("default");
         define(&kubectl).await?;
-        let (port, probes) = (free_port()?, free_port()?);
-        let addresses =
-            [format!("--listen=127.0.0.1:{port}"), format!("--metrics-listen=127.0.0.1:{probes}")];
-        let arguments = [&addresses[0], &addresses[1], "--namespace=late"];
+        let arguments = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--namespace=late"];
         let mut replica = Portcullis::start_beside(test.control_plane, "replica", &arguments)?;
         wait::until("a line about the namespace", async || {
             let log = replica.log()?;
@@ -120,16 +116,15 @@ fn a_replica_without_its_namespace_says_so_and_goes_on_answering() -> Result<()>
             let line = line.context("nothing is said of the lease")?;
             ensure!(line.contains(r#"namespaces \"late\" not found"#), "{line}");
             ensure!(line.contains("`kubectl create namespace late` makes the namespace"), "{line}");
-            ensure!(log.contains("policies are in force"), "{log}");
+            ensure!(log.contains("cannot renew the certificate, trying again"), "{log}");
             Ok(Some(()))
         })
         .await?;
-        TcpStream::connect(("127.0.0.1", port)).await.context("it does not answer")?;
-
-        // The namespace comes, and so does the lease.
+        // The namespace comes, and so do the lease and the certificate.
         kubectl.run(&["create", "namespace", "late"]).await?.succeeded()?;
-        wait::until("that it leads", async || Ok(replica.log()?.contains("holds the lease").then_some(())))
-            .await?;
+        for words in ["holds the lease", "serving with a certificate", "policies are in force"] {
+            wait::until(words, async || Ok(replica.log()?.contains(words).then_some(()))).await?;
+        }
         replica.signal("SIGTERM")?;
         wait::until("its end", async || replica.ended()).await?;
         // In a cluster the webhooks stay: another replica answers.

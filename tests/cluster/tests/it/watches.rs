@@ -102,7 +102,8 @@ fn own_control_plane(test: impl AsyncFnOnce(&ControlPlane, Connection) -> Result
 }
 
 fn follow(connection: Connection) -> Cluster {
-    let options = Options { configuration: ("default".to_owned(), "portcullis".to_owned()), jobs: true };
+    let options =
+        Options { configuration: ("default".to_owned(), "portcullis".to_owned()), secret: None, jobs: true };
     Cluster::start(connection, &options)
 }
 

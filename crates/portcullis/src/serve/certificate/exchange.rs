@@ -1,60 +1,54 @@
-//! Going from one certificate to the next without a moment in which the API server trusts neither: it is told to trust
-//! the next one, then that is served, and then the one before is not trusted any more.
+//! Going from one certificate of files to the next without a moment in which the API server trusts neither: it is told to
+//! trust the next one, then that is served, and then the one before is not trusted any more.
 
 use std::time::{Duration, SystemTime};
 
 use portcullis_webhook::Identity;
 
-/// How long an API server may take until it goes by a webhook configuration that was written.
-const SETTLED: Duration = Duration::from_secs(5);
+use super::trust::{Settling, Trust};
+
 /// How long the replica that writes may take until it has read the same files. The kubelet changes those of a mounted
 /// Secret within two minutes.
 const READ_BY_OTHERS: Duration = Duration::from_secs(180);
 /// How long the certificate before is trusted: as long as other replicas may serve with it.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// What is known of whom clients trust.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// There is nobody to tell.
-    Unmanaged,
-    /// The webhook configurations have this bundle.
-    Written(Vec<u8>),
-    /// Another replica writes.
-    ByOther,
-}
-
 /// The way from one certificate to the next.
 pub(super) struct Exchange {
-    /// What the certificate in use is trusted by.
+    identity: Identity,
+    /// What that is trusted by.
     current: Vec<u8>,
     next: Option<Next>,
     /// What the one before was trusted by, and until when it is.
     before: Option<(Vec<u8>, SystemTime)>,
+    settling: Settling,
 }
 
 struct Next {
     identity: Identity,
     bundle: Vec<u8>,
     announced: SystemTime,
-    /// Since when the API server has been told.
-    written: Option<SystemTime>,
 }
 
 impl Exchange {
-    /// Begins with a certificate that is trusted by `bundle`.
-    pub(super) fn new(bundle: Vec<u8>) -> Self {
-        Self { current: bundle, next: None, before: None }
+    /// Begins with `identity`, which is trusted by `bundle`.
+    pub(super) fn new(identity: Identity, bundle: Vec<u8>) -> Self {
+        Self { identity, current: bundle, next: None, before: None, settling: Settling::default() }
     }
 
     /// Goes to `identity`, which is trusted by `bundle`.
     pub(super) fn begin(&mut self, identity: Identity, bundle: Vec<u8>, now: SystemTime) {
-        self.next = Some(Next { identity, bundle, announced: now, written: None });
+        self.next = Some(Next { identity, bundle, announced: now });
     }
 
     /// Whether the next certificate is not yet served.
     pub(super) fn is_under_way(&self) -> bool {
         self.next.is_some()
+    }
+
+    /// The certificate to serve with.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What the API server is to trust.
@@ -70,25 +64,21 @@ impl Exchange {
         parts.into_iter().flatten().copied().collect()
     }
 
-    /// The certificate to serve with from `now` on, when it is time for another one.
-    pub(super) fn step(&mut self, now: SystemTime, trust: &Trust) -> Option<Identity> {
+    /// Goes on, as far as it can at `now`.
+    pub(super) fn step(&mut self, now: SystemTime, trust: &Trust) {
         self.before.take_if(|(_, until)| *until <= now);
         let bundle = self.bundle();
-        let next = self.next.as_mut()?;
-        let is_trusted = next.bundle == self.current
-            || match trust {
-                Trust::Unmanaged => true,
-                Trust::Written(written) if *written == bundle => {
-                    now >= *next.written.get_or_insert(now) + SETTLED
-                }
-                Trust::Written(_) => false,
-                Trust::ByOther => now >= next.announced + READ_BY_OTHERS,
-            };
-        let next = self.next.take_if(|_| is_trusted)?;
+        let is_trusted = self.settling.is_trusted(&bundle, trust, now);
+        let (by_other, current) = (*trust == Trust::ByOther, &self.current);
+        let Some(next) = self.next.take_if(|next| {
+            next.bundle == *current || is_trusted || (by_other && now >= next.announced + READ_BY_OTHERS)
+        }) else {
+            return;
+        };
         if next.bundle != self.current {
             let before = std::mem::replace(&mut self.current, next.bundle);
             self.before = Some((before, now + KEPT));
         }
-        Some(next.identity)
+        self.identity = next.identity;
     }
 }

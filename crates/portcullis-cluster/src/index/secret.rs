@@ -1,0 +1,70 @@
+//! The one Secret that replicas share their certificate in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use serde::Deserialize;
+
+use crate::index::{Index, Metadata, Published};
+
+/// A Secret as it is sent: what is in it, and its version.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SharedSecret {
+    pub metadata: Metadata,
+    pub data: BTreeMap<String, ByteString>,
+}
+
+impl fmt::Debug for SharedSecret {
+    /// Without what is in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSecret").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+/// What is known of the Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum KnownSecret {
+    /// It was not listed yet.
+    #[default]
+    Unknown,
+    Absent,
+    Present(SharedSecret),
+}
+
+/// Follows one Secret, which the watch selects by name.
+#[derive(Debug)]
+pub(crate) struct SecretIndex {
+    secret: KnownSecret,
+    published: Arc<Published<KnownSecret>>,
+}
+
+impl SecretIndex {
+    pub(crate) fn new(published: Arc<Published<KnownSecret>>) -> Self {
+        Self { secret: KnownSecret::Unknown, published }
+    }
+}
+
+impl Index for SecretIndex {
+    type Object = SharedSecret;
+
+    fn apply(&mut self, secret: SharedSecret) {
+        self.secret = KnownSecret::Present(secret);
+    }
+
+    fn delete(&mut self, _: &SharedSecret) {
+        self.secret = KnownSecret::Absent;
+    }
+
+    fn reset(&mut self, secrets: Vec<SharedSecret>) {
+        self.secret = secrets.into_iter().next().map_or(KnownSecret::Absent, KnownSecret::Present);
+    }
+
+    fn publish(&mut self) {
+        if *self.published.load() != self.secret {
+            self.published.store(self.secret.clone());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The way out: webhooks that would call nobody are removed, and only those.
+//!
+//! A server outside of the cluster is the only one. Of the replicas in a cluster, others go on answering, or the same one
+//! is back soon: their webhooks stay, unless the whole Deployment leaves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use portcullis_cluster::{ApiError, Backoff, Connection, EventSender, Notice};
+use portcullis_controllers::arming;
+use portcullis_controllers::departure::Home;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long the way out may take.
+pub(super) const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What is known of where this process runs.
+pub(super) struct Farewell {
+    connection: Connection,
+    events: EventSender,
+    /// Nothing for a server outside of the cluster.
+    home: Option<Home>,
+    /// Whether its Deployment was seen, once the API server was asked.
+    was_there: Arc<OnceLock<bool>>,
+    /// Whether webhooks were removed since Portcullis leaves.
+    disarmed: Arc<AtomicBool>,
+}
+
+impl Farewell {
+    /// Begins to find out whether there is a Deployment.
+    pub(super) fn new(
+        connection: &Connection,
+        events: &EventSender,
+        home: Option<Home>,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let was_there = Arc::default();
+        if let Some(home) = home.clone() {
+            tasks.spawn(look_for(home, connection.clone(), Arc::clone(&was_there)));
+        }
+        let (connection, events) = (connection.clone(), events.clone());
+        Self { connection, events, home, was_there, disarmed: Arc::default() }
+    }
+
+    /// Whether webhooks were removed since Portcullis leaves: for who scrapes the metrics.
+    pub(super) fn disarmed(&self) -> Arc<AtomicBool> {
+        self.disarmed.clone()
+    }
+
+    /// Removes the webhooks that would call nobody. Nothing is written any more when it is called; `leads` says whether
+    /// this process wrote before.
+    pub(super) async fn say(&self, leads: bool) {
+        match timeout(GOODBYE, self.disarm(leads)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let hint = "portcullis disarm";
+                tracing::error!(%error, hint, "cannot tell whether webhook configurations should be removed, or remove them");
+            }
+            Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
+        }
+    }
+
+    async fn disarm(&self, leads: bool) -> Result<(), ApiError> {
+        let Some(home) = &self.home else {
+            // What another server has written is its own.
+            if leads {
+                let removed = arming::disarm(&self.connection).await?;
+                tracing::info!(configurations = removed.len(), "webhook configurations removed");
+            }
+            return Ok(());
+        };
+        if self.was_there.get() != Some(&true) {
+            return Ok(());
+        }
+        let Some(departure) = home.departure(&self.connection).await? else { return Ok(()) };
+        let removed = arming::disarm(&self.connection).await?;
+        self.disarmed.store(true, Ordering::Relaxed);
+        let note =
+            format!("nothing is enforced any more: Portcullis has removed its webhooks, since {departure}");
+        tracing::warn!(configurations = removed.len(), "{note}");
+        self.events.send(Notice {
+            regarding: home.regarding(departure),
+            related: None,
+            warning: true,
+            reason: "Disarmed".to_owned(),
+            action: "Webhooks Removed".to_owned(),
+            note,
+        });
+        Ok(())
+    }
+}
+
+/// Finds out whether the Deployment is there. Waits for an API server that is away.
+async fn look_for(home: Home, connection: Connection, was_there: Arc<OnceLock<bool>>) {
+    let mut backoff = Backoff::standard();
+    let is_there = loop {
+        match home.is_there(&connection).await {
+            Ok(is_there) => break is_there,
+            Err(error) => {
+                tracing::warn!(%error, hint = error.hint(), "cannot look for the own Deployment, trying again")
+            }
+        }
+        backoff.wait().await;
+    };
+    if !is_there {
+        tracing::info!(
+            deployment = home.deployment,
+            namespace = home.namespace,
+            "no Deployment of this name: webhooks stay when this process ends; hint: --deployment NAME"
+        );
+    }
+    // Nobody else sets it.
+    let _ = was_there.set(is_there);
+}
