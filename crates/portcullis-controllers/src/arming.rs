@@ -4,6 +4,8 @@
 //! Who changes them again and again is not fought: after three times we stop, and say so, until there is news. A webhook
 //! that the API server refuses is left out, so that the others are there.
 
+mod refusals;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +14,6 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use kube::api::{DeleteParams, ListParams, PostParams};
-use kube::core::Status;
 use kube::{Api, Resource};
 use portcullis_cluster::{ApiError, Asked, Connection};
 use serde::Serialize;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use self::refusals::{has_conditions, name, refusals, without_conditions};
 use crate::webhooks::{Configurations, MANAGED_BY};
 
 /// Who writes, in `metadata.managedFields`.
@@ -44,6 +46,16 @@ pub enum Kept {
     Contested,
 }
 
+/// What came of writing one configuration.
+enum Attempt {
+    Put {
+        /// Whether it was anything else before.
+        changed: bool,
+    },
+    /// Nothing was written: these webhooks would have been others.
+    Lost(Refused),
+}
+
 /// Keeps the configurations of one engine.
 #[derive(Debug)]
 pub struct Arming {
@@ -51,17 +63,21 @@ pub struct Arming {
     wanted: Option<Written>,
     restored: VecDeque<Instant>,
     refused: Refused,
+    /// Whether the API server is known to keep the conditions of webhooks.
+    keeps_conditions: bool,
 }
 
 /// The three configurations as they were written last.
 type Written = (MutatingWebhookConfiguration, ValidatingWebhookConfiguration, ValidatingWebhookConfiguration);
 
-/// The webhooks that the API server refuses by their names, each with the reason: conditions that do not compile.
+/// The webhooks that the API server does not take by their names, each with the reason: conditions that do not compile, or
+/// that it does not know.
 pub type Refused = BTreeMap<String, String>;
 
 impl Arming {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, wanted: None, restored: VecDeque::new(), refused: Refused::new() }
+        let (restored, refused) = (VecDeque::new(), Refused::new());
+        Self { connection, wanted: None, restored, refused, keeps_conditions: false }
     }
 
     /// The webhooks that were left out of the last configurations, by their names, each with the reason.
@@ -93,9 +109,8 @@ impl Arming {
         let client = self.connection.background();
         let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
         let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        let refused = &mut self.refused;
-        let changed = put_accepted(&mutating, wanted_mutating, refused, may_write).await?
-            | put_accepted(&validating, wanted_validating, refused, may_write).await?
+        let changed = self.put_accepted(&mutating, wanted_mutating, may_write).await?
+            | self.put_accepted(&validating, wanted_validating, may_write).await?
             | put(&validating, policy, may_write).await?;
         let wanted = || Some((wanted_mutating.clone(), wanted_validating.clone(), policy.clone()));
         Ok(match (changed, is_news) {
@@ -113,6 +128,61 @@ impl Arming {
                 Kept::Restored
             }
         })
+    }
+
+    /// Brings one configuration to what is wanted without what the API server does not take of it. Says whether it was
+    /// anything else.
+    async fn put_accepted<K>(
+        &mut self,
+        api: &Api<K>,
+        wanted: &K,
+        may_write: bool,
+    ) -> Result<bool, kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
+    {
+        loop {
+            let accepted = without(wanted, &self.refused)?;
+            let found = match self.attempt(api, &accepted, may_write).await {
+                Ok(Attempt::Put { changed }) => return Ok(changed),
+                Ok(Attempt::Lost(found)) => found,
+                Err(kube::Error::Api(status)) if status.code == 422 => {
+                    let found = refusals(&as_json(&accepted), &status);
+                    if found.is_empty() {
+                        return Err(kube::Error::Api(status));
+                    }
+                    found
+                }
+                Err(error) => return Err(error),
+            };
+            for (webhook, reason) in &found {
+                tracing::error!(webhook, reason, "the API server does not take a webhook, which is left out");
+            }
+            self.refused.extend(found);
+        }
+    }
+
+    /// Puts `accepted` in place, unless the API server would drop conditions, by which webhooks ask about less.
+    async fn attempt<K>(
+        &mut self,
+        api: &Api<K>,
+        accepted: &K,
+        may_write: bool,
+    ) -> Result<Attempt, kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
+    {
+        let wanted = as_json(accepted);
+        if may_write && !self.keeps_conditions && has_conditions(&wanted) {
+            let current = api.get_opt(name_of(accepted)).await?;
+            let taken = write(api, accepted, current.as_ref(), true).await?;
+            let lost = without_conditions(&wanted, &as_json(&taken));
+            if !lost.is_empty() {
+                return Ok(Attempt::Lost(lost));
+            }
+            self.keeps_conditions = true;
+        }
+        Ok(Attempt::Put { changed: put(api, accepted, may_write).await? })
     }
 
     /// Forgets what was written, so that the next [`Arming::keep`] is news.
@@ -153,37 +223,6 @@ where
     Ok(removed)
 }
 
-/// Brings one configuration to what is wanted without what the API server refuses of it, which is added to `refused`. Says
-/// whether it was anything else.
-async fn put_accepted<K>(
-    api: &Api<K>,
-    wanted: &K,
-    refused: &mut Refused,
-    may_write: bool,
-) -> Result<bool, kube::Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
-{
-    loop {
-        let accepted = without(wanted, refused)?;
-        let error = match put(api, &accepted, may_write).await {
-            Err(error) => error,
-            changed => return changed,
-        };
-        let found = match &error {
-            kube::Error::Api(status) if status.code == 422 => refusals(&as_json(&accepted), status),
-            _ => Refused::new(),
-        };
-        if found.is_empty() {
-            return Err(error);
-        }
-        for (webhook, reason) in &found {
-            tracing::error!(webhook, reason, "the API server refuses a webhook, which is left out");
-        }
-        refused.extend(found);
-    }
-}
-
 /// `wanted` without the webhooks that are refused.
 fn without<K: Clone + DeserializeOwned + Serialize>(wanted: &K, refused: &Refused) -> Result<K, kube::Error> {
     if refused.is_empty() {
@@ -196,62 +235,38 @@ fn without<K: Clone + DeserializeOwned + Serialize>(wanted: &K, refused: &Refuse
     serde_json::from_value(json).map_err(kube::Error::SerdeError)
 }
 
-/// The webhooks of `configuration` that a refusal is about: its causes name them as
-/// `webhooks[3].matchConditions[0].expression`.
-fn refusals(configuration: &Json, status: &Status) -> Refused {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    let refusals = causes.filter_map(|cause| {
-        let (index, field) = cause.field.strip_prefix("webhooks[")?.split_once(']')?;
-        let webhook = item(configuration.get("webhooks")?, index)?;
-        let place = condition(webhook, field).unwrap_or_else(|| field.trim_start_matches('.').to_owned());
-        Some((name(webhook)?.to_owned(), format!("{place}: {}", one_line(&cause.message))))
-    });
-    refusals.collect()
-}
-
-/// The condition that `field` is in, by the name that it was given: we have put others before it.
-fn condition(webhook: &Json, field: &str) -> Option<String> {
-    let (index, _) = field.strip_prefix(".matchConditions[")?.split_once(']')?;
-    Some(format!("match condition `{}`", name(item(webhook.get("matchConditions")?, index)?)?))
-}
-
-fn item<'j>(list: &'j Json, index: &str) -> Option<&'j Json> {
-    list.get(index.parse::<usize>().ok()?)
-}
-
-/// `text` without the drawing in which a compiler of CEL shows the place.
-fn one_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('|'));
-    lines.collect::<Vec<_>>().join(" ")
-}
-
-fn name(named: &Json) -> Option<&str> {
-    named.get("name")?.as_str()
-}
-
 /// Brings one configuration to what is wanted. Says whether it was anything else.
 async fn put<K>(api: &Api<K>, wanted: &K, may_write: bool) -> Result<bool, kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
 {
-    let name = wanted.meta().name.as_deref().unwrap_or_default();
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let Some(current) = api.get_opt(name).await? else {
-        if may_write {
-            api.create(&parameters, wanted).await?;
-        }
-        return Ok(true);
-    };
-    if is_as_wanted(&as_json(&current), &as_json(wanted)) {
+    let current = api.get_opt(name_of(wanted)).await?;
+    if current.as_ref().is_some_and(|current| is_as_wanted(&as_json(current), &as_json(wanted))) {
         return Ok(false);
     }
     if may_write {
-        let mut wanted = wanted.clone();
-        // What another writer does between our look and our write is a conflict, and looked at again.
-        wanted.meta_mut().resource_version = current.meta().resource_version.clone();
-        api.replace(name, &parameters, &wanted).await?;
+        write(api, wanted, current.as_ref(), false).await?;
     }
     Ok(true)
+}
+
+/// Writes `wanted` in the place of `current`, and returns what the API server has made of it.
+async fn write<K>(api: &Api<K>, wanted: &K, current: Option<&K>, dry_run: bool) -> Result<K, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + fmt::Debug,
+{
+    let parameters = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
+    let Some(current) = current else {
+        return api.create(&parameters, wanted).await;
+    };
+    let mut wanted = wanted.clone();
+    // What another writer does between our look and our write is a conflict, and looked at again.
+    wanted.meta_mut().resource_version = current.meta().resource_version.clone();
+    api.replace(name_of(&wanted), &parameters, &wanted).await
+}
+
+fn name_of<K: Resource>(configuration: &K) -> &str {
+    configuration.meta().name.as_deref().unwrap_or_default()
 }
 
 fn as_json(object: &impl Serialize) -> Json {

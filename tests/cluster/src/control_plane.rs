@@ -35,12 +35,14 @@ pub struct ControlPlane {
     serving: tokio::sync::Mutex<()>,
 }
 
-/// In the order in which they are dropped: etcd last, whose lifeline removes the folder.
+/// In the order in which they are dropped.
 #[derive(Debug)]
 struct Processes {
     clients: Vec<Process>,
     api_server: Process,
     etcd: Process,
+    /// Does nothing; its lifeline removes the folder.
+    _folder: Process,
 }
 
 impl ControlPlane {
@@ -81,18 +83,15 @@ impl ControlPlane {
 
     async fn start_once(programs: &Programs) -> Result<ControlPlane> {
         let (site, folder) = Site::prepare(programs)?;
-        let etcd = site.start_part("etcd")?;
-        // From here on the folder goes with etcd.
+        let _folder = site.start_folder()?;
+        // From here on the folder goes with that process.
         let _ = folder.keep();
+        let etcd = site.start_part("etcd")?;
         let api_server = site.start_part("kube-apiserver")?;
-        let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd });
+        let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd, _folder });
         let plane = ControlPlane { processes, site, serving: tokio::sync::Mutex::default() };
         plane.until_ready().await?;
-        // They end when the API server does not answer within ten seconds, so they start once it does.
-        for name in CLIENTS {
-            let client = plane.site.start_part(name)?;
-            plane.lock().clients.push(client);
-        }
+        plane.start_clients()?;
         plane.register_nodes().await?;
         plane.until_usable().await?;
         Ok(plane)
@@ -156,6 +155,35 @@ impl ControlPlane {
         let started = self.site.start_part("kube-apiserver")?;
         self.lock().api_server = started;
         self.until_ready().await
+    }
+
+    /// Kills all of it, as a power cut does. Ports and data stay.
+    pub fn stop(&self) {
+        let mut processes = self.lock();
+        processes.clients.clear();
+        processes.api_server.kill();
+        processes.etcd.kill();
+    }
+
+    /// Starts all of it again, on the same ports and data, and waits until it can be worked with.
+    ///
+    /// # Errors
+    /// When a part ends or does not become ready, with the end of its log.
+    pub async fn start_again(&self) -> Result<()> {
+        let etcd = self.site.start_part("etcd")?;
+        self.lock().etcd = etcd;
+        self.start_api_server().await?;
+        self.start_clients()?;
+        self.until_usable().await
+    }
+
+    /// Starts the clients of the API server. They end when it does not answer within ten seconds, so they start once it does.
+    fn start_clients(&self) -> Result<()> {
+        for name in CLIENTS {
+            let client = self.site.start_part(name)?;
+            self.lock().clients.push(client);
+        }
+        Ok(())
     }
 
     /// Has etcd forget all versions of objects but the present ones. What the API server remembers of them it forgets
@@ -226,7 +254,7 @@ impl ControlPlane {
     /// What to say of a part that has ended by itself.
     fn early_end(&self) -> Result<Option<String>> {
         let mut processes = self.lock();
-        let Processes { clients, api_server, etcd } = &mut *processes;
+        let Processes { clients, api_server, etcd, .. } = &mut *processes;
         for process in [etcd, api_server].into_iter().chain(clients) {
             if let Some(status) = process.ended()? {
                 let log = last_lines(&process.log()?, SHOWN_LINES);

@@ -26,6 +26,7 @@
 //! - **One Portcullis at a time**: what it enforces concerns the whole cluster. [`Portcullis::during`] takes the place
 //!   and leaves no policy behind; a test that must not be disturbed holds [`ControlPlane::without_portcullis`].
 
+mod balancer;
 mod cluster_test;
 mod control_plane;
 mod files;
@@ -38,10 +39,12 @@ mod ports;
 mod process;
 mod programs;
 mod propagation;
+mod replicas;
 mod serve;
 mod site;
 pub mod wait;
 
+pub use balancer::Balancer;
 pub use cluster_test::{ClusterTest, cluster_test, fault_test};
 pub use control_plane::ControlPlane;
 pub use kubectl::{Kubectl, KubectlOutput};
@@ -50,4 +53,5 @@ pub use ports::free_port;
 pub use process::Process;
 pub use programs::Programs;
 pub use propagation::Propagation;
+pub use replicas::{Replica, Replicas};
 pub use serve::{Serve, ServeOptions};

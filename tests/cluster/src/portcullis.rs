@@ -121,14 +121,7 @@ impl Portcullis<'_, '_> {
     /// # Errors
     /// The metrics cannot be read.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        let text = get(self.probes, "/metrics").await?;
-        let of_name = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            let (head, value) = rest.rsplit_once(' ')?;
-            let is_whole_name = head.is_empty() || head.starts_with('{');
-            (is_whole_name && labels.iter().all(|label| head.contains(label))).then_some(value)
-        });
-        of_name.map(|value| value.parse::<f64>().with_context(|| format!("`{value}` of {name}"))).sum()
+        metric(self.probes, name, labels).await
     }
 
     /// Runs `portcullis` with these arguments as administrator.
@@ -184,6 +177,18 @@ impl Portcullis<'_, '_> {
     }
 }
 
+/// The sum of a metric over all labels that hold each of `labels`.
+pub(crate) async fn metric(probes: SocketAddr, name: &str, labels: &[&str]) -> Result<f64> {
+    let text = get(probes, "/metrics").await?;
+    let of_name = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let (head, value) = rest.rsplit_once(' ')?;
+        let is_whole_name = head.is_empty() || head.starts_with('{');
+        (is_whole_name && labels.iter().all(|label| head.contains(label))).then_some(value)
+    });
+    of_name.map(|value| value.parse::<f64>().with_context(|| format!("`{value}` of {name}"))).sum()
+}
+
 /// Starts Portcullis for as long as `body` takes, and cleans up.
 async fn start(
     control_plane: &ControlPlane,
@@ -237,19 +242,19 @@ fn roles(control_plane: &ControlPlane, arguments: &[&str]) -> Result<PathBuf> {
 }
 
 /// The root of the repository.
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the task runner hands the binary over in the environment")]
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let path = std::env::var_os(VARIABLE);
     path.map(PathBuf::from)
         .with_context(|| format!("`{VARIABLE}` does not name the binary: run `cargo xtask e2e`"))
 }
 
-async fn run(program: &Path, arguments: &[&str], control_plane: &ControlPlane) -> Result<String> {
+pub(crate) async fn run(program: &Path, arguments: &[&str], control_plane: &ControlPlane) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments).env("KUBECONFIG", control_plane.kubeconfig());
     let output = command.output().await.with_context(|| format!("cannot run `{}`", program.display()))?;

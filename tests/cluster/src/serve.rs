@@ -11,11 +11,11 @@ use crate::process::{Process, Start};
 use crate::{ControlPlane, files, wait};
 
 /// The namespace and the service account that Portcullis is installed with.
-const NAMESPACE: &str = "portcullis";
+pub(crate) const NAMESPACE: &str = "portcullis";
 const ACCOUNT: &str = "portcullis";
 
 /// What the API server calls it.
-const USER: &str = "system:serviceaccount:portcullis:portcullis";
+pub(crate) const USER: &str = "system:serviceaccount:portcullis:portcullis";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -192,7 +192,7 @@ impl Serve<'_> {
 }
 
 /// Makes namespace, account and roles, and returns a token of the account.
-async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<String> {
+pub(crate) async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<String> {
     let kubectl = control_plane.kubectl(NAMESPACE);
     if let Some(definitions) = &options.definitions {
         kubectl.run_with(&["apply", "--server-side", "-f", "-"], definitions).await?.succeeded()?;

@@ -60,7 +60,7 @@ pub(crate) struct Site {
 
 impl Site {
     /// Makes the folder, the keys and all files, and chooses the ports. Nothing runs yet. The folder is removed with
-    /// the second value, unless that is kept because etcd has started, whose lifeline removes it.
+    /// the second value, unless that is kept because a process has started whose lifeline removes it.
     pub(crate) fn prepare(programs: &Programs) -> Result<(Site, TempDir)> {
         let folder = tempfile::Builder::new().prefix("portcullis-cluster-").tempdir();
         let folder = folder.context("cannot make a folder for the control plane")?;
@@ -147,12 +147,12 @@ impl Site {
 
     /// Starts a part by its name.
     pub(crate) fn start_part(&self, name: &str) -> Result<Process> {
-        let (arguments, remove) = match name {
-            "etcd" => (self.etcd(), Some(self.folder.as_path())),
-            "kube-apiserver" => (self.api_server(), None),
-            "kube-controller-manager" => (self.controller_manager(), None),
-            "kube-scheduler" => (self.scheduler(), None),
-            "kwok" => (self.kwok(), None),
+        let arguments = match name {
+            "etcd" => self.etcd(),
+            "kube-apiserver" => self.api_server(),
+            "kube-controller-manager" => self.controller_manager(),
+            "kube-scheduler" => self.scheduler(),
+            "kwok" => self.kwok(),
             other => bail!("the control plane has no part `{other}`"),
         };
         let program = self.programs.path(name);
@@ -163,9 +163,21 @@ impl Site {
                 arguments: &arguments,
                 environment: &[],
                 log: self.log(name),
-                remove,
+                remove: None,
             },
         )
+    }
+
+    /// Starts what removes the folder when it is killed, and does nothing else.
+    pub(crate) fn start_folder(&self) -> Result<Process> {
+        let start = Start {
+            program: Path::new("sleep"),
+            arguments: &["infinity".to_owned()],
+            environment: &[],
+            log: self.path("folder.log"),
+            remove: Some(self.folder.as_path()),
+        };
+        Process::start(&self.programs, &start)
     }
 
     fn etcd(&self) -> Vec<String> {

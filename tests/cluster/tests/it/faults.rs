@@ -3,7 +3,9 @@
 
 mod client;
 mod load;
+mod paced;
 mod proxy;
+mod replicated;
 mod site;
 
 mod api_server;
@@ -13,5 +15,12 @@ mod compaction;
 mod crash;
 mod dry_run;
 mod exhaustion;
+mod killed_replica;
+mod leaving;
+mod no_conditions;
+mod nobody_answers;
+mod rollout;
+mod rotation;
 mod swap;
+mod two_engines;
 mod watch_end;

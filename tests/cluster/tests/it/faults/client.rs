@@ -18,6 +18,8 @@ use tokio_rustls::client::TlsStream;
 #[derive(Clone)]
 pub(crate) struct Direct {
     pub(crate) address: SocketAddr,
+    /// By which the webhook is known.
+    name: ServerName<'static>,
     tls: TlsConnector,
 }
 
@@ -50,12 +52,17 @@ impl Direct {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Direct { address, tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Direct { address, name: address.ip().into(), tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// The same client for a webhook that is known by this name.
+    pub(crate) fn named(self, name: &str) -> Result<Direct> {
+        Ok(Direct { name: ServerName::try_from(name.to_owned())?, ..self })
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
-        let stream = self.tls.connect(ServerName::from(self.address.ip()), stream).await?;
+        let stream = self.tls.connect(self.name.clone(), stream).await?;
         Ok(Connection { stream, read: Vec::new() })
     }
 }

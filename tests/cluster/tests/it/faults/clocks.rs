@@ -72,6 +72,8 @@ fn an_hour_early() -> Timestamp {
 
 /// One leads by its clock; the other must leave it the lease for as long as it is renewed, and take it when it is not.
 async fn hand_over(test: &ClusterTest, first: Clock, second: Clock) -> Result<()> {
+    // Tests with Portcullis may stop the API server.
+    let _alone = test.control_plane.without_portcullis().await;
     let connection = Connection::from_config(test.control_plane.config().await?)?;
     let candidate = |identity: &str, clock: Clock| {
         Candidate::new(&connection, &test.namespace, "skewed", identity, clock).with_times(TIMES)

@@ -18,7 +18,7 @@ use kube::client::Body;
 use kube::config::AuthInfo;
 use kube::{Client, Config};
 use portcullis_cluster_tests::wait::PATIENCE;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -37,6 +37,8 @@ struct Shared {
     upstream: Client,
     /// The path of the kind whose lists and watches are meddled with.
     path: &'static str,
+    /// A field of webhooks that this API server does not know.
+    unknown: Option<&'static str>,
     faults: Mutex<VecDeque<Fault>>,
     /// When it was asked for a list or a watch last.
     asked: watch::Sender<Instant>,
@@ -93,12 +95,21 @@ impl Armed {
 
 impl Proxy {
     /// Stands before the API server of `config`, as nobody: its clients say who they are.
-    pub(crate) async fn before(mut config: Config, path: &'static str) -> Result<Proxy> {
+    pub(crate) async fn before(config: Config, path: &'static str) -> Result<Proxy> {
+        Self::start(config, path, None).await
+    }
+
+    /// The same before an API server that does not know this field of webhooks: it drops it without a word.
+    pub(crate) async fn without_field(config: Config, field: &'static str) -> Result<Proxy> {
+        Self::start(config, "", Some(field)).await
+    }
+
+    async fn start(mut config: Config, path: &'static str, unknown: Option<&'static str>) -> Result<Proxy> {
         config.auth_info = AuthInfo::default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (faults, asked) = (Mutex::default(), watch::Sender::new(Instant::now()));
-        let shared = Arc::new(Shared { upstream: Client::try_from(config)?, path, faults, asked });
+        let shared = Arc::new(Shared { upstream: Client::try_from(config)?, path, unknown, faults, asked });
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, shared.clone()));
         Ok(Proxy { url, shared, _serving: serving })
@@ -162,7 +173,16 @@ async fn forward(shared: &Shared, request: Request<Incoming>) -> Result<Answer> 
     });
     head.uri = target.parse()?;
     head.headers.remove(header::HOST);
-    let body = body.collect().await?.to_bytes().to_vec();
+    let mut body = body.collect().await?.to_bytes().to_vec();
+    if let Some(field) = shared.unknown.filter(|_| target.contains("webhookconfigurations"))
+        && let Ok(mut configuration) = serde_json::from_slice::<Value>(&body)
+    {
+        for webhook in configuration["webhooks"].as_array_mut().into_iter().flatten() {
+            webhook.as_object_mut().map(|webhook| webhook.remove(field));
+        }
+        body = serde_json::to_vec(&configuration)?;
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
     let answer = shared.upstream.send(Request::from_parts(head, Body::from(body))).await?;
     let (mut head, body) = answer.into_parts();
     head.headers.remove(header::TRANSFER_ENCODING);

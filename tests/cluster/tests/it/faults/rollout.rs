@@ -1,0 +1,54 @@
+//! Replicas give way to others under load (threats 67 and 96).
+
+use anyhow::{Result, ensure};
+use portcullis_cluster_tests::{Replica, Replicas};
+
+use super::paced::{Requests, ensure_all_judged};
+use super::replicated::{refuse_bad_names, replicated, uid_of_webhooks};
+
+/// How many of these replicas say that they are of this version.
+async fn of_version(replicas: &[Replica], version: &str) -> Result<usize> {
+    let mut count = 0;
+    for replica in replicas {
+        let label = format!("version=\"{version}\"");
+        count += usize::from(replica.metric("kyverno_info", &[&label]).await? > 0.0);
+    }
+    Ok(count)
+}
+
+fn had_connections(replicas: &Replicas<'_>, of: &[Replica]) -> bool {
+    of.iter().any(|replica| replicas.balancer.connections(replica.address).1 > 0)
+}
+
+#[test]
+fn no_request_fails_while_replicas_give_way_to_another_version_and_back() -> Result<()> {
+    replicated(async |test, replicas| {
+        replicas.start(2).await?;
+        refuse_bad_names(test).await?;
+        let uid = uid_of_webhooks(test).await?;
+        let this = replicas.program().to_owned();
+        let (other, version) = replicas.other_version().await?;
+        let mut requests = Requests::start(test.api());
+        requests.more(200).await?;
+
+        replicas.run_program(&other);
+        replicas.roll_oldest().await?;
+        requests.more(200).await?;
+        ensure!(of_version(&replicas.running, &version).await? == 1, "no replicas of two versions");
+        replicas.roll_oldest().await?;
+        requests.more(200).await?;
+        ensure!(of_version(&replicas.running, &version).await? == 2, "the upgrade is not done");
+
+        replicas.run_program(&this);
+        replicas.roll_oldest().await?;
+        replicas.roll_oldest().await?;
+        ensure!(of_version(&replicas.running, &version).await? == 0, "the downgrade is not done");
+        ensure!(replicas.leaving().len() == 4 && had_connections(replicas, replicas.leaving()));
+        replicas.until_left().await?;
+        requests.more(200).await?;
+        ensure!(had_connections(replicas, &replicas.running), "the replicas of the end were never asked");
+        ensure_all_judged(&requests.stop().await?)?;
+        ensure!(uid_of_webhooks(test).await? == uid, "the webhooks were removed meanwhile");
+        Ok(())
+    })
+}
