@@ -62,6 +62,17 @@ impl Quantity {
         parse::parse(text)
     }
 
+    /// As [`Quantity::parse`], for those who need no reason where the text is none. Most are seen to be none at once.
+    pub fn read(text: &str) -> Option<Quantity> {
+        let may_be_one = match text.as_bytes().first()? {
+            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => true,
+            // A suffix alone.
+            b'n' | b'u' | b'm' | b'k' | b'K' | b'M' | b'G' | b'T' | b'P' => text.len() <= 2,
+            _ => false,
+        };
+        if may_be_one { Self::parse(text).ok() } else { None }
+    }
+
     /// How the quantity was written.
     pub fn format(self) -> Format {
         self.format

@@ -35,12 +35,11 @@ fn search(bencher: Bencher<'_, '_>, source: &str) {
     let root = json::read(&document, REVIEW).unwrap();
     let expression = Expression::compile(source).unwrap();
     let mut random = || 0;
-    let now = "2024-03-01T10:00:00Z".parse().unwrap();
     // A new arena a thousand searches: what a search makes is freed with the request, not with the search.
     bencher.counter(divan::counter::ItemsCount::new(1000_u32)).bench_local(|| {
         let arena = Arena::new();
         let mut budget = Budget::new(Limits { steps: u64::MAX, depth: 256, bytes: usize::MAX }, &|| false);
-        let mut context = Context { arena: &arena, budget: &mut budget, now, random: &mut random };
+        let mut context = Context { arena: &arena, budget: &mut budget, now: 0, random: &mut random };
         for _ in 0..1000 {
             black_box(black_box(&expression).search(black_box(root), &mut context)).unwrap();
         }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use portcullis_value::{Arena, ArenaVec, Budget, Value, json};
 
 use crate::ast::{Compare, Elements, Literal, Node, Operator, Project, Slice};
@@ -14,8 +13,8 @@ pub struct Context<'a, 'c, 't> {
     /// Where results are made.
     pub arena: &'a Arena,
     pub budget: &'c mut Budget<'t>,
-    /// What `time_now()` says.
-    pub now: Timestamp,
+    /// What `time_now()` says, in nanoseconds since 1970-01-01 UTC.
+    pub now: i64,
     /// Where `random()` takes its bits from, 64 at a time.
     pub random: &'c mut dyn FnMut() -> u64,
 }
@@ -35,7 +34,7 @@ pub(crate) type Evaluated<'a> = Result<Value<'a>, Failure<'a>>;
 pub(crate) struct Evaluator<'a, 'c, 't> {
     pub(crate) arena: &'a Arena,
     pub(crate) budget: &'c mut Budget<'t>,
-    pub(crate) now: Timestamp,
+    pub(crate) now: i64,
     pub(crate) random: &'c mut dyn FnMut() -> u64,
     /// Lists that `sort_by` has sorted, each with its sorted form.
     pub(crate) sorted: Vec<(&'a [Value<'a>], &'a [Value<'a>])>,
@@ -139,23 +138,30 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     fn chain(&mut self, links: &'a [Node], current: Value<'a>) -> Evaluated<'a> {
         let mut value = current;
         for link in links {
-            value = match link {
-                // Most links are fields: they are taken without a call of the evaluator.
-                Node::Field(name) => {
-                    self.budget.step()?;
-                    self.field(value, name)?
-                }
-                link => self.evaluate(link, value)?,
-            };
+            value = self.evaluate_soon(link, value)?;
         }
         Ok(value)
     }
 
+    /// [`evaluate`](Self::evaluate) where most nodes are fields: these are taken without a call.
+    #[inline]
+    fn evaluate_soon(&mut self, node: &'a Node, current: Value<'a>) -> Evaluated<'a> {
+        match node {
+            Node::Field(name) => {
+                self.budget.step()?;
+                self.field(current, name)
+            }
+            node => self.evaluate(node, current),
+        }
+    }
+
+    #[inline]
     fn field(&self, current: Value<'a>, name: &'a str) -> Evaluated<'a> {
         match current {
-            Value::Object(object) => {
-                object.get(name).map(|value| self.after_sorting(value)).ok_or(Failure::MissingKey(name))
-            }
+            Value::Object(object) => match object.find(name) {
+                Some(value) => Ok(self.after_sorting(*value)),
+                None => Err(Failure::MissingKey(name)),
+            },
             _ => Ok(Value::Null),
         }
     }
@@ -212,7 +218,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         }
         let mut values = self.arena.vec(items.len());
         for item in items {
-            values.push(or_null(self.evaluate(item, current))?);
+            values.push(or_null(self.evaluate_soon(item, current))?);
         }
         self.made(values)
     }
@@ -276,7 +282,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         each: &'a Node,
         item: Value<'a>,
     ) -> Result<(), Failure<'a>> {
-        let value = or_null(self.evaluate(each, item))?;
+        let value = or_null(self.evaluate_soon(each, item))?;
         if !value.is_null() {
             kept.push(value);
         }

@@ -6,7 +6,6 @@
 mod element;
 mod target;
 
-use jiff::Timestamp;
 use portcullis_jmespath as jmespath;
 use portcullis_model::explain::{Part, Recorder, Step, within};
 use portcullis_model::{Answer, Answers, Input, Operation, Question, ResourceQuery, Run};
@@ -50,6 +49,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     substitutions: usize,
     /// How many loops are around.
     loops: usize,
+    /// The variables of the last element.
+    frame: Option<element::Frame<'a>>,
     /// How many elements the rule in hand may still go through.
     elements: usize,
     /// What has to be known before the evaluation can go on.
@@ -81,6 +82,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             level: 0,
             substitutions: 0,
             loops: 0,
+            frame: None,
             elements: MAX_ELEMENTS,
             questions: Vec::new(),
         }
@@ -245,7 +247,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         let mut context = jmespath::Context {
             arena: self.arena,
             budget: self.budget,
-            now: Timestamp::from_nanosecond(self.now.into()).unwrap_or_default(),
+            now: self.now,
             random: &mut || jmespath::splitmix(random),
         };
         expression.search(document, &mut context).map_err(|error| match error {

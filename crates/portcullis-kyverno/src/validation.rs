@@ -482,7 +482,8 @@ impl Validation {
         let name = &rule.name;
         let arena = scope.arena();
         let passed = |index: usize| {
-            let message = arena.format(format_args!("validation rule '{name}' anyPattern[{index}] passed."));
+            let index = arena.format(format_args!("{index}"));
+            let message = arena.concat(&["validation rule '", name, "' anyPattern[", index, "] passed."]);
             Ok(Ending::new(Status::Pass, message))
         };
         let recorder = scope.recorder;

@@ -56,6 +56,14 @@ impl Arena {
         }
     }
 
+    /// The text that `parts` make, one behind the other, in the arena.
+    pub fn concat(&self, parts: &[&str]) -> &str {
+        let length = parts.iter().map(|part| part.len()).sum();
+        let mut text = bumpalo::collections::String::with_capacity_in(length, &self.bump);
+        parts.iter().for_each(|part| text.push_str(part));
+        text.into_bump_str()
+    }
+
     /// A copy of `items` in the arena.
     pub fn slice<T: Copy>(&self, items: &[T]) -> &[T] {
         self.bump.alloc_slice_copy(items)

@@ -1,5 +1,6 @@
 //! Maps with sorted keys.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::{Arena, Value};
@@ -153,14 +154,14 @@ impl<'a> Object<'a> {
 /// Sorts the entries from `start` on by key and drops all but the last of equal keys. Says whether there were such.
 pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> bool {
     let Some(new) = entries.get_mut(start..) else { return false };
-    if new.is_sorted_by(|a, b| a.0 < b.0) {
+    if new.is_sorted_by(|a, b| compare(a.0, b.0).is_lt()) {
         return false;
     }
     // The sort is stable, so that of equal keys the one written last comes last.
     // Two that come to stand side by side have been compared with each other, so that none equal is missed.
     let mut repeats = false;
     new.sort_by(|a, b| {
-        let order = a.0.cmp(b.0);
+        let order = compare(a.0, b.0);
         repeats |= order.is_eq();
         order
     });
@@ -182,6 +183,27 @@ pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> b
     true
 }
 
+/// Which of two keys comes first, bytewise. That of most is known from what they begin with.
+#[inline]
+fn compare(a: &str, b: &str) -> Ordering {
+    beginning(a.as_bytes()).cmp(&beginning(b.as_bytes())).then_with(|| a.cmp(b))
+}
+
+/// The first eight bytes as a number that is ordered as they are; what is missing counts as zeros.
+#[inline]
+fn beginning(key: &[u8]) -> u64 {
+    if let Some(start) = key.first_chunk() {
+        return u64::from_be_bytes(*start);
+    }
+    if let (Some(start), Some(end)) = (key.first_chunk(), key.last_chunk()) {
+        // The bytes that the two have in common are shifted out of the second.
+        let (start, end) = (u32::from_be_bytes(*start), u32::from_be_bytes(*end));
+        let end = u64::from(end) << (8 * (8 - key.len()));
+        return u64::from(start) << 32 | end & u64::from(u32::MAX);
+    }
+    key.iter().zip([56, 48, 40]).fold(0, |number, (byte, shift)| number | u64::from(*byte) << shift)
+}
+
 /// Whether two texts of one length are equal. Those of most keys are so short that two words hold each of them.
 #[inline]
 fn is_equal(a: &str, b: &str) -> bool {
@@ -197,5 +219,19 @@ fn is_equal(a: &str, b: &str) -> bool {
 impl fmt::Debug for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&Value::Object(*self), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_ordered_bytewise(a in "[ab\0é]{0,12}", b in "[ab\0é]{0,12}") {
+            prop_assert_eq!(compare(&a, &b), a.as_bytes().cmp(b.as_bytes()));
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use jiff::Timestamp;
 use portcullis_jmespath::{Context, Expression, splitmix};
 use portcullis_value::{Arena, Budget, Value, json};
 
@@ -75,7 +74,7 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         let mut context = Context {
             arena: &arena,
             budget: &mut budget,
-            now: Timestamp::from_nanosecond(surroundings.now.into())?,
+            now: surroundings.now,
             random: &mut || splitmix(&mut state),
         };
         let value = compiled

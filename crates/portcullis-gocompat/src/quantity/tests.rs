@@ -188,6 +188,11 @@ fn moderate() -> impl Strategy<Value = Quantity> {
 
 proptest! {
     #[test]
+    fn what_is_read_is_what_is_parsed(text in "[+-]?[0-9]{0,2}[.]?[0-9]{0,1}[a-zA-Z]{0,2}-?[0-9]{0,1}") {
+        prop_assert_eq!(Quantity::read(&text), Quantity::parse(&text).ok());
+    }
+
+    #[test]
     fn what_is_printed_reads_back(a in moderate()) {
         prop_assert_eq!(Quantity::parse(&a.to_string()), Ok(a));
         prop_assert_eq!(quantity(&a.to_string()).to_string(), a.to_string());

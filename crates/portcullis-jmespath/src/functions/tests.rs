@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use portcullis_value::{Arena, Budget, Value, json};
 
 use super::*;
@@ -14,7 +15,8 @@ fn every_example_has_the_value_that_it_shows() {
         let arena = Arena::new();
         let mut budget = Budget::default();
         let mut bits = || 0;
-        let now = "2024-03-01T10:00:00Z".parse().unwrap();
+        let now = "2024-03-01T10:00:00Z".parse::<Timestamp>().unwrap().as_nanosecond();
+        let now = now.try_into().unwrap();
         let mut context = Context { arena: &arena, budget: &mut budget, now, random: &mut bits };
         let expression = Expression::compile(source).unwrap();
         let root = Value::Object(Object::default());

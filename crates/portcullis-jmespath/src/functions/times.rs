@@ -213,7 +213,7 @@ fn failure<'a>(error: impl std::error::Error) -> Failure<'a> {
 
 impl<'a> Evaluator<'a, '_, '_> {
     fn now(&self) -> Result<Time, Failure<'a>> {
-        Time::from_unix_nanoseconds(self.now.as_nanosecond()).map_err(failure)
+        Time::from_unix_nanoseconds(self.now.into()).map_err(failure)
     }
 
     fn print(&mut self, time: Time) -> Evaluated<'a> {

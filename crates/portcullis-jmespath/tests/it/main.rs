@@ -27,8 +27,9 @@ fn search(expression: &Expression, document: &str, limits: Limits) -> Result<Str
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         (state ^ (state >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     };
-    let now = "2024-03-01T10:00:00Z".parse().unwrap();
-    let mut context = Context { arena: &arena, budget: &mut budget, now, random: &mut random };
+    let now = "2024-03-01T10:00:00Z".parse::<jiff::Timestamp>().unwrap().as_nanosecond();
+    let mut context =
+        Context { arena: &arena, budget: &mut budget, now: now.try_into().unwrap(), random: &mut random };
     expression.search(root, &mut context).map(|value| value.to_string())
 }
 

@@ -12,7 +12,11 @@ use crate::variable::{Template, VariableError};
 
 /// A condition block, compiled.
 #[derive(Debug)]
-pub(crate) struct Conditions(Joined<Condition>);
+pub(crate) struct Conditions {
+    joined: Joined<Condition>,
+    /// Whether a condition has a message.
+    has_messages: bool,
+}
 
 /// One condition.
 #[derive(Debug)]
@@ -43,13 +47,15 @@ impl Conditions {
         let list = |value: Value<'_>| -> Box<[Condition]> {
             value.as_array().unwrap_or_default().iter().map(|item| Condition::compile(*item)).collect()
         };
-        Self(match block {
+        let joined = match block {
             Value::Array(_) => Joined::List(list(block)),
             _ => Joined::Blocks {
                 any: block.get("any").filter(|any| !any.is_null()).map(list),
                 all: list(block.get("all").unwrap_or_default()),
             },
-        })
+        };
+        let has_messages = joined.any(|condition| !condition.message.is_empty());
+        Self { joined, has_messages }
     }
 
     /// Evaluates the block, lazily and in order.
@@ -61,8 +67,14 @@ impl Conditions {
         scope: &mut Scope<'a, '_, '_>,
         numbers: Numbers,
     ) -> Result<Verdict, VariableError> {
+        // Where nobody asks why and there is nothing to say, the conditions are all that is looked at.
+        if !scope.explain && !self.has_messages {
+            let judge = |condition: &'a Condition| Ok(condition.judge(scope, numbers)?.holds);
+            let holds = self.joined.holds::<VariableError>(judge)?;
+            return Ok(Verdict { holds, message: String::new(), seen: None });
+        }
         let mut seen = None;
-        let Conclusion { holds, message } = self.0.evaluate(|place, condition| {
+        let Conclusion { holds, message } = self.joined.evaluate(|place, condition| {
             let (holds, saw) = condition.evaluate(place, scope, numbers)?;
             seen = saw;
             Ok::<_, VariableError>(Answer { holds, message: Cow::Borrowed(&condition.message) })
@@ -83,7 +95,7 @@ impl Conditions {
         scope: &mut Scope<'a, '_, '_>,
         numbers: Numbers,
     ) -> Result<Verdict, VariableError> {
-        let recorder = scope.recorder.filter(|_| !self.0.is_missing());
+        let recorder = scope.recorder.filter(|_| !self.joined.is_missing());
         within(
             recorder,
             || self.evaluate(scope, numbers),

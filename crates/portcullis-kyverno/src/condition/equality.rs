@@ -31,10 +31,10 @@ fn equal_text(key: &str, value: Value<'_>, budget: &mut Budget<'_>) -> Result<bo
         return Ok(ordering.is_eq());
     }
     let Value::String(value) = value else { return Ok(false) };
-    if let Ok(key) = Quantity::parse(key) {
+    if let Some(key) = Quantity::read(key) {
         // COMPAT(kyverno): once the key is a quantity, nothing but a quantity equals it, not even its own wildcard.
         budget.steps(value.len() as u64)?;
-        return Ok(Quantity::parse(value).is_ok_and(|value| value == key));
+        return Ok(Quantity::read(value) == Some(key));
     }
     wildcard::matches_within(value, key, budget)
 }

@@ -78,6 +78,39 @@ impl<C> Joined<C> {
         }
     }
 
+    /// Whether `test` says so of any condition.
+    pub(crate) fn any(&self, test: impl FnMut(&C) -> bool) -> bool {
+        match self {
+            Joined::Blocks { any, all } => any.iter().flatten().chain(all).any(test),
+            Joined::List(conditions) => conditions.iter().any(test),
+        }
+    }
+
+    /// What [`evaluate`](Self::evaluate) concludes, for those who need no message.
+    ///
+    /// # Errors
+    /// The first error of `ask`, at once.
+    pub(crate) fn holds<'c, E>(&'c self, mut ask: impl FnMut(&'c C) -> Result<bool, E>) -> Result<bool, E> {
+        let (any, all) = match self {
+            Joined::Blocks { any, all } => (any.as_deref(), &**all),
+            Joined::List(conditions) => (None, &**conditions),
+        };
+        let mut holds = any.is_none();
+        for condition in any.unwrap_or_default() {
+            holds = ask(condition)?;
+            if holds {
+                break;
+            }
+        }
+        // COMPAT(kyverno): `all` is asked even when `any` has decided, for its errors.
+        for condition in all {
+            if !ask(condition)? {
+                return Ok(false);
+            }
+        }
+        Ok(holds)
+    }
+
     /// Asks `ask` for one condition after the other until the answer is known.
     ///
     /// # Errors
@@ -130,6 +163,7 @@ mod tests {
             Ok::<_, ()>(Answer { holds: condition.0, message: Cow::Borrowed(condition.1) })
         };
         assert_eq!(joined.evaluate(ask), Ok(Conclusion { holds, message: message.to_owned() }));
+        assert_eq!(joined.holds(|condition| Ok::<_, ()>(condition.0)), Ok(holds));
     }
 
     #[test]

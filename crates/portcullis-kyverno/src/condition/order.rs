@@ -23,7 +23,7 @@ pub(super) fn compare(
     if let Some(ordering) = compare_if_duration(Value::String(key), value, budget)? {
         return Ok(Some(ordering));
     }
-    if let (Ok(key), Some(Ok(value))) = (Quantity::parse(key), value.as_str().map(Quantity::parse)) {
+    if let (Some(key), Some(value)) = (Quantity::read(key), value.as_str().and_then(Quantity::read)) {
         return Ok(Some(key.cmp(&value)));
     }
     if let Some(key) = parse_float(key) {

@@ -68,7 +68,7 @@ impl<'v> Subject<'v> {
                 let text = format_float(value, FloatFormat::Fixed, Some(6), FloatBits::Double);
                 Quantity::parse(&text).ok()
             }
-            Subject::Text(text) => Quantity::parse(text).ok(),
+            Subject::Text(text) => Quantity::read(text),
             Subject::Bool(_) | Subject::Compound => None,
         }
     }
@@ -84,7 +84,7 @@ pub(super) struct Measure {
 impl Measure {
     /// `None` if the text measures nothing.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let measure = Self { duration: Duration::read(text), quantity: Quantity::parse(text).ok() };
+        let measure = Self { duration: Duration::read(text), quantity: Quantity::read(text) };
         (measure.duration.is_some() || measure.quantity.is_some()).then_some(measure)
     }
 }

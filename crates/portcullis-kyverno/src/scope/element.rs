@@ -1,7 +1,7 @@
 //! The elements of loops as variables: `element` and `elementIndex`, and with the level of the loop at their end.
 
 use portcullis_model::explain::{Part, Step};
-use portcullis_value::{Exhausted, Object, Value};
+use portcullis_value::{Arena, Exhausted, Object, Value};
 
 use super::Scope;
 use crate::context::ContextEntry;
@@ -10,6 +10,47 @@ use crate::variable::{Compiled, VariableError};
 /// The variables of the element and its place in the loop at a level, for the levels that are seen.
 const LEVELS: [(&str, &str); 3] =
     [("element0", "elementIndex0"), ("element1", "elementIndex1"), ("element2", "elementIndex2")];
+
+/// The variables of an element in a loop, from which those of the next are made by setting four values.
+pub(super) struct Frame<'a> {
+    /// The variables around the loop.
+    around: Object<'a>,
+    level: usize,
+    inside: Object<'a>,
+    /// Where the four values are: the element twice, its place twice.
+    places: [usize; 4],
+}
+
+impl<'a> Frame<'a> {
+    fn new(
+        around: Object<'a>,
+        level: usize,
+        inside: Object<'a>,
+        variables: &[(&str, Value<'a>); 4],
+    ) -> Option<Self> {
+        let mut places = [0; 4];
+        for (place, (name, _)) in places.iter_mut().zip(variables) {
+            *place = inside.keys().position(|key| key == *name)?;
+        }
+        Some(Self { around, level, inside, places })
+    }
+
+    fn is_for(&self, around: Object<'a>, level: usize) -> bool {
+        self.level == level && Value::Object(self.around).is_same(Value::Object(around))
+    }
+
+    /// The variables with another element at `index`.
+    fn filled(&self, arena: &'a Arena, element: Value<'a>, index: Value<'a>) -> Object<'a> {
+        let mut entries = arena.vec(self.inside.len());
+        entries.extend_from_slice_copy(self.inside.entries());
+        for (place, value) in self.places.into_iter().zip([element, element, index, index]) {
+            if let Some(entry) = entries.get_mut(place) {
+                entry.1 = value;
+            }
+        }
+        Object::from_sorted(entries.into_bump_slice())
+    }
+}
 
 impl<'a> Scope<'a, '_, '_> {
     /// The elements of the list that `list` finds; what is no list is a list of one.
@@ -80,7 +121,15 @@ impl<'a> Scope<'a, '_, '_> {
         };
         let variables =
             [("element", element), (of_level, element), ("elementIndex", index), (index_of_level, index)];
-        self.root = self.root.with_sorted(arena, &variables);
+        self.root = match &self.frame {
+            // Most elements come to stand where the one before stood.
+            Some(frame) if frame.is_for(self.root, level) => frame.filled(arena, element, index),
+            _ => {
+                let root = self.root.with_sorted(arena, &variables);
+                self.frame = Frame::new(self.root, level, root, &variables);
+                root
+            }
+        };
     }
 
     /// Keeps what was first asked for in a loop and belongs to what is around it: the context of the rule, and

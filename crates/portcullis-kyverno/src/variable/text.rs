@@ -18,6 +18,8 @@ const TARGET: &str = "target";
 pub(crate) struct Text {
     source: Box<str>,
     first_round: Box<[Variable]>,
+    /// Whether the string is a variable and nothing else.
+    is_whole: bool,
     path: TemplatePath,
 }
 
@@ -41,7 +43,13 @@ impl Text {
                 shallow: found.shallow,
             })
             .collect();
-        (!first_round.is_empty()).then(|| Self { source: source.into(), first_round, path: path.clone() })
+        let is_whole = matches!(&*first_round, [only] if *only.matched == *source);
+        (!first_round.is_empty()).then(|| Self {
+            source: source.into(),
+            first_round,
+            is_whole,
+            path: path.clone(),
+        })
     }
 
     /// The text as it was written.
@@ -52,7 +60,7 @@ impl Text {
     /// The value: that of the variable itself, with its type, where the string is nothing else.
     pub(crate) fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
         if let [only] = &*self.first_round
-            && only.matched == self.source
+            && self.is_whole
         {
             let value = scope.resolve(&only.query, &self.path)?;
             return finish_whole(scope, value, &self.path);

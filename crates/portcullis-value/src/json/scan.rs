@@ -106,6 +106,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Takes a map and gives its text. Only strings and brackets are looked at: whether the rest is JSON is for the one to
+    /// say who reads the text.
+    pub fn extent(&mut self) -> Option<&'a str> {
+        self.skip_blanks();
+        let start = self.at;
+        if self.next()? != b'{' {
+            return None;
+        }
+        let mut depth = 1_usize;
+        while depth > 0 {
+            match self.next()? {
+                b'"' => self.rest_of_string()?,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+        }
+        self.text.get(start..self.at)
+    }
+
     /// The byte that is next, counted from the start of the text.
     pub fn at(&self) -> usize {
         self.at
