@@ -15,10 +15,7 @@ mod table;
 mod text;
 
 use std::io::Write as _;
-use std::sync::Arc;
 
-use anyhow::bail;
-use portcullis_kyverno::PolicyException;
 use portcullis_model::CompiledPolicy;
 use portcullis_value::{Arena, Value};
 
@@ -31,18 +28,15 @@ use mutations::Mutations;
 use output_files::OutputFiles;
 use report::Report;
 use table::Table;
+pub(crate) use table::policy_key;
 use text::Text;
 
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, standard_output};
-use crate::offline::exceptions::{self, Files};
-use crate::offline::facts::Facts;
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
-use crate::offline::policies::Policies;
+use crate::offline::known::Loaded;
 use crate::offline::resources::{self, Scopes};
-use crate::offline::user::UserInfo;
-use crate::offline::values::Values;
 use crate::offline::verdict::Counts;
 use crate::progress::Progress;
 use crate::surroundings::{Stream, Surroundings};
@@ -54,54 +48,24 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         surroundings.stdout.colour = false;
         surroundings.stderr.colour = false;
     }
-    let values = match &arguments.values_file {
-        Some(path) => Values::read(path, surroundings)?,
-        None => Values::set(&arguments.set, surroundings)?,
-    };
-    let user = arguments.userinfo.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
-    let mut policies = Policies::load(&arguments.policies, surroundings);
-    let exceptions = exceptions(arguments, surroundings)?;
-    policies.except(&exceptions);
-    let (scopes, scope_errors) = Scopes::read(&arguments.crd_paths, surroundings);
-    let mut inputs = Inputs::find(&arguments.resource, false, surroundings);
-    let mut target_inputs = Inputs::find(&arguments.target_resource, false, surroundings);
-    let (targets, told) = resources::read_all(&mut target_inputs.inputs, &scopes, &mut surroundings.stderr);
+    let loaded = arguments.known.load(&arguments.policies, &arguments.resource, surroundings)?;
+    let Loaded { policies, exceptions, scopes, mut inputs, circumstances, errors } = loaded;
     let output =
         arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
-
-    let facts = match policies.ask_for_resources {
-        true => Facts::read(&mut inputs.inputs, targets, &scopes),
-        false => Facts::default(),
-    };
     let explain =
         matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
     let mut work = Work {
         arguments,
         policies: policies.policies.iter().map(|policy| policy as &dyn CompiledPolicy).collect(),
-        circumstances: Circumstances {
-            values,
-            user,
-            facts,
-            now: surroundings.now,
-            seed: surroundings.seed,
-            explain,
-        },
+        circumstances: Circumstances { explain, ..circumstances },
         scopes,
         form: form(arguments, surroundings),
         output: output.transpose()?,
         run: Run {
             policies: &policies,
-            exceptions: exceptions.len(),
+            exceptions,
             resources: inputs.inputs.iter_mut().map(resources::count).sum(),
-            counts: Counts {
-                error: policies.left_out.len()
-                    + policies.errors
-                    + inputs.errors
-                    + target_inputs.errors
-                    + told
-                    + scope_errors,
-                ..Counts::default()
-            },
+            counts: Counts { error: errors, ..Counts::default() },
         },
         arena: Arena::new(),
     };
@@ -112,27 +76,6 @@ pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     }
     work.form.end(&work.run, surroundings).map_err(standard_output)?;
     Ok(exit(arguments, &work.run.counts, surroundings))
-}
-
-/// The exceptions that the arguments name.
-fn exceptions(
-    arguments: &Arguments,
-    surroundings: &mut Surroundings<'_>,
-) -> anyhow::Result<Vec<Arc<PolicyException>>> {
-    let is_stdin = |paths: &[String]| paths.iter().any(|path| path == "-");
-    if arguments.exceptions_within_resources && is_stdin(&arguments.resource)
-        || arguments.exceptions_within_policies && is_stdin(&arguments.policies)
-    {
-        bail!("exceptions are not looked for on standard input");
-    }
-    let mut exceptions = match arguments.exceptions_within_resources {
-        true => exceptions::read(&arguments.resource, Files::OfOthers, surroundings)?,
-        false => exceptions::read(&arguments.exception, Files::OfExceptions, surroundings)?,
-    };
-    if arguments.exceptions_within_policies {
-        exceptions.extend(exceptions::read(&arguments.policies, Files::OfOthers, surroundings)?);
-    }
-    Ok(exceptions)
 }
 
 /// The form that the arguments ask for.

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::exit::{Ended, Exit, standard_output};
 use crate::surroundings::{Stream, Surroundings};
-use crate::{apply, cluster, jobs, jp, test};
+use crate::{apply, cluster, explain, jobs, jp, test};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ Examples:
   See what it changes:
       portcullis apply policy.yaml --resource job.yaml --diff
 
+  See why a rule did not fire:
+      portcullis explain policy.yaml job.yaml
+
   Run the tests of the policies in a folder:
       portcullis test policies/
 
@@ -46,6 +49,7 @@ Exit code: 0 when all is well, 1 otherwise.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
+    Explain(Box<explain::Arguments>),
     Test(Box<test::Arguments>),
     Jp(jp::Arguments),
     Jobs(Box<jobs::Arguments>),

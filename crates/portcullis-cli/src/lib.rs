@@ -18,6 +18,7 @@ mod cluster;
 mod crds;
 mod diagnostics;
 mod exit;
+mod explain;
 mod files;
 mod given;
 mod grid;
@@ -54,7 +55,11 @@ pub fn run(
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
+<<<<<<< HEAD
         arguments::Command::Jobs(arguments) => jobs::jobs(&arguments, surroundings, cluster),
+=======
+        arguments::Command::Explain(arguments) => explain::explain(&arguments, surroundings),
+>>>>>>> 059dbf3 (Explain what happened when a policy met a resource: portcullis explain)
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),

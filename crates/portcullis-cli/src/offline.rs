@@ -6,6 +6,7 @@ pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod host;
 pub(crate) mod inputs;
+pub(crate) mod known;
 pub(crate) mod policies;
 pub(crate) mod resources;
 pub(crate) mod user;

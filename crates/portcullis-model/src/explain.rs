@@ -10,7 +10,7 @@ mod recorder;
 mod step;
 
 pub use recorder::{RecordLimits, Recorder, within};
-pub use step::{Ended, Explanation, Finding, Part, Step};
+pub use step::{Ended, Explanation, Finding, Part, PolicyExplanation, Step};
 
 use std::fmt::Write as _;
 

@@ -6,6 +6,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::exit::Hinted;
+use crate::offline::known::Known;
 
 /// Try policies on resources: print what each rule says, and what the resources become.
 ///
@@ -22,46 +23,8 @@ pub(crate) struct Arguments {
     #[arg(help_heading = "Input")]
     pub(crate) resource: Vec<String>,
 
-    /// Resources that rules change which mutate existing ones, beside those above: files and folders; several with commas
-    /// between
-    #[arg(long, visible_alias = "target-resources", value_name = "PATH", value_delimiter = ',')]
-    #[arg(help_heading = "Input")]
-    pub(crate) target_resource: Vec<String>,
-
-    /// Values of variables and what else a cluster would know
-    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
-    pub(crate) values_file: Option<String>,
-
-    /// Values of variables, as NAME=VALUE
-    #[arg(short, long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Input")]
-    pub(crate) set: Vec<String>,
-
-    /// Who makes the request: name, groups, roles
-    #[arg(short, long, value_name = "FILE", help_heading = "Input")]
-    pub(crate) userinfo: Option<String>,
-
-    /// Exceptions to the policies: files and folders; several with commas between
-    #[arg(short, long, visible_alias = "exceptions", value_name = "PATH", value_delimiter = ',')]
-    #[arg(help_heading = "Input")]
-    pub(crate) exception: Vec<String>,
-
-    /// Take the exceptions from among the resources
-    #[arg(long, visible_alias = "exceptions-with-resources", help_heading = "Input")]
-    pub(crate) exceptions_within_resources: bool,
-
-    /// Take those among the policies too
-    #[arg(long, help_heading = "Input")]
-    pub(crate) exceptions_within_policies: bool,
-
-    /// Custom resource definitions, which say what kinds live outside namespaces
-    #[arg(
-        long,
-        visible_alias = "crd-path",
-        value_name = "PATH",
-        value_delimiter = ',',
-        help_heading = "Input"
-    )]
-    pub(crate) crd_paths: Vec<String>,
+    #[command(flatten)]
+    pub(crate) known: Known,
 
     /// The form of the results
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
@@ -245,27 +208,12 @@ impl Arguments {
         if let Some((flag, work)) = self.later.given().next() {
             anyhow::bail!("`{flag}` is not there yet: {work} comes in a later version");
         }
-        let is_remote = |path: &&String| path.starts_with("http://") || path.starts_with("https://");
-        if let Some(address) = self.policies.iter().find(is_remote) {
-            anyhow::bail!("`{address}` is not read: taking policies from git comes in a later version");
-        }
-        if let Some(address) = self.resource.iter().chain(&self.target_resource).find(is_remote) {
-            anyhow::bail!(
-                "`{address}` is not read: taking resources from the network comes in a later version"
-            );
-        }
-        if self.values_file.is_some() && !self.set.is_empty() {
-            anyhow::bail!("pass the values either using set flag or values_file flag");
-        }
+        self.known.check(&self.policies, &self.resource)?;
         if self.policies.is_empty() {
             return Err(missing(
                 "require policy",
                 "name a policy file: `portcullis apply policy.yaml --resource job.yaml`",
             ));
-        }
-        let dashes = |paths: &[String]| paths.iter().filter(|path| *path == "-").count();
-        if dashes(&self.policies) + dashes(&self.resource) + dashes(&self.target_resource) > 1 {
-            anyhow::bail!("a stdin pipe can be used for either policies or resources, not both");
         }
         if self.resource.is_empty() {
             return Err(missing(

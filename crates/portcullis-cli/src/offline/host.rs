@@ -1,6 +1,7 @@
 //! What surrounds an evaluation on the command line.
 
 use portcullis_engine::Host;
+use portcullis_model::explain::RecordLimits;
 use portcullis_model::{
     Answer, CompiledPolicy, Gvk, Input, Numbers, Operation, Question, Resource, variables,
 };
@@ -20,6 +21,8 @@ pub(crate) struct Circumstances {
     pub(crate) now: i64,
     pub(crate) seed: u64,
     pub(crate) explain: bool,
+    /// How much is taken down of what happens.
+    pub(crate) records: Option<RecordLimits>,
 }
 
 /// The host of the evaluations of one resource.
@@ -126,6 +129,10 @@ impl<'a> Host<'a> for ResourceHost<'a> {
 
     fn explain(&self) -> bool {
         self.circumstances.explain
+    }
+
+    fn records(&self) -> Option<RecordLimits> {
+        self.circumstances.records
     }
 
     fn side_effects(&self) -> bool {

@@ -89,7 +89,7 @@ impl Loaded {
             facts,
             now: surroundings.now,
             seed: surroundings.seed,
-            explain: false,
+            ..Circumstances::default()
         };
         Ok(Self { policies, scopes, resources, circumstances })
     }

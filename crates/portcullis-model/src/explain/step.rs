@@ -216,3 +216,12 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: usize,
 }
+
+/// What happened to the rules of one policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyExplanation {
+    /// `name`, or `namespace/name` of a Policy.
+    pub policy: String,
+    pub rules: Vec<Explanation>,
+}
