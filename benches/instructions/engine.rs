@@ -74,6 +74,7 @@ impl Server {
             seed: 1,
             clock: &|| 0,
             deadline: u64::MAX,
+            records: None,
         };
         let route = Route { phase: self.phase, policies: Selection::Failing(FailurePolicy::Fail) };
         let verdict = black_box(review(&parsed, &route, &context).unwrap());

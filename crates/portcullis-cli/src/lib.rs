@@ -55,11 +55,8 @@ pub fn run(
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
-<<<<<<< HEAD
         arguments::Command::Jobs(arguments) => jobs::jobs(&arguments, surroundings, cluster),
-=======
         arguments::Command::Explain(arguments) => explain::explain(&arguments, surroundings),
->>>>>>> 059dbf3 (Explain what happened when a policy met a resource: portcullis explain)
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),

@@ -15,6 +15,7 @@ use portcullis_value::{Arena, Exhausted, Limits};
 use crate::evaluate::{Terms, evaluate, failed};
 use crate::facts::{Facts, Need};
 use crate::immutable::ImmutableFields;
+use crate::records::Records;
 use crate::route::Route;
 use crate::set::{Member, PolicySet};
 use crate::settings::Settings;
@@ -48,6 +49,8 @@ pub struct ReviewContext<'a> {
     pub clock: &'a dyn Fn() -> u64,
     /// When by `clock` the answer is due: what is not judged by then is in error.
     pub deadline: u64,
+    /// What is taken down of the policies, where somebody asks.
+    pub records: Option<&'a Records>,
 }
 
 /// Answers the request of `review`, which came by `route`.
@@ -132,19 +135,20 @@ impl<'a> Inquiry<'_, 'a> {
         guard: Option<&dyn ChangeGuard>,
     ) -> Result<Judged<'a>, Vec<Need>> {
         let policy = &*member.policy;
-        let ReviewContext { arena, options, facts, clock, deadline, .. } = *self.context;
+        let ReviewContext { arena, options, facts, clock, deadline, records, .. } = *self.context;
         let start = self.done.get();
         let evaluation = if start >= deadline {
             let obstacle = Obstacle::Exhausted(Exhausted::Time);
             failed(policy, phase, arena, obstacle, "evaluation ran out of time")
         } else {
+            let recorder = records.and_then(|records| records.recorder(member.place));
             let terms = Terms {
                 arena,
                 limits: options.limits,
                 expired: &|| clock() >= deadline,
                 answer: &|question| facts.answer(policy.namespace(), question),
                 explain: false,
-                recorder: None,
+                recorder: recorder.as_ref(),
                 guard,
                 side_effects: false,
             };
@@ -152,8 +156,12 @@ impl<'a> Inquiry<'_, 'a> {
                 let policy_namespace = policy.namespace().to_owned();
                 Need::Answer { policy_namespace, question }
             };
-            evaluate(policy, phase, input, &terms)
-                .map_err(|questions| questions.into_iter().map(need).collect::<Vec<_>>())?
+            let evaluation = evaluate(policy, phase, input, &terms)
+                .map_err(|questions| questions.into_iter().map(need).collect::<Vec<_>>())?;
+            if let (Some(records), Some(recorder)) = (records, recorder) {
+                records.keep(policy, recorder);
+            }
+            evaluation
         };
         // Reading the clock costs as much as a small policy: the end of one is the start of the next.
         let end = clock();

@@ -63,6 +63,8 @@ pub struct Kind<'a> {
 /// The envelope.
 #[derive(Debug)]
 pub struct Review<'a> {
+    /// The text that it was read from.
+    pub body: &'a str,
     pub request: Request<'a>,
     pub operation: Operation,
 }
@@ -108,7 +110,7 @@ impl<'a> Review<'a> {
         let request = envelope.request.ok_or(ReviewError::NoRequest)?;
         let operation =
             request.operation.parse().map_err(|()| ReviewError::Operation(request.operation.to_string()))?;
-        Ok(Self { request, operation })
+        Ok(Self { body, request, operation })
     }
 }
 

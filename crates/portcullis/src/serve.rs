@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod collector;
 mod decisions;
+mod denial;
 mod election;
 mod farewell;
 mod follower;

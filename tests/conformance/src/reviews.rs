@@ -181,6 +181,7 @@ impl Cluster {
             seed: 1,
             clock: &|| 0,
             deadline: u64::MAX,
+            records: None,
         };
         let verdict = portcullis_engine::review(review, route, &context)
             .map_err(|needs| format!("asks for {needs:?}"))?;

@@ -158,6 +158,7 @@ impl Setting<'_> {
             seed: 1,
             clock: &clock,
             deadline: self.deadline,
+            records: None,
         };
         let verdict = review(&parsed, &route(path), &context)?;
         Ok(look(&arena, &parsed, &verdict))

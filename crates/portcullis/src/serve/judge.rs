@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::answer::answer;
 use super::clock::unix_nanoseconds;
+use super::denial::Denial;
 use super::ledger::Ledger;
 use super::policies::Policies;
 use super::source::Source;
@@ -97,9 +98,15 @@ impl Judge {
                     seed: now.unsigned_abs(),
                     clock: &clock,
                     deadline: nanoseconds(deadline.instant().saturating_duration_since(self.started)),
+                    records: None,
                 };
                 let verdict = review(asked, asked_by, &context)?;
-                self.ledger.enter(asked, &verdict, &policies, begun.elapsed());
+                let judged_by = (&policies, self.options, &facts, now);
+                let denial = match verdict.allowed {
+                    true => None,
+                    false => Denial::of(asked, asked_by, &verdict, self.ledger.waiting(), judged_by),
+                };
+                self.ledger.enter(asked, &verdict, &policies, begun.elapsed(), denial);
                 Ok(answer(arena, verdict))
             });
             match reviewed {

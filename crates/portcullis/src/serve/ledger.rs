@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
+use portcullis_model::explain::PolicyExplanation;
 use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
 use portcullis_webhook::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::clock::timestamp;
 use super::decisions::Decisions;
+use super::denial::{Denial, Waiting};
 use super::policies::Policies;
 
 /// How many records wait to be kept.
@@ -21,6 +24,8 @@ const QUEUE: usize = 8192;
 /// How often records are taken from the queue. To be woken for each would cost as much as a small review; a queue that
 /// fills in this time holds more reviews than eight cores answer.
 const PACE: Duration = Duration::from_millis(50);
+/// Of the records that are taken at once, this much time is spent on explaining denials.
+const EXPLAINING: Duration = Duration::from_millis(100);
 /// How many rules a record names.
 const RULES: usize = 20;
 
@@ -30,12 +35,22 @@ pub(crate) struct Ledger {
     metrics: Arc<Metrics>,
     immutable_skipped: Counter,
     errors_ignored: Counter,
-    decisions: mpsc::Sender<Decision>,
+    decisions: mpsc::Sender<Entry>,
     dropped: Counter,
+    /// The room for denials that wait to be explained.
+    waiting: Waiting,
     events: Option<EventSender>,
 }
 
-/// What was asked, what was answered, and by which rules. Names only: no content of objects.
+/// What is entered: the record of a decision, and of a denial what is needed to explain it.
+#[derive(Debug)]
+struct Entry {
+    decision: Decision,
+    denial: Option<Box<Denial>>,
+}
+
+/// What was asked, what was answered, and by which rules. Names only, and of a denial what the rules that refused it saw;
+/// nothing of Secrets.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Decision {
@@ -53,6 +68,9 @@ pub(crate) struct Decision {
     unseen: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<DecidedBy>,
+    /// What happened in the rules that refused the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    explained: Vec<PolicyExplanation>,
     micros: u64,
 }
 
@@ -80,6 +98,7 @@ impl Ledger {
             errors_ignored: Counter::default(),
             decisions,
             dropped: Counter::default(),
+            waiting: Waiting::default(),
             events,
         };
         metrics.register(|registry| {
@@ -99,16 +118,30 @@ impl Ledger {
                 ledger.dropped.clone(),
             );
         });
-        (ledger, keep(queue, kept))
+        let unexplained = Counter::default();
+        metrics.register(|registry| {
+            registry.register(
+                "portcullis_denials_unexplained",
+                "Refused requests whose decision record does not explain them, since too many came at once",
+                unexplained.clone(),
+            );
+        });
+        (ledger, keep(queue, kept, unexplained))
     }
 
-    /// Takes down what became of `review`, after `took`.
+    /// The room for denials that wait to be explained.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// Takes down what became of `review`, after `took`; of a denial how it came about is found out later.
     pub(crate) fn enter(
         &self,
         review: &Review<'_>,
         verdict: &Verdict<'_>,
         policies: &Policies,
         took: Duration,
+        denial: Option<Denial>,
     ) {
         if !verdict.policies.is_empty() {
             self.count_results(review, verdict, policies);
@@ -118,7 +151,8 @@ impl Ledger {
                 self.announce(review, verdict);
             }
         }
-        if self.decisions.try_send(Decision::new(review, verdict, took)).is_err() {
+        let entry = Entry { decision: Decision::new(review, verdict, took), denial: denial.map(Box::new) };
+        if self.decisions.try_send(entry).is_err() {
             self.dropped.inc();
         }
     }
@@ -224,8 +258,14 @@ impl Decision {
             dry_run: verdict.dry_run,
             unseen: verdict.unseen.map(|why| format!("{why:?}")),
             rules: rules.take(RULES).map(decided_by).collect(),
+            explained: Vec::new(),
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Whether it is rules that refuse the request, which can be explained.
+    fn is_refused_by_rules(&self) -> bool {
+        !self.allowed && !self.rules.is_empty()
     }
 
     /// Whether it is more than that a request was admitted as it was.
@@ -234,15 +274,25 @@ impl Decision {
     }
 }
 
-/// Writes records to the log, and keeps the last of them, until all who send are gone.
-async fn keep(mut queue: mpsc::Receiver<Decision>, kept: Decisions) {
+/// Writes records to the log, and keeps the last of them, until all who send are gone. Denials are explained here, as long
+/// as there is time.
+async fn keep(mut queue: mpsc::Receiver<Entry>, kept: Decisions, unexplained: Counter) {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut decisions = Vec::new();
-    while queue.recv_many(&mut decisions, QUEUE).await > 0 {
+    let mut entries = Vec::new();
+    while queue.recv_many(&mut entries, QUEUE).await > 0 {
         let time = timestamp().to_string();
-        for decision in decisions.drain(..) {
-            let decision = Decision { time: time.clone(), ..decision };
+        let begun = Instant::now();
+        for Entry { decision, denial } in entries.drain(..) {
+            let mut explained = Vec::new();
+            if let Some(denial) = denial.filter(|_| begun.elapsed() < EXPLAINING) {
+                // A panic leaves it unexplained.
+                explained = spawn_blocking(|| denial.explain()).await.unwrap_or_default();
+            }
+            if decision.is_refused_by_rules() && explained.is_empty() {
+                unexplained.inc();
+            }
+            let decision = Decision { time: time.clone(), explained, ..decision };
             let record = serde_json::to_string(&decision).unwrap_or_default();
             if decision.is_worth_a_line() {
                 tracing::info!(target: "portcullis::decision", "{record}");

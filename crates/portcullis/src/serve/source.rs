@@ -15,6 +15,7 @@ pub(crate) enum Source {
 }
 
 /// What is known for one review.
+#[derive(Clone, Debug)]
 pub(crate) enum Known {
     Files(Arc<FixedFacts>),
     Cluster(ReviewFacts),
