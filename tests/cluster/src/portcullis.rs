@@ -124,6 +124,15 @@ impl Portcullis<'_, '_> {
         metric(self.probes, name, labels).await
     }
 
+    /// The newest decisions, a line of JSON each.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn decisions(&self) -> Result<String> {
+        let answer = get(self.probes, "/decisions?limit=1000").await?;
+        Ok(answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, lines)| lines.to_owned()))
+    }
+
     /// Runs `portcullis` with these arguments as administrator.
     ///
     /// # Errors

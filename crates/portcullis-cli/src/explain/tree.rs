@@ -79,20 +79,16 @@ impl Trees {
         let widest = |widths: &mut dyn Iterator<Item = usize>| {
             widths.filter(|width| *width <= WIDEST).max().unwrap_or_default()
         };
-        let has_columns = |step: &&Step| step.seen.is_some() || step.wanted.is_some();
-        let label_width = widest(
-            &mut steps
-                .iter()
-                .zip(&labels)
-                .filter(|(step, _)| has_columns(step))
-                .map(|(_, label)| label.chars().count()),
-        );
-        let seen_width = widest(
-            &mut steps
-                .iter()
-                .filter(|step| step.wanted.is_some() || step.note.is_some())
-                .filter_map(|step| Some(step.seen.as_ref()?.chars().count())),
-        );
+        // Steps of one line each have columns.
+        let beside = || {
+            let one_line =
+                steps.iter().zip(&labels).filter(|(step, label)| !self.is_long(step, label, level));
+            one_line.filter(|(step, _)| step.seen.is_some() || step.wanted.is_some())
+        };
+        let label_width = widest(&mut beside().map(|(_, label)| label.chars().count()));
+        let followed = beside().filter(|(step, _)| step.wanted.is_some() || step.note.is_some());
+        let seen_width =
+            widest(&mut followed.filter_map(|(step, _)| Some(step.seen.as_ref()?.chars().count())));
         for (step, label) in steps.iter().zip(&labels) {
             let indent = "  ".repeat(level);
             let _ = match step.finding {
@@ -101,7 +97,13 @@ impl Trees {
                 Finding::Neutral => write!(text, "{indent}{} ", self.paint.quiet("–")),
             };
             self.line(step, label, level, [label_width, seen_width], text);
-            self.steps(&step.steps, step.more, level + 1, text);
+            match step.part {
+                Part::Exclude if step.finding == Finding::Holds => {
+                    let filters: Vec<_> = step.steps.iter().map(unmet_filter).collect();
+                    self.steps(&filters, step.more, level + 1, text);
+                }
+                _ => self.steps(&step.steps, step.more, level + 1, text),
+            }
         }
         if more > 0 {
             let line = format!("… {more} more");
@@ -109,16 +111,20 @@ impl Trees {
         }
     }
 
+    /// Whether all that is told of a step is too long for one line.
+    fn is_long(&self, step: &Step, label: &str, level: usize) -> bool {
+        let (Some(seen), Some(wanted)) = (&step.seen, &step.wanted) else { return false };
+        let columns = label.chars().count() + seen.chars().count() + wanted.chars().count();
+        2 * level + columns + "✓   wanted:   ".chars().count() > self.width
+    }
+
     /// What stands behind the mark: what the step is about, the value seen, what was wanted, and why. Beside each other
     /// in columns of `widths`; below each other where the line would be too long.
     fn line(&self, step: &Step, label: &str, level: usize, widths: [usize; 2], text: &mut String) {
         let seen = step.seen.as_deref().map(printable::line);
         let wanted = step.wanted.as_deref().map(|wanted| format!("wanted: {}", printable::line(wanted)));
-        let width = |text: Option<&str>| text.map_or(0, |text| text.chars().count() + 2);
-        let length =
-            2 * level + 2 + label.chars().count() + width(seen.as_deref()) + width(wanted.as_deref());
         text.push_str(label);
-        if length > self.width && seen.is_some() && wanted.is_some() {
+        if self.is_long(step, label, level) {
             let indent = "  ".repeat(level + 1);
             let _ = write!(text, "\n{indent}seen:   {}", seen.unwrap_or_default());
             let _ = write!(text, "\n{indent}{}", self.paint.quiet(wanted.unwrap_or_default()));
@@ -146,6 +152,17 @@ impl Trees {
             let _ = write!(text, "{}  {}", " ".repeat(gap), self.paint.quiet(note));
         }
         text.push('\n');
+    }
+}
+
+/// A filter of an exclude block that excludes nothing: there is one clause that does not hold, and no more is to be said.
+fn unmet_filter(step: &Step) -> Step {
+    let mut unmet = step.steps.iter().filter(|clause| clause.finding == Finding::Fails);
+    match (step.part, unmet.next(), unmet.next()) {
+        (Part::Filter, Some(clause), None) => {
+            Step { about: format!("{}: {}", step.about, clause.about), ..clause.clone() }
+        }
+        _ => step.clone(),
     }
 }
 

@@ -12,6 +12,7 @@ mod bad_input;
 mod bad_output;
 mod crds;
 mod examples;
+mod explain;
 mod jp;
 mod printed;
 mod serve;

@@ -40,8 +40,22 @@ fn review() -> Value {
 
 /// Starts a server with `certificate`, whose files are in `folder`.
 fn start(certificate: &Certificate, folder: &Path) -> Serving {
+    start_with(certificate, folder, POLICY)
+}
+
+fn start_with(certificate: &Certificate, folder: &Path, policies: &str) -> Serving {
     let [certificate, key] = certificate.write(folder).map(|path| path.to_str().unwrap().to_owned());
-    Serving::start(&["--policies", POLICY, "--tls-cert", &certificate, "--tls-key", &key])
+    Serving::start(&["--policies", policies, "--tls-cert", &certificate, "--tls-key", &key])
+}
+
+/// What is recorded once there is a record: it is kept when the answer is out.
+fn decisions(serving: &Serving) -> String {
+    loop {
+        let answer = serving.get("/decisions");
+        if let Some((_, lines)) = answer.split_once("\r\n\r\n").filter(|(_, lines)| !lines.is_empty()) {
+            return lines.to_owned();
+        }
+    }
 }
 
 #[test]
@@ -55,14 +69,7 @@ fn policies_from_files_are_served_until_the_process_is_told_to_end() {
     assert!(patch.contains("/spec/ttlSecondsAfterFinished"), "{patch}");
 
     assert!(serving.get("/readyz").starts_with("HTTP/1.1 200 "));
-    // The record is kept when the answer is out.
-    let decisions = loop {
-        let answer = serving.get("/decisions");
-        if let Some((_, lines)) = answer.split_once("\r\n\r\n").filter(|(_, lines)| !lines.is_empty()) {
-            break lines.to_owned();
-        }
-    };
-    let decision: Value = serde_json::from_str(&decisions).unwrap();
+    let decision: Value = serde_json::from_str(&decisions(&serving)).unwrap();
     assert_eq!(decision["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
     assert_eq!((&decision["allowed"], &decision["mutated"]), (&json!(true), &json!(true)));
     assert!(decision["time"].as_str().unwrap().ends_with('Z'), "{decision}");
@@ -75,6 +82,55 @@ fn policies_from_files_are_served_until_the_process_is_told_to_end() {
     let (status, log) = serving.ended();
     assert!(status.success(), "{status}");
     assert!(log.contains("told to end by SIGTERM"), "{log}");
+}
+
+const GUARDS_SECRETS: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: guards-secrets}
+spec:
+  rules:
+  - name: long-passwords
+    match: {any: [{resources: {kinds: [Secret]}}]}
+    validate:
+      failureAction: Enforce
+      message: the password is too short
+      pattern: {data: {password: '????????????????*'}, metadata: {labels: {team: '?*'}}}
+";
+
+#[test]
+fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let policy = folder.path().join("policy.yaml");
+    fs::write(&policy, GUARDS_SECRETS).unwrap();
+    let serving = start_with(&certificate, folder.path(), policy.to_str().unwrap());
+    let mut review = review();
+    review["request"]["kind"] = json!({"group": "", "version": "v1", "kind": "Secret"});
+    review["request"]["resource"] = json!({"group": "", "version": "v1", "resource": "secrets"});
+    review["request"]["object"] = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "pi", "namespace": "default", "labels": {"team": "a"}},
+        "data": {"password": BASE64_STANDARD.encode("hunter22")},
+    });
+    let answer = serving.review(&certificate, "/validate", &review).unwrap();
+    assert_eq!(answer["response"]["allowed"], false);
+
+    let decisions = decisions(&serving);
+    assert!(!decisions.contains("hunter22") && !decisions.contains(&BASE64_STANDARD.encode("hunter22")));
+    fs::write(folder.path().join("decisions.jsonl"), &decisions).unwrap();
+    let output = run(folder.path(), &["explain", "--record", "decisions.jsonl"]);
+    let told = crate::stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", stderr(&output));
+    for line in [
+        "policy guards-secrets on Secret default/pi, CREATE refused at ",
+        "rule `long-passwords` fails: resource value '***' does not match '????????????????*' at path /data/password/",
+        "  ✗ pattern",
+        "    ✗ data.password  \"***\"  wanted: ????????????????*",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "no line `{line}` in\n{told}");
+    }
 }
 
 #[test]

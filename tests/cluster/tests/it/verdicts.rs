@@ -114,6 +114,56 @@ async fn notes(test: &ClusterTest) -> Result<Vec<(String, String)>> {
     Ok(told.filter(|(_, note)| note.contains(&test.namespace)).collect())
 }
 
+const NEEDS_A_LABEL_OF_THE_SETTINGS: &str = "\
+context:
+- name: settings
+  configMap: {name: settings, namespace: NAMESPACE}
+validate:
+  failureAction: Enforce
+  message: the label level is not {{ settings.data.level }}
+  deny:
+    conditions:
+      all:
+      - key: \"{{ request.object.metadata.labels.level || '' }}\"
+        operator: NotEquals
+        value: \"{{ settings.data.level }}\"";
+
+#[test]
+fn a_denied_create_leaves_a_record_that_explains_it() -> Result<()> {
+    serving(async |test, portcullis| {
+        let settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {level: high}}";
+        create(test, settings, &[]).await?.succeeded()?;
+        let rule = NEEDS_A_LABEL_OF_THE_SETTINGS.replace("NAMESPACE", &test.namespace);
+        portcullis
+            .put_in_force(&policy("levels", "Fail", "Secret", &test.namespace, &rule))
+            .await?
+            .succeeded()?;
+        let secret = "{apiVersion: v1, kind: Secret, metadata: {name: low, labels: {level: low}}, \
+            stringData: {password: hunter22}}";
+        until_shown(test, secret, "the label level is not high").await?;
+        let record = wait::until("a record that explains the denial", async || {
+            let decisions = portcullis.decisions().await?;
+            Ok(decisions.lines().rev().find(|line| line.contains("\"explained\"")).map(str::to_owned))
+        })
+        .await?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("decisions.jsonl");
+        std::fs::write(&file, &record)?;
+        let file = file.to_string_lossy();
+        let told = portcullis.command(&["explain", "--record", &file]).await?;
+        for part in [
+            &format!("policy levels on Secret {}/low, CREATE refused at ", test.namespace),
+            "rule `rule` fails: condition 1 of `all` holds: `{{ request.object.metadata.labels.level || '' }}` is \"low\"",
+            "(the value is \"high\")",
+            &format!("asked for ConfigMap {}/settings", test.namespace),
+        ] {
+            ensure!(told.contains(part), "no `{part}` in\n{told}");
+        }
+        ensure!(!record.contains("hunter22"), "{record}");
+        Ok(())
+    })
+}
+
 /// Changes what cannot change any more.
 const CHANGES_THE_TEMPLATE: &str = "\
 mutate:
