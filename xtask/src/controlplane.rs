@@ -10,16 +10,20 @@ use crate::{files, no_arguments, output};
 
 pub(crate) const HELP: &str = "\
 Builds etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and kwok from the modules that
-controlplane/go.mod pins, and prints the folder that holds them on the last line of stdout. Needs `go`: from version
-1.21 on it fetches the toolchain that go.mod asks for. The first time takes about eight minutes of two cores and
-2.5 GB of memory; after that, Go's caches make it half a minute, and nothing is done while nothing changed.";
+controlplane/go.mod pins, helm from those of controlplane/helm/go.mod, and prints the folder that holds them on the last
+line of stdout. Needs `go`: from version 1.21 on it fetches the toolchain that go.mod asks for. The first time takes about
+twelve minutes of two cores and 2.5 GB of memory; after that, Go's caches make it half a minute, and nothing is done while
+nothing changed.";
 
 /// What the one binary of the components is linked as.
 const COMPONENTS: &[&str] =
     &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"];
 
 /// What is read of controlplane/; a change of one of these is a reason to build.
-const SOURCES: &[&str] = &["go.mod", "go.sum", "main.go", "lifeline/main.go"];
+const SOURCES: &[&str] = &["go.mod", "go.sum", "main.go", "lifeline/main.go", "helm/go.mod", "helm/go.sum"];
+
+/// The command of the module controlplane/helm.
+const HELM: &str = "helm.sh/helm/v4/cmd/helm";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     no_arguments(words)?;
@@ -48,6 +52,8 @@ pub(crate) fn build() -> Result<Option<PathBuf>> {
     let kubernetes = version_of("k8s.io/kubernetes", &wanted)?;
     go_build(&source, &folder.join("lifeline"), "./lifeline", "")?;
     go_build(&source, &folder.join("controlplane"), ".", &version_flags(kubernetes))?;
+    // A module of its own, since Helm is built on another release of Kubernetes' libraries.
+    go_build(&source.join("helm"), &folder.join("helm"), HELM, "")?;
     for component in COMPONENTS {
         link(&folder.join(component))?;
     }
@@ -61,9 +67,8 @@ fn go_build(source: &Path, output: &Path, package: &str, linker_flags: &str) -> 
     go.current_dir(source).args(["build", "-trimpath", "-buildvcs=false"]);
     go.arg("-ldflags").arg(format!("-s -w {linker_flags}").trim_end());
     go.arg("-o").arg(output).arg(package).env("GOWORK", "off").stdout(Stdio::null());
-    run_command(&mut go).context(
-        "cannot build the control plane; the line `go` of controlplane/go.mod says which Go it needs",
-    )
+    run_command(&mut go)
+        .context("cannot build the control plane; the line `go` of its go.mod says which Go it needs")
 }
 
 /// Kubernetes is told its version by the linker; without it, clients cannot parse what the server calls itself.

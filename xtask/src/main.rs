@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod bench;
+mod chart;
 mod command;
 mod controlplane;
 mod e2e;
@@ -77,6 +78,13 @@ tests/conformance/README.md tells how to add a corpus.",
         summary: "Build the binary as it is released",
         text: release::HELP,
         run: release::run,
+    },
+    Task {
+        name: "chart",
+        arguments: "",
+        summary: "Write the files that are made from the Helm chart and for it",
+        text: chart::HELP,
+        run: chart::run,
     },
     Task {
         name: "tidy",

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::exit::{Ended, Exit, standard_output};
 use crate::surroundings::{Stream, Surroundings};
-use crate::{apply, cluster, explain, jobs, jp, test};
+use crate::{apply, cluster, explain, installation, jobs, jp, test};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
@@ -54,7 +54,10 @@ pub(crate) enum Command {
     Jp(jp::Arguments),
     Jobs(Box<jobs::Arguments>),
     Serve(Box<cluster::ServeArguments>),
-    Disarm(Box<cluster::DisarmArguments>),
+    Install(Box<installation::InstallArguments>),
+    Uninstall(Box<installation::UninstallArguments>),
+    Disarm(Box<installation::DisarmArguments>),
+    Rearm(Box<installation::RearmArguments>),
     /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.
     Crds,
     /// Print the completion script of a shell.

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use portcullis_cluster::Connection;
 use tokio::runtime::Runtime;
 
+use crate::installation::{DisarmArguments, InstallArguments, RearmArguments, UninstallArguments};
 use crate::surroundings::Surroundings;
 
 /// What carries out the commands of this module.
@@ -17,7 +18,18 @@ use crate::surroundings::Surroundings;
 /// Each returns why it could not do its work; the text is for the person at the terminal.
 pub trait Commands {
     fn serve(&self, arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
+    fn install(
+        &self,
+        arguments: &InstallArguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<()>;
+    fn uninstall(
+        &self,
+        arguments: &UninstallArguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<()>;
     fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
+    fn rearm(&self, arguments: &RearmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()>;
 
     /// A cluster to ask.
     fn reach(&self, arguments: &ClusterArguments) -> anyhow::Result<Reach>;
@@ -39,7 +51,19 @@ impl Commands for Offline {
         anyhow::bail!("this program serves no cluster")
     }
 
+    fn install(&self, _: &InstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program reaches no cluster")
+    }
+
+    fn uninstall(&self, _: &UninstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program reaches no cluster")
+    }
+
     fn disarm(&self, _: &DisarmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("this program reaches no cluster")
+    }
+
+    fn rearm(&self, _: &RearmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
         anyhow::bail!("this program reaches no cluster")
     }
 
@@ -169,6 +193,10 @@ pub struct ServeArguments {
     )]
     pub deployment: String,
 
+    /// Beside a Kyverno that serves the same policies: register no webhook and write no status
+    #[arg(long, conflicts_with_all = ["external_url", "policies"], help_heading = "Webhooks")]
+    pub beside_kyverno: bool,
+
     /// Whose names the webhooks and their configurations have: `kyverno` for programs that look at them. Kyverno must not
     /// run then, and deploy/roles.yaml is to name these configurations
     #[arg(long, value_enum, default_value_t, value_name = "NAMES", help_heading = "Webhooks")]
@@ -229,17 +257,6 @@ Examples:
       curl -k https://127.0.0.1:9443/validate -H 'Content-Type: application/json' -d @review.json
 
 The process ends on SIGTERM or Ctrl-C, once the requests it has are answered. docs/serve.md is the guide.";
-
-/// Remove the webhook configurations of Portcullis: nothing calls it any more.
-///
-/// For an emergency, and for what a crash of `serve --external-url` left. All configurations that have the label
-/// `app.kubernetes.io/managed-by=portcullis` are removed and named. Policies stay; a running `serve` puts its
-/// configurations back within seconds: end it first.
-#[derive(Clone, Debug, Args)]
-pub struct DisarmArguments {
-    #[command(flatten)]
-    pub cluster: ClusterArguments,
-}
 
 /// Whose names webhook configurations, webhooks and paths have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -22,6 +22,7 @@ mod explain;
 mod files;
 mod given;
 mod grid;
+mod installation;
 mod jobs;
 mod jp;
 mod offline;
@@ -35,12 +36,15 @@ mod test;
 use std::ffi::OsString;
 
 pub use cluster::{
-    ClusterArguments, Commands, DisarmArguments, ImmutableFields, LogFormat, MutationRecord, Offline, Reach,
-    ServeArguments, WebhookNames,
+    ClusterArguments, Commands, ImmutableFields, LogFormat, MutationRecord, Offline, Reach, ServeArguments,
+    WebhookNames,
 };
 pub use exit::{Exit, Hinted, cannot, hinted};
 pub use files::reason as system_reason;
 pub use given::Given;
+pub use installation::{
+    DisarmArguments, InstallArguments, NamespaceArgument, RearmArguments, UninstallArguments,
+};
 pub use surroundings::{Stream, Surroundings};
 
 /// Runs the command that `arguments` give (the program's name first); `cluster` carries out those that need one.
@@ -59,7 +63,10 @@ pub fn run(
         arguments::Command::Explain(arguments) => explain::explain(&arguments, surroundings),
         arguments::Command::Crds => crds::crds(surroundings),
         arguments::Command::Serve(arguments) => done(cluster.serve(&arguments, surroundings)),
+        arguments::Command::Install(arguments) => done(cluster.install(&arguments, surroundings)),
+        arguments::Command::Uninstall(arguments) => done(cluster.uninstall(&arguments, surroundings)),
         arguments::Command::Disarm(arguments) => done(cluster.disarm(&arguments, surroundings)),
+        arguments::Command::Rearm(arguments) => done(cluster.rearm(&arguments, surroundings)),
         arguments::Command::Completion { shell } => shell::completion(shell, surroundings),
         arguments::Command::Man => shell::manual(surroundings),
     });

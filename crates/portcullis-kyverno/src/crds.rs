@@ -13,6 +13,11 @@ use crate::schema::{EXCEPTION, Field, POLICY, Version};
 
 const GROUP: &str = "kyverno.io";
 
+/// The annotation that has Helm leave a definition in the cluster when the release goes: every policy would go with it.
+const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
+/// The label of a definition that Portcullis has installed, and not another engine of the same policies.
+pub const CRD_LABEL: (&str, &str) = ("app.kubernetes.io/name", "portcullis");
+
 /// The definitions as they are applied to a cluster.
 pub fn crds(arena: &Arena) -> Vec<Value<'_>> {
     DEFINITIONS.iter().map(|definition| definition.write(arena)).collect()
@@ -153,7 +158,11 @@ impl Definition {
             ("kind", "CustomResourceDefinition".into()),
             (
                 "metadata",
-                object(vec![("name", arena.format(format_args!("{}.{GROUP}", self.plural)).into())]),
+                object(vec![
+                    ("annotations", object(vec![(KEEP.0, KEEP.1.into())])),
+                    ("labels", object(vec![(CRD_LABEL.0, CRD_LABEL.1.into())])),
+                    ("name", arena.format(format_args!("{}.{GROUP}", self.plural)).into()),
+                ]),
             ),
             (
                 "spec",

@@ -1,13 +1,16 @@
 //! The `portcullis` binary: arguments in, exit code out, and the commands that need a cluster wired together.
 
-mod disarm;
+mod installation;
 mod log;
 mod serve;
 mod told;
 
 use std::process::ExitCode;
 
-use portcullis_cli::{ClusterArguments, Commands, DisarmArguments, Reach, ServeArguments, Surroundings};
+use portcullis_cli::{
+    ClusterArguments, Commands, DisarmArguments, InstallArguments, Reach, RearmArguments, ServeArguments,
+    Surroundings, UninstallArguments,
+};
 
 fn main() -> ExitCode {
     let exit = portcullis_cli::run(std::env::args_os(), &mut Surroundings::of_process(), &WithCluster);
@@ -22,14 +25,39 @@ impl Commands for WithCluster {
         serve::serve(arguments, surroundings)
     }
 
+    fn install(
+        &self,
+        arguments: &InstallArguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<()> {
+        installation::install(arguments, surroundings)
+    }
+
+    fn uninstall(
+        &self,
+        arguments: &UninstallArguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<()> {
+        installation::uninstall(arguments, surroundings)
+    }
+
     fn disarm(&self, arguments: &DisarmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        disarm::disarm(arguments, surroundings)
+        installation::disarm(arguments, surroundings)
+    }
+
+    fn rearm(&self, arguments: &RearmArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        installation::rearm(arguments, surroundings)
     }
 
     fn reach(&self, arguments: &ClusterArguments) -> anyhow::Result<Reach> {
-        serve::install_crypto_provider();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = runtime.block_on(told::connect(&serve::access(arguments)))?;
-        Ok(Reach { runtime, connection })
+        reach(arguments)
     }
+}
+
+/// A way to the cluster that `arguments` name.
+fn reach(arguments: &ClusterArguments) -> anyhow::Result<Reach> {
+    serve::install_crypto_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let connection = runtime.block_on(told::connect(&serve::access(arguments)))?;
+    Ok(Reach { runtime, connection })
 }

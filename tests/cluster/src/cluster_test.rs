@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::{ControlPlane, KubectlOutput, Programs, wait};
+use crate::{CommandOutput, ControlPlane, Programs, wait};
 
 /// What a test is given: the control plane, a client that is administrator, a namespace of its own.
 #[expect(missing_debug_implementations, reason = "a client has nothing to show")]
@@ -82,7 +82,7 @@ impl ClusterTest {
     ///
     /// # Errors
     /// When it cannot be run.
-    pub async fn kubectl(&self, arguments: &[&str]) -> Result<KubectlOutput> {
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<CommandOutput> {
         self.control_plane.kubectl(&self.namespace).run(arguments).await
     }
 
@@ -90,7 +90,7 @@ impl ClusterTest {
     ///
     /// # Errors
     /// When it cannot be run.
-    pub async fn apply(&self, documents: &str) -> Result<KubectlOutput> {
+    pub async fn apply(&self, documents: &str) -> Result<CommandOutput> {
         self.control_plane.kubectl(&self.namespace).run_with(&["apply", "-f", "-"], documents).await
     }
 }

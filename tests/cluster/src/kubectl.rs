@@ -1,7 +1,7 @@
 //! The real kubectl.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::AsyncWriteExt as _;
@@ -16,9 +16,9 @@ pub struct Kubectl {
     pub(crate) namespace: String,
 }
 
-/// What kubectl printed, and its exit code.
+/// What a command printed, and its exit code.
 #[derive(Debug)]
-pub struct KubectlOutput {
+pub struct CommandOutput {
     pub stdout: String,
     pub stderr: String,
     /// -1 when a signal ended it.
@@ -30,8 +30,8 @@ impl Kubectl {
     /// Runs kubectl.
     ///
     /// # Errors
-    /// When it cannot be run. An exit code other than 0 is no error: see [`KubectlOutput::succeeded`].
-    pub async fn run(&self, arguments: &[&str]) -> Result<KubectlOutput> {
+    /// When it cannot be run. An exit code other than 0 is no error: see [`CommandOutput::succeeded`].
+    pub async fn run(&self, arguments: &[&str]) -> Result<CommandOutput> {
         self.run_with(arguments, "").await
     }
 
@@ -39,7 +39,7 @@ impl Kubectl {
     ///
     /// # Errors
     /// As [`Kubectl::run`].
-    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Result<KubectlOutput> {
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Result<CommandOutput> {
         let command = format!("kubectl {}", arguments.join(" "));
         let run = async {
             let mut kubectl = Command::new(&self.program)
@@ -66,17 +66,21 @@ impl Kubectl {
             output
         };
         let output = run.await.with_context(|| format!("cannot run `{command}`"))?;
+        Ok(CommandOutput::of(command, &output))
+    }
+}
+
+impl CommandOutput {
+    pub(crate) fn of(command: String, output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(KubectlOutput {
+        Self {
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
             code: output.status.code().unwrap_or(-1),
             command,
-        })
+        }
     }
-}
 
-impl KubectlOutput {
     /// What was printed on stdout.
     ///
     /// # Errors

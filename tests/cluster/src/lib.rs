@@ -28,6 +28,7 @@
 
 mod balancer;
 mod cluster_test;
+mod commands;
 mod control_plane;
 mod files;
 mod keys;
@@ -46,8 +47,9 @@ pub mod wait;
 
 pub use balancer::Balancer;
 pub use cluster_test::{ClusterTest, cluster_test, fault_test};
+pub use commands::offline;
 pub use control_plane::ControlPlane;
-pub use kubectl::{Kubectl, KubectlOutput};
+pub use kubectl::{CommandOutput, Kubectl};
 pub use portcullis::Portcullis;
 pub use ports::free_port;
 pub use process::Process;

@@ -1,17 +1,14 @@
 //! The Portcullis of this repository at work on a control plane.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use tokio::process::Command;
 
+use crate::commands::{binary, repository};
 use crate::plain_http::get;
 use crate::process::{Process, Start};
-use crate::{ControlPlane, Kubectl, KubectlOutput, Serve, ServeOptions, files, free_port, wait};
-
-/// Names the binary; `cargo xtask e2e` sets it.
-const VARIABLE: &str = "PORTCULLIS_BINARY";
+use crate::{CommandOutput, ControlPlane, Kubectl, Serve, ServeOptions, files, free_port, wait};
 
 /// The namespace that Portcullis is installed in.
 const NAMESPACE: &str = "portcullis";
@@ -25,7 +22,6 @@ const CONDITIONS: &str =
 #[expect(missing_debug_implementations, reason = "what it does is in its log")]
 pub struct Portcullis<'s, 'a> {
     pub serve: &'s mut Serve<'a>,
-    program: PathBuf,
     address: SocketAddr,
     probes: SocketAddr,
 }
@@ -41,7 +37,7 @@ impl Portcullis<'_, '_> {
         arguments: &[&str],
         body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
     ) -> Result<()> {
-        let definitions = Some(run(&binary()?, &["crds"], control_plane).await?);
+        let definitions = Some(control_plane.portcullis(&["crds"]).await?.succeeded()?);
         start(control_plane, arguments, definitions, async |portcullis| {
             portcullis.until_ready().await?;
             body(portcullis).await
@@ -102,7 +98,7 @@ impl Portcullis<'_, '_> {
     ///
     /// # Errors
     /// One is refused or does not become ready.
-    pub async fn put_in_force(&self, documents: &str) -> Result<KubectlOutput> {
+    pub async fn put_in_force(&self, documents: &str) -> Result<CommandOutput> {
         let applied = self.kubectl().run_with(&["apply", "-f", "-"], documents).await?;
         if applied.code == 0 {
             // `kubectl wait` looks at one after the other, which takes minutes where there are a thousand.
@@ -138,7 +134,7 @@ impl Portcullis<'_, '_> {
     /// # Errors
     /// It fails.
     pub async fn command(&self, arguments: &[&str]) -> Result<String> {
-        run(&self.program, arguments, self.serve.control_plane).await
+        self.serve.control_plane.portcullis(arguments).await?.succeeded()
     }
 
     /// Starts `portcullis serve` with these arguments as administrator, beside whoever serves the cluster. It has a log of
@@ -208,14 +204,14 @@ async fn start(
     let program = binary()?;
     let (port, probes) = (free_port()?, free_port()?);
     let options = ServeOptions {
-        program: program.clone(),
+        program,
         arguments: command_line(port, probes, arguments),
         roles: roles(control_plane, arguments)?,
         definitions,
     };
     let (address, probes) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, probes).into());
     Serve::during(control_plane, options, async |serve| {
-        let mut portcullis = Portcullis { serve, program, address, probes };
+        let mut portcullis = Portcullis { serve, address, probes };
         let outcome = body(&mut portcullis).await;
         let cleaned = portcullis.clean_up(outcome.is_err()).await;
         outcome.and(cleaned)
@@ -248,31 +244,4 @@ fn roles(control_plane: &ControlPlane, arguments: &[&str]) -> Result<PathBuf> {
     let path = control_plane.folder().join("roles-of-kyverno.yaml");
     files::write(&path, &roles)?;
     Ok(path)
-}
-
-/// The root of the repository.
-pub(crate) fn repository() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the task runner hands the binary over in the environment")]
-pub(crate) fn binary() -> Result<PathBuf> {
-    let path = std::env::var_os(VARIABLE);
-    path.map(PathBuf::from)
-        .with_context(|| format!("`{VARIABLE}` does not name the binary: run `cargo xtask e2e`"))
-}
-
-pub(crate) async fn run(program: &Path, arguments: &[&str], control_plane: &ControlPlane) -> Result<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("KUBECONFIG", control_plane.kubeconfig());
-    let output = command.output().await.with_context(|| format!("cannot run `{}`", program.display()))?;
-    ensure!(
-        output.status.success(),
-        "`portcullis {}` ended with {}: {}",
-        arguments.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

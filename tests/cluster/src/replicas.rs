@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::commands::{binary, repository, run};
 use crate::kubeconfig::Credentials;
-use crate::portcullis::{binary, metric, repository, run};
+use crate::portcullis::metric;
 use crate::process::{Process, Start};
 use crate::serve::{NAMESPACE, USER, install};
 use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, free_port, wait};
@@ -60,7 +61,7 @@ impl Replicas<'_> {
             program: program.clone(),
             arguments: Vec::new(),
             roles: repository().join("deploy/roles.yaml"),
-            definitions: Some(run(&program, &["crds"], control_plane).await?),
+            definitions: Some(control_plane.portcullis(&["crds"]).await?.succeeded()?),
         };
         let token = install(control_plane, &options).await?;
         let site = control_plane.site();
@@ -137,7 +138,7 @@ impl Replicas<'_> {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh", &replace]).arg(binary()?).arg(&copy).env("LC_ALL", "C");
         ensure!(command.status().await?.success(), "cannot copy the program");
-        let said = run(&copy, &["--version"], self.control_plane).await?;
+        let said = run(Command::new(&copy), "portcullis", &["--version"]).await?.succeeded()?;
         ensure!(said.trim() == format!("portcullis {other}"), "{said}");
         Ok((copy, other))
     }
@@ -265,7 +266,7 @@ impl Replicas<'_> {
 
     async fn clean_up(&mut self) -> Result<()> {
         self.kill_all();
-        run(&binary()?, &["disarm"], self.control_plane).await?;
+        self.control_plane.portcullis(&["disarm"]).await?.succeeded()?;
         let kubectl = self.kubectl();
         let own = "deployment/portcullis,service/portcullis,lease/portcullis,secret/portcullis-tls,configmap/portcullis";
         for object in own.split(',') {

@@ -84,9 +84,15 @@ impl Running {
             written,
             clock: timestamp,
         };
+        let is_beside = arguments.beside_kyverno;
         let writer = tokio::spawn(async move {
-            if is_external && writer.leadership.clone().gained().await {
+            // What an earlier run wrote would call nobody, or beside Kyverno somebody who is not to be asked.
+            if (is_external || is_beside) && writer.leadership.clone().gained().await {
                 remove_leftovers(&writer.connection).await;
+            }
+            if is_beside {
+                tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
+                return;
             }
             writer.run().await;
         });

@@ -1,5 +1,6 @@
 //! Tests on a real control plane. `cargo xtask e2e` runs them.
 
+mod chart;
 mod control_plane;
 mod crds;
 mod example_policies;
@@ -7,6 +8,7 @@ mod exceptions;
 mod faults;
 mod flags;
 mod founding_story;
+mod installation;
 mod kubectl_users;
 mod lookups;
 mod old_jobs;

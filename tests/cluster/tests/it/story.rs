@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
-use portcullis_cluster_tests::{ClusterTest, KubectlOutput, Portcullis, cluster_test, wait};
+use portcullis_cluster_tests::{ClusterTest, CommandOutput, Portcullis, cluster_test, wait};
 use serde_json::Value;
 
 /// The annotation that says which rule changed what.
@@ -79,7 +79,7 @@ pub(crate) async fn until_shown(test: &ClusterTest, document: &str, text: &str) 
 }
 
 /// Creates objects by kubectl, which prints them as YAML.
-pub(crate) async fn create(test: &ClusterTest, documents: &str, options: &[&str]) -> Result<KubectlOutput> {
+pub(crate) async fn create(test: &ClusterTest, documents: &str, options: &[&str]) -> Result<CommandOutput> {
     let arguments = [&["create", "-f", "-", "-o", "yaml"], options].concat();
     test.control_plane.kubectl(&test.namespace).run_with(&arguments, documents).await
 }

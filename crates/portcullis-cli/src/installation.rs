@@ -1,0 +1,121 @@
+//! The arguments of the commands that put Portcullis into a cluster and take it out.
+
+use clap::Args;
+
+use crate::cluster::ClusterArguments;
+
+/// The namespace that Portcullis is installed in.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct NamespaceArgument {
+    /// The namespace of Portcullis
+    #[arg(short, long, value_name = "NAME", env = "PORTCULLIS_NAMESPACE", default_value = "portcullis")]
+    pub namespace: String,
+}
+
+/// Install Portcullis in a cluster, or bring what is installed to this version.
+///
+/// What is there already is changed where it differs, and definitions of policies that somebody else has installed are
+/// left as they are. Waits until the Pods are ready. The Helm chart gives the same objects and has more to choose from.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = INSTALL_EXAMPLES)]
+pub struct InstallArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub namespace: NamespaceArgument,
+
+    /// Print the objects as YAML, and ask no cluster
+    #[arg(long, conflicts_with_all = ["take_over", "kubeconfig", "context"])]
+    pub print: bool,
+
+    /// How many Pods answer
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    pub replicas: Option<u16>,
+
+    /// The image to run, as `REGISTRY/NAME:TAG`
+    #[arg(long, value_name = "IMAGE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub image: Option<String>,
+
+    /// Let policies fail closed as they say; without this everything is admitted while nobody answers
+    #[arg(long)]
+    pub allow_fail: bool,
+
+    /// Beside a Kyverno that serves: register no webhook and write no status
+    #[arg(long, conflicts_with = "take_over")]
+    pub beside_kyverno: bool,
+
+    /// In the place of a Kyverno that serves: its Deployments are scaled to 0 once Portcullis is ready
+    #[arg(long)]
+    pub take_over: bool,
+
+    /// How long the Pods may take to become ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub timeout: u64,
+}
+
+const INSTALL_EXAMPLES: &str = "\
+Examples:
+  Install, with two replicas:
+      portcullis install
+
+  Read first what is installed:
+      portcullis install --print | less
+
+  Into a k3d cluster that has imported the image:
+      portcullis install --replicas 1";
+
+/// Remove Portcullis from a cluster.
+///
+/// First what calls it goes, then everything else. Definitions of policies stay, and so do policies and exceptions. What an
+/// interrupted removal has left goes with the next one.
+#[derive(Clone, Debug, Args)]
+pub struct UninstallArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub namespace: NamespaceArgument,
+
+    /// Remove policies and exceptions as well, and their definitions unless somebody else has installed them
+    #[arg(long)]
+    pub delete_policies: bool,
+
+    /// How long Pods and namespace may take to go, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub timeout: u64,
+}
+
+/// Remove the webhook configurations of Portcullis, and stop it: nothing calls it any more.
+///
+/// For an emergency, and for what a crash of `serve --external-url` left. All configurations that have the label
+/// `app.kubernetes.io/managed-by=portcullis` are removed and named. An installation in the cluster is scaled to 0, until
+/// `portcullis rearm`. Policies stay. A `serve` outside of the cluster puts its configurations back within seconds: end it
+/// first.
+#[derive(Clone, Debug, Args)]
+pub struct DisarmArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub namespace: NamespaceArgument,
+
+    /// How long the Pods may take to go, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+}
+
+/// Start Portcullis again after `portcullis disarm`.
+#[derive(Clone, Debug, Args)]
+pub struct RearmArguments {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub namespace: NamespaceArgument,
+
+    /// How long the Pods may take to become ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub timeout: u64,
+}

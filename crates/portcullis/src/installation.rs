@@ -1,0 +1,83 @@
+//! Putting Portcullis into a cluster, taking it out, and stopping it in between.
+
+mod definitions;
+mod disarm;
+mod install;
+mod kyverno;
+mod objects;
+mod server_side;
+mod uninstall;
+mod workload;
+
+use std::future::Future;
+use std::time::Duration;
+
+use kube::Api;
+use kube::core::NamespaceResourceScope;
+use portcullis_cli::{ClusterArguments, Reach, cannot};
+use portcullis_cluster::{ApiError, Asked, Connection};
+
+pub(crate) use self::disarm::{disarm, rearm};
+pub(crate) use self::install::install;
+pub(crate) use self::uninstall::uninstall;
+
+/// The name of everything that there is one of.
+const NAME: &str = "portcullis";
+
+/// Who writes, in `metadata.managedFields`.
+const FIELD_MANAGER: &str = "portcullis-install";
+
+/// The cluster that is worked on, and where Portcullis is in it.
+struct Site {
+    connection: Connection,
+    namespace: String,
+    /// How long Pods may take.
+    patience: Duration,
+}
+
+impl Site {
+    /// The objects of a kind in the namespace of Portcullis.
+    fn namespaced<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.connection.background().clone(), &self.namespace)
+    }
+
+    /// The objects of a kind in the whole cluster.
+    fn all<K: kube::Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.connection.background().clone())
+    }
+
+    /// `error`, which came of asking to `verb` the `resource`, for people.
+    fn told(&self, verb: &'static str, resource: &str, error: &kube::Error) -> anyhow::Error {
+        let asked = Asked { verb, resource: resource.to_owned() };
+        cannot(&format!("{verb} {resource}"), &ApiError::from_client(asked, self.connection.server(), error))
+    }
+}
+
+/// Runs `work` on a cluster.
+fn at<T>(
+    cluster: &ClusterArguments,
+    namespace: &str,
+    timeout: u64,
+    work: impl AsyncFnOnce(&Site) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let Reach { runtime, connection } = crate::reach(cluster)?;
+    let site = Site { connection, namespace: namespace.to_owned(), patience: Duration::from_secs(timeout) };
+    runtime.block_on(work(&site))
+}
+
+/// What `found` holds; nothing where the object or its whole kind is not there.
+fn if_there<T>(found: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits for `work` as long as `patience` lasts; nothing when it is over.
+async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(patience, work).await.ok()
+}

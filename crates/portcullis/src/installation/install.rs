@@ -1,0 +1,108 @@
+//! `install`.
+
+use std::io::Write as _;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use portcullis_cli::{InstallArguments, Surroundings, hinted};
+use portcullis_value::{Arena, json};
+
+use super::objects::{Choices, definitions, kind, objects, title};
+use super::{NAME, Site, at};
+
+/// The annotation by which Helm knows the objects of a release.
+const RELEASE: &str = "meta.helm.sh/release-name";
+
+/// Runs the command.
+pub(crate) fn install(
+    arguments: &InstallArguments,
+    surroundings: &mut Surroundings<'_>,
+) -> anyhow::Result<()> {
+    let choices = Choices::from(arguments);
+    if arguments.print {
+        return print(&choices, surroundings);
+    }
+    at(&arguments.cluster, &choices.namespace, arguments.timeout, async |site| {
+        site.refuse_release().await?;
+        let kyverno = site.kyverno().await?;
+        if let Some(kyverno) = &kyverno
+            && !(arguments.beside_kyverno || arguments.take_over)
+        {
+            return Err(kyverno.in_the_way());
+        }
+        site.define_policies(surroundings).await?;
+        site.apply_all(&choices, surroundings).await?;
+        site.until_ready(surroundings).await?;
+        if let Some(kyverno) = kyverno.filter(|_| arguments.take_over) {
+            site.take_over(&kyverno, surroundings).await?;
+        }
+        conclude(&choices, surroundings)
+    })
+}
+
+/// Prints what would be applied, the definitions included.
+fn print(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+    let objects = definitions()?.into_iter().chain(objects(choices)?);
+    for object in objects {
+        let arena = Arena::new();
+        let text = serde_json::to_string(&object)?;
+        let document = portcullis_yaml::to_string(json::read(&arena, &text)?);
+        write!(surroundings.stdout, "---\n{document}")?;
+    }
+    Ok(())
+}
+
+fn conclude(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+    if choices.beside_kyverno {
+        let beside = "portcullis runs beside Kyverno: nothing calls it, and it writes no status";
+        writeln!(surroundings.stdout, "{beside}")?;
+    } else if choices.allow_fail {
+        writeln!(
+            surroundings.stdout,
+            "portcullis serves; what its policies say decides whether they fail closed"
+        )?;
+    } else {
+        let open =
+            "portcullis serves; no policy fails closed: while it does not answer, everything is admitted";
+        writeln!(surroundings.stdout, "{open} (`--allow-fail` lets policies decide)")?;
+    }
+    Ok(())
+}
+
+impl Site {
+    /// Refuses to change what a Helm release holds: the next `helm upgrade` would undo it.
+    async fn refuse_release(&self) -> anyhow::Result<()> {
+        let deployment = self.namespaced::<Deployment>().get_opt(NAME).await;
+        let deployment = deployment.map_err(|error| self.told("get", "deployment/portcullis", &error))?;
+        match deployment.as_ref().and_then(|deployment| deployment.annotations().get(RELEASE)) {
+            None => Ok(()),
+            Some(release) => Err(hinted(
+                format!("portcullis is installed by the Helm release `{release}`"),
+                Some(format!("`helm -n {} upgrade {release}` brings it to another version", self.namespace)),
+            )),
+        }
+    }
+
+    async fn apply_all(&self, choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        for object in objects(choices)? {
+            if kind(&object) == "Namespace" && self.is_namespace_of_others().await? {
+                let left = "left as it is: it was there before";
+                writeln!(surroundings.stdout, "{} {left}", title(&object))?;
+                continue;
+            }
+            writeln!(surroundings.stdout, "{} {}", title(&object), self.apply(&object).await?.word())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the namespace is there and somebody else has made it. Then it stays when Portcullis goes.
+    pub(super) async fn is_namespace_of_others(&self) -> anyhow::Result<bool> {
+        let namespace = self.all::<Namespace>().get_opt(&self.namespace).await;
+        let namespace = namespace.map_err(|error| self.told("get", "the namespace", &error))?;
+        let is_ours = |namespace: &Namespace| {
+            namespace.labels().get("app.kubernetes.io/name").is_some_and(|name| name == NAME)
+        };
+        Ok(namespace.is_some_and(|namespace| !is_ours(&namespace)))
+    }
+}

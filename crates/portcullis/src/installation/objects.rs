@@ -1,0 +1,175 @@
+//! The objects of an installation.
+//!
+//! They are written once, as the templates of the Helm chart. What Helm makes of those with the values of an installation
+//! stands in `deploy`, and is carried in the binary; here it gets the few things that `portcullis install` lets one choose.
+
+use anyhow::Context as _;
+use kube::core::DynamicObject;
+use portcullis_cli::InstallArguments;
+use portcullis_value::{Arena, json};
+use serde_json::{Value as Json, json};
+
+use super::NAME;
+
+/// What Helm makes of the chart.
+const CHART: [&str; 2] =
+    [include_str!("../../../../deploy/portcullis.yaml"), include_str!("../../../../deploy/roles.yaml")];
+
+/// The argument that keeps policies from failing closed.
+const IGNORE: &str = "--force-failure-policy-ignore";
+const BESIDE_KYVERNO: &str = "--beside-kyverno";
+
+/// What of the objects can be chosen.
+#[derive(Clone, Debug)]
+pub(super) struct Choices {
+    pub(super) namespace: String,
+    pub(super) replicas: Option<u16>,
+    pub(super) image: Option<String>,
+    pub(super) allow_fail: bool,
+    pub(super) beside_kyverno: bool,
+}
+
+impl Choices {
+    /// Those of an installation in `namespace` of which nothing else is known.
+    pub(super) fn in_namespace(namespace: &str) -> Self {
+        let namespace = namespace.to_owned();
+        Self { namespace, replicas: None, image: None, allow_fail: false, beside_kyverno: false }
+    }
+}
+
+impl From<&InstallArguments> for Choices {
+    fn from(arguments: &InstallArguments) -> Self {
+        Self {
+            namespace: arguments.namespace.namespace.clone(),
+            replicas: arguments.replicas,
+            image: arguments.image.clone(),
+            allow_fail: arguments.allow_fail,
+            beside_kyverno: arguments.beside_kyverno,
+        }
+    }
+}
+
+/// The definitions of policies.
+///
+/// # Errors
+/// None that a user can bring about.
+pub(super) fn definitions() -> anyhow::Result<Vec<DynamicObject>> {
+    let arena = Arena::new();
+    let definitions = portcullis_kyverno::crds(&arena);
+    let typed = |definition| Ok(serde_json::from_str(&json::Writer::compact().to_string(definition))?);
+    definitions.into_iter().map(typed).collect()
+}
+
+/// Everything but the definitions, in the order in which it is made: what an object needs comes before it.
+///
+/// # Errors
+/// None that a user can bring about.
+pub(super) fn objects(choices: &Choices) -> anyhow::Result<Vec<DynamicObject>> {
+    let mut objects = Vec::new();
+    for source in CHART.into_iter().flat_map(portcullis_yaml::documents) {
+        let arena = Arena::new();
+        let document = source?.read(&arena)?;
+        let mut object = serde_json::from_str(&json::Writer::compact().to_string(document.value))?;
+        if choose(&mut object, choices).context("deploy/portcullis.yaml lacks a field")? {
+            objects.push(serde_json::from_value(object)?);
+        }
+    }
+    // A Pod starts with the roles it is to have.
+    objects.sort_by_key(|object| kind(object) == "Deployment");
+    Ok(objects)
+}
+
+/// Makes the object what is chosen. Says whether there is to be one at all; nothing if it is not what we know.
+fn choose(object: &mut Json, choices: &Choices) -> Option<bool> {
+    let kind = object.get("kind")?.as_str()?.to_owned();
+    let metadata = object.get_mut("metadata")?;
+    if let Some(namespace) = metadata.get_mut("namespace") {
+        *namespace = json!(choices.namespace);
+    }
+    if kind == "Namespace" {
+        *metadata.get_mut("name")? = json!(choices.namespace);
+    }
+    for subject in object.get_mut("subjects").and_then(Json::as_array_mut).into_iter().flatten() {
+        *subject.get_mut("namespace")? = json!(choices.namespace);
+    }
+    if kind == "Deployment" {
+        choose_workload(object.get_mut("spec")?, choices)?;
+    }
+    // A budget for a single Pod would hold up every drain.
+    Some(kind != "PodDisruptionBudget" || choices.replicas != Some(1))
+}
+
+fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
+    if let Some(replicas) = choices.replicas {
+        *spec.get_mut("replicas")? = json!(replicas);
+    }
+    let container = spec.pointer_mut("/template/spec/containers/0")?;
+    if let Some(image) = &choices.image {
+        *container.get_mut("image")? = json!(image);
+    }
+    let arguments = container.get_mut("args")?.as_array_mut()?;
+    let place = arguments.iter().position(|argument| argument == IGNORE)?;
+    if choices.beside_kyverno {
+        arguments.insert(place + 1, json!(BESIDE_KYVERNO));
+    }
+    if choices.allow_fail {
+        arguments.remove(place);
+    }
+    Some(())
+}
+
+/// The kind of an object.
+pub(super) fn kind(object: &DynamicObject) -> &str {
+    object.types.as_ref().map_or("", |types| &types.kind)
+}
+
+/// How people name an object: `deployment/portcullis`.
+pub(super) fn title(object: &DynamicObject) -> String {
+    format!("{}/{}", kind(object).to_lowercase(), object.metadata.name.as_deref().unwrap_or(NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(objects: &[DynamicObject], of_kind: &str) -> Option<Json> {
+        let found = objects.iter().find(|object| kind(object) == of_kind);
+        found.map(|object| serde_json::to_value(object).unwrap())
+    }
+
+    #[test]
+    fn nothing_is_left_in_the_namespace_of_the_chart_when_another_is_chosen() {
+        let objects = objects(&Choices::in_namespace("guard")).unwrap();
+        let text = serde_json::to_string(&objects).unwrap();
+        assert!(text.contains(r#""namespace":"guard""#), "{text}");
+        assert!(!text.contains(r#""namespace":"portcullis""#), "{text}");
+        assert_eq!(find(&objects, "Namespace").unwrap()["metadata"]["name"], "guard");
+        assert_eq!(kind(objects.last().unwrap()), "Deployment");
+    }
+
+    #[test]
+    fn one_replica_has_no_budget_and_policies_fail_closed_only_where_that_is_chosen() {
+        let mut choices = Choices::in_namespace("portcullis");
+        let by_default = objects(&choices).unwrap();
+        let container = "/spec/template/spec/containers/0";
+        let deployment = find(&by_default, "Deployment").unwrap();
+        assert!(deployment.pointer(container).unwrap()["args"].as_array().unwrap().contains(&json!(IGNORE)));
+        assert!(find(&by_default, "PodDisruptionBudget").is_some());
+
+        choices = Choices {
+            replicas: Some(1),
+            image: Some("a/b:c".to_owned()),
+            allow_fail: true,
+            beside_kyverno: true,
+            ..choices
+        };
+        let chosen = objects(&choices).unwrap();
+        let deployment = find(&chosen, "Deployment").unwrap();
+        let container = deployment.pointer(container).unwrap();
+        let arguments = container["args"].as_array().unwrap();
+        assert!(!arguments.contains(&json!(IGNORE)) && arguments.contains(&json!(BESIDE_KYVERNO)));
+        assert_eq!(container["image"], "a/b:c");
+        assert_eq!(deployment["spec"]["replicas"], 1);
+        assert!(find(&chosen, "PodDisruptionBudget").is_none());
+    }
+}

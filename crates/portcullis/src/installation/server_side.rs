@@ -1,0 +1,79 @@
+//! Applying objects as the API server does it, and removing them.
+
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
+
+use super::objects::{kind, title};
+use super::{FIELD_MANAGER, Site, if_there};
+
+/// What applying an object led to, as kubectl says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Created,
+    Configured,
+    Unchanged,
+}
+
+impl Applied {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Applied::Created => "created",
+            Applied::Configured => "configured",
+            Applied::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl Site {
+    /// The objects of the kind and the namespace of `object`.
+    pub(super) fn like(&self, object: &DynamicObject) -> anyhow::Result<Api<DynamicObject>> {
+        let types =
+            object.types.clone().unwrap_or(TypeMeta { api_version: String::new(), kind: String::new() });
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types)?);
+        let client = self.connection.background().clone();
+        Ok(match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        })
+    }
+
+    /// The object as it is in the cluster.
+    pub(super) async fn find(&self, object: &DynamicObject) -> anyhow::Result<Option<DynamicObject>> {
+        let found = self.like(object)?.get_opt(name(object)).await;
+        found.map_err(|error| self.told("get", &title(object), &error))
+    }
+
+    /// Makes the object what it is to be: fields that we own and do not name any more go, those of others stay.
+    pub(super) async fn apply(&self, object: &DynamicObject) -> anyhow::Result<Applied> {
+        let before = self.find(object).await?;
+        // A field that somebody else has set to something else is ours: it is what makes the installation work.
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let after = self.like(object)?.patch(name(object), &parameters, &Patch::Apply(object)).await;
+        let after = after.map_err(|error| self.told("apply", &title(object), &error))?;
+        Ok(match before {
+            None => Applied::Created,
+            Some(before) if before.metadata.resource_version == after.metadata.resource_version => {
+                Applied::Unchanged
+            }
+            Some(_) => Applied::Configured,
+        })
+    }
+
+    /// Removes the object and what belongs to it. Says whether it was there.
+    pub(super) async fn remove(&self, object: &DynamicObject) -> anyhow::Result<bool> {
+        let propagation = match kind(object) {
+            // It stays, marked as being deleted, until its Pods are gone.
+            "Deployment" => PropagationPolicy::Foreground,
+            _ => PropagationPolicy::Background,
+        };
+        let parameters = DeleteParams { propagation_policy: Some(propagation), ..DeleteParams::default() };
+        let removed = if_there(self.like(object)?.delete(name(object), &parameters).await);
+        let removed = removed.map_err(|error| self.told("delete", &title(object), &error))?;
+        Ok(removed.is_some())
+    }
+}
+
+fn name(object: &DynamicObject) -> &str {
+    object.metadata.name.as_deref().unwrap_or_default()
+}

@@ -1,0 +1,216 @@
+//! `uninstall`: from whatever is there, in whatever state, to nothing that calls or is called.
+
+use std::io::Write as _;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::{DeleteParams, ListParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, ResourceExt as _};
+use portcullis_cli::{Surroundings, UninstallArguments, hinted};
+
+use super::definitions::is_ours;
+use super::objects::{Choices, definitions, kind, objects, title};
+use super::{NAME, Site, at, if_there, within};
+
+/// The Secret with the certificate, which Portcullis makes.
+const CERTIFICATE: &str = "portcullis-tls";
+
+/// How many objects are listed at a time.
+const PAGE: u32 = 500;
+
+/// Runs the command.
+pub(crate) fn uninstall(
+    arguments: &UninstallArguments,
+    surroundings: &mut Surroundings<'_>,
+) -> anyhow::Result<()> {
+    let namespace = &arguments.namespace.namespace;
+    at(&arguments.cluster, namespace, arguments.timeout, async |site| {
+        if arguments.delete_policies
+            && let Some(kyverno) = site.kyverno().await?
+        {
+            let message = "Kyverno serves this cluster: the policies are its own as well".to_owned();
+            let called = kyverno.configurations.join("`, `");
+            return Err(hinted(
+                message,
+                Some(format!("leave out `--delete-policies`; Kyverno is called by `{called}`")),
+            ));
+        }
+        let objects = objects(&Choices::in_namespace(namespace))?;
+        // Without this binding a replica that still runs cannot put back what is removed next, so that at no time is
+        // somebody called who is not there.
+        let binding = if_there(site.all::<ClusterRoleBinding>().delete(NAME, &DeleteParams::default()).await);
+        let binding =
+            binding.map_err(|error| site.told("delete", "clusterrolebinding/portcullis", &error))?;
+        let mut removed = usize::from(binding.is_some());
+        removed += site.remove_configurations(surroundings).await?;
+        let (workload, others): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| kind(object) == "Deployment");
+        for deployment in &workload {
+            removed += site.remove_and_tell(deployment, surroundings).await?;
+        }
+        site.until_gone(surroundings).await?;
+        removed += site.remove_configurations(surroundings).await?;
+        if arguments.delete_policies {
+            removed += site.delete_policies(surroundings).await?;
+        }
+        removed += site.remove_what_it_made().await?;
+        for object in others.iter().filter(|object| kind(object) != "Namespace") {
+            removed += site.remove_and_tell(object, surroundings).await?;
+        }
+        removed += site.remove_namespace(surroundings).await?;
+        if removed == 0 {
+            writeln!(surroundings.stdout, "nothing to remove: portcullis is not installed")?;
+        } else if !arguments.delete_policies {
+            writeln!(surroundings.stdout, "policies, exceptions and their definitions stay")?;
+        }
+        Ok(())
+    })
+}
+
+impl Site {
+    async fn remove_and_tell(
+        &self,
+        object: &DynamicObject,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<usize> {
+        let removed = self.remove(object).await?;
+        if removed {
+            writeln!(surroundings.stdout, "{} removed", title(object))?;
+        }
+        Ok(usize::from(removed))
+    }
+
+    /// Waits until the Deployment is gone, which is when its Pods are.
+    async fn until_gone(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        self.until_stopped(surroundings).await?;
+        let is_gone = |deployment: Option<&k8s_openapi::api::apps::v1::Deployment>| deployment.is_none();
+        match within(self.patience, await_condition(self.namespaced(), NAME, is_gone)).await {
+            Some(gone) => gone.map(drop).map_err(|error| anyhow::Error::new(error).context("cannot watch deployment/portcullis")),
+            None => Err(hinted(
+                format!("deployment/portcullis is still there after {} s", self.patience.as_secs()),
+                Some("what keeps it is gone: nothing calls it any more; `portcullis uninstall` goes on from here".to_owned()),
+            )),
+        }
+    }
+
+    /// What Portcullis itself has written in its namespace, and the configuration of it.
+    async fn remove_what_it_made(&self) -> anyhow::Result<usize> {
+        let none = DeleteParams::default();
+        let secret =
+            if_there(self.namespaced::<Secret>().delete(CERTIFICATE, &none).await).map(|it| it.is_some());
+        let lease = if_there(self.namespaced::<Lease>().delete(NAME, &none).await).map(|it| it.is_some());
+        let map = if_there(self.namespaced::<ConfigMap>().delete(NAME, &none).await).map(|it| it.is_some());
+        let mut removed = 0;
+        for (what, found) in [("the certificate", secret), ("the lease", lease), ("the configuration", map)] {
+            removed += usize::from(found.map_err(|error| self.told("delete", what, &error))?);
+        }
+        Ok(removed)
+    }
+
+    /// Removes policies and exceptions after saying how many there are, and the definitions that are ours.
+    async fn delete_policies(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<usize> {
+        let mut removed = 0;
+        for wanted in definitions()? {
+            let Some(found) = self.definition(&wanted).await? else { continue };
+            let kind = &found.spec.names.plural;
+            let objects = self.custom_resources(&found).await?;
+            writeln!(surroundings.stdout, "{} {kind} to remove", objects.len())?;
+            surroundings.stdout.flush()?;
+            for object in &objects {
+                removed += usize::from(self.remove(object).await?);
+            }
+            writeln!(surroundings.stdout, "{} {kind} removed", objects.len())?;
+            if is_ours(&found) {
+                removed += self.remove_and_tell(&wanted, surroundings).await?;
+            } else {
+                writeln!(surroundings.stdout, "{} stays: somebody else has installed it", title(&wanted))?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The objects of a definition in the whole cluster, their metadata alone.
+    async fn custom_resources(
+        &self,
+        definition: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    ) -> anyhow::Result<Vec<DynamicObject>> {
+        let spec = &definition.spec;
+        let version = spec.versions.iter().find(|version| version.served).map_or("", |version| &version.name);
+        let kind = GroupVersionKind::gvk(&spec.group, version, &spec.names.kind);
+        let resource = ApiResource::from_gvk_with_plural(&kind, &spec.names.plural);
+        let api: Api<DynamicObject> = Api::all_with(self.connection.background().clone(), &resource);
+        let mut objects = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let listed = if_there(api.list_metadata(&page).await);
+            let Some(list) = listed.map_err(|error| self.told("list", &spec.names.plural, &error))? else {
+                break;
+            };
+            objects.extend(list.items.into_iter().map(|found| {
+                let object = DynamicObject::new(&found.name_any(), &resource);
+                match found.metadata.namespace {
+                    Some(namespace) => object.within(&namespace),
+                    None => object,
+                }
+            }));
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break,
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Removes the namespace, if `install` has made it and nobody keeps policies or exceptions in it, and waits until it is
+    /// gone, so that it can be made again.
+    async fn remove_namespace(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<usize> {
+        let namespaces = self.all::<Namespace>();
+        let found = namespaces.get_opt(&self.namespace).await;
+        let Some(found) = found.map_err(|error| self.told("get", "the namespace", &error))? else {
+            return Ok(0);
+        };
+        let title = format!("namespace/{}", self.namespace);
+        if self.is_namespace_of_others().await? {
+            writeln!(surroundings.stdout, "{title} stays: it was there before")?;
+            return Ok(0);
+        }
+        let kept = self.kept_in_namespace().await?;
+        if kept > 0 {
+            writeln!(surroundings.stdout, "{title} stays: it holds {kept} policies or exceptions")?;
+            return Ok(0);
+        }
+        let deleted = if_there(namespaces.delete(&self.namespace, &DeleteParams::default()).await);
+        deleted.map_err(|error| self.told("delete", &title, &error))?;
+        let uid = found.uid().unwrap_or_default();
+        let gone = await_condition(namespaces, &self.namespace, conditions::is_deleted(&uid));
+        match within(self.patience, gone).await {
+            Some(Ok(_)) => writeln!(surroundings.stdout, "{title} removed")?,
+            Some(Err(error)) => {
+                return Err(anyhow::Error::new(error).context(format!("cannot watch {title}")));
+            }
+            None => {
+                return Err(hinted(
+                    format!("{title} is still there after {} s", self.patience.as_secs()),
+                    Some(format!("`kubectl get namespace {} -o yaml` says what keeps it", self.namespace)),
+                ));
+            }
+        }
+        Ok(1)
+    }
+
+    /// How many custom resources would go with the namespace.
+    async fn kept_in_namespace(&self) -> anyhow::Result<usize> {
+        let mut kept = 0;
+        for wanted in definitions()? {
+            let Some(found) = self.definition(&wanted).await? else { continue };
+            let objects = self.custom_resources(&found).await?;
+            let is_inside =
+                |object: &&DynamicObject| object.metadata.namespace.as_ref() == Some(&self.namespace);
+            kept += objects.iter().filter(is_inside).count();
+        }
+        Ok(kept)
+    }
+}

@@ -1,0 +1,173 @@
+//! The Helm chart, by the real helm: it is the one source of what is installed.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use portcullis_cluster_tests::{Programs, offline};
+use portcullis_value::Arena;
+use serde_json::Value;
+
+const CHART: &str = "charts/portcullis";
+
+/// Runs a test of the chart on a machine that has helm.
+fn with_helm(test: impl AsyncFnOnce(&Programs) -> Result<()>) -> Result<()> {
+    let Some(programs) = Programs::find()? else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(test(&programs))
+}
+
+/// What helm makes of the chart with these values.
+async fn rendered(programs: &Programs, namespace: &str, values: &str) -> Result<BTreeMap<String, Value>> {
+    let values = format!("--set={values}");
+    let arguments = ["template", "portcullis", CHART, "--namespace", namespace, &values];
+    objects(&offline(programs, "helm", &arguments).await?.succeeded()?)
+}
+
+/// The objects in `documents`, by kind and name.
+fn objects(documents: &str) -> Result<BTreeMap<String, Value>> {
+    let mut objects = BTreeMap::new();
+    for source in portcullis_yaml::documents(documents) {
+        let arena = Arena::new();
+        let object: Value = serde_json::from_str(&source?.read(&arena)?.value.to_string())?;
+        if object.is_null() {
+            continue;
+        }
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let title = format!("{} {}", text("/kind"), text("/metadata/name"));
+        ensure!(objects.insert(title.clone(), object).is_none(), "{title} is there twice");
+    }
+    Ok(objects)
+}
+
+#[test]
+fn the_chart_and_the_command_give_the_same_objects() -> Result<()> {
+    with_helm(async |programs| {
+        let same = [
+            ("portcullis", "namespace.create=true", vec![]),
+            (
+                "guard",
+                "namespace.create=true,replicas=1,forceFailurePolicyIgnore=false",
+                vec!["--namespace=guard", "--replicas=1", "--allow-fail"],
+            ),
+            (
+                "portcullis",
+                "namespace.create=true,besideKyverno=true,image.repository=localhost:5000/p,image.tag=dev,replicas=3",
+                vec!["--beside-kyverno", "--image=localhost:5000/p:dev", "--replicas=3"],
+            ),
+        ];
+        for (namespace, values, arguments) in same {
+            let by_chart = rendered(programs, namespace, values).await?;
+            let arguments = [&["install", "--print"], &arguments[..]].concat();
+            let by_command = objects(&offline(programs, "portcullis", &arguments).await?.succeeded()?)?;
+            let titles = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+            let stale = "`cargo xtask chart` writes what the command carries";
+            ensure!(titles(&by_chart) == titles(&by_command), "{:?}; {stale}", titles(&by_command));
+            for (title, object) in by_chart {
+                ensure!(by_command.get(&title) == Some(&object), "{title} differs: {object}; {stale}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The one container of the Deployment.
+fn container(objects: &BTreeMap<String, Value>) -> Result<&Value> {
+    let deployment = objects.get("Deployment portcullis").context("no Deployment")?;
+    deployment.pointer("/spec/template/spec/containers/0").context("no container")
+}
+
+#[test]
+fn what_people_choose_ends_up_in_the_objects() -> Result<()> {
+    with_helm(async |programs| {
+        let values = "hostNetwork=true,webhookPort=10443,namespace.create=true,priorityClass.create=false,\
+            priorityClass.name=mine,tolerations[0].operator=Exists,labels.team=a,annotations.note=b,podLabels.role=c,\
+            networkPolicy.webhookCIDRs[0]=10.0.0.0/8,config.excludeUsernames=system:kube-scheduler,\
+            certificates.source=secret,certificates.secretName=given,exceptionNamespace=exceptions";
+        let objects = rendered(programs, "portcullis", values).await?;
+        let at = |title: &str, pointer: &str| {
+            let object = objects.get(title).with_context(|| format!("no {title}"))?;
+            Ok::<_, anyhow::Error>(object.pointer(pointer).cloned().unwrap_or_default())
+        };
+        let pod = |pointer: &str| at("Deployment portcullis", &format!("/spec/template{pointer}"));
+        ensure!(pod("/spec/hostNetwork")? == true && pod("/spec/dnsPolicy")? == "ClusterFirstWithHostNet");
+        // Nothing else admits a Pod that is on the network of its node.
+        let level = "/metadata/labels/pod-security.kubernetes.io~1enforce";
+        ensure!(at("Namespace portcullis", level)? == "privileged");
+        ensure!(pod("/spec/priorityClassName")? == "mine" && !objects.contains_key("PriorityClass mine"));
+        ensure!(pod("/spec/tolerations/0/operator")? == "Exists");
+        ensure!(pod("/metadata/labels/role")? == "c" && pod("/metadata/labels/team")? == "a");
+        ensure!(at("ClusterRole portcullis", "/metadata/annotations/note")? == "b");
+        ensure!(at("NetworkPolicy portcullis", "/spec/ingress/0/from/0/ipBlock/cidr")? == "10.0.0.0/8");
+        ensure!(at("ConfigMap portcullis", "/data/excludeUsernames")? == "system:kube-scheduler");
+        ensure!(pod("/spec/volumes/0/secret/secretName")? == "given");
+        // Who gives the certificate keeps it: no Secret is read.
+        ensure!(!at("Role portcullis", "/rules")?.to_string().contains("secrets"));
+        let arguments = container(&objects)?.pointer("/args").cloned().unwrap_or_default().to_string();
+        for argument in
+            ["--listen=0.0.0.0:10443", "--exception-namespace=exceptions", "--tls-cert=/certificate/tls.crt"]
+        {
+            ensure!(arguments.contains(argument), "{argument} is not among {arguments}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_metrics_that_are_documented() -> Result<()> {
+    with_helm(async |programs| {
+        let values =
+            "monitoring.serviceMonitor=true,monitoring.prometheusRule=true,monitoring.dashboard=true";
+        let objects = rendered(programs, "portcullis", values).await?;
+        let documented = include_str!("../../../../docs/serve.md");
+        for title in ["PrometheusRule portcullis", "ConfigMap portcullis-dashboard"] {
+            let text = objects.get(title).with_context(|| format!("no {title}"))?.to_string();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let of_ours = |word: &&str| word.starts_with("portcullis_") || word.starts_with("kyverno_");
+            let metrics: Vec<_> =
+                words.filter(of_ours).map(|word| word.trim_end_matches("_bucket")).collect();
+            ensure!(metrics.len() > 5, "{title} asks for {metrics:?}");
+            for metric in metrics {
+                ensure!(documented.contains(&format!("`{metric}`")), "{title} asks for `{metric}`");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_value_that_is_misspelt_is_refused() -> Result<()> {
+    with_helm(async |programs| {
+        for (value, told) in [("replica=3", "'replica' not allowed"), ("webhookPort=443", "minimum")] {
+            let value = format!("--set={value}");
+            let refused = offline(programs, "helm", &["template", CHART, &value]).await?;
+            ensure!(refused.code != 0 && refused.stderr.contains(told), "{refused:?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn roles_grant_no_secret_outside_of_the_own_namespace_and_no_configuration_that_is_not_named() -> Result<()> {
+    with_helm(async |programs| {
+        let objects = rendered(programs, "portcullis", "replicas=2").await?;
+        for (title, object) in &objects {
+            let rules = object.pointer("/rules").and_then(Value::as_array).into_iter().flatten();
+            for rule in rules {
+                let has = |pointer: &str, value: &str| {
+                    let values = rule.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+                    values.into_iter().any(|found| found == value || found == "*")
+                };
+                let is_named = rule.pointer("/resourceNames").is_some();
+                let changes = has("/verbs", "update") || has("/verbs", "patch") || has("/verbs", "delete");
+                ensure!(!has("/resources", "secrets") || title.starts_with("Role "), "{title}: {rule}");
+                ensure!(!has("/resources", "jobs") || !changes, "{title}: {rule}");
+                let of_webhooks = has("/apiGroups", "admissionregistration.k8s.io");
+                ensure!(!of_webhooks || !changes || is_named, "{title}: {rule}");
+            }
+            let labels = object.pointer("/metadata/labels").map(ToString::to_string).unwrap_or_default();
+            let aggregated = labels.contains("aggregate-to-edit") || labels.contains("aggregate-to-admin");
+            ensure!(!aggregated, "{title} is granted to who edits a namespace");
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,370 @@
+//! `portcullis install`, `uninstall`, `disarm` and `rearm`, and `helm install` of the chart, on a real API server.
+//!
+//! KWOK plays the nodes, so that no Pod of the Deployment runs anything: what is shown is that every object is accepted,
+//! that the level `restricted` of Pod Security admits the Pods, and what is left afterwards. What the Pods would do is
+//! tested with `portcullis serve` as a process.
+
+use anyhow::{Context as _, Result, ensure};
+use portcullis_cluster_tests::{ClusterTest, CommandOutput, cluster_test, wait};
+use serde_json::{Value, json};
+
+use crate::crds::define;
+
+/// What an installation consists of, without definitions.
+const PARTS: [&str; 16] = [
+    "priorityclass/portcullis",
+    "namespace/portcullis",
+    "serviceaccount/portcullis",
+    "clusterrole/portcullis",
+    "clusterrole/portcullis-config-maps",
+    "clusterrole/portcullis-lookups",
+    "clusterrole/portcullis-view-policies",
+    "clusterrolebinding/portcullis",
+    "clusterrolebinding/portcullis-config-maps",
+    "clusterrolebinding/portcullis-lookups",
+    "role/portcullis",
+    "rolebinding/portcullis",
+    "service/portcullis",
+    "networkpolicy/portcullis",
+    "poddisruptionbudget/portcullis",
+    "deployment/portcullis",
+];
+
+const POLICY: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: kept}
+spec:
+  rules:
+  - name: a
+    match: {any: [{resources: {kinds: [ConfigMap]}}]}
+    validate: {message: a name is missing, pattern: {metadata: {name: \"?*\"}}}
+";
+
+/// A control plane on which no Portcullis runs, with nothing of one.
+struct Ground<'t> {
+    test: &'t ClusterTest,
+}
+
+/// Runs a test on a control plane where nobody else installs anything, and takes out what it leaves.
+fn on_clear_ground(body: impl AsyncFnOnce(&Ground<'_>) -> Result<()>) -> Result<()> {
+    cluster_test(async |test| {
+        let _alone = test.control_plane.without_portcullis().await;
+        let ground = Ground { test };
+        ground.clear().await?;
+        let outcome = body(&ground).await;
+        outcome.and(ground.clear().await)
+    })
+}
+
+impl Ground<'_> {
+    /// Removes everything, the policies included.
+    async fn clear(&self) -> Result<()> {
+        let kyverno = "webhook.kyverno.io/managed-by=kyverno";
+        let configurations = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
+        self.kubectl(&["delete", configurations, "-l", kyverno]).await?;
+        self.portcullis(&["uninstall", "--delete-policies"]).await?.succeeded()?;
+        // What other tests have made there is no installation.
+        self.kubectl(&["delete", "namespace", "portcullis", "--ignore-not-found"]).await.map(drop)
+    }
+
+    async fn portcullis(&self, arguments: &[&str]) -> Result<CommandOutput> {
+        self.test.control_plane.portcullis(arguments).await
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.test.control_plane.kubectl("portcullis").run(arguments).await?.succeeded()
+    }
+
+    async fn apply(&self, document: &str) -> Result<String> {
+        let kubectl = self.test.control_plane.kubectl("portcullis");
+        kubectl.run_with(&["apply", "-f", "-"], document).await?.succeeded()
+    }
+
+    /// Which of `names` are in the cluster.
+    async fn there(&self, names: &[&str]) -> Result<Vec<String>> {
+        let arguments = [&["get", "--ignore-not-found", "-o", "name"], names].concat();
+        let found = self.kubectl(&arguments).await?;
+        // kubectl names kinds with their groups.
+        Ok(found.lines().map(|name| name.replace(".networking.k8s.io", "")).collect())
+    }
+
+    /// Something that calls Portcullis, as a replica would have written it.
+    async fn arm(&self) -> Result<()> {
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {
+                "name": "portcullis-resource-validating",
+                "labels": { "app.kubernetes.io/managed-by": "portcullis" },
+            },
+        });
+        self.apply(&configuration.to_string()).await.map(drop)
+    }
+
+    async fn is_armed(&self) -> Result<bool> {
+        let ours = ["validatingwebhookconfiguration/portcullis-resource-validating"];
+        Ok(!self.there(&ours).await?.is_empty())
+    }
+
+    async fn replicas(&self) -> Result<String> {
+        self.kubectl(&["get", "deployment", "portcullis", "-o", "jsonpath={.spec.replicas}"]).await
+    }
+
+    /// Checks that nothing of an installation is left.
+    async fn ensure_gone(&self) -> Result<()> {
+        let left = self.there(&PARTS).await?;
+        ensure!(left.is_empty() && !self.is_armed().await?, "left: {left:?}");
+        Ok(())
+    }
+}
+
+#[test]
+fn an_installation_comes_stands_still_and_goes_without_the_policies() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let installed = ground.portcullis(&["install"]).await?;
+        ensure!(installed.stderr.contains("2 of 2 Pods are ready"), "{installed:?}");
+        let told = installed.succeeded()?;
+        ensure!(told.contains("no policy fails closed"), "{told}");
+        for part in PARTS {
+            ensure!(told.contains(&format!("{part} created")), "{part} in {told}");
+        }
+        ensure!(ground.there(&PARTS).await?.len() == PARTS.len());
+        // Pod Security has admitted both.
+        let level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}";
+        ensure!(ground.kubectl(&["get", "namespace", "portcullis", "-o", level]).await? == "restricted");
+        let running = ground.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].status.phase}"]).await?;
+        ensure!(running == "Running Running", "{running}");
+
+        let again = ground.portcullis(&["install"]).await?.succeeded()?;
+        let lines = again.lines().filter(|line| line.contains('/'));
+        ensure!(lines.clone().count() == PARTS.len() + 3, "{again}");
+        ensure!(lines.clone().all(|line| line.ends_with(" unchanged")), "{again}");
+
+        ground.apply(POLICY).await?;
+        ground.arm().await?;
+        let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        ensure!(told.contains("policies, exceptions and their definitions stay"), "{told}");
+        ground.ensure_gone().await?;
+        ensure!(ground.there(&["clusterpolicy/kept"]).await?.len() == 1);
+        let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        ensure!(told.contains("nothing to remove"), "{told}");
+
+        let told = ground.portcullis(&["uninstall", "--delete-policies"]).await?.succeeded()?;
+        ensure!(told.contains("1 clusterpolicies to remove"), "{told}");
+        let definitions = ["crd/clusterpolicies.kyverno.io", "crd/policyexceptions.kyverno.io"];
+        ensure!(ground.there(&definitions).await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_removal_ends_well_from_every_half_done_state() -> Result<()> {
+    on_clear_ground(async |ground| {
+        for broken in [
+            &["delete", "namespace", "portcullis"][..],
+            &["delete", "deployment,service,clusterrole", "-l", "app.kubernetes.io/name=portcullis"],
+            &[
+                "delete",
+                "crd",
+                "clusterpolicies.kyverno.io",
+                "policies.kyverno.io",
+                "policyexceptions.kyverno.io",
+            ],
+        ] {
+            ground.portcullis(&["install", "--replicas=1"]).await?.succeeded()?;
+            ground.arm().await?;
+            ground.kubectl(broken).await?;
+            ground.portcullis(&["uninstall"]).await?.succeeded()?;
+            ground.ensure_gone().await.with_context(|| format!("after `kubectl {}`", broken.join(" ")))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_was_there_before_and_what_people_keep_is_not_removed() -> Result<()> {
+    on_clear_ground(async |ground| {
+        ground.kubectl(&["create", "namespace", "portcullis"]).await?;
+        let told = ground.portcullis(&["install"]).await?.succeeded()?;
+        ensure!(told.contains("namespace/portcullis left as it is"), "{told}");
+        let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        ensure!(told.contains("namespace/portcullis stays: it was there before"), "{told}");
+        ensure!(ground.there(&PARTS).await? == ["namespace/portcullis"]);
+        ground.kubectl(&["delete", "namespace", "portcullis"]).await?;
+
+        // An exception in the namespace would go with it.
+        ground.portcullis(&["install"]).await?.succeeded()?;
+        let exception = "{apiVersion: kyverno.io/v2, kind: PolicyException, metadata: {name: e, namespace: portcullis}, \
+            spec: {exceptions: [{policyName: kept, ruleNames: [a]}], match: {any: [{resources: {kinds: [ConfigMap]}}]}}}";
+        ground.apply(exception).await?;
+        let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        ensure!(told.contains("namespace/portcullis stays: it holds 1 policies or exceptions"), "{told}");
+        ensure!(ground.there(&["policyexception/e"]).await?.len() == 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn disarming_stops_who_would_put_the_webhooks_back_until_it_is_armed_again() -> Result<()> {
+    on_clear_ground(async |ground| {
+        ground.portcullis(&["install", "--replicas=3"]).await?.succeeded()?;
+        ground.arm().await?;
+        let told = ground.portcullis(&["disarm"]).await?.succeeded()?;
+        ensure!(told.contains("portcullis-resource-validating removed"), "{told}");
+        ensure!(!ground.is_armed().await? && ground.replicas().await? == "0");
+        // Once more is no harm, and does not forget how many there were.
+        ground.portcullis(&["disarm"]).await?.succeeded()?;
+        ground.portcullis(&["rearm"]).await?.succeeded()?;
+        ensure!(ground.replicas().await? == "3");
+
+        ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        let refused = ground.portcullis(&["rearm"]).await?;
+        ensure!(
+            refused.code == 1 && refused.stderr.contains("is not installed in the namespace"),
+            "{refused:?}"
+        );
+        Ok(())
+    })
+}
+
+/// The definition of policies as another engine would have installed it, with a change.
+fn definition_of_others(change: impl Fn(&mut Value)) -> Result<String> {
+    let arena = portcullis_value::Arena::new();
+    let ours = portcullis_kyverno::crds(&arena).first().map(ToString::to_string);
+    let mut theirs: Value = serde_json::from_str(&ours.unwrap_or_default())?;
+    *theirs.pointer_mut("/metadata/labels").context("no labels")? =
+        json!({ "app.kubernetes.io/part-of": "kyverno" });
+    change(&mut theirs);
+    Ok(theirs.to_string())
+}
+
+#[test]
+fn definitions_of_others_are_left_where_they_are_compatible_and_are_never_removed() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let kubectl = ground.test.control_plane.kubectl("default");
+        let server_side = ["apply", "--server-side", "-f", "-"];
+        let without_status = definition_of_others(|definition| {
+            for version in
+                definition.pointer_mut("/spec/versions").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                version.as_object_mut().map(|version| version.remove("subresources"));
+            }
+        })?;
+        kubectl.run_with(&server_side, &without_status).await?.succeeded()?;
+        let refused = ground.portcullis(&["install"]).await?;
+        ensure!(refused.code == 1 && refused.stderr.contains("has no status"), "{refused:?}");
+        ensure!(ground.there(&PARTS).await?.is_empty(), "installed all the same");
+
+        kubectl.run_with(&server_side, &definition_of_others(|_| ())?).await?.succeeded()?;
+        let told = ground.portcullis(&["install"]).await?.succeeded()?;
+        let left = "customresourcedefinition/clusterpolicies.kyverno.io left as it is";
+        ensure!(told.contains(left), "{told}");
+        ensure!(told.contains("customresourcedefinition/policies.kyverno.io created"), "{told}");
+        ground.apply(POLICY).await?;
+        let told = ground.portcullis(&["uninstall", "--delete-policies"]).await?.succeeded()?;
+        ensure!(told.contains("clusterpolicies.kyverno.io stays: somebody else has installed it"), "{told}");
+        let left = ["crd/clusterpolicies.kyverno.io", "crd/policies.kyverno.io"];
+        let left = ground.there(&left).await?;
+        ensure!(
+            left == ["customresourcedefinition.apiextensions.k8s.io/clusterpolicies.kyverno.io"],
+            "{left:?}"
+        );
+        ensure!(ground.kubectl(&["get", "clusterpolicies", "-o", "name"]).await?.is_empty());
+        ground.kubectl(&["delete", "crd", "clusterpolicies.kyverno.io"]).await.map(drop)
+    })
+}
+
+/// A Kyverno that serves: a webhook that calls it, and its Deployment. Nobody answers, which does not matter for an object
+/// that no test writes.
+const KYVERNO: &str = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: kyverno-resource-validating-webhook-cfg, labels: {webhook.kyverno.io/managed-by: kyverno}}
+webhooks:
+- name: validate.kyverno.svc-fail
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {name: kyverno-svc, namespace: NAMESPACE}}
+  rules: [{apiGroups: [example.com], apiVersions: [v1], resources: [things], operations: [CREATE]}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: kyverno-admission-controller, namespace: NAMESPACE, labels: {app.kubernetes.io/part-of: kyverno}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: kyverno}}
+  template:
+    metadata: {labels: {app: kyverno}}
+    spec: {containers: [{name: kyverno, image: registry.example.com/kyverno}]}
+";
+
+#[test]
+fn beside_a_kyverno_that_serves_nothing_is_installed_unless_it_is_said_how() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let kyverno = KYVERNO.replace("NAMESPACE", &ground.test.namespace);
+        ground.test.apply(&kyverno).await?.succeeded()?;
+        let refused = ground.portcullis(&["install"]).await?;
+        let told = "Kyverno serves this cluster: it is called by `kyverno-resource-validating-webhook-cfg`";
+        ensure!(refused.code == 1 && refused.stderr.contains(told), "{refused:?}");
+        ensure!(ground.there(&PARTS).await?.is_empty(), "installed all the same");
+
+        ground.portcullis(&["install", "--beside-kyverno"]).await?.succeeded()?;
+        let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
+        let arguments = ground.kubectl(&["get", "deployment", "portcullis", "-o", arguments]).await?;
+        ensure!(arguments.contains("--beside-kyverno"), "{arguments}");
+        let refused = ground.portcullis(&["uninstall", "--delete-policies"]).await?;
+        ensure!(refused.code == 1 && refused.stderr.contains("are its own as well"), "{refused:?}");
+
+        let told = ground.portcullis(&["install", "--take-over"]).await?.succeeded()?;
+        let back = "scale deployment kyverno-admission-controller --replicas=2";
+        ensure!(told.contains("of Kyverno removed") && told.contains(back), "{told}");
+        let scaled = ["get", "deployment", "kyverno-admission-controller", "-o", "jsonpath={.spec.replicas}"];
+        ensure!(ground.test.kubectl(&scaled).await?.succeeded()? == "0");
+        let theirs = "validatingwebhookconfiguration/kyverno-resource-validating-webhook-cfg";
+        ensure!(ground.there(&[theirs]).await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn helm_installs_the_chart_and_leaves_the_definitions_when_it_goes() -> Result<()> {
+    on_clear_ground(async |ground| {
+        // One definition is somebody else's.
+        let kubectl = ground.test.control_plane.kubectl("default");
+        let theirs = definition_of_others(|_| ())?;
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], &theirs).await?.succeeded()?;
+        let helm = async |arguments: &[&str]| {
+            let arguments = [arguments, &["--namespace=portcullis"]].concat();
+            ground.test.control_plane.helm(&arguments).await?.succeeded()
+        };
+        let chart = ["portcullis", "charts/portcullis", "--create-namespace", "--wait"];
+        let told = helm(&[&["install"], &chart[..]].concat()).await?;
+        ensure!(told.contains("clusterpolicies.kyverno.io was there before and is left"), "{told}");
+        ensure!(told.contains("No policy fails closed"), "{told}");
+        ensure!(ground.there(&PARTS).await?.len() == PARTS.len());
+        let refused = ground.portcullis(&["install"]).await?;
+        ensure!(
+            refused.code == 1 && refused.stderr.contains("by the Helm release `portcullis`"),
+            "{refused:?}"
+        );
+
+        helm(&[&["upgrade"], &chart[..], &["--set=replicas=1"]].concat()).await?;
+        ensure!(ground.replicas().await? == "1");
+        ensure!(ground.there(&["poddisruptionbudget/portcullis"]).await?.is_empty());
+
+        helm(&["uninstall", "portcullis", "--wait"]).await?;
+        // Helm leaves the namespace that it has made for the release, and what the chart asks it to keep.
+        let left = wait::until("an uninstalled chart", async || {
+            let left = ground.there(&PARTS).await?;
+            ensure!(left == ["namespace/portcullis"], "{left:?}");
+            Ok(Some(left))
+        });
+        left.await?;
+        let definitions = ["crd/clusterpolicies.kyverno.io", "crd/policies.kyverno.io"];
+        ensure!(ground.there(&definitions).await?.len() == 2);
+        ground.kubectl(&["delete", "crd", "clusterpolicies.kyverno.io"]).await?;
+        // Other tests find the definitions by their own means.
+        define(&kubectl).await.map(drop)
+    })
+}
