@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the work costs, in instructions, in whole processes, in time.
 
 mod instructions;
+mod jobs;
 mod process;
 
 use std::process::Command;
@@ -23,6 +24,8 @@ Without a name: `instructions` and every run of whole processes.
                   PORTCULLIS_BENCH, or from ../shared/bench beside the repository, or from benches/.
   apply           the release binary as its users run it: processor time and memory of the whole process,
                   each below its limit (the table is in xtask/src/bench/process.rs)
+  jobs            `portcullis jobs list` and `jobs plan` on a list of 100,000 Jobs, 263 MB, which is made from the 500 in
+                  jobs500.json of PORTCULLIS_BENCH or ../shared/bench; and what a filter of jq takes for the same
   NAME            a bench of a crate in wall-clock time, by the name in its Cargo.toml (`document`); for
                   comparing by hand, nothing is recorded
   list            the names of all of them

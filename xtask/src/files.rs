@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one module of the tasks that touches files")]
 
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use anyhow::{Context as _, Result};
 
@@ -41,6 +41,13 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
         fs::write(path, contents)
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Begins a file, and makes the folders above it.
+pub(crate) fn writer(path: &Path) -> Result<io::BufWriter<fs::File>> {
+    make_folder(path.parent().unwrap_or(path))?;
+    let file = fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(io::BufWriter::new(file))
 }
 
 /// Makes a folder and those above it.

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -86,6 +87,10 @@ pub(crate) fn parse(
     if let Some(width) = surroundings.stdout.width {
         command = command.term_width(width);
     }
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if is_plugin(arguments.first().map(OsString::as_os_str)) {
+        command = command.bin_name("kubectl portcullis");
+    }
     let arguments = spell_out_switches(arguments, &command);
     let parsed = command.try_get_matches_from_mut(arguments).and_then(|matches| {
         CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
@@ -108,6 +113,13 @@ pub(crate) fn parse(
     };
     written.and_then(|()| stream.flush()).map_err(standard_output)?;
     Err(Ended::Done(if asked_for { Exit::SUCCESS } else { Exit::FAILURE }))
+}
+
+/// Whether kubectl runs this program: it finds `kubectl-portcullis` in the path when somebody writes `kubectl portcullis`.
+fn is_plugin(program: Option<&OsStr>) -> bool {
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .is_some_and(|name| name == "kubectl-portcullis")
 }
 
 /// Spells `--switch=true` and `--switch=false` without the value, as pipelines written for the reference have them.

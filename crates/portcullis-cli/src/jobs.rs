@@ -5,11 +5,14 @@
 
 mod ages;
 mod columns;
+mod dependents;
 mod fetch;
 mod format;
 mod group;
 mod list;
 mod listing;
+mod missed;
+mod plan;
 mod selection;
 mod stream;
 
@@ -30,6 +33,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(Box<list::Arguments>),
+    Plan(Box<plan::Arguments>),
 }
 
 /// Runs the command.
@@ -40,5 +44,6 @@ pub(crate) fn jobs(
 ) -> Result<Exit, Ended> {
     match &arguments.command {
         Command::List(arguments) => list::list(arguments, surroundings, cluster),
+        Command::Plan(arguments) => plan::plan(arguments, surroundings, cluster),
     }
 }

@@ -5,6 +5,7 @@ use http::Method;
 use crate::connection::Connection;
 use crate::error::{ApiError, Asked};
 use crate::reader::{Answer, Query, Reader};
+use crate::served::AGGREGATED;
 
 /// The longest answer that is read; who lists asks for smaller pages then.
 const LONGEST_ANSWER: usize = 64 << 20;
@@ -12,11 +13,15 @@ const LONGEST_ANSWER: usize = 64 << 20;
 /// Only the metadata of objects.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// How much of each object is wanted.
+/// What is wanted of what lies at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
+    /// Whole objects.
     Whole,
+    /// The metadata of each object.
     Metadata,
+    /// What is served, of `/api` and `/apis`: all groups in one answer.
+    Discovery,
 }
 
 impl Connection {
@@ -28,6 +33,7 @@ impl Connection {
         let accept = match extent {
             Extent::Whole => "application/json",
             Extent::Metadata => METADATA,
+            Extent::Discovery => AGGREGATED,
         };
         let query = Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER };
         Reader::background(self).dated(&query, Method::GET, Vec::new()).await

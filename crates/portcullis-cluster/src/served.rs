@@ -19,7 +19,7 @@ use crate::reader::{Query, Reader};
 use crate::readiness::Pending;
 
 /// One answer for all groups; servers that do not know the format answer with a list of groups instead.
-const AGGREGATED: &str =
+pub(crate) const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 const LONGEST_ANSWER: usize = 32 << 20;
 /// How long an answer is used when nothing is heard of changes: aggregated API servers change without a definition.

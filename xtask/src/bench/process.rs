@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::command::{output_of, show};
+use super::jobs;
+use crate::command::{is_there, output_of, show};
 use crate::{files, output, release};
 
 /// A command line of the binary and what it may take.
@@ -37,7 +38,31 @@ const RUNS: &[Run] = &[
         cpu_ms: 1600.0,
         memory_mib: 40.0,
     },
+    Run {
+        name: "jobs",
+        what: "list 100,000 Jobs, 263 MB",
+        arguments: "jobs list --from target/bench/jobs.json",
+        cpu_ms: 500.0,
+        memory_mib: 30.0,
+    },
+    Run {
+        name: "jobs",
+        what: "plan 80,000 of them",
+        arguments: "jobs plan --from target/bench/jobs.json --older-than 1h -o target/bench/plan.json",
+        cpu_ms: 500.0,
+        memory_mib: 30.0,
+    },
 ];
+
+/// What people do without: the same Jobs, found by a filter that reads the whole list.
+const BY_JQ: (&str, &[&str]) = (
+    "jq",
+    &[
+        "-r",
+        r#".items[] | select(.metadata.ownerReferences == null and .spec.ttlSecondsAfterFinished == null and (.status.conditions // [] | any(.type == "Complete" or .type == "Failed"))) | "\(.metadata.namespace) \(.metadata.name)""#,
+        "target/bench/jobs.json",
+    ],
+);
 
 /// Writes what the runs read: 10,000 Jobs, every other one made by a CronJob, 4.5 MB.
 fn make_jobs() -> Result<()> {
@@ -49,6 +74,9 @@ fn make_jobs() -> Result<()> {
     let text: String = (0..5000).flat_map(|_| &jobs).map(|job| format!("{job}---\n")).collect();
     files::write(&folder.join("jobs.yaml"), text.as_bytes())
 }
+
+/// Where the Jobs lie that are made for the runs `jobs`.
+const MANY_JOBS: &str = "target/bench/jobs.json";
 
 /// How often a command runs; the first may still read its files from disk.
 const TIMES: usize = 5;
@@ -80,16 +108,36 @@ fn run_chosen(choose: impl Fn(&Run) -> bool) -> Result<()> {
     output::heading("processes", "of the release binary");
     let binary = release::build()?;
     make_jobs()?;
+    let has_many =
+        !chosen.iter().any(|run| run.name == "jobs") || jobs::make(&files::root().join(MANY_JOBS))?;
+    let chosen: Vec<_> = chosen.into_iter().filter(|run| has_many || run.name != "jobs").collect();
     output::line(&format!("  {:30}  {:>18}  {:>20}", "run", "processor (limit)", "memory (limit)"));
     let mut broken = Vec::new();
-    for run in chosen {
+    for run in &chosen {
         let usage = measure(&binary, run)?;
         let processor = format!("{:.1} ms ({:.0})", usage.cpu_ms, run.cpu_ms);
         let memory = format!("{:.1} MiB ({:.0})", usage.memory_mib, run.memory_mib);
         output::line(&format!("  {:30}  {processor:>18}  {memory:>20}", run.what));
         broken.extend(usage.exceeds(run));
     }
+    if chosen.iter().any(|run| run.name == "jobs") {
+        beside_jq()?;
+    }
     if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
+}
+
+/// What `jq` takes for the same, where it is there.
+fn beside_jq() -> Result<()> {
+    let (program, arguments) = BY_JQ;
+    if !is_there(program) {
+        output::line("  jq is not there to compare with");
+        return Ok(());
+    }
+    let usage = measure_once(Path::new(program), arguments)?;
+    let processor = format!("{:.1} ms", usage.cpu_ms);
+    let memory = format!("{:.1} MiB", usage.memory_mib);
+    output::line(&format!("  {:30}  {processor:>18}  {memory:>20}", "the same by a filter of jq"));
+    Ok(())
 }
 
 /// What a process took.
@@ -122,16 +170,22 @@ impl Usage {
 /// The least processor time and the most memory of several runs.
 fn measure(binary: &Path, run: &Run) -> Result<Usage> {
     let mut total = Usage { cpu_ms: f64::INFINITY, memory_mib: 0.0 };
+    let arguments: Vec<_> = run.arguments.split_whitespace().collect();
     for _ in 0..TIMES {
-        // The system keeps one maximum for all children of a process: each run has a parent of its own.
-        let here = std::env::current_exe().context("cannot find this program")?;
-        let mut child = Command::new(here);
-        child.args(["bench", "measure"]).arg(binary).args(run.arguments.split_whitespace());
-        let usage = Usage::parse(&output_of(child.current_dir(files::root()))?)?;
+        let usage = measure_once(binary, &arguments)?;
         total.cpu_ms = total.cpu_ms.min(usage.cpu_ms);
         total.memory_mib = total.memory_mib.max(usage.memory_mib);
     }
     Ok(total)
+}
+
+/// What one run of a command takes.
+fn measure_once(program: &Path, arguments: &[&str]) -> Result<Usage> {
+    // The system keeps one maximum for all children of a process: each run has a parent of its own.
+    let here = std::env::current_exe().context("cannot find this program")?;
+    let mut child = Command::new(here);
+    child.args(["bench", "measure"]).arg(program).args(arguments);
+    Usage::parse(&output_of(child.current_dir(files::root()))?)
 }
 
 /// Runs a command and prints what it took. Exit code 1 is an answer (some policy was violated), no failure.

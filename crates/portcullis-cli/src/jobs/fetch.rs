@@ -1,19 +1,20 @@
 //! Jobs from the API server, page by page.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 use anyhow::Result;
-use portcullis_cluster::{ApiError, Asked, Connection, Extent, encoded};
+use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, encoded};
+use portcullis_model::Resource;
 use portcullis_retention::{Backlog, Interest, JobFacts};
 use portcullis_value::{Arena, Value, json};
 
 use super::listing::Listing;
+use super::missed::TtlPolicies;
 use super::selection::Selection;
 use super::stream::{self, Continues, StreamError};
 use crate::cluster::Reach;
+use crate::diagnostics;
 use crate::exit::{cannot, hinted};
-use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
 /// Jobs in one page.
@@ -29,26 +30,26 @@ pub(super) fn from_cluster(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Listing> {
     let Reach { runtime, connection } = &reach;
-    let namespaces: Vec<Option<&str>> = match (&*selection.namespace, selection.all_namespaces) {
-        (_, true) => vec![None],
-        ([], false) => vec![Some(connection.namespace())],
-        (named, false) => named.iter().map(|name| Some(&**name)).collect(),
+    let namespaces = selection.scope(connection);
+    let local = surroundings.now.div_euclid(1_000_000_000);
+    let missed = match selection.missed {
+        true => Some(runtime.block_on(TtlPolicies::in_force(connection, local))?),
+        false => None,
     };
-    let mut fetched = Fetched { backlog: Backlog::default(), date: None };
+    if let Some(policies) = &missed {
+        policies.tell_if_none(surroundings);
+    }
+    let mut fetched = Fetched { backlog: Backlog::default(), date: None, missed };
     let terminating = runtime.block_on(async {
         fetched.jobs(connection, &namespaces, &selection.selector.text, interest).await?;
         Ok::<_, anyhow::Error>(terminating_namespaces(connection).await)
     })?;
     let terminating = terminating.unwrap_or_else(|error| {
-        let paint = Paint::on(&surroundings.stderr);
-        let warning = paint.warning("warning:");
-        // When standard error cannot be written there is nobody left to tell.
-        let _ =
-            writeln!(surroundings.stderr, "{warning} which namespaces are terminating is not known: {error}");
+        let message = format!("which namespaces are terminating is not known: {error}");
+        diagnostics::warning(&mut surroundings.stderr, &message);
         BTreeSet::new()
     });
-    let local = surroundings.now.div_euclid(1_000_000_000);
-    let Fetched { backlog, date } = fetched;
+    let Fetched { backlog, date, .. } = fetched;
     Ok(Listing {
         backlog,
         continues: None,
@@ -63,6 +64,8 @@ struct Fetched {
     backlog: Backlog,
     /// The API server's clock, at the last answer.
     date: Option<i64>,
+    /// The policies whose absence matters, where only Jobs that they missed are meant.
+    missed: Option<TtlPolicies>,
 }
 
 impl Fetched {
@@ -125,8 +128,11 @@ impl Fetched {
                 answer => answer?,
             };
             self.date = answer.date.or(self.date);
-            let mut each = |facts: &JobFacts<'_>, _: &str| -> Result<(), StreamError> {
-                self.backlog.push(facts).map_err(StreamError::from)
+            let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+                if self.missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
+                    self.backlog.push(facts)?;
+                }
+                Ok(())
             };
             match stream::read(&mut &*answer.body, interest, &mut each)?.continues {
                 Some(Continues { token: next, .. }) => token = next,
@@ -157,40 +163,78 @@ impl From<StreamError> for Failure {
 /// The namespaces that are being deleted.
 async fn terminating_namespaces(connection: &Connection) -> Result<BTreeSet<Box<str>>, ApiError> {
     let mut terminating = BTreeSet::new();
-    each_metadata(connection, "namespaces", "/api/v1/namespaces", |metadata| {
-        if let (Some(name), Some(_)) = (
-            metadata.get("name").and_then(Value::as_str),
-            metadata.get("deletionTimestamp").and_then(Value::as_str),
-        ) {
-            terminating.insert(name.into());
+    each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
+        if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
+            terminating.insert(Resource(namespace).name().into());
         }
     })
     .await?;
     Ok(terminating)
 }
 
-/// Lists the metadata of the objects below `path`, and tells `each` of it.
-pub(super) async fn each_metadata(
+/// Lists the objects below `path` page by page, and tells `each` of them.
+pub(super) async fn each_object(
     connection: &Connection,
     resource: &str,
     path: &str,
+    extent: Extent,
     mut each: impl FnMut(Value<'_>),
 ) -> Result<(), ApiError> {
     let mut token = String::new();
     loop {
         let asked = Asked { verb: "list", resource: resource.to_owned() };
         let page = format!("{path}?limit={PAGE}&continue={}", encoded(&token));
-        let answer = connection.get(asked.clone(), &page, Extent::Metadata).await?;
+        let answer = connection.get(asked.clone(), &page, extent).await?;
         let arena = Arena::new();
-        let unreadable = |reason: String| ApiError::Unreadable { asked: asked.clone(), reason };
-        let text = std::str::from_utf8(&answer.body).map_err(|error| unreadable(error.to_string()))?;
-        let list = json::read(&arena, text).map_err(|error| unreadable(error.to_string()))?;
-        for item in list.get("items").and_then(Value::as_array).unwrap_or_default() {
-            each(item.get("metadata").unwrap_or_default());
-        }
-        match list.path(&["metadata", "continue"]).and_then(Value::as_str) {
-            Some(next) if !next.is_empty() => token = next.to_owned(),
-            _ => return Ok(()),
+        let list = read(&arena, asked, &answer)?;
+        list.get("items").and_then(Value::as_array).unwrap_or_default().iter().for_each(|item| each(*item));
+        match text(list, &["metadata", "continue"]) {
+            "" => return Ok(()),
+            next => token = next.to_owned(),
         }
     }
 }
+
+/// Which cluster this is, and as whom it is asked.
+pub(super) struct Identity {
+    /// The uid of the namespace kube-system.
+    pub(super) cluster: String,
+    pub(super) user: Option<String>,
+}
+
+/// Asks the API server who it is, and who we are.
+pub(super) async fn identity(connection: &Connection) -> Result<Identity> {
+    let asked = Asked { verb: "get", resource: "namespaces".to_owned() };
+    let failed = |error: ApiError| cannot("ask which cluster this is", &error);
+    let answer = connection
+        .get(asked.clone(), "/api/v1/namespaces/kube-system", Extent::Metadata)
+        .await
+        .map_err(failed)?;
+    let arena = Arena::new();
+    let cluster = text(read(&arena, asked, &answer).map_err(failed)?, &["metadata", "uid"]).to_owned();
+    // Servers before 1.28 do not tell.
+    let asked = Asked { verb: "create", resource: "selfsubjectreviews.authentication.k8s.io".to_owned() };
+    let review = br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#.to_vec();
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let answer = connection.post(asked.clone(), path, review).await;
+    let review = answer.and_then(|answer| read(&arena, asked, &answer)).unwrap_or_default();
+    let user = text(review, &["status", "userInfo", "username"]);
+    Ok(Identity { cluster, user: Some(user).filter(|user| !user.is_empty()).map(str::to_owned) })
+}
+
+/// The document in an answer.
+pub(super) fn read<'a>(arena: &'a Arena, asked: Asked, answer: &Answer) -> Result<Value<'a>, ApiError> {
+    let unreadable = |reason: String| ApiError::Unreadable { asked, reason };
+    match std::str::from_utf8(&answer.body) {
+        Ok(text) => json::read(arena, arena.str(text)).map_err(|error| unreadable(error.to_string())),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+/// The text at `path` of a document, empty where there is none.
+pub(super) fn text<'a>(document: Value<'a>, path: &[&str]) -> &'a str {
+    document.path(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

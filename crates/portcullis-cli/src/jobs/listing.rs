@@ -9,9 +9,11 @@ use portcullis_retention::{Backlog, Interest, JobFacts};
 
 use super::columns::counted;
 use super::fetch;
+use super::missed::TtlPolicies;
 use super::selection::Selection;
 use super::stream::{self, Continues, StreamError};
 use crate::cluster::{Commands, Reach};
+use crate::diagnostics;
 use crate::exit::hinted;
 use crate::files::{self, Entry};
 use crate::paint::Paint;
@@ -39,21 +41,21 @@ impl Listing {
     /// Says on standard error what the Jobs are not all of.
     pub(crate) fn tell_what_is_missing(&self, surroundings: &mut Surroundings<'_>) {
         let stderr = &mut surroundings.stderr;
-        let (warning, hint) = (Paint::on(stderr).warning("warning:"), Paint::on(stderr).hint("hint:"));
-        // When standard error cannot be written there is nobody left to tell.
         if let Some(continues) = &self.continues {
             let missing = match continues.remaining {
                 Some(remaining) => {
-                    format!("{} more are not in it", counted(remaining.unsigned_abs(), "Job", "Jobs"))
+                    counted(remaining.unsigned_abs(), "Job is not in it", "Jobs are not in it")
                 }
                 None => "the rest is not in it".to_owned(),
             };
-            let _ = writeln!(stderr, "{warning} the file holds a part of a list: {missing}");
+            diagnostics::warning(stderr, &format!("the file holds a part of a list: {missing}"));
+            let hint = Paint::on(stderr).hint("hint:");
+            // When standard error cannot be written there is nobody left to tell.
             let _ = writeln!(stderr, "{hint} {WHOLE_LIST}");
         }
         if self.others > 0 {
             let others = counted(self.others, "item is no Job and is", "items are no Jobs and are");
-            let _ = writeln!(stderr, "{warning} {others} passed over");
+            diagnostics::warning(stderr, &format!("{others} passed over"));
         }
     }
 
@@ -82,9 +84,25 @@ fn from_file(
     interest: &Interest,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Listing> {
+    let now = surroundings.now.div_euclid(1_000_000_000);
+    let missed = match (selection.missed, &*selection.policies) {
+        (false, _) => None,
+        (true, []) => {
+            let hint =
+                "give them with `--policies PATH`, as `kubectl get clusterpolicies -o yaml` prints them";
+            return Err(hinted("a file does not say which policies are in force".to_owned(), Some(hint)));
+        }
+        (true, paths) => Some(TtlPolicies::given(paths, now, surroundings)?),
+    };
+    if let Some(policies) = &missed {
+        policies.tell_if_none(surroundings);
+    }
     let mut backlog = Backlog::default();
-    let mut each = |facts: &JobFacts<'_>, _: &str| -> Result<(), StreamError> {
-        if facts.selected && selection.includes_namespace(facts.namespace) {
+    let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+        let is_meant = facts.selected
+            && selection.includes_namespace(facts.namespace)
+            && missed.as_ref().is_none_or(|policies| policies.missed(facts, text));
+        if is_meant {
             backlog.push(facts)?;
         }
         Ok(())
@@ -114,7 +132,7 @@ fn from_file(
         backlog,
         continues: ends.continues,
         others: ends.others,
-        now: surroundings.now.div_euclid(1_000_000_000),
+        now,
         terminating: BTreeSet::new(),
         reach: None,
     })

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
+use portcullis_cluster::Connection;
 use portcullis_gocompat::labels::Selector;
-use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, parse_age};
+use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, format_age, parse_age};
 
 use crate::cluster::ClusterArguments;
 
@@ -43,6 +44,15 @@ pub(crate) struct Selection {
     /// Jobs that finished at least so long ago, as 90s, 15m, 24h, 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "0s", hide_default_value = true, help_heading = "Jobs")]
     pub(crate) older_than: i64,
+
+    /// Jobs that a policy in force would have given a TTL: they are younger than the policy and have none, as no engine
+    /// ran when they were created
+    #[arg(long, help_heading = "Jobs")]
+    pub(crate) missed: bool,
+
+    /// With --missed and --from: the policies in these files or folders, which are taken to be in force
+    #[arg(long, value_name = "PATH", value_delimiter = ',', requires_all = ["missed", "from"], help_heading = "Jobs")]
+    pub(crate) policies: Vec<String>,
 
     /// Jobs that ended so
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Jobs")]
@@ -137,6 +147,38 @@ impl Selection {
         }
     }
 
+    /// The namespaces that are asked for at the API server; `None` stands for all.
+    pub(crate) fn scope<'s>(&'s self, connection: &'s Connection) -> Vec<Option<&'s str>> {
+        match (&*self.namespace, self.all_namespaces) {
+            (_, true) => vec![None],
+            ([], false) => vec![Some(connection.namespace())],
+            (named, false) => named.iter().map(|name| Some(&**name)).collect(),
+        }
+    }
+
+    /// What is asked for, in words.
+    pub(crate) fn criteria(&self) -> Vec<String> {
+        let mut criteria = Vec::new();
+        if !self.namespace.is_empty() {
+            criteria.push(format!("namespace {}", self.namespace.join(", ")));
+        }
+        if !self.selector.text.is_empty() {
+            criteria.push(format!("labels {}", self.selector.text));
+        }
+        if self.older_than > 0 {
+            criteria.push(format!("finished at least {} ago", format_age(self.older_than)));
+        }
+        match self.outcome {
+            Ended::Succeeded => criteria.push("succeeded".to_owned()),
+            Ended::Failed => criteria.push("failed".to_owned()),
+            Ended::Any => {}
+        }
+        if self.missed {
+            criteria.push("missed by a policy that sets a TTL".to_owned());
+        }
+        criteria
+    }
+
     /// The arguments that select the same Jobs again, each with a blank before it.
     pub(crate) fn words(&self) -> String {
         let mut words = String::new();
@@ -160,11 +202,17 @@ impl Selection {
         if let Some(outcome) = self.outcome.to_possible_value().filter(|_| self.outcome != Ended::Any) {
             add("--outcome", outcome.get_name());
         }
+        if !self.policies.is_empty() {
+            add("--policies", &self.policies.join(","));
+        }
         if !self.include_namespace.is_empty() {
             add("--include-namespace", &self.include_namespace.join(","));
         }
         if self.all_namespaces {
             words.push_str(" -A");
+        }
+        if self.missed {
+            words.push_str(" --missed");
         }
         words
     }

@@ -25,7 +25,7 @@ pub(crate) enum StreamError {
     NotText,
     #[error("it ends in the middle of {}", after(.0))]
     CutShort(u64),
-    #[error("this is no JSON, {}: {error}", after(.number))]
+    #[error("this is no JSON: {error}, in {}", after(.number))]
     Fault { number: u64, error: json::Error },
     #[error("item {number} is no Job: {error}")]
     NotAJob { number: u64, error: NotAJob },
@@ -42,6 +42,7 @@ pub(crate) enum StreamError {
 fn after(items: &u64) -> String {
     match items {
         0 => "the first item".to_owned(),
+        1 => "the list, after its first item".to_owned(),
         items => format!("the list, after {items} items"),
     }
 }

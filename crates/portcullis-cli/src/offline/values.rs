@@ -107,6 +107,11 @@ impl Values {
         values.settle()
     }
 
+    /// No values but the labels of namespaces, by name.
+    pub(crate) fn of_namespaces(namespace_labels: BTreeMap<String, OwnedValue>) -> Self {
+        Self { namespace_labels, ..Self::default() }
+    }
+
     /// The labels of the namespaces that are given, by name.
     pub(crate) fn into_namespaces(self) -> BTreeMap<String, OwnedValue> {
         self.namespace_labels

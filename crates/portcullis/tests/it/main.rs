@@ -13,6 +13,7 @@ mod bad_output;
 mod crds;
 mod examples;
 mod explain;
+mod jobs;
 mod jp;
 mod printed;
 mod serve;

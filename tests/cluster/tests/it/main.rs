@@ -9,6 +9,7 @@ mod faults;
 mod flags;
 mod founding_story;
 mod installation;
+mod jobs;
 mod kubectl_users;
 mod lookups;
 mod old_jobs;

@@ -66,12 +66,12 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
     let list = format!(r#"{{"items":[{}"#, job("a"));
     refused("", "there is nothing in it");
     refused(" \n", "there is nothing in it");
-    refused(&list, "it ends in the middle of the list, after 1 items");
-    refused(&format!("{list},"), "it ends in the middle of the list, after 1 items");
-    refused("apiVersion: v1\nkind: List\nitems: []\n", "this is no JSON, the first item: expected value");
+    refused(&list, "it ends in the middle of the list, after its first item");
+    refused(&format!("{list},"), "it ends in the middle of the list, after its first item");
+    refused("apiVersion: v1\nkind: List\nitems: []\n", "this is no JSON: expected value, in the first item");
     refused(
         &format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)),
-        "this is no JSON, the list, after 1 items: expected `:`",
+        "this is no JSON: expected `:`, in the list, after its first item",
     );
     refused(r#"{"kind":"PodList","items":[]}"#, "it holds a `PodList`, not Jobs");
     refused(

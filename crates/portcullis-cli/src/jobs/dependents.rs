@@ -1,0 +1,244 @@
+//! What Jobs own, and so would go with them: found by lists of metadata alone.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use clap::ValueEnum;
+use portcullis_cluster::{ApiError, Asked, Connection, Extent, encoded};
+use portcullis_retention::Backlog;
+use portcullis_value::{Arena, Value};
+
+use super::fetch::{each_object, read, text};
+use crate::exit::cannot;
+
+/// Which kinds are looked through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kinds {
+    /// PersistentVolumeClaims, ConfigMaps, Secrets, Services, Jobs, and the Workloads of Kueue
+    #[default]
+    Usual,
+    /// All that the API server serves
+    All,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What each Job owns, by its number: how many of each kind.
+    pub(super) owned: BTreeMap<u32, BTreeMap<String, u32>>,
+    /// The kinds that could not be listed.
+    pub(super) unlistable: Vec<String>,
+}
+
+/// Whether objects of `kind` are missed by somebody, so that their owner is not planned unasked: volumes, and what runs.
+pub(super) fn is_held_dear(kind: &str) -> bool {
+    const DEAR: [&str; 9] = [
+        "CronJob",
+        "DaemonSet",
+        "Deployment",
+        "Job",
+        "PersistentVolumeClaim",
+        "ReplicaSet",
+        "ReplicationController",
+        "StatefulSet",
+        "Workload",
+    ];
+    DEAR.contains(&kind)
+}
+
+/// A kind whose objects are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listed {
+    kind: String,
+    /// As RBAC names it: `jobs.batch`.
+    resource: String,
+    /// `/apis/batch/v1`.
+    root: String,
+    /// `jobs`.
+    plural: String,
+    namespaced: bool,
+}
+
+impl Listed {
+    fn new(group: &str, version: &str, plural: &str, kind: &str, namespaced: bool) -> Self {
+        let (root, resource) = match group {
+            "" => (format!("/api/{version}"), plural.to_owned()),
+            group => (format!("/apis/{group}/{version}"), format!("{plural}.{group}")),
+        };
+        Self { kind: kind.to_owned(), resource, root, plural: plural.to_owned(), namespaced }
+    }
+
+    fn path(&self, namespace: Option<&str>) -> String {
+        match namespace.filter(|_| self.namespaced) {
+            Some(name) => format!("{}/namespaces/{}/{}", self.root, encoded(name), self.plural),
+            None => format!("{}/{}", self.root, self.plural),
+        }
+    }
+}
+
+/// Looks for what the Jobs number `jobs` of `backlog` own in `namespaces`, everywhere where one is `None`.
+///
+/// # Errors
+/// The API server fails; a kind that may not be listed is no failure.
+pub(super) async fn search(
+    connection: &Connection,
+    namespaces: &[Option<&str>],
+    kinds: Kinds,
+    backlog: &Backlog,
+    jobs: &[u32],
+) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    if jobs.is_empty() {
+        return Ok(found);
+    }
+    let owners = Owners::new(backlog, jobs);
+    let listed = match kinds {
+        Kinds::Usual => usual(connection).await,
+        Kinds::All => all(connection).await,
+    };
+    for listed in listed.map_err(|error| cannot("ask which kinds there are", &error))? {
+        for namespace in namespaces {
+            let each = |object: Value<'_>| {
+                let owners_of = object.path(&["metadata", "ownerReferences"]).and_then(Value::as_array);
+                for owner in owners_of.unwrap_or_default() {
+                    if let Some(index) = owners.find(text(*owner, &["uid"])) {
+                        let count =
+                            found.owned.entry(index).or_default().entry(listed.kind.clone()).or_default();
+                        *count = count.saturating_add(1);
+                    }
+                }
+            };
+            let path = listed.path(*namespace);
+            match each_object(connection, &listed.resource, &path, Extent::Metadata, each).await {
+                // A kind that came and went has no objects.
+                Ok(()) | Err(ApiError::NotFound { .. }) => {}
+                Err(ApiError::Forbidden { .. } | ApiError::Refused { .. } | ApiError::Unreadable { .. }) => {
+                    found.unlistable.push(listed.resource.clone());
+                    break;
+                }
+                Err(error) => return Err(cannot(&format!("list `{}`", listed.resource), &error)),
+            }
+            if !listed.namespaced {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The Jobs by their uids, in a few bytes each.
+struct Owners<'b> {
+    backlog: &'b Backlog,
+    /// A hash of the uid, and the number of the Job, in order.
+    by_hash: Vec<(u64, u32)>,
+}
+
+impl<'b> Owners<'b> {
+    fn new(backlog: &'b Backlog, jobs: &[u32]) -> Self {
+        let hashed = |index: &u32| backlog.job(*index as usize).map(|job| (hash(&job.uid()), *index));
+        let mut by_hash: Vec<_> = jobs.iter().filter_map(hashed).collect();
+        by_hash.sort_unstable();
+        Self { backlog, by_hash }
+    }
+
+    fn find(&self, uid: &str) -> Option<u32> {
+        let hash = hash(uid);
+        let start = self.by_hash.partition_point(|(other, _)| *other < hash);
+        let alike = self.by_hash.iter().skip(start).take_while(|(other, _)| *other == hash);
+        let is_it = |index: u32| self.backlog.job(index as usize).is_some_and(|job| job.uid() == uid);
+        alike.map(|(_, index)| *index).find(|index| is_it(*index))
+    }
+}
+
+fn hash(uid: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    uid.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The kinds that Jobs own in practice.
+async fn usual(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
+    let core = [
+        ("persistentvolumeclaims", "PersistentVolumeClaim"),
+        ("configmaps", "ConfigMap"),
+        ("secrets", "Secret"),
+        ("services", "Service"),
+    ];
+    let mut listed: Vec<_> =
+        core.iter().map(|(plural, kind)| Listed::new("", "v1", plural, kind, true)).collect();
+    listed.push(Listed::new("batch", "v1", "jobs", "Job", true));
+    let kueue = "kueue.x-k8s.io";
+    let asked = Asked { verb: "get", resource: kueue.to_owned() };
+    match connection.get(asked.clone(), &format!("/apis/{kueue}"), Extent::Whole).await {
+        Ok(answer) => {
+            let arena = Arena::new();
+            let group = read(&arena, asked, &answer)?;
+            let version = text(group, &["preferredVersion", "version"]);
+            listed.push(Listed::new(kueue, version, "workloads", "Workload", true));
+        }
+        // Kueue is not installed, or nobody may know.
+        Err(ApiError::NotFound { .. } | ApiError::Forbidden { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(listed)
+}
+
+/// All kinds that can be listed, each in the version that the API server prefers.
+async fn all(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
+    let mut listed = Vec::new();
+    for root in ["/api", "/apis"] {
+        let asked = Asked { verb: "get", resource: root.to_owned() };
+        let answer = connection.get(asked.clone(), root, Extent::Discovery).await?;
+        let arena = Arena::new();
+        let groups = read(&arena, asked, &answer)?;
+        for group in groups.get("items").and_then(Value::as_array).unwrap_or_default() {
+            listed.extend(of_group(*group));
+        }
+    }
+    Ok(listed)
+}
+
+/// The kinds of a group of aggregated discovery.
+fn of_group(group: Value<'_>) -> Vec<Listed> {
+    let name = text(group, &["metadata", "name"]);
+    // Versions stand in the order of preference.
+    let Some(version) = group.get("versions").and_then(|versions| versions.at(0)) else { return Vec::new() };
+    let resources = version.get("resources").and_then(Value::as_array).unwrap_or_default().iter();
+    let listable = resources.filter(|resource| {
+        let verbs = resource.get("verbs").and_then(Value::as_array).unwrap_or_default();
+        verbs.iter().any(|verb| verb.as_str() == Some("list"))
+    });
+    let listed = listable.map(|resource| {
+        let kind = text(*resource, &["responseKind", "kind"]);
+        let is_namespaced = text(*resource, &["scope"]) == "Namespaced";
+        Listed::new(name, text(version, &["version"]), text(*resource, &["resource"]), kind, is_namespaced)
+    });
+    // Pods of a Job go with it, as everybody expects; what happened to it is no part of it.
+    listed.filter(|listed| !matches!(&*listed.kind, "Pod" | "Event")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_value::json;
+
+    use super::*;
+
+    #[test]
+    fn kinds_that_can_be_listed_are_taken_in_the_version_that_is_preferred() {
+        let arena = Arena::new();
+        let group = json::read(
+            &arena,
+            r#"{"metadata":{"name":"a.b"},"versions":[
+              {"version":"v2","resources":[
+                {"resource":"things","responseKind":{"kind":"Thing"},"scope":"Namespaced","verbs":["get","list"]},
+                {"resource":"reviews","responseKind":{"kind":"Review"},"scope":"Cluster","verbs":["create"]},
+                {"resource":"events","responseKind":{"kind":"Event"},"scope":"Namespaced","verbs":["list"]}]},
+              {"version":"v1","resources":[
+                {"resource":"old","responseKind":{"kind":"Old"},"scope":"Namespaced","verbs":["list"]}]}]}"#,
+        );
+        let listed = of_group(group.unwrap());
+        assert_eq!(listed, [Listed::new("a.b", "v2", "things", "Thing", true)]);
+        assert_eq!(listed[0].path(Some("team-a")), "/apis/a.b/v2/namespaces/team-a/things");
+        assert_eq!(Listed::new("", "v1", "nodes", "Node", false).path(Some("team-a")), "/api/v1/nodes");
+    }
+}

@@ -1,0 +1,107 @@
+//! Finished Jobs for programs.
+
+use std::io;
+
+use portcullis_retention::{Job, Outcome, Protections};
+use portcullis_value::{Arena, Value};
+
+use super::{Arguments, Summary, View};
+use crate::jobs::format::{Format, Row, Rows, number, object, time};
+use crate::jobs::group::{Count, Kin};
+use crate::surroundings::Surroundings;
+
+impl View<'_> {
+    pub(super) fn document(
+        &self,
+        arguments: &Arguments,
+        format: Format,
+        surroundings: &mut Surroundings<'_>,
+    ) -> io::Result<()> {
+        let stdout = &mut surroundings.stdout;
+        let mut arena = Arena::new();
+        let rows = if arguments.each {
+            let mut rows = Rows::begin(format, "jobs", &FIELDS_OF_JOBS, stdout)?;
+            for (job, outcome, protections) in self.sorted(arguments.sort_by) {
+                rows.row(&arena, job_row(&arena, job, outcome, protections), stdout)?;
+                arena.reset();
+            }
+            rows
+        } else {
+            let mut rows = Rows::begin(format, "groups", &FIELDS_OF_GROUPS, stdout)?;
+            for (kin, count) in self.groups(arguments.sort_by) {
+                rows.row(&arena, group_row(&arena, &kin, &count), stdout)?;
+                arena.reset();
+            }
+            rows
+        };
+        let Summary { finished, touchable, bytes } = self.summary();
+        let mut summary = vec![
+            ("finished", number(finished)),
+            ("touchable", number(touchable)),
+            ("protected", number(finished - touchable)),
+            ("unfinished", number(self.unfinished)),
+            ("bytes", number(bytes)),
+            ("partial", Value::Bool(self.listing.continues.is_some())),
+        ];
+        if self.listing.others > 0 {
+            summary.push(("otherKinds", number(self.listing.others)));
+        }
+        let summary = object(&arena, summary);
+        let server = self.listing.reach.as_ref().map(|reach| arena.string(reach.connection.server()));
+        let tail = vec![
+            ("server", server.unwrap_or_default()),
+            ("now", time(&arena, Some(self.listing.now))),
+            ("summary", summary),
+        ];
+        rows.end(&arena, tail, stdout)
+    }
+}
+
+const FIELDS_OF_JOBS: [&str; 10] = [
+    "namespace",
+    "name",
+    "outcome",
+    "manager",
+    "finished",
+    "pods",
+    "bytes",
+    "touchable",
+    "protections",
+    "reasons",
+];
+
+fn job_row<'a>(arena: &'a Arena, job: Job<'_>, outcome: Outcome, protections: Protections) -> Row<'a> {
+    let names: Vec<_> = protections.iter().map(|protection| Value::String(protection.name())).collect();
+    let reasons: Vec<_> =
+        protections.iter().map(|protection| arena.string(&job.reason(protection))).collect();
+    vec![
+        ("namespace", arena.string(job.namespace())),
+        ("name", arena.string(job.name())),
+        ("outcome", Value::String(outcome.name())),
+        ("manager", arena.string(job.manager())),
+        ("finished", time(arena, job.finished())),
+        ("pods", number(job.pods().into())),
+        ("bytes", number(job.bytes().into())),
+        ("touchable", Value::Bool(protections.is_empty())),
+        ("protections", arena.array(&names)),
+        ("reasons", arena.array(&reasons)),
+    ]
+}
+
+const FIELDS_OF_GROUPS: [&str; 10] =
+    ["namespace", "outcome", "manager", "jobs", "oldest", "newest", "pods", "bytes", "touchable", "reason"];
+
+fn group_row<'a>(arena: &'a Arena, kin: &Kin<'_>, count: &Count) -> Row<'a> {
+    vec![
+        ("namespace", arena.string(kin.namespace)),
+        ("outcome", Value::String(kin.outcome.name())),
+        ("manager", arena.string(kin.manager)),
+        ("jobs", number(count.jobs)),
+        ("oldest", time(arena, count.oldest())),
+        ("newest", time(arena, count.newest())),
+        ("pods", number(count.pods)),
+        ("bytes", number(count.bytes)),
+        ("touchable", Value::Bool(kin.protection.is_none())),
+        ("reason", kin.reason().map_or(Value::Null, |reason| arena.string(&reason))),
+    ]
+}

@@ -1,0 +1,145 @@
+//! Jobs that a policy would have given a TTL, had it been asked: they were created while no engine ran.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use anyhow::{Result, bail};
+use portcullis_cluster::{ApiError, Connection, Extent};
+use portcullis_engine::judge;
+use portcullis_kyverno::{Policy, sets_job_ttl};
+use portcullis_model::{CompiledPolicy, Gvk, Operation, Resource};
+use portcullis_retention::{JobFacts, Protection};
+use portcullis_value::{Arena, OwnedValue, Value, json};
+
+use super::fetch::each_object;
+use crate::diagnostics::{self, Reporter};
+use crate::exit::cannot;
+use crate::offline::documents;
+use crate::offline::host::{Circumstances, ResourceHost};
+use crate::offline::inputs::Inputs;
+use crate::offline::values::Values;
+use crate::surroundings::Surroundings;
+
+/// The policies in force that give Jobs a TTL.
+pub(super) struct TtlPolicies {
+    /// Each with the time since which it is there, in seconds since 1970-01-01 UTC.
+    policies: Vec<(i64, Policy)>,
+    circumstances: Circumstances,
+}
+
+impl TtlPolicies {
+    /// Asks the API server for them, and for the labels of the namespaces that they may select.
+    ///
+    /// # Errors
+    /// The API server does not give them.
+    pub(super) async fn in_force(connection: &Connection, now: i64) -> Result<Self> {
+        let mut policies = Vec::new();
+        for resource in ["clusterpolicies", "policies"] {
+            let (name, path) = (format!("{resource}.kyverno.io"), format!("/apis/kyverno.io/v1/{resource}"));
+            let each = |policy: Value<'_>| {
+                policies.extend(Some(policy).filter(|policy| is_ready(*policy)).and_then(Self::read))
+            };
+            match each_object(connection, &name, &path, Extent::Whole, each).await {
+                // Without the kind there is no policy.
+                Ok(()) | Err(ApiError::NotFound { .. }) => {}
+                Err(error) => return Err(cannot("list policies", &error)),
+            }
+        }
+        let mut labels = BTreeMap::new();
+        each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
+            let of_namespace = namespace.path(&["metadata", "labels"]).unwrap_or_default();
+            labels.insert(Resource(namespace).name().to_owned(), OwnedValue::from(of_namespace));
+        })
+        .await
+        .map_err(|error| cannot("list namespaces", &error))?;
+        Ok(Self::with(policies, labels, now))
+    }
+
+    /// Those in the files and folders `paths`, all of which are taken to be in force. What cannot be read is told.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub(super) fn given(paths: &[String], now: i64, surroundings: &mut Surroundings<'_>) -> Result<Self> {
+        let found = Inputs::find(paths, true, surroundings);
+        let (mut policies, mut errors) = (Vec::new(), found.errors);
+        for mut input in found.inputs {
+            let name = input.name.clone();
+            let each = documents::each(&mut input, &mut surroundings.stderr, |source, stderr| {
+                let arena = Arena::new();
+                let mut reporter = Reporter::new(&name, stderr);
+                if let Some(document) = documents::read(&arena, source, &mut reporter) {
+                    let told = documents::objects(&arena, document, &mut |object, _| {
+                        policies.extend(Self::read(object));
+                        Ok::<_, Infallible>(())
+                    });
+                    told.unwrap_or_else(|never| match never {});
+                }
+                Ok::<_, Infallible>(reporter.errors())
+            });
+            errors += each.unwrap_or_else(|never| match never {});
+        }
+        match errors {
+            0 => Ok(Self::with(policies, BTreeMap::new(), now)),
+            1 => bail!("one of the policies cannot be read"),
+            errors => bail!("{errors} of the policies cannot be read"),
+        }
+    }
+
+    fn with(policies: Vec<(i64, Policy)>, labels: BTreeMap<String, OwnedValue>, now: i64) -> Self {
+        let values = Values::of_namespaces(labels);
+        let circumstances =
+            Circumstances { values, now: now.saturating_mul(1_000_000_000), ..Circumstances::default() };
+        Self { policies, circumstances }
+    }
+
+    fn read(document: Value<'_>) -> Option<(i64, Policy)> {
+        let gvk = Gvk::of(document);
+        let is_policy = gvk.group == "kyverno.io" && matches!(gvk.kind, "ClusterPolicy" | "Policy");
+        if !is_policy || !sets_job_ttl(document) {
+            return None;
+        }
+        let created = document.path(&["metadata", "creationTimestamp"]).and_then(Value::as_str);
+        // A policy that says no time is taken to have been there always: a file was written by hand.
+        let since = created
+            .and_then(|time| time.parse::<jiff::Timestamp>().ok())
+            .map_or(i64::MIN, jiff::Timestamp::as_second);
+        Some((since, Policy::compile(document)))
+    }
+
+    /// Says so where there is no such policy: then nothing was missed.
+    pub(super) fn tell_if_none(&self, surroundings: &mut Surroundings<'_>) {
+        if self.policies.is_empty() {
+            diagnostics::warning(
+                &mut surroundings.stderr,
+                "no policy in force gives Jobs a TTL: none was missed",
+            );
+        }
+    }
+
+    /// Whether one of them gives the Job in `text` a TTL, which is younger than the policy and has none.
+    pub(super) fn missed(&self, facts: &JobFacts<'_>, text: &str) -> bool {
+        let Some(created) = facts.created.filter(|_| !facts.protections.contains(Protection::Ttl)) else {
+            return false;
+        };
+        let older = self.policies.iter().filter(|(since, _)| *since < created);
+        let policies: Vec<&dyn CompiledPolicy> =
+            older.map(|(_, policy)| policy as &dyn CompiledPolicy).collect();
+        let arena = Arena::new();
+        let (false, Ok(job)) = (policies.is_empty(), json::read(&arena, text)) else { return false };
+        // Items of a list need not say what they are.
+        let job = job.with(&arena, &["apiVersion"], Value::String("batch/v1"));
+        let job = job.with(&arena, &["kind"], Value::String("Job"));
+        let host = ResourceHost::new(&self.circumstances, &arena, job, Some(Operation::Create));
+        let left = judge(&policies, Some(job), &arena, &host).object;
+        left.and_then(|job| job.path(&["spec", "ttlSecondsAfterFinished"])).is_some_and(|ttl| !ttl.is_null())
+    }
+}
+
+/// Whether a policy says of itself that it is in force.
+fn is_ready(policy: Value<'_>) -> bool {
+    let conditions = policy.path(&["status", "conditions"]).and_then(Value::as_array).unwrap_or_default();
+    conditions.iter().any(|condition| {
+        let text = |key| condition.get(key).and_then(Value::as_str);
+        text("type") == Some("Ready") && text("status") == Some("True")
+    })
+}

@@ -1,0 +1,260 @@
+//! `jobs plan`: what would be done to whom, and why.
+
+mod document;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use portcullis_retention::{
+    Backlog, Caps, Cluster, Dependents, Item, Job, Looked, Made, Mode, Plan, Protection, Verdict, format_age,
+    judge, parse_age,
+};
+
+use super::dependents::{self, Kinds};
+use super::fetch;
+use super::format::Format;
+use super::listing::{Listing, WHOLE_LIST};
+use super::selection::Selection;
+use crate::cluster::Commands;
+use crate::exit::{Ended, Exit, hinted};
+use crate::surroundings::Surroundings;
+
+/// Say which Jobs would go and why, and write it down as a plan. Nothing is deleted.
+///
+/// A plan is carried out later, by `portcullis jobs apply`, on the same cluster: each Job only if it is still as it was.
+/// The plan holds all Jobs whose time has come, the oldest first.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+
+    /// Keep the last N of each group: the Jobs of a namespace with the same generateName. A Job without one is a group of
+    /// its own
+    #[arg(long, value_name = "N", help_heading = "Keep")]
+    keep_last: Option<usize>,
+
+    /// Jobs of a namespace whose value of this label is the same are a group
+    #[arg(long, value_name = "LABEL", requires = "keep_last", help_heading = "Keep")]
+    group_by: Option<String>,
+
+    /// Plan Jobs too that own a PersistentVolumeClaim or another workload, which would go with them
+    #[arg(long, help_heading = "Protection")]
+    with_dependents: bool,
+
+    /// Which kinds are looked through for what the Jobs own
+    #[arg(long, value_enum, default_value_t, value_name = "KINDS", help_heading = "Protection")]
+    dependents: Kinds,
+
+    /// How Jobs are made to go
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Plan")]
+    mode: Way,
+
+    /// With --mode ttl: how long the Jobs stay at least once the plan is carried out
+    #[arg(long, value_name = "TIME", value_parser = notice, default_value = "10m", help_heading = "Plan")]
+    notice: u32,
+
+    /// Carry out at most N of it; what is left is reported
+    #[arg(long, value_name = "N", help_heading = "Plan")]
+    max_jobs: Option<u64>,
+
+    /// Carry out at most so many per cent of the Jobs that were listed
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Plan")]
+    max_percent: Option<u8>,
+
+    /// Write the plan to this file
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+
+    /// Show every Job, not the first of each namespace alone
+    #[arg(long, help_heading = "Output")]
+    each: bool,
+
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
+    format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  What finished more than a day ago, the last three of each kind kept:
+      portcullis jobs plan -A --older-than 24h --keep-last 3 -o plan.json
+
+  Let Kubernetes delete them, at its own pace and not before an hour is over:
+      portcullis jobs plan -A --older-than 24h --mode ttl --notice 1h -o plan.json
+
+  From a list, without access to the cluster; what the Jobs own is then looked up when the plan is carried out:
+      kubectl get jobs -A -o json | portcullis jobs plan --from - --older-than 24h -o plan.json
+
+Exit code: 0 when there is a plan, if of nothing; 1 otherwise.";
+
+/// How Jobs are made to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// They are deleted, at a pace, with their Pods
+    #[default]
+    Delete,
+    /// They are given a TTL, and Kubernetes deletes them
+    Ttl,
+}
+
+fn notice(text: &str) -> Result<u32, String> {
+    u32::try_from(parse_age(text)?).map_err(|_| "this is longer than a TTL can be".to_owned())
+}
+
+/// A plan before it is written: the Jobs stay where they are kept, so that a plan of 100,000 fits.
+struct Planned<'b> {
+    /// Everything but the items.
+    plan: Plan,
+    backlog: &'b Backlog,
+    verdicts: Vec<Verdict>,
+    /// The numbers of the Jobs that would go, in the order of the plan.
+    order: Vec<u32>,
+    /// What each of them owns, by kind.
+    owned: BTreeMap<u32, BTreeMap<String, u32>>,
+    older_than: i64,
+    keep_last: usize,
+    now: i64,
+}
+
+/// Runs the command.
+pub(super) fn plan(
+    arguments: &Arguments,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Result<Exit, Ended> {
+    let selection = &arguments.selection;
+    let mut listing =
+        Listing::read(selection, &selection.interest(arguments.group_by.as_deref()), surroundings, cluster)?;
+    if listing.continues.is_some() {
+        let message =
+            "the file holds a part of a list, and what is kept cannot be told from a part".to_owned();
+        return Err(hinted(message, Some(WHOLE_LIST)).into());
+    }
+    listing.tell_what_is_missing(surroundings);
+    let keep_last = arguments.keep_last.unwrap_or_default();
+    let policy = selection.policy(keep_last, listing.terminating.clone());
+    let mut verdicts = judge(&listing.backlog, &policy, listing.now);
+    let mut plan = header(arguments, &listing)?;
+    let mut owned = BTreeMap::new();
+    if let Some(reach) = &listing.reach {
+        let expire = expiring(&verdicts);
+        let namespaces = selection.scope(&reach.connection);
+        let search = dependents::search(
+            &reach.connection,
+            &namespaces,
+            arguments.dependents,
+            &listing.backlog,
+            &expire,
+        );
+        let found = reach.runtime.block_on(search)?;
+        plan.dependents.unlistable = found.unlistable;
+        owned = found.owned;
+    }
+    if !arguments.with_dependents {
+        for (index, kinds) in &owned {
+            if let Some(kind) = kinds.keys().find(|kind| dependents::is_held_dear(kind)) {
+                listing.backlog.protect(*index as usize, Protection::Dependents, kind);
+            }
+        }
+        verdicts = judge(&listing.backlog, &policy, listing.now);
+    }
+    let backlog = &listing.backlog;
+    let mut order = expiring(&verdicts);
+    let place =
+        |index: &u32| backlog.job(*index as usize).map(|job| (job.finished(), job.namespace(), job.name()));
+    // Lists come sorted by name, for the most part: the stable sort makes use of that.
+    order.sort_by(|one, other| place(one).cmp(&place(other)));
+    owned.retain(|index, _| verdicts.get(*index as usize) == Some(&Verdict::Expire));
+    let planned = Planned {
+        plan,
+        backlog,
+        verdicts,
+        order,
+        owned,
+        older_than: selection.older_than,
+        keep_last,
+        now: listing.now,
+    };
+    let digest = match &arguments.output {
+        Some(path) => Some(planned.write_file(&surroundings.directory.join(path))?),
+        None => None,
+    };
+    match arguments.format {
+        Format::Table => planned.table(arguments, digest.as_ref(), surroundings)?,
+        format => planned.print(format, surroundings)?,
+    }
+    Ok(Exit::SUCCESS)
+}
+
+fn expiring(verdicts: &[Verdict]) -> Vec<u32> {
+    let expire = (0..).zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Expire);
+    expire.map(|(index, _)| index).collect()
+}
+
+/// Everything that a plan says beside its items.
+fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
+    let selection = &arguments.selection;
+    let mut cluster = Cluster::default();
+    let mut made = Made { at: listing.now, by: None, from: selection.from.clone() };
+    if let Some(reach) = &listing.reach {
+        let identity = reach.runtime.block_on(fetch::identity(&reach.connection))?;
+        cluster = Cluster { server: Some(reach.connection.server().to_owned()), uid: Some(identity.cluster) };
+        made.by = identity.user;
+    }
+    let mode = match arguments.mode {
+        Way::Delete => Mode::Delete,
+        Way::Ttl => Mode::Ttl,
+    };
+    let looked = match (&listing.reach, arguments.dependents) {
+        (None, _) => Looked::Unknown,
+        (Some(_), Kinds::Usual) => Looked::Usual,
+        (Some(_), Kinds::All) => Looked::All,
+    };
+    let mut plan = Plan::new(mode, cluster, made);
+    plan.caps = Caps { number: arguments.max_jobs, percent: arguments.max_percent };
+    plan.criteria = criteria(arguments);
+    plan.dependents = Dependents { allowed: arguments.with_dependents, looked, unlistable: Vec::new() };
+    plan.listed = listing.backlog.len() as u64;
+    plan.notice = (mode == Mode::Ttl).then_some(arguments.notice);
+    Ok(plan)
+}
+
+/// What was asked for, in words.
+fn criteria(arguments: &Arguments) -> Vec<String> {
+    let selection = &arguments.selection;
+    let mut criteria = selection.criteria();
+    if let Some(keep_last) = arguments.keep_last {
+        let group = match &arguments.group_by {
+            Some(label) => format!("label {label}, else generateName"),
+            None => "generateName".to_owned(),
+        };
+        criteria.push(format!("keep the last {keep_last} of each namespace and {group}"));
+    }
+    criteria
+}
+
+impl Planned<'_> {
+    /// The entry of the Job number `index`.
+    fn item(&self, index: u32) -> Option<Item> {
+        let job = self.backlog.job(index as usize)?;
+        let mut item = Item::of(job, self.why(job))?;
+        if let Some(kinds) = self.owned.get(&index) {
+            item.dependents.clone_from(kinds);
+        }
+        Some(item)
+    }
+
+    /// Why a Job goes.
+    fn why(&self, job: Job<'_>) -> String {
+        let outcome = job.outcome().map_or("finished", portcullis_retention::Outcome::name);
+        let age = format_age(self.now.saturating_sub(job.finished().unwrap_or(self.now)));
+        let mut why = format!("{outcome} {age} ago");
+        if self.keep_last > 0 {
+            why.push_str(&format!(", and {} later ones of `{}` stay", self.keep_last, job.group()));
+        }
+        why
+    }
+}
