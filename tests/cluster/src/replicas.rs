@@ -182,6 +182,11 @@ impl Replicas<'_> {
         &self.leaving
     }
 
+    /// The same, to see whether they have ended.
+    pub fn leaving_mut(&mut self) -> &mut [Replica] {
+        &mut self.leaving
+    }
+
     /// Kills this one of the running replicas, and waits until all its connections are closed.
     ///
     /// # Errors

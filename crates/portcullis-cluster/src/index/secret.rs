@@ -39,11 +39,12 @@ pub enum KnownSecret {
 pub(crate) struct SecretIndex {
     secret: KnownSecret,
     published: Arc<Published<KnownSecret>>,
+    changed: bool,
 }
 
 impl SecretIndex {
     pub(crate) fn new(published: Arc<Published<KnownSecret>>) -> Self {
-        Self { secret: KnownSecret::Unknown, published }
+        Self { secret: KnownSecret::Unknown, published, changed: false }
     }
 }
 
@@ -52,18 +53,22 @@ impl Index for SecretIndex {
 
     fn apply(&mut self, secret: SharedSecret) {
         self.secret = KnownSecret::Present(secret);
+        self.changed = true;
     }
 
     fn delete(&mut self, _: &SharedSecret) {
         self.secret = KnownSecret::Absent;
+        self.changed = true;
     }
 
     fn reset(&mut self, secrets: Vec<SharedSecret>) {
         self.secret = secrets.into_iter().next().map_or(KnownSecret::Absent, KnownSecret::Present);
+        self.changed = true;
     }
 
     fn publish(&mut self) {
-        if *self.published.load() != self.secret {
+        // Also where it is as it was: who has written hears that there was something in between.
+        if std::mem::take(&mut self.changed) {
             self.published.store(self.secret.clone());
         }
     }

@@ -163,12 +163,15 @@ impl Running {
         }
     }
 
-    /// Writes nothing any more, and removes the webhooks that would call nobody.
+    /// Writes nothing any more. Where others go on, one of them writes from now on; else the webhooks that would call nobody
+    /// are removed.
     pub(crate) async fn stop_writing(&mut self) {
         self.writer.abort();
         // A write that was under way has ended by then, or the API server does not take it.
         let _ = (&mut self.writer).await;
-        self.farewell.say(self.election.leadership.is_leader()).await;
+        if !self.farewell.leaves_for_good(self.election.leadership.is_leader()).await {
+            self.election.resign();
+        }
     }
 
     /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.

@@ -18,8 +18,8 @@ const ANY_NAMESPACE: &str = "default";
 /// The part that this process takes in the election.
 pub(super) struct Election {
     pub(super) leadership: Leadership,
-    /// Tells the candidate to give its lease back.
-    resign: oneshot::Sender<()>,
+    /// Tells the candidate to give its lease back, when it is gone.
+    resign: Option<oneshot::Sender<()>>,
     candidate: JoinHandle<()>,
     /// Why this process must not serve.
     refused: Option<oneshot::Receiver<anyhow::Error>>,
@@ -52,7 +52,7 @@ impl Election {
             }
             candidate.run(resigned).await;
         });
-        Self { leadership, resign, candidate, refused: Some(refused) }
+        Self { leadership, resign: Some(resign), candidate, refused: Some(refused) }
     }
 
     /// Returns why this process must not serve, should that be so.
@@ -69,9 +69,14 @@ impl Election {
         }
     }
 
+    /// Begins to give the lease back: somebody else writes from now on.
+    pub(super) fn resign(&mut self) {
+        self.resign = None;
+    }
+
     /// Gives the lease back, within `time`: past that it runs out by itself.
-    pub(super) async fn end(self, time: Duration) {
-        drop(self.resign);
+    pub(super) async fn end(mut self, time: Duration) {
+        self.resign();
         let _ = timeout(time, self.candidate).await;
     }
 }

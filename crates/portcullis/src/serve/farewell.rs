@@ -49,32 +49,32 @@ impl Farewell {
         self.disarmed.clone()
     }
 
-    /// Removes the webhooks that would call nobody. Nothing is written any more when it is called; `leads` says whether
-    /// this process wrote before.
-    pub(super) async fn say(&self, leads: bool) {
+    /// Removes the webhooks if they would call nobody, and says whether that is so. Nothing is written any more when it is
+    /// called; `leads` says whether this process wrote before.
+    pub(super) async fn leaves_for_good(&self, leads: bool) -> bool {
         match timeout(GOODBYE, self.disarm(leads)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(leaves)) => return leaves,
             Ok(Err(error)) => {
-                let hint = "portcullis disarm";
-                tracing::error!(%error, hint, "cannot tell whether webhook configurations should be removed, or remove them");
+                tracing::error!(%error, "cannot tell whether webhooks should be removed; hint: portcullis disarm");
             }
             Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
         }
+        self.home.is_none()
     }
 
-    async fn disarm(&self, leads: bool) -> Result<(), ApiError> {
+    async fn disarm(&self, leads: bool) -> Result<bool, ApiError> {
         let Some(home) = &self.home else {
             // What another server has written is its own.
             if leads {
                 let removed = arming::disarm(&self.connection).await?;
                 tracing::info!(configurations = removed.len(), "webhook configurations removed");
             }
-            return Ok(());
+            return Ok(true);
         };
         if self.was_there.get() != Some(&true) {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(departure) = home.departure(&self.connection).await? else { return Ok(()) };
+        let Some(departure) = home.departure(&self.connection).await? else { return Ok(false) };
         let removed = arming::disarm(&self.connection).await?;
         self.disarmed.store(true, Ordering::Relaxed);
         let note =
@@ -88,7 +88,7 @@ impl Farewell {
             action: "Webhooks Removed".to_owned(),
             note,
         });
-        Ok(())
+        Ok(true)
     }
 }
 

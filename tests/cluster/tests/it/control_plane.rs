@@ -98,8 +98,9 @@ fn the_api_server_keeps_its_data_over_a_crash_and_nothing_is_left_at_the_end() -
         let parts = processes::naming(&folder)?;
         anyhow::Ok((folder, parts))
     })?;
-    // Each part and its lifeline: etcd, the API server, the controller manager, the scheduler, KWOK.
-    ensure!(parts.len() == 10, "{parts:?}");
+    // Each part and its lifeline: etcd, the API server, the controller manager, the scheduler, KWOK; and the lifeline that
+    // removes the folder.
+    ensure!(parts.len() == 11, "{parts:?}");
     let left = processes::naming(&folder)?;
     ensure!(left.is_empty(), "still running: {left:?}");
     ensure!(!folder.exists(), "`{}` is still there", folder.display());

@@ -1,10 +1,10 @@
 //! Replicas give way to others under load (threats 67 and 96).
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{Replica, Replicas};
 
-use super::paced::{Requests, ensure_all_judged};
-use super::replicated::{refuse_bad_names, replicated, uid_of_webhooks};
+use super::paced::{Requests, ensure_all_judged, policy};
+use super::replicated::{put_in_force, refuse_bad_names, replicated, uid_of_webhooks};
 
 /// How many of these replicas say that they are of this version.
 async fn of_version(replicas: &[Replica], version: &str) -> Result<usize> {
@@ -43,6 +43,10 @@ fn no_request_fails_while_replicas_give_way_to_another_version_and_back() -> Res
         replicas.roll_oldest().await?;
         replicas.roll_oldest().await?;
         ensure!(of_version(&replicas.running, &version).await? == 0, "the downgrade is not done");
+        // Another replica writes, long before those that wrote have ended.
+        put_in_force(test, &policy("late", &test.namespace, "Fail")).await?;
+        let last = replicas.leaving_mut().last_mut().context("a replica that leaves")?;
+        ensure!(last.process.ended()?.is_none(), "nothing was written before they had ended");
         ensure!(replicas.leaving().len() == 4 && had_connections(replicas, replicas.leaving()));
         replicas.until_left().await?;
         requests.more(200).await?;

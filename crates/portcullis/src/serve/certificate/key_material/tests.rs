@@ -55,6 +55,26 @@ fn a_certificate_follows_another_of_the_same_authority_at_once() {
 }
 
 #[test]
+fn a_replica_whose_clock_is_ten_minutes_off_goes_on_where_another_stopped() {
+    let off = Duration::from_secs(600);
+    for (one, other) in [(start(), start() + off), (start() + off, start())] {
+        let first = new(one);
+        assert!(due(&first, other, true).is_none());
+        // Whoever goes on, the certificate is trusted before and after, by either clock.
+        let (one, other) = (one + 250 * DAYS, other + 250 * DAYS);
+        let announced = due(&first, one, true).unwrap();
+        let exchanged = due(&announced, other, true).unwrap();
+        let alone = due(&exchanged, one + 2 * KEPT, true).unwrap();
+        for now in [one, other] {
+            for bundle in [announced.bundle(), alone.bundle()] {
+                assert!(is_trusted(bundle, &exchanged.identity, now));
+            }
+        }
+        assert!(due(&alone, other, true).is_none());
+    }
+}
+
+#[test]
 fn an_authority_that_was_announced_and_never_served_with_gives_way_to_the_next() {
     let first = new(start());
     let announced = due(&first, start() + 250 * DAYS, true).unwrap();
