@@ -197,7 +197,9 @@ pub(crate) async fn install(control_plane: &ControlPlane, options: &ServeOptions
     if let Some(definitions) = &options.definitions {
         kubectl.run_with(&["apply", "--server-side", "-f", "-"], definitions).await?.succeeded()?;
         let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"];
-        kubectl.run_with(&established, definitions).await?.succeeded()?;
+        // kubectl gives up on a definition that has no conditions yet.
+        let wait = async || kubectl.run_with(&established, definitions).await?.succeeded().map(Some);
+        wait::until("definitions that are established", wait).await?;
     }
     let apply = async |items: Vec<Value>| -> Result<String> {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
