@@ -9,10 +9,13 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
-use crate::turns::{Place, wake_a_worker};
+use crate::turns::{Place, Seat, wake_a_worker};
 
 /// A review that runs for longer than this lets another worker look after the connections.
 const LONG: Duration = Duration::from_millis(1);
+/// A review that runs for longer than this lets another one run beside it. So long are those of a thousand policies on a
+/// busy machine, and one that is to be answered meanwhile need not wait for more.
+const SEATED: Duration = Duration::from_millis(10);
 
 /// When the answer is due to a request whose headers came at `now`: a tenth before the time that the API server gives in
 /// the query (`timeout=10s`), at most [`Limits::review`], which is also what counts where the query says nothing.
@@ -31,9 +34,10 @@ pub(crate) fn due(query: Option<&str>, limits: &Limits, now: Instant) -> Instant
 #[derive(Debug)]
 pub struct Deadline<'a> {
     instant: Instant,
-    /// When the review has become long.
-    long: Instant,
+    started: Instant,
     is_long: Cell<bool>,
+    /// What others wait for while the review has it.
+    seat: RefCell<Option<Seat<'a>>>,
     /// The worker that the review keeps.
     place: RefCell<Option<Place<'a>>>,
 }
@@ -41,20 +45,30 @@ pub struct Deadline<'a> {
 impl<'a> Deadline<'a> {
     /// A deadline at `instant` for a review that begins at `now`.
     pub fn new(now: Instant, instant: Instant) -> Self {
-        Self { instant, long: now + LONG, is_long: Cell::new(false), place: RefCell::new(None) }
+        Self::of_turn(now, instant, None, None)
     }
 
-    /// The same for a review that keeps its worker.
-    pub(crate) fn in_place(now: Instant, instant: Instant, place: Place<'a>) -> Self {
-        Self { place: RefCell::new(Some(place)), ..Self::new(now, instant) }
+    /// The same for a review that others wait for.
+    pub(crate) fn of_turn(
+        now: Instant,
+        instant: Instant,
+        seat: Option<Seat<'a>>,
+        place: Option<Place<'a>>,
+    ) -> Self {
+        let (seat, place) = (RefCell::new(seat), RefCell::new(place));
+        Self { instant, started: now, is_long: Cell::new(false), seat, place }
     }
 
     /// The time. Reads the clock: ask every thousand steps, not at each. But ask: this is also where a review that has
     /// become long lets the connections of its worker go on.
     pub fn now(&self) -> Instant {
         let now = Instant::now();
-        if now >= self.long && !self.is_long.replace(true) {
+        let took = now.saturating_duration_since(self.started);
+        if took >= LONG && !self.is_long.replace(true) {
             wake_a_worker();
+        }
+        if took >= SEATED {
+            drop(self.seat.take());
         }
         now
     }
@@ -78,7 +92,7 @@ impl<'a> Deadline<'a> {
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
             return None;
         }
-        drop(self.place.take());
+        drop((self.seat.take(), self.place.take()));
         block_in_place(|| runtime.block_on(timeout_at(self.instant, future))).ok()
     }
 }

@@ -1,5 +1,6 @@
 //! How much a client may have of the server.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// The standing limits of the server. Exceeding one is an answer or a closed connection, never a slower server.
@@ -23,6 +24,8 @@ pub struct Limits {
     pub bodies_in_flight_per_source: usize,
     /// Reviews at work at once. One more is answered by 429 before any work is done for it.
     pub reviews: usize,
+    /// Reviews that run at once; the others of those at work wait for their turn. One that takes long lets the next begin.
+    pub seats: usize,
     /// Bytes of a body from which its review is taken to be long, and leaves its worker to others.
     pub long_review_bytes: usize,
     /// From the accepted connection to the end of the TLS handshake.
@@ -51,6 +54,11 @@ pub struct Limits {
     pub drain_grace: Duration,
 }
 
+/// The cores that the process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -63,6 +71,7 @@ impl Default for Limits {
             bodies_in_flight: 64 << 20,
             bodies_in_flight_per_source: 32 << 20,
             reviews: 64,
+            seats: cores(),
             long_review_bytes: 256 << 10,
             handshake: Duration::from_secs(5),
             headers: Duration::from_secs(5),

@@ -4,7 +4,6 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -12,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::limits::cores;
 use crate::slots::{Slot, Slots};
 use crate::turns::Turns;
 use crate::{Certificates, Lifecycle, Limits, Metrics, Reviewer, Stage, TlsError, connection, tls};
@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Worker threads for the runtime of a server: one more than cores, so that reviews which take all cores leave one
 /// that accepts and answers.
 pub fn worker_threads() -> usize {
-    available_parallelism().map_or(1, usize::from) + 1
+    cores() + 1
 }
 
 /// An admission webhook server.
@@ -69,7 +69,7 @@ impl<R: Reviewer> Server<R> {
     ) -> Result<Self, TlsError> {
         let acceptor = tls::config(certificates, client_authorities)?.into();
         let slots = Slots::new(&limits);
-        let turns = Turns::new(limits.reviews);
+        let turns = Turns::new(&limits);
         Ok(Self { shared: Arc::new(Shared { reviewer, limits, metrics, lifecycle, acceptor, slots, turns }) })
     }
 

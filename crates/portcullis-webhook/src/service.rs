@@ -131,7 +131,7 @@ async fn serve<R: Reviewer>(
         body::read(body, shared.limits.body_bytes, &mut room, due.min(start + shared.limits.body)).await?;
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
-    let answer = turn.run(long, due, |deadline| judge(peer, &route, &body, deadline, start))?;
+    let answer = turn.run(long, due, |deadline| judge(peer, &route, &body, deadline, start)).await?;
     shared.metrics.answered(path, &route, start.elapsed());
     let mut response = Response::new(Full::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,26 +1,25 @@
-//! Where a review runs: on the worker that read it, without a change of thread, as long as that leaves a worker.
+//! When and where a review runs: as many at once as there are cores, on the worker that read it.
 //!
 //! Nearly every review takes microseconds, and handing it to another thread would cost as much as the review. So it runs
-//! in place. Two things keep the server alive when reviews take long after all:
+//! in place. More at once than cores would only take turns on them: each would be answered later, and have a thread and
+//! memory of its own meanwhile. So a review waits for a seat first, in the order of arrival. Workers are one more than
+//! cores, which leaves one that reads and answers. Three things keep the server alive when reviews take long after all:
 //!
-//! - A review that would take the last free worker while the others show that they are long, or whose body is large,
-//!   hands its worker over to a fresh thread (`block_in_place`). That costs some microseconds.
+//! - A review that has had its seat for long gives it to the next, where it asks whether its time is up
+//!   ([`Deadline::expired`](crate::Deadline::expired)); the operating system shares the cores between them from then on.
+//! - A review that would take the last free worker then, or whose body is large, hands its worker over to a fresh thread
+//!   (`block_in_place`). That costs some microseconds.
 //! - A worker that finds one task when it looks for input wakes no other worker to look in its place. So a review that
-//!   has become long does, where it asks whether its time is up ([`Deadline::expired`](crate::Deadline::expired)).
-//!
-//! The operating system shares the cores between them.
+//!   has become long does.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use crate::Deadline;
-
-/// A review that runs for longer than this is long for who wants the last worker.
-const LONG: Duration = Duration::from_micros(100);
+use crate::{Deadline, Limits};
 
 /// Has a worker that is idle look for input, since this one is not going to. Costs some microseconds.
 pub(crate) fn wake_a_worker() {
@@ -36,21 +35,18 @@ pub(crate) fn wake_a_worker() {
 pub(crate) struct Turns {
     limit: usize,
     running: AtomicUsize,
-    /// How many of them run in place.
+    seats: Semaphore,
+    /// How many run in place.
     in_place: AtomicUsize,
-    /// When the last one in place began, in nanoseconds from `epoch`: what is behind it is older.
-    last_start: AtomicU64,
-    epoch: Instant,
 }
 
 impl Turns {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            limit,
+            limit: limits.reviews,
             running: AtomicUsize::new(0),
+            seats: Semaphore::new(limits.seats),
             in_place: AtomicUsize::new(0),
-            last_start: AtomicU64::new(0),
-            epoch: Instant::now(),
         }
     }
 
@@ -60,19 +56,11 @@ impl Turns {
         (self.running.fetch_add(1, Relaxed) < self.limit).then_some(turn)
     }
 
-    /// A place for a review that begins at `now`, unless it is the last of the `workers` and the other reviews are not
-    /// young any more.
-    fn place(&self, long: bool, workers: usize, now: Instant) -> Option<Place<'_>> {
-        let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let now = nanoseconds(now.saturating_duration_since(self.epoch));
+    /// The worker that is to run a review, unless it is the last of the `workers`.
+    fn place(&self, workers: usize) -> Option<Place<'_>> {
         let others = self.in_place.fetch_add(1, Relaxed);
         let place = Place(&self.in_place);
-        let young = now.saturating_sub(self.last_start.load(Relaxed)) < nanoseconds(LONG);
-        if long || (others + 1 >= workers && !young) {
-            return None;
-        }
-        self.last_start.fetch_max(now, Relaxed);
-        Some(place)
+        (others + 1 < workers).then_some(place)
     }
 }
 
@@ -82,17 +70,31 @@ pub(crate) struct Turn<'a> {
     turns: &'a Turns,
 }
 
-impl Turn<'_> {
+/// One of the reviews that run at once.
+pub(crate) type Seat<'a> = SemaphorePermit<'a>;
+
+impl<'a> Turn<'a> {
+    /// Waits for a seat. `None` when the answer is due before: the review finds out by itself that it is too late.
+    async fn seat(&self, due: Instant) -> Option<Seat<'a>> {
+        let seats = &self.turns.seats;
+        match seats.try_acquire() {
+            Ok(seat) => Some(seat),
+            // The seats are never closed.
+            Err(_) => timeout_at(due, seats.acquire()).await.ok()?.ok(),
+        }
+    }
+
     /// Runs `review`, whose answer is due at `due`, and which must not panic.
-    pub(crate) fn run<T>(self, long: bool, due: Instant, review: impl FnOnce(&Deadline<'_>) -> T) -> T {
+    pub(crate) async fn run<T>(self, long: bool, due: Instant, review: impl FnOnce(&Deadline<'_>) -> T) -> T {
+        let seat = self.seat(due).await;
         let now = Instant::now();
         let runtime = Handle::current();
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return review(&Deadline::new(now, due));
+            return review(&Deadline::of_turn(now, due, seat, None));
         }
-        match self.turns.place(long, runtime.metrics().num_workers(), now) {
-            Some(place) => review(&Deadline::in_place(now, due, place)),
-            None => block_in_place(|| review(&Deadline::new(now, due))),
+        match self.turns.place(runtime.metrics().num_workers()).filter(|_| !long) {
+            place @ Some(_) => review(&Deadline::of_turn(now, due, seat, place)),
+            None => block_in_place(|| review(&Deadline::of_turn(now, due, seat, None))),
         }
     }
 }
@@ -115,11 +117,17 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn turns(reviews: usize, seats: usize) -> Turns {
+        Turns::new(&Limits { reviews, seats, ..Limits::default() })
+    }
 
     #[test]
     fn no_more_reviews_are_at_work_than_may_be() {
-        let turns = Turns::new(2);
+        let turns = turns(2, 1);
         let first = turns.take().unwrap();
         let second = turns.take().unwrap();
         assert!(turns.take().is_none());
@@ -131,35 +139,54 @@ mod tests {
     }
 
     #[test]
-    fn the_last_worker_is_left_to_others_once_the_other_reviews_are_long() {
-        let turns = Turns::new(9);
-        let at =
-            |microseconds: u64| turns.epoch + Duration::from_secs(1) + Duration::from_micros(microseconds);
-        let first = turns.place(false, 2, at(0)).expect("a worker is left");
-        assert!(turns.place(false, 2, at(50)).is_some(), "the other one is young");
-        assert!(turns.place(false, 2, at(200)).is_none());
-        assert!(turns.place(false, 3, at(200)).is_some(), "there is another worker");
-        assert!(turns.place(true, 9, at(200)).is_none(), "it says that it is long");
+    fn the_last_worker_is_left_to_others() {
+        let turns = turns(9, 9);
+        let first = turns.place(3).expect("two workers are left");
+        let second = turns.place(3).expect("a worker is left");
+        assert!(turns.place(3).is_none());
         drop(first);
-        assert!(turns.place(false, 2, at(900)).is_some());
-        assert!(turns.place(false, 1, at(9000)).is_none(), "there is but one worker");
+        assert!(turns.place(3).is_some());
+        assert!(turns.place(1).is_none(), "there is but one worker");
+        drop(second);
         assert_eq!(turns.in_place.load(Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seat_is_waited_for_until_the_answer_is_due_and_given_up_by_a_review_that_has_become_long() {
+        let turns = turns(9, 1);
+        let due = Instant::now() + Duration::from_secs(1);
+        let run = turns.take().unwrap().run(false, due, |deadline| {
+            assert_eq!(turns.seats.available_permits(), 0);
+            deadline.now();
+            assert_eq!(turns.seats.available_permits(), 0, "it is young");
+        });
+        run.await;
+        assert_eq!(turns.seats.available_permits(), 1);
+        let seat = turns.take().unwrap().seat(due).await.unwrap();
+        assert!(turns.take().unwrap().seat(due).await.is_none());
+        assert_eq!(Instant::now(), due);
+        let deadline = Deadline::of_turn(due, due, Some(seat), None);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        deadline.now();
+        assert_eq!(turns.seats.available_permits(), 1);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn reviews_that_take_long_leave_the_runtime_alive() {
         // Each review waits for what only another task can send. Were all workers taken, none would ever end.
-        let turns = std::sync::Arc::new(Turns::new(64));
+        let turns = std::sync::Arc::new(turns(64, 8));
         let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
         let (gates, reviews): (Vec<_>, Vec<_>) = (0..8)
             .map(|_| {
                 let (open, gate) = std::sync::mpsc::channel::<()>();
                 let (turns, started) = (turns.clone(), started.clone());
                 let review = async move {
-                    turns.take().unwrap().run(true, Instant::now(), |_| {
+                    let due = Instant::now() + Duration::from_secs(60);
+                    let review = move |_: &Deadline<'_>| {
                         started.send(()).unwrap();
                         gate.recv().unwrap();
-                    });
+                    };
+                    turns.take().unwrap().run(true, due, review).await;
                 };
                 (open, tokio::spawn(review))
             })

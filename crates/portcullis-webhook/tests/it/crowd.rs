@@ -65,12 +65,14 @@ async fn reviews_over_the_cap_are_refused_before_any_work() {
     // Two reviews wait for each other and for the test, so that a third comes while they are at work.
     let barrier = Arc::new(Barrier::new(3));
     let in_review = barrier.clone();
-    let site =
-        Site::judging(Limits { reviews: 2, long_review_bytes: 0, ..Limits::default() }, move |_, _, _| {
+    let site = Site::judging(
+        Limits { reviews: 2, seats: 2, long_review_bytes: 0, ..Limits::default() },
+        move |_, _, _| {
             in_review.wait();
             in_review.wait();
             Verdict::allowed()
-        });
+        },
+    );
     let (address, _) = site.listen().await;
     let mut clients = [site.connect(address).await, site.connect(address).await];
     for client in &mut clients {

@@ -5,27 +5,28 @@ use std::time::Duration;
 
 use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
-use portcullis_model::explain::PolicyExplanation;
 use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
 use portcullis_webhook::Metrics;
 use prometheus_client::metrics::counter::Counter;
-use serde::Serialize;
+use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::clock::timestamp;
-use super::decisions::Decisions;
+use super::decisions::{DecidedBy, Decision, Decisions};
 use super::denial::{Denial, Waiting};
 use super::policies::Policies;
 
+/// The target of decisions in the log.
+const LOG: &str = "portcullis::decision";
 /// How many records wait to be kept.
 const QUEUE: usize = 8192;
-/// How often records are taken from the queue. To be woken for each would cost as much as a small review; a queue that
-/// fills in this time holds more reviews than eight cores answer.
-const PACE: Duration = Duration::from_millis(50);
+/// How often records are taken from the queue. To be woken for each would cost as much as a small review; more than come in
+/// this time would keep answers waiting while they are written.
+const PACE: Duration = Duration::from_millis(5);
 /// Of the records that are taken at once, this much time is spent on explaining denials.
-const EXPLAINING: Duration = Duration::from_millis(100);
+const EXPLAINING: Duration = Duration::from_millis(10);
 /// How many rules a record names.
 const RULES: usize = 20;
 
@@ -47,41 +48,6 @@ pub(crate) struct Ledger {
 struct Entry {
     decision: Decision,
     denial: Option<Box<Denial>>,
-}
-
-/// What was asked, what was answered, and by which rules. Names only, and of a denial what the rules that refused it saw;
-/// nothing of Secrets.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Decision {
-    /// When it is written.
-    time: String,
-    uid: String,
-    operation: &'static str,
-    kind: String,
-    namespace: String,
-    name: String,
-    allowed: bool,
-    mutated: bool,
-    dry_run: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unseen: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rules: Vec<DecidedBy>,
-    /// What happened in the rules that refused the request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    explained: Vec<PolicyExplanation>,
-    micros: u64,
-}
-
-/// A rule that had something to say.
-#[derive(Clone, Debug, Serialize)]
-struct DecidedBy {
-    policy: String,
-    rule: String,
-    status: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    message: String,
 }
 
 impl Ledger {
@@ -151,7 +117,7 @@ impl Ledger {
                 self.announce(review, verdict);
             }
         }
-        let entry = Entry { decision: Decision::new(review, verdict, took), denial: denial.map(Box::new) };
+        let entry = Entry { decision: decision(review, verdict, took), denial: denial.map(Box::new) };
         if self.decisions.try_send(entry).is_err() {
             self.dropped.inc();
         }
@@ -231,46 +197,33 @@ fn notice(
     }
 }
 
-impl Decision {
-    fn new(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Self {
-        let request = &review.request;
-        let rules = verdict.outcomes().filter(|(_, outcome)| {
-            outcome.patched.is_some() || matches!(outcome.status, Status::Fail | Status::Error)
-        });
-        let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
-            policy: policy.name().to_owned(),
-            rule: outcome.rule.to_owned(),
-            status: outcome.status.as_str(),
-            message: match outcome.status {
-                Status::Fail | Status::Error => outcome.message.clone().into_owned(),
-                Status::Pass | Status::Skip => String::new(),
-            },
-        };
-        Self {
-            time: String::new(),
-            uid: request.uid.to_string(),
-            operation: review.operation.as_str(),
-            kind: request.gvk().to_string(),
-            namespace: request.namespace.to_string(),
-            name: request.name.to_string(),
-            allowed: verdict.allowed,
-            mutated: !verdict.patch.is_empty(),
-            dry_run: verdict.dry_run,
-            unseen: verdict.unseen.map(|why| format!("{why:?}")),
-            rules: rules.take(RULES).map(decided_by).collect(),
-            explained: Vec::new(),
-            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// Whether it is rules that refuse the request, which can be explained.
-    fn is_refused_by_rules(&self) -> bool {
-        !self.allowed && !self.rules.is_empty()
-    }
-
-    /// Whether it is more than that a request was admitted as it was.
-    fn is_worth_a_line(&self) -> bool {
-        !self.allowed || self.mutated || !self.rules.is_empty()
+fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decision {
+    let request = &review.request;
+    let rules = verdict.outcomes().filter(|(_, outcome)| {
+        outcome.patched.is_some() || matches!(outcome.status, Status::Fail | Status::Error)
+    });
+    let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
+        policy: policy.name().into(),
+        rule: outcome.rule.into(),
+        status: outcome.status.as_str(),
+        message: match outcome.status {
+            Status::Fail | Status::Error => (&*outcome.message).into(),
+            Status::Pass | Status::Skip => Box::default(),
+        },
+    };
+    Decision {
+        uid: (&*request.uid).into(),
+        operation: review.operation.as_str(),
+        kind: request.gvk().to_string().into(),
+        namespace: (&*request.namespace).into(),
+        name: (&*request.name).into(),
+        allowed: verdict.allowed,
+        mutated: !verdict.patch.is_empty(),
+        dry_run: verdict.dry_run,
+        unseen: verdict.unseen.map(|why| format!("{why:?}")),
+        rules: rules.take(RULES).map(decided_by).collect(),
+        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        ..Decision::default()
     }
 }
 
@@ -281,7 +234,7 @@ async fn keep(mut queue: mpsc::Receiver<Entry>, kept: Decisions, unexplained: Co
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut entries = Vec::new();
     while queue.recv_many(&mut entries, QUEUE).await > 0 {
-        let time = timestamp().to_string();
+        let time = timestamp();
         let begun = Instant::now();
         for Entry { decision, denial } in entries.drain(..) {
             let mut explained = Vec::new();
@@ -292,14 +245,14 @@ async fn keep(mut queue: mpsc::Receiver<Entry>, kept: Decisions, unexplained: Co
             if decision.is_refused_by_rules() && explained.is_empty() {
                 unexplained.inc();
             }
-            let decision = Decision { time: time.clone(), explained, ..decision };
-            let record = serde_json::to_string(&decision).unwrap_or_default();
+            let explained = (!explained.is_empty()).then(|| to_raw_value(&explained).ok()).flatten();
+            let decision = Decision { time, explained, ..decision };
             if decision.is_worth_a_line() {
-                tracing::info!(target: "portcullis::decision", "{record}");
+                tracing::info!(target: LOG, "{}", decision.line());
             } else {
-                tracing::debug!(target: "portcullis::decision", "{record}");
+                tracing::debug!(target: LOG, "{}", decision.line());
             }
-            kept.keep(record);
+            kept.keep(Arc::new(decision));
         }
         pace.tick().await;
     }
