@@ -2,6 +2,7 @@
 
 mod installation;
 mod log;
+mod memory;
 mod serve;
 mod told;
 

@@ -1,6 +1,7 @@
 //! `serve`: the admission webhook, and with a cluster the controllers behind it.
 
 mod answer;
+mod arenas;
 mod certificate;
 mod clock;
 mod cluster;
@@ -34,14 +35,15 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use self::arenas::Arenas;
 use self::certificate::{Renewal, Served};
 use self::decisions::Decisions;
 use self::judge::Judge;
 use self::ledger::Ledger;
 use self::policies::Policies;
 use self::source::Source;
-use crate::log;
 use crate::told::not_listening;
+use crate::{log, memory};
 
 /// The type of what `/decisions` answers.
 const JSON_LINES: &str = "application/jsonl; charset=utf-8";
@@ -53,6 +55,7 @@ const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 pub(crate) fn serve(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
     log::start(arguments.log_format, &arguments.log, surroundings.stderr.colour)?;
     install_crypto_provider();
+    memory::limit_heaps();
     let given = match arguments.policies.is_empty() {
         true => None,
         false => Some(Given::read(arguments, surroundings)?),
@@ -129,6 +132,8 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             let policies = Policies::new(&compiled, Settings::default(), ignores_failures(arguments));
             parts.policies.store(Some(Arc::new(policies)));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
+            drop(compiled);
+            memory::give_back();
             let server = server(arguments, &parts, &served, source, None)?;
             let ready = parts.health(&served, || Ok(()));
             let drain = async {
@@ -191,6 +196,7 @@ fn server(
         source,
         options,
         ledger,
+        arenas: Arenas::new(worker_threads()),
         ignore_failures: ignores_failures(arguments),
         exceptions: exception_scope(arguments),
         started: Instant::now(),

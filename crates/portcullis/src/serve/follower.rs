@@ -1,6 +1,8 @@
 //! Puts in force what the cluster says, and says what is to be written for it.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use portcullis_cluster::discovery::Discovery;
@@ -12,9 +14,14 @@ use portcullis_controllers::writer::Wanted;
 use portcullis_engine::{Problem, Settings};
 use portcullis_webhook::Metrics;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::policies::Policies;
 use super::webhook_settings;
+use crate::memory;
+
+/// When nothing has changed for so long, what compiling has used is given back.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Compiles what the cluster says and puts it in force.
 pub(super) struct Follower {
@@ -57,16 +64,28 @@ impl Follower {
             }
             // Compiling takes the processor: other work goes on meanwhile on another thread.
             tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
-            drop(first.take());
+            if let Some(first) = first.take() {
+                memory::give_back();
+                drop(first);
+            }
             let [cluster_policies, policies, exceptions, configuration, discovery] = &mut changes;
+            let mut changed = pin!(async {
+                tokio::select! {
+                    changed = cluster_policies.changed() => changed,
+                    changed = policies.changed() => changed,
+                    changed = exceptions.changed() => changed,
+                    changed = configuration.changed() => changed,
+                    changed = discovery.changed() => changed,
+                    changed = self.ca_bundle.changed() => changed,
+                }
+            });
             // A sender that is gone is the end of the process.
-            let changed = tokio::select! {
-                changed = cluster_policies.changed() => changed,
-                changed = policies.changed() => changed,
-                changed = exceptions.changed() => changed,
-                changed = configuration.changed() => changed,
-                changed = discovery.changed() => changed,
-                changed = self.ca_bundle.changed() => changed,
+            let changed = match timeout(SETTLED, &mut changed).await {
+                Ok(changed) => changed,
+                Err(_) => {
+                    memory::give_back();
+                    changed.await
+                }
             };
             if changed.is_err() {
                 return;

@@ -1,6 +1,5 @@
 //! Answers admission reviews from the policies in force.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +7,12 @@ use arc_swap::ArcSwapOption;
 use portcullis_controllers::{ExceptionScope, PolicyAdmission, exception_admission, policy_admission};
 use portcullis_engine::{Need, Options, ReviewContext, review};
 use portcullis_model::Review;
-use portcullis_value::{Arena, Value};
+use portcullis_value::Value;
 use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
 use tokio::time::Instant;
 
 use super::answer::answer;
+use super::arenas::Arenas;
 use super::clock::unix_nanoseconds;
 use super::denial::Denial;
 use super::ledger::Ledger;
@@ -30,6 +30,7 @@ pub(crate) struct Judge {
     pub(crate) source: Source,
     pub(crate) options: Options,
     pub(crate) ledger: Ledger,
+    pub(crate) arenas: Arenas,
     /// Whether all failures are ignored, whatever policies say.
     pub(crate) ignore_failures: bool,
     /// Whose exceptions count.
@@ -42,32 +43,13 @@ impl Reviewer for Judge {
     fn review(&self, route: &Route<'_>, review: &Review<'_>, deadline: &Deadline<'_>) -> Verdict {
         match route {
             Route::Resource(resource) => self.resource(resource, route, review, deadline),
-            Route::PolicyValidate => written(review, |document| self.policy(document)),
+            Route::PolicyValidate => self.written(review, |document| self.policy(document)),
             Route::ExceptionValidate => {
-                written(review, |document| exception_admission(document, &self.exceptions))
+                self.written(review, |document| exception_admission(document, &self.exceptions))
             }
             Route::PolicyMutate => Verdict::allowed(),
         }
     }
-}
-
-thread_local! {
-    /// The arena of the last review on this thread: its memory is used again.
-    static ARENA: Cell<Option<Arena>> = const { Cell::new(None) };
-}
-
-/// An arena that has grown larger than this is not kept, in bytes.
-const LARGEST_KEPT: usize = 1 << 20;
-
-/// Runs `work` with an empty arena.
-fn with_arena<T>(work: impl FnOnce(&Arena) -> T) -> T {
-    let mut arena = ARENA.take().unwrap_or_default();
-    arena.reset();
-    let result = work(&arena);
-    if arena.allocated_bytes() <= LARGEST_KEPT {
-        ARENA.set(Some(arena));
-    }
-    result
 }
 
 impl Judge {
@@ -87,7 +69,7 @@ impl Judge {
         let clock = || nanoseconds(deadline.now().saturating_duration_since(self.started));
         let mut facts = self.source.facts();
         for _ in 0..MOST_ROUNDS {
-            let reviewed = with_arena(|arena| -> Result<_, Vec<Need>> {
+            let reviewed = self.arenas.with(|arena| -> Result<_, Vec<Need>> {
                 let context = ReviewContext {
                     policies: &policies.set,
                     settings: &policies.settings,
@@ -122,21 +104,21 @@ impl Judge {
         let discovery = self.source.discovery();
         policy_admission(document, discovery.as_deref(), self.ignore_failures, self.source.dangling_jobs())
     }
-}
 
-/// What is said of the document in `asked`, which is about to be stored.
-fn written(asked: &Review<'_>, admission: impl FnOnce(Value<'_>) -> PolicyAdmission) -> Verdict {
-    with_arena(|arena| {
-        let document = match asked.request.object(arena) {
-            Ok(Some(document)) => document,
-            // Deleted, or nothing that an API server sends: not for us to refuse.
-            Ok(None) => return Verdict::allowed(),
-            Err(error) => return Verdict::denied(error.to_string()),
-        };
-        let PolicyAdmission { refusal, warnings } = admission(document);
-        let verdict = refusal.map_or_else(Verdict::allowed, Verdict::denied);
-        Verdict { warnings, ..verdict }
-    })
+    /// What is said of the document in `asked`, which is about to be stored.
+    fn written(&self, asked: &Review<'_>, admission: impl FnOnce(Value<'_>) -> PolicyAdmission) -> Verdict {
+        self.arenas.with(|arena| {
+            let document = match asked.request.object(arena) {
+                Ok(Some(document)) => document,
+                // Deleted, or nothing that an API server sends: not for us to refuse.
+                Ok(None) => return Verdict::allowed(),
+                Err(error) => return Verdict::denied(error.to_string()),
+            };
+            let PolicyAdmission { refusal, warnings } = admission(document);
+            let verdict = refusal.map_or_else(Verdict::allowed, Verdict::denied);
+            Verdict { warnings, ..verdict }
+        })
+    }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
