@@ -75,6 +75,9 @@ impl<T> ForEach<T> {
         &'a self,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<String>, VariableError> {
+        if self.preconditions.is_empty() {
+            return Ok(None);
+        }
         let verdict = self.preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats)?;
         Ok((!verdict.holds).then(|| verdict.seen.map(|seen| format!("pre{seen}")).unwrap_or_default()))
     }

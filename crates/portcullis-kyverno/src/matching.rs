@@ -140,6 +140,17 @@ impl Matching {
         }
     }
 
+    /// Whether the block, as a match block, holds for the object of `input` by its kind alone. One that does not may hold
+    /// all the same.
+    pub(crate) fn holds_by_kind(&self, input: &Input<'_>) -> bool {
+        let holds = |filter: &Filter| filter.further.is_none() && filter.names_kind(input);
+        match self {
+            Matching::Any(filters) => filters.iter().any(holds),
+            Matching::All(filters) => filters.iter().all(holds),
+            Matching::Direct(filter) => holds(filter),
+        }
+    }
+
     /// Whether `candidate` passes the block, as an exclude block: it does not hold.
     pub(crate) fn lets_pass(
         &self,
@@ -287,11 +298,11 @@ impl Filter {
     }
 
     fn check_kind(&self, candidate: &Candidate<'_>) -> Result<(), Mismatch<'_>> {
-        let Input { gvk, subresource, .. } = *candidate.input;
-        match self.kinds.iter().any(|kind| kind.matches(gvk, subresource, true)) {
-            true => Ok(()),
-            false => Err(Mismatch::Kind(self)),
-        }
+        if self.names_kind(candidate.input) { Ok(()) } else { Err(Mismatch::Kind(self)) }
+    }
+
+    fn names_kind(&self, input: &Input<'_>) -> bool {
+        self.kinds.iter().any(|kind| kind.matches(input.gvk, input.subresource, true))
     }
 
     /// Checks what `further`, which is not empty, asks for as well.

@@ -108,6 +108,20 @@ impl Pattern {
         }
     }
 
+    /// Whether `resource` plainly satisfies the pattern; `None` where it takes more to tell.
+    pub(crate) fn plainly_fits(
+        &self,
+        resource: Value<'_>,
+        numbers: Numbers,
+        budget: &mut Budget<'_>,
+    ) -> Option<bool> {
+        match self.fit(resource, numbers, budget).ok()? {
+            Fit::Satisfied => Some(true),
+            Fit::Violated => Some(false),
+            Fit::Unsure => None,
+        }
+    }
+
     /// How `resource` plainly fits the pattern, which is found out soonest.
     fn fit(&self, resource: Value<'_>, numbers: Numbers, budget: &mut Budget<'_>) -> Result<Fit, Exhausted> {
         let mut inner = &resource;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_model::{
     ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase, Profile,
-    Refusal, Resource, RuleKind, Run, Status,
+    Refusal, Resource, RuleKind, RuleOutcome, Run, Status,
 };
 use portcullis_value::{Arena, Object, Value};
 
@@ -248,6 +248,14 @@ impl Policy {
         [input.object, input.old_object].into_iter().flatten().all(lives_there)
     }
 
+    fn add_outcome<'a>(&self, evaluation: &mut Evaluation<'a>, outcome: RuleOutcome<'a>) {
+        // Room for an outcome of each rule, and no more.
+        if evaluation.outcomes.is_empty() {
+            evaluation.outcomes.reserve_exact(self.rules.len());
+        }
+        evaluation.outcomes.push(outcome);
+    }
+
     fn run<'a>(
         &'a self,
         phase: Phase,
@@ -275,6 +283,15 @@ impl Policy {
             Some((rule, kind))
         });
         while let Some((rule, kind)) = rules.next() {
+            if let Some(message) = rule.plain_pass(input, object, scope) {
+                let ending = Ending::new(Status::Pass, message);
+                let outcome = ending.outcome(&rule.name, kind, self.enforcement(rule, input));
+                self.add_outcome(&mut evaluation, outcome);
+                if self.apply_one {
+                    break;
+                }
+                continue;
+            }
             let before = evaluation.outcomes.len();
             let (mut is_decisive, mut not_matched) = (false, None);
             match rule.apply(input, object, scope)? {
@@ -288,12 +305,9 @@ impl Policy {
                         object = Some(patched);
                         scope.set_object(patched);
                     }
-                    if evaluation.outcomes.is_empty() {
-                        evaluation.outcomes.reserve_exact(self.rules.len());
-                    }
                     is_decisive = decides(&ending);
                     let enforcement = self.enforcement(rule, input);
-                    evaluation.outcomes.push(ending.outcome(&rule.name, kind, enforcement));
+                    self.add_outcome(&mut evaluation, ending.outcome(&rule.name, kind, enforcement));
                 }
                 Applied::EndedForEach(endings) => {
                     is_decisive = endings.iter().any(decides);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_gocompat::wildcard;
 use portcullis_model::explain::{Finding, Part, Step, within};
 use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
-use portcullis_value::{Exhausted, Object, OwnedValue, Value};
+use portcullis_value::{Arena, Exhausted, Object, OwnedValue, Value};
 
 use crate::condition::Conditions;
 use crate::context::ContextEntry;
@@ -374,6 +374,31 @@ impl Validation {
         }
     }
 
+    /// What is said of `object` where it plainly fits the pattern, or one of the patterns.
+    pub(crate) fn plain_pass<'a>(
+        &'a self,
+        rule: &'a Rule,
+        object: Value<'a>,
+        numbers: Numbers,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Option<&'a str> {
+        match &self.check {
+            Check::Pattern(PatternSource::Compiled(patterns)) => {
+                let fits = patterns.first()?.plainly_fits(object, numbers, scope.budget())?;
+                fits.then_some(&*rule.passed)
+            }
+            Check::AnyPattern(PatternSource::Compiled(patterns)) => {
+                for (index, pattern) in patterns.iter().enumerate() {
+                    if pattern.plainly_fits(object, numbers, scope.budget())? {
+                        return Some(passed_any(rule, index, scope.arena()));
+                    }
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
     fn deny<'a>(
         &'a self,
         conditions: &'a Conditions,
@@ -481,11 +506,7 @@ impl Validation {
         };
         let name = &rule.name;
         let arena = scope.arena();
-        let passed = |index: usize| {
-            let index = arena.format(format_args!("{index}"));
-            let message = arena.concat(&["validation rule '", name, "' anyPattern[", index, "] passed."]);
-            Ok(Ending::new(Status::Pass, message))
-        };
+        let passed = |index: usize| Ok(Ending::new(Status::Pass, passed_any(rule, index, arena)));
         let recorder = scope.recorder;
         // What is taken down is the walk that tells texts.
         for (index, pattern) in patterns.iter().enumerate().filter(|_| recorder.is_none()) {
@@ -565,6 +586,12 @@ fn gone<'a>(
         Ok(_) => Ok(None),
         Err(error) => Ending::failed("variable substitution failed: ", error).map(Some),
     }
+}
+
+/// What is said of an object that fits the pattern at `index` of several.
+fn passed_any<'a>(rule: &'a Rule, index: usize, arena: &'a Arena) -> &'a str {
+    let index = arena.format(format_args!("{index}"));
+    arena.concat(&["validation rule '", &rule.name, "' anyPattern[", index, "] passed."])
 }
 
 /// `message` with a full stop at its end.

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-use portcullis_gocompat::wildcard;
+use portcullis_gocompat::wildcard::{self, contains_wildcard};
 
 use crate::Gvk;
 
@@ -23,6 +23,8 @@ pub struct KindParts {
     pub subresource: Box<str>,
     /// The text that the parts were read from.
     pub written: Box<str>,
+    /// Whether it is a kind and nothing else.
+    is_kind_alone: bool,
 }
 
 /// What nearly every policy names, be it by autogen: one selector of each serves them all.
@@ -73,12 +75,14 @@ impl KindSelector {
             [group, version, kind, subresource] => [group, version, kind, subresource],
             _ => [""; 4],
         };
+        let is_kind_alone = [group, version, subresource] == ["*", "*", ""] && !contains_wildcard(kind);
         Self(Arc::new(KindParts {
             group: group.into(),
             version: version.into(),
             kind: kind.into(),
             subresource: subresource.into(),
             written: text.into(),
+            is_kind_alone,
         }))
     }
 
@@ -91,6 +95,9 @@ impl KindSelector {
                 && gvk == Gvk { group: "", version: "v1", kind: "Pod" }
                 && subresource == "ephemeralcontainers"
         };
+        if self.is_kind_alone {
+            return *self.kind == *gvk.kind && (subresource.is_empty() || of_pod());
+        }
         // Most parts are a star or a name: no look at the letters of the other.
         let fits =
             |pattern: &str, text: &str| pattern == "*" || pattern == text || wildcard::matches(pattern, text);

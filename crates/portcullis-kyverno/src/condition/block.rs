@@ -58,6 +58,11 @@ impl Conditions {
         Self { joined, has_messages }
     }
 
+    /// Whether nothing is asked, so that the block holds always.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.joined.is_missing()
+    }
+
     /// Evaluates the block, lazily and in order.
     ///
     /// # Errors
@@ -95,7 +100,7 @@ impl Conditions {
         scope: &mut Scope<'a, '_, '_>,
         numbers: Numbers,
     ) -> Result<Verdict, VariableError> {
-        let recorder = scope.recorder.filter(|_| !self.joined.is_missing());
+        let recorder = scope.recorder.filter(|_| !self.is_empty());
         within(
             recorder,
             || self.evaluate(scope, numbers),

@@ -25,6 +25,7 @@ pub(super) struct Fitting<'w, 't> {
 }
 
 impl Fitting<'_, '_> {
+    #[inline]
     pub(super) fn node(&mut self, pattern: &Node, value: &Value<'_>) -> Result<Fit, Exhausted> {
         match (pattern, value) {
             (Node::Scalar(scalar), _) => self.scalar(scalar, value),
@@ -36,6 +37,7 @@ impl Fitting<'_, '_> {
     }
 
     /// Of several patterns only the first is used.
+    #[inline(never)]
     fn list(&mut self, patterns: &[Node], value: &Value<'_>, items: &[Value<'_>]) -> Result<Fit, Exhausted> {
         match patterns {
             [] => Ok(Fit::Violated),
@@ -54,6 +56,8 @@ impl Fitting<'_, '_> {
         }
     }
 
+    /// Called as such, as lists are: a walk then makes one call for a map and none for what is no map.
+    #[inline(never)]
     fn map(&mut self, map: &Map, object: Object<'_>) -> Result<Fit, Exhausted> {
         if map.tags.is_some() {
             return Ok(Fit::Unsure);
@@ -90,6 +94,7 @@ impl Fitting<'_, '_> {
         }
     }
 
+    #[inline]
     fn field(&mut self, node: &Node, value: &Value<'_>) -> Result<Fit, Exhausted> {
         match node {
             // A star is satisfied by lists and maps too, here alone.
