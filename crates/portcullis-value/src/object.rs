@@ -76,16 +76,30 @@ impl<'a> Object<'a> {
         if let Some(last) = key.as_bytes().last()
             && self.entries.len() <= SCAN
         {
-            let looks_alike = |(other, _): &&(&str, _)| {
-                other.len() == key.len() && other.as_bytes().last().is_some_and(|other| other == last)
-            };
-            match self.entries.iter().find(looks_alike) {
+            match self.first_alike(key.len(), *last) {
                 None => return None,
                 Some(entry) if is_equal(entry.0, key) => return Some(entry),
                 Some(_) => {}
             }
         }
         self.search(key)
+    }
+
+    /// The first entry whose key has this length and this last byte.
+    #[inline]
+    fn first_alike(self, length: usize, last: u8) -> Option<&'a (&'a str, Value<'a>)> {
+        let is_alike =
+            |entry: &(&str, _)| entry.0.len() == length && entry.0.as_bytes().last() == Some(&last);
+        // Four at a time, since to go on takes as long as to compare two lengths.
+        let (fours, rest) = self.entries.as_chunks();
+        for [a, b, c, d] in fours {
+            for entry in [a, b, c, d] {
+                if is_alike(entry) {
+                    return Some(entry);
+                }
+            }
+        }
+        rest.iter().find(|entry| is_alike(entry))
     }
 
     /// Apart from [`Object::find_entry`], which is quicker without it.

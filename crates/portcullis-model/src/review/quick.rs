@@ -105,6 +105,7 @@ mod tests {
             "",
             r#","name":"pi","namespace":"shop","subResource":"status","dryRun":true,"unknown":{"a":"\u00e9"}"#,
             r#","object":{"metadata":{"name":"\"é\n"},"spec":[-1.5e3,null,[],{}]},"options": {"kind":"x"}"#,
+            r#","object":{"a}":"}]\\\"{","b":[{}, "]"]},"oldObject":null,"dryRun":false"#,
             r#","resource":{"group":"batch"},"requestKind":{},"requestResource":{},"requestSubResource":"scale""#,
         ] {
             let (quick, general) = both(&review(fields));

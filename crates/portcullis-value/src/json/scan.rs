@@ -115,14 +115,23 @@ impl<'a> Scanner<'a> {
             return None;
         }
         let mut depth = 1_usize;
+        // In a variable of its own, which needs not be kept in memory from byte to byte.
+        let mut at = self.at;
         while depth > 0 {
-            match self.next()? {
-                b'"' => self.rest_of_string()?,
+            let byte = *self.bytes.get(at)?;
+            at += 1;
+            match byte {
+                b'"' => {
+                    self.at = at;
+                    self.rest_of_string()?;
+                    at = self.at;
+                }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth -= 1,
                 _ => {}
             }
         }
+        self.at = at;
         self.text.get(start..self.at)
     }
 
