@@ -32,6 +32,18 @@ pub(crate) fn read_if_text(path: &Path) -> Result<Option<String>> {
     Ok(String::from_utf8(bytes).ok())
 }
 
+/// The bytes of a file.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Writes a file that everybody may run, and the folders above it.
+pub(crate) fn write_executable(path: &Path, contents: &[u8]) -> Result<()> {
+    write(path, contents)?;
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(path, permissions).with_context(|| format!("cannot change `{}`", path.display()))
+}
+
 /// Writes a file and the folders above it.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let write = || {

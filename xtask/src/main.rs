@@ -11,6 +11,7 @@ mod e2e;
 mod files;
 mod fuzz;
 mod help;
+mod image;
 mod output;
 mod release;
 mod sandbox;
@@ -85,6 +86,13 @@ tests/conformance/README.md tells how to add a corpus.",
         summary: "Write the files that are made from the Helm chart and for it",
         text: chart::HELP,
         run: chart::run,
+    },
+    Task {
+        name: "image",
+        arguments: "",
+        summary: "Write the image of a container as an OCI archive",
+        text: image::HELP,
+        run: image::run,
     },
     Task {
         name: "tidy",

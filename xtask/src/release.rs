@@ -34,3 +34,13 @@ pub(crate) fn build() -> Result<PathBuf> {
     run_command(cargo.args(STATIC))?;
     Ok(files::target().join("release/portcullis"))
 }
+
+/// Builds it for another platform, whose standard library and linker are there.
+pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
+    let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis");
+    // The linker of the system is for this machine alone.
+    let linker = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
+    cargo.env(linker, format!("{}-gcc", target.replace("-unknown-", "-")));
+    run_command(cargo.args(["--target", target, "--"]).args(STATIC))?;
+    Ok(files::target().join(target).join("release/portcullis"))
+}

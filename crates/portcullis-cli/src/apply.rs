@@ -1,4 +1,4 @@
-//! `apply`: policies on resources, without a cluster.
+//! `apply`: policies on resources, in files or in a cluster.
 //!
 //! The order of work is the reference's: policies are loaded and checked, the resources are counted, then each resource
 //! goes through the mutate rules of all policies and, as they leave it, through their other rules. One resource is in
@@ -31,24 +31,32 @@ use table::Table;
 pub(crate) use table::policy_key;
 use text::Text;
 
+use crate::cluster::Commands;
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, standard_output};
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
-use crate::offline::known::Loaded;
+use crate::offline::known::{From, Loaded};
 use crate::offline::resources::{self, Scopes};
 use crate::offline::verdict::Counts;
 use crate::progress::Progress;
 use crate::surroundings::{Stream, Surroundings};
 
 /// Runs the command.
-pub(crate) fn apply(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
+pub(crate) fn apply(
+    arguments: &Arguments,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Result<Exit, Ended> {
     arguments.check()?;
     if arguments.remove_color {
         surroundings.stdout.colour = false;
         surroundings.stderr.colour = false;
     }
-    let loaded = arguments.known.load(&arguments.policies, &arguments.resource, surroundings)?;
+    let chosen = &arguments.from_cluster;
+    let reach = chosen.cluster.then(|| cluster.reach(&chosen.access)).transpose()?;
+    let from = reach.map_or(From::Files, |reach| From::Cluster(reach, chosen));
+    let loaded = arguments.known.load(&arguments.policies, &arguments.resource, from, surroundings)?;
     let Loaded { policies, exceptions, scopes, mut inputs, circumstances, errors } = loaded;
     let output =
         arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));

@@ -20,7 +20,7 @@ use tree::Trees;
 use crate::apply::policy_key;
 use crate::exit::{Ended, Exit, Hinted, standard_output};
 use crate::offline::host::{Circumstances, ResourceHost};
-use crate::offline::known::Loaded;
+use crate::offline::known::{From, Loaded};
 use crate::offline::policies::Policies;
 use crate::offline::resources::{self, Scopes};
 use crate::surroundings::{Stream, Surroundings};
@@ -94,7 +94,7 @@ fn evaluate(
 ) -> Result<Exit, Ended> {
     let (policies, resources) = (arguments.policy.as_slice(), arguments.resource.as_slice());
     arguments.known.check(policies, resources)?;
-    let loaded = arguments.known.load(policies, resources, surroundings)?;
+    let loaded = arguments.known.load(policies, resources, From::Files, surroundings)?;
     let Loaded { policies, scopes, mut inputs, circumstances, mut errors, .. } = loaded;
     if let Some(rule) = &arguments.rule {
         find_rule(rule, &policies)?;

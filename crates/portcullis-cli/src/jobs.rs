@@ -18,6 +18,7 @@ mod stream;
 
 use clap::{Args, Subcommand};
 
+pub(crate) use self::fetch::each_object;
 use crate::cluster::Commands;
 use crate::exit::{Ended, Exit};
 use crate::surroundings::Surroundings;

@@ -56,7 +56,7 @@ pub fn run(
     cluster: &dyn Commands,
 ) -> Exit {
     let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
-        arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings),
+        arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings, cluster),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
         arguments::Command::Jobs(arguments) => jobs::jobs(&arguments, surroundings, cluster),

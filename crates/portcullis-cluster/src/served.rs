@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::backoff::{Backoff, pause};
+use crate::connection::Connection;
 use crate::discovery::Discovery;
 use crate::error::{ApiError, Asked};
 use crate::index::Published;
@@ -36,6 +37,25 @@ pub(crate) struct DiscoveryRefresh {
     pub(crate) pending: Option<Pending>,
     /// Changes when kinds come and go.
     pub(crate) kinds: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// What the API server serves at this moment.
+    ///
+    /// # Errors
+    /// The API server cannot be asked.
+    pub async fn discovery(&self) -> Result<Discovery, ApiError> {
+        let discovery = Published::new(Discovery::default());
+        let kinds = watch::Sender::new(()).subscribe();
+        let mut once = DiscoveryRefresh {
+            reader: Reader::background(self),
+            discovery: discovery.clone(),
+            pending: None,
+            kinds,
+        };
+        once.refresh().await?;
+        Ok((*discovery.load()).clone())
+    }
 }
 
 impl DiscoveryRefresh {

@@ -72,7 +72,8 @@ fn at<T>(
 fn if_there<T>(found: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        // A kind that is not served any more is told of in no status of its own.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -6,11 +6,12 @@
 use clap::{Args, ValueEnum};
 
 use crate::exit::Hinted;
+use crate::offline::from_cluster::ClusterResources;
 use crate::offline::known::Known;
 
 /// Try policies on resources: print what each rule says, and what the resources become.
 ///
-/// Nothing leaves this machine: no cluster is asked, no registry, no address in a policy.
+/// Nothing leaves this machine: no cluster is asked unless `--cluster` is given, no registry, no address in a policy.
 #[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
     #[arg(short, long, visible_alias = "resources", value_name = "PATH", value_delimiter = ',')]
     #[arg(help_heading = "Input")]
     pub(crate) resource: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) from_cluster: ClusterResources,
 
     #[command(flatten)]
     pub(crate) known: Known,
@@ -96,6 +100,9 @@ Examples:
   See what a policy makes of resources that are there already:
       portcullis apply policy.yaml --resource trigger.yaml --target-resource existing.yaml
 
+  Judge what is in a cluster, as far as a namespace goes:
+      portcullis apply policies/ --cluster --namespace shop
+
   Give a variable that a cluster would know:
       portcullis apply policy.yaml --resource pod.yaml --set request.operation=UPDATE
 
@@ -137,16 +144,6 @@ pub(crate) struct Later {
     envoy_payload: Vec<String>,
     #[arg(long, hide = true, visible_alias = "parameter-resources", value_delimiter = ',')]
     parameter_resource: Vec<String>,
-    #[arg(short, long, hide = true)]
-    cluster: bool,
-    #[arg(long, hide = true)]
-    kubeconfig: Option<String>,
-    #[arg(long, hide = true)]
-    context: Option<String>,
-    #[arg(short, long, hide = true)]
-    namespace: Option<String>,
-    #[arg(long, hide = true)]
-    cluster_wide_resources: bool,
     #[arg(long, hide = true)]
     context_file: Option<String>,
     #[arg(long, hide = true)]
@@ -165,8 +162,6 @@ pub(crate) struct Later {
     #[arg(long, hide = true)]
     concurrent: Option<String>,
     #[arg(long, hide = true)]
-    batch_size: Option<String>,
-    #[arg(long, hide = true)]
     continue_on_error: bool,
     #[arg(long, hide = true)]
     show_performance: bool,
@@ -181,11 +176,6 @@ impl Later {
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let list = |values: &[String]| !values.is_empty();
         [
-            ("--cluster", "taking resources from a cluster", self.cluster),
-            ("--kubeconfig", "taking resources from a cluster", self.kubeconfig.is_some()),
-            ("--context", "taking resources from a cluster", self.context.is_some()),
-            ("--namespace", "taking resources from a cluster", self.namespace.is_some()),
-            ("--cluster-wide-resources", "taking resources from a cluster", self.cluster_wide_resources),
             ("--json", "judging JSON payloads", list(&self.json)),
             ("--http-payload", "judging HTTP requests", list(&self.http_payload)),
             ("--envoy-payload", "judging Envoy requests", list(&self.envoy_payload)),
@@ -215,7 +205,9 @@ impl Arguments {
                 "name a policy file: `portcullis apply policy.yaml --resource job.yaml`",
             ));
         }
-        if self.resource.is_empty() {
+        if self.from_cluster.cluster {
+            self.from_cluster.check(&self.resource, &self.known)?;
+        } else if self.resource.is_empty() {
             return Err(missing(
                 "resource file(s) or cluster required",
                 "name a manifest: `--resource job.yaml`",

@@ -173,7 +173,7 @@ async fn terminating_namespaces(connection: &Connection) -> Result<BTreeSet<Box<
 }
 
 /// Lists the objects below `path` page by page, and tells `each` of them.
-pub(super) async fn each_object(
+pub(crate) async fn each_object(
     connection: &Connection,
     resource: &str,
     path: &str,

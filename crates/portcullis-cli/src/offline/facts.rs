@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_cluster::{Asked, Extent};
 use portcullis_model::{Answer, Gvk, Purpose, Question, Resource, ResourceQuery};
-use portcullis_value::{Arena, Object, OwnedValue, Value};
+use portcullis_value::{Arena, Object, OwnedValue, Value, json};
 
 use super::inputs::Input;
 use super::resources::{self, Scopes};
@@ -21,6 +22,8 @@ pub(crate) struct Facts {
     /// Entries of the global context by name, and by name and projection.
     entries: BTreeMap<String, OwnedValue>,
     reach: Reach,
+    /// The cluster that calls of the API go to, in place of the resources.
+    cluster: Option<crate::cluster::Reach>,
 }
 
 /// What is looked up in the resources.
@@ -105,7 +108,12 @@ impl Facts {
         calls: Vec<GivenCall>,
         entries: BTreeMap<String, OwnedValue>,
     ) -> Self {
-        Self { resources, clone_sources: Vec::new(), calls, entries, reach }
+        Self { resources, calls, entries, reach, ..Self::default() }
+    }
+
+    /// Facts that are asked of `cluster`, but for the `targets` of rules that change existing resources.
+    pub(crate) fn of_cluster(cluster: crate::cluster::Reach, targets: Vec<OwnedValue>) -> Self {
+        Self { resources: targets, cluster: Some(cluster), ..Self::default() }
     }
 
     /// Whether context entries have nothing to ask them.
@@ -199,6 +207,9 @@ impl Facts {
         if method != "GET" {
             return Err("only GET is answered from the given resources".to_owned());
         }
+        if let Some(cluster) = &self.cluster {
+            return get_from(cluster, path);
+        }
         // COMPAT(kyverno): the text has the path without the slash it begins with.
         let unknown = || format!("failed to parse path: {}", path.trim_start_matches('/'));
         if path.contains('?') {
@@ -242,6 +253,17 @@ impl Facts {
             all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
         Some(arena.array(&found).into())
     }
+}
+
+/// What the API server of `cluster` answers to a GET of `path`, or says of it.
+fn get_from(cluster: &crate::cluster::Reach, path: &str) -> Result<OwnedValue, String> {
+    let crate::cluster::Reach { runtime, connection } = cluster;
+    let asked = Asked { verb: "get", resource: path.to_owned() };
+    let answer = runtime.block_on(connection.get(asked, path, Extent::Whole));
+    let answer = answer.map_err(|error| error.said().into_owned())?;
+    let text = std::str::from_utf8(&answer.body).map_err(|error| error.to_string())?;
+    let arena = Arena::new();
+    Ok(json::read(&arena, text).map_err(|error| error.to_string())?.into())
 }
 
 /// Whether `query` asks for `resource`. A subresource is there with the resource that it is a part of.

@@ -109,6 +109,11 @@ impl Inputs {
         Ok(())
     }
 
+    /// Adds documents that were collected, under a name for messages.
+    pub(crate) fn add_spooled(&mut self, name: &str, spooled: SpooledTempFile) {
+        self.push(name, Content::Spooled(spooled), false);
+    }
+
     fn push(&mut self, name: &str, content: Content, is_named: bool) {
         self.inputs.push(Input { name: name.to_owned(), is_named, content });
     }

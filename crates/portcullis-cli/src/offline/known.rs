@@ -8,12 +8,14 @@ use portcullis_kyverno::PolicyException;
 
 use super::exceptions::{self, Files};
 use super::facts::Facts;
+use super::from_cluster::ClusterResources;
 use super::host::Circumstances;
 use super::inputs::Inputs;
 use super::policies::Policies;
 use super::resources::{self, Scopes};
 use super::user::UserInfo;
 use super::values::Values;
+use crate::cluster::Reach;
 use crate::surroundings::Surroundings;
 
 /// The arguments for it.
@@ -61,6 +63,13 @@ pub(crate) struct Known {
     pub(crate) crd_paths: Vec<String>,
 }
 
+/// Where resources come from.
+#[derive(Debug)]
+pub(crate) enum From<'f> {
+    Files,
+    Cluster(Reach, &'f ClusterResources),
+}
+
 /// Policies, resources and all that is known beside them, loaded.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -105,9 +114,10 @@ impl Known {
         &self,
         policies: &[String],
         resources: &[String],
+        from: From<'_>,
         surroundings: &mut Surroundings<'_>,
     ) -> anyhow::Result<Loaded> {
-        let values = match &self.values_file {
+        let mut values = match &self.values_file {
             Some(path) => Values::read(path, surroundings)?,
             None => Values::set(&self.set, surroundings)?,
         };
@@ -117,13 +127,21 @@ impl Known {
         let exceptions = self.exceptions(paths, resources, surroundings)?;
         policies.except(&exceptions);
         let (scopes, scope_errors) = Scopes::read(&self.crd_paths, surroundings);
-        let mut inputs = Inputs::find(resources, false, surroundings);
+        let mut inputs = match &from {
+            From::Files => Inputs::find(resources, false, surroundings),
+            From::Cluster(reach, chosen) => {
+                let found = chosen.read(reach, &policies.policies, resources, surroundings)?;
+                values.add_namespaces(found.namespaces);
+                found.inputs
+            }
+        };
         let mut target_inputs = Inputs::find(&self.target_resource, false, surroundings);
         let (targets, told) =
             resources::read_all(&mut target_inputs.inputs, &scopes, &mut surroundings.stderr);
-        let facts = match policies.ask_for_resources {
-            true => Facts::read(&mut inputs.inputs, targets, &scopes),
-            false => Facts::default(),
+        let facts = match (policies.ask_for_resources, from) {
+            (true, From::Files) => Facts::read(&mut inputs.inputs, targets, &scopes),
+            (true, From::Cluster(reach, _)) => Facts::of_cluster(reach, targets),
+            (false, _) => Facts::default(),
         };
         let (now, seed) = (surroundings.now, surroundings.seed);
         let circumstances = Circumstances { values, user, facts, now, seed, ..Circumstances::default() };

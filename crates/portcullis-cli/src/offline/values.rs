@@ -117,6 +117,13 @@ impl Values {
         self.namespace_labels
     }
 
+    /// Adds the labels of namespaces; what the values say of one comes first.
+    pub(crate) fn add_namespaces(&mut self, namespaces: BTreeMap<String, OwnedValue>) {
+        for (name, labels) in namespaces {
+            self.namespace_labels.entry(name).or_insert(labels);
+        }
+    }
+
     fn file(&mut self, document: Value<'_>, path: Pointer, problems: &mut Problems) {
         let known = [
             "apiVersion",

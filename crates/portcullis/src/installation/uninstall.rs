@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::wait::{await_condition, conditions};
@@ -86,12 +88,22 @@ impl Site {
     /// Waits until the Deployment is gone, which is when its Pods are.
     async fn until_gone(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
         self.until_stopped(surroundings).await?;
-        let is_gone = |deployment: Option<&k8s_openapi::api::apps::v1::Deployment>| deployment.is_none();
-        match within(self.patience, await_condition(self.namespaced(), NAME, is_gone)).await {
-            Some(gone) => gone.map(drop).map_err(|error| anyhow::Error::new(error).context("cannot watch deployment/portcullis")),
+        let is_gone = |deployment: Option<&Deployment>| deployment.is_none();
+        self.until(await_condition(self.namespaced(), NAME, is_gone), "deployment/portcullis").await
+    }
+
+    /// Waits for the end of `gone`, which is when the object `title` is not there any more.
+    async fn until<T>(
+        &self,
+        gone: impl Future<Output = Result<T, kube::runtime::wait::Error>>,
+        title: &str,
+    ) -> anyhow::Result<()> {
+        match within(self.patience, gone).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(anyhow::Error::new(error).context(format!("cannot watch {title}"))),
             None => Err(hinted(
-                format!("deployment/portcullis is still there after {} s", self.patience.as_secs()),
-                Some("what keeps it is gone: nothing calls it any more; `portcullis uninstall` goes on from here".to_owned()),
+                format!("{title} is still there after {} s", self.patience.as_secs()),
+                Some("`kubectl get -o yaml` says what keeps it; `portcullis uninstall` goes on from here"),
             )),
         }
     }
@@ -123,11 +135,15 @@ impl Site {
                 removed += usize::from(self.remove(object).await?);
             }
             writeln!(surroundings.stdout, "{} {kind} removed", objects.len())?;
-            if is_ours(&found) {
-                removed += self.remove_and_tell(&wanted, surroundings).await?;
-            } else {
+            if !is_ours(&found) {
                 writeln!(surroundings.stdout, "{} stays: somebody else has installed it", title(&wanted))?;
+                continue;
             }
+            removed += self.remove_and_tell(&wanted, surroundings).await?;
+            let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
+            let gone =
+                await_condition(self.all::<CustomResourceDefinition>(), &name, conditions::is_deleted(&uid));
+            self.until(gone, &title(&wanted)).await?;
         }
         Ok(removed)
     }
@@ -135,7 +151,7 @@ impl Site {
     /// The objects of a definition in the whole cluster, their metadata alone.
     async fn custom_resources(
         &self,
-        definition: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+        definition: &CustomResourceDefinition,
     ) -> anyhow::Result<Vec<DynamicObject>> {
         let spec = &definition.spec;
         let version = spec.versions.iter().find(|version| version.served).map_or("", |version| &version.name);
@@ -186,18 +202,8 @@ impl Site {
         deleted.map_err(|error| self.told("delete", &title, &error))?;
         let uid = found.uid().unwrap_or_default();
         let gone = await_condition(namespaces, &self.namespace, conditions::is_deleted(&uid));
-        match within(self.patience, gone).await {
-            Some(Ok(_)) => writeln!(surroundings.stdout, "{title} removed")?,
-            Some(Err(error)) => {
-                return Err(anyhow::Error::new(error).context(format!("cannot watch {title}")));
-            }
-            None => {
-                return Err(hinted(
-                    format!("{title} is still there after {} s", self.patience.as_secs()),
-                    Some(format!("`kubectl get namespace {} -o yaml` says what keeps it", self.namespace)),
-                ));
-            }
-        }
+        self.until(gone, &title).await?;
+        writeln!(surroundings.stdout, "{title} removed")?;
         Ok(1)
     }
 

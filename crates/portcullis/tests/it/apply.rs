@@ -66,7 +66,7 @@ fn lists_are_opened_also_within_lists_and_where_their_items_leave_out_the_kind()
 #[test]
 fn flags_that_come_later_say_so() {
     for arguments in [
-        vec!["apply", POLICY, "--cluster"],
+        vec!["apply", POLICY, "--resource", JOB, "--git-branch", "main"],
         vec!["apply", "https://example.com/owner/policies", "--resource", JOB],
         vec!["apply", POLICY, "--resource", JOB, "--registry"],
     ] {
@@ -108,7 +108,7 @@ fn exit_codes_are_those_of_the_table() {
         ("apply", 1),
         ("apply ttl.yaml", 1),
         ("apply ttl.yaml -r job.yaml --unknown", 1),
-        ("apply ttl.yaml -r job.yaml --cluster", 1),
+        ("apply ttl.yaml --cluster --kubeconfig nowhere.yaml", 1),
         ("apply audit.yaml -r job.yaml", 1),
         ("apply nowhere.yaml -r job.yaml", 1),
         ("apply ttl.yaml -r nowhere.yaml", 1),

@@ -1,5 +1,6 @@
 //! Tests on a real control plane. `cargo xtask e2e` runs them.
 
+mod apply;
 mod chart;
 mod control_plane;
 mod crds;

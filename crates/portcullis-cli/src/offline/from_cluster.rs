@@ -1,0 +1,298 @@
+//! Resources from a cluster: of the kinds that policies are about, read page by page and kept in files.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Args;
+use portcullis_cluster::discovery::{Discovery, ServedResource};
+use portcullis_cluster::{ApiError, Asked, Connection, Extent, encoded};
+use portcullis_kyverno::Policy;
+use portcullis_model::{CompiledPolicy as _, Gvk, Resource};
+use portcullis_value::{Arena, OwnedValue, Value, json};
+use tempfile::SpooledTempFile;
+
+use super::inputs::Inputs;
+use super::known::Known;
+use crate::cluster::{ClusterArguments, Reach};
+use crate::exit::cannot;
+use crate::files;
+use crate::surroundings::{Stream, Surroundings};
+
+/// How often a list is begun anew because the API server has forgotten its beginning.
+const ATTEMPTS: u32 = 5;
+
+/// What a cluster holds for a run.
+pub(crate) struct FromCluster {
+    /// One input for each kind.
+    pub(crate) inputs: Inputs,
+    /// The labels of namespaces.
+    pub(crate) namespaces: BTreeMap<String, OwnedValue>,
+}
+
+/// Which resources of which cluster.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterResources {
+    /// Take the resources that are in a cluster, of the kinds that the policies are about; `--resource` picks some by name
+    #[arg(short, long)]
+    pub(crate) cluster: bool,
+
+    #[command(flatten)]
+    pub(crate) access: ClusterArguments,
+
+    /// With --cluster: those of this namespace alone
+    #[arg(short, long, value_name = "NAME", requires = "cluster")]
+    namespace: Option<String>,
+
+    /// With --cluster: also those that live outside of namespaces
+    #[arg(long, requires = "cluster")]
+    cluster_wide_resources: bool,
+
+    /// With --cluster: how many resources are asked for at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch_size: u32,
+}
+
+impl ClusterResources {
+    /// Refuses what has no meaning with `--cluster`.
+    pub(crate) fn check(&self, resources: &[String], known: &Known) -> anyhow::Result<()> {
+        if !known.crd_paths.is_empty() && self.access.kubeconfig.is_some() {
+            anyhow::bail!(
+                "crd-paths and kubeconfig flags are mutually exclusive, please use only one of them"
+            );
+        }
+        if resources.iter().any(|name| name == "-") {
+            anyhow::bail!("`--resource -` names no resource of a cluster");
+        }
+        if known.exceptions_within_resources {
+            anyhow::bail!("exceptions are not looked for among the resources of a cluster");
+        }
+        Ok(())
+    }
+
+    /// Reads what `policies` are about, and of that what `names` pick.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or refuses to list one of the kinds.
+    pub(crate) fn read(
+        &self,
+        reach: &Reach,
+        policies: &[Policy],
+        names: &[String],
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<FromCluster> {
+        let connection = &reach.connection;
+        reach.runtime.block_on(async {
+            let discovery = connection.discovery().await;
+            let discovery = discovery.map_err(|error| cannot("ask which kinds there are", &error))?;
+            let namespaces = namespaces(connection).await;
+            let namespaces = namespaces.map_err(|error| cannot("list namespaces", &error))?;
+            let mut lister = Lister {
+                connection,
+                namespace: self.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
+                page: self.batch_size,
+                picked: picked(names),
+                read: 0,
+                progress: &mut surroundings.stderr,
+            };
+            let mut inputs = Inputs::default();
+            for served in kinds(policies, &discovery) {
+                if !served.namespaced && !self.cluster_wide_resources {
+                    continue;
+                }
+                if let Some(spooled) = lister.list(served).await? {
+                    inputs.add_spooled(&name(served), spooled);
+                }
+            }
+            lister.clear();
+            Ok(FromCluster { inputs, namespaces })
+        })
+    }
+}
+
+/// The kinds that `policies` are about, each once: of several versions of a resource the most stable one.
+fn kinds<'d>(policies: &[Policy], discovery: &'d Discovery) -> Vec<&'d ServedResource> {
+    let profiles = policies.iter().map(|policy| policy.profile());
+    let targets: Vec<_> =
+        profiles.flat_map(|profile| profile.mutates.iter().chain(&*profile.validates)).collect();
+    let mut chosen: BTreeMap<(&str, &str), &ServedResource> = BTreeMap::new();
+    for served in discovery.resources().iter().filter(|served| served.subresource.is_empty()) {
+        let gvk = Gvk { group: &served.group, version: &served.version, kind: &served.kind };
+        if !targets.iter().any(|target| target.kind.matches(gvk, "", false)) {
+            continue;
+        }
+        let best = chosen.entry((&served.group, &served.resource)).or_insert(served);
+        if stability(&served.version) > stability(&best.version) {
+            *best = served;
+        }
+    }
+    chosen.into_values().collect()
+}
+
+/// Orders versions as Kubernetes does: `v2` before `v1` before `v1beta2` before `v1beta1` before `v1alpha1`.
+fn stability(version: &str) -> (bool, Reverse<bool>, u32, u32) {
+    let number =
+        |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
+    let major = number(version.trim_start_matches('v'));
+    let rest = version.trim_start_matches('v').trim_start_matches(|c: char| c.is_ascii_digit());
+    let minor = number(rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    (rest.is_empty(), Reverse(rest.starts_with("alpha")), major, minor)
+}
+
+/// How RBAC names a resource: `deployments.apps`.
+fn name(served: &ServedResource) -> String {
+    match &*served.group {
+        "" => served.resource.to_string(),
+        group => format!("{}.{group}", served.resource),
+    }
+}
+
+/// The names of resources that were picked; none where all are wanted.
+///
+/// COMPAT(kyverno): a path of a file stands for the resource of its name, with or without its extension.
+fn picked(paths: &[String]) -> BTreeSet<String> {
+    let stem = |path: &String| Path::new(path).file_stem()?.to_str().map(str::to_owned);
+    let file = |path: &String| Path::new(path).file_name()?.to_str().map(str::to_owned);
+    paths.iter().flat_map(|path| [stem(path), file(path)]).flatten().collect()
+}
+
+/// Lists resources, and says how many it has read.
+struct Lister<'l, 's> {
+    connection: &'l Connection,
+    /// `None` for all.
+    namespace: Option<&'l str>,
+    page: u32,
+    picked: BTreeSet<String>,
+    read: usize,
+    progress: &'l mut Stream<'s>,
+}
+
+impl Lister<'_, '_> {
+    /// The resources of a kind as documents; nothing where the kind cannot be listed, as reviews cannot.
+    async fn list(&mut self, served: &ServedResource) -> anyhow::Result<Option<SpooledTempFile>> {
+        let mut attempt = 1;
+        loop {
+            let mut spooled = files::spool(&mut std::io::empty())?;
+            let error = match self.pages(served, &mut spooled).await {
+                Ok(()) => return Ok(Some(spooled)),
+                Err(error) => error,
+            };
+            match error.downcast_ref::<ApiError>() {
+                // A part is never taken for the whole.
+                Some(ApiError::Expired { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Some(ApiError::NotFound { .. } | ApiError::Refused { code: 405, .. }) => return Ok(None),
+                Some(error) => return Err(cannot(&format!("list {}", name(served)), error)),
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn pages(&mut self, served: &ServedResource, spooled: &mut SpooledTempFile) -> anyhow::Result<()> {
+        let (mut limit, mut token) = (self.page, String::new());
+        loop {
+            let path = format!("{}?limit={limit}&continue={}", self.path(served), encoded(&token));
+            let asked = Asked { verb: "list", resource: name(served) };
+            let answer = match self.connection.get(asked, &path, Extent::Whole).await {
+                Err(ApiError::TooLong { .. }) if limit > 1 => {
+                    limit = (limit / 2).max(1);
+                    continue;
+                }
+                answer => answer?,
+            };
+            let arena = Arena::new();
+            let text = std::str::from_utf8(&answer.body).context("the API server sends no text")?;
+            let list = json::read(&arena, text).context("the API server sends no JSON")?;
+            for item in list.get("items").and_then(Value::as_array).unwrap_or_default() {
+                self.keep(&arena, served, *item, spooled)?;
+            }
+            self.tell();
+            match list.path(&["metadata", "continue"]).and_then(Value::as_str) {
+                Some(next) if !next.is_empty() => token = next.to_owned(),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn path(&self, served: &ServedResource) -> String {
+        let root = match &*served.group {
+            "" => format!("/api/{}", served.version),
+            group => format!("/apis/{group}/{}", served.version),
+        };
+        match self.namespace.filter(|_| served.namespaced) {
+            Some(namespace) => format!("{root}/namespaces/{}/{}", encoded(namespace), served.resource),
+            None => format!("{root}/{}", served.resource),
+        }
+    }
+
+    /// Writes an item as a document of its own.
+    fn keep<'a>(
+        &mut self,
+        arena: &'a Arena,
+        served: &ServedResource,
+        item: Value<'a>,
+        spooled: &mut SpooledTempFile,
+    ) -> anyhow::Result<()> {
+        if !self.picked.is_empty() && !self.picked.contains(Resource(item).name()) {
+            return Ok(());
+        }
+        // In a list the API server says what its items are only once.
+        let gvk = Gvk { group: &served.group, version: &served.version, kind: &served.kind };
+        let version = arena.format(format_args!("{}", gvk.api_version()));
+        let item = item.with(arena, &["apiVersion"], Value::String(version));
+        let item = item.with(arena, &["kind"], arena.string(gvk.kind));
+        let document = json::Writer::compact().to_string(item);
+        writeln!(spooled, "---\n{document}")
+            .context("cannot keep what the cluster holds in a temporary file")?;
+        self.read += 1;
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        if self.progress.width.is_some() {
+            // Progress that cannot be shown is no reason to stop.
+            let _ = write!(self.progress, "\r\x1b[Kread {} resources", self.read);
+            let _ = self.progress.flush();
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.progress.width.is_some() {
+            let _ = write!(self.progress, "\r\x1b[K");
+        }
+    }
+}
+
+/// The labels of all namespaces.
+async fn namespaces(connection: &Connection) -> Result<BTreeMap<String, OwnedValue>, ApiError> {
+    let mut namespaces = BTreeMap::new();
+    crate::jobs::each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
+        let labels = namespace.path(&["metadata", "labels"]).unwrap_or_default();
+        namespaces.insert(Resource(namespace).name().to_owned(), labels.into());
+    })
+    .await?;
+    Ok(namespaces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_how_stable_they_are() {
+        let mut versions = ["v1alpha1", "v1beta2", "v1", "v2alpha1", "v2", "v1beta10", "v2beta1"];
+        versions.sort_by_key(|version| Reverse(stability(version)));
+        assert_eq!(versions, ["v2", "v1", "v2beta1", "v1beta10", "v1beta2", "v2alpha1", "v1alpha1"]);
+    }
+
+    #[test]
+    fn a_file_picks_the_resource_of_its_name() {
+        let picked = picked(&["jobs/pi.yaml".to_owned(), "web".to_owned(), "v1.2".to_owned()]);
+        assert_eq!(
+            picked.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["pi", "pi.yaml", "v1", "v1.2", "web"]
+        );
+    }
+}

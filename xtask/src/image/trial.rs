@@ -1,0 +1,61 @@
+//! The binary started where nothing else is: an empty root folder, as the user of the image.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{files, output};
+
+/// A cluster whose name only the file of hosts knows, and where nobody listens.
+const KUBECONFIG: &str = "\
+apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: \"https://api.cluster.test:1\"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+";
+
+/// Runs `binary` as `user` in a folder that holds it, a kubeconfig and a file of hosts: it starts, and resolves a name.
+pub(super) fn run(binary: &Path, user: u32) -> Result<()> {
+    let root = files::target().join("image/root");
+    files::write_executable(&root.join("portcullis"), &files::read_bytes(binary)?)?;
+    files::write(&root.join("kubeconfig"), KUBECONFIG.as_bytes())?;
+    files::write(&root.join("etc/hosts"), b"127.0.0.1 api.cluster.test\n")?;
+    if !may_change_root(&root, user) {
+        output::line(
+            "skipped: this user may not change the root folder, to start the binary in an empty one",
+        );
+        return Ok(());
+    }
+    let version = inside(&root, user, &["--version"])?;
+    ensure!(version.contains("portcullis "), "in an empty root folder the binary says: {version}");
+    let asked = inside(&root, user, &["disarm", "--kubeconfig", "/kubeconfig"])?;
+    // Nobody listens there, and that is known only once the name has an address.
+    if !asked.contains("connection refused") {
+        bail!("in an empty root folder the binary resolves no name: {asked}");
+    }
+    output::line(&format!("in an empty root folder, as user {user}, the binary starts and resolves names"));
+    Ok(())
+}
+
+/// All that a run prints.
+fn inside(root: &Path, user: u32, arguments: &[&str]) -> Result<String> {
+    let output = chroot(root, user, arguments).output().context("cannot run `chroot`")?;
+    Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Whether the system lets us: what cannot be run at all has another exit code than what runs and fails.
+fn may_change_root(root: &Path, user: u32) -> bool {
+    let mut chroot = chroot(root, user, &["--version"]);
+    let status = chroot.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.code() != Some(125))
+}
+
+fn chroot(root: &Path, user: u32, arguments: &[&str]) -> Command {
+    let mut command = Command::new("chroot");
+    command.arg(format!("--userspec={user}:{user}")).arg(root).arg("/portcullis").args(arguments);
+    command.env_clear().stdin(Stdio::null());
+    command
+}
