@@ -112,7 +112,8 @@ pub struct ServeArguments {
         value_name = "PATH",
         value_delimiter = ',',
         conflicts_with_all = [
-            "kubeconfig", "context", "service", "service_port", "deployment", "webhook_names", "webhook_timeout", "config_map", "exception_namespace",
+            "kubeconfig", "context", "service", "service_port", "deployment", "webhook_names", "webhook_timeout", "config_map",
+            "exception_namespace", "allow_service",
         ],
         help_heading = "Without a cluster"
     )]
@@ -223,6 +224,17 @@ pub struct ServeArguments {
     /// The namespace whose PolicyExceptions count, `*` for all of them; without it none does
     #[arg(long, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Policies")]
     pub exception_namespace: Option<String>,
+
+    /// A service that rules may call (`apiCall.service`): a host, `*.` and a name for all below it, or an address; may be given
+    /// again. Without it rules call none
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        value_delimiter = ',',
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        help_heading = "Policies"
+    )]
+    pub allow_service: Vec<String>,
 
     /// Where it is recorded which rule changed what
     #[arg(long, value_enum, default_value_t, value_name = "PLACE", help_heading = "Policies")]

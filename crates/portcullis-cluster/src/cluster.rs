@@ -19,6 +19,7 @@ use crate::index::{
 use crate::reader::{Query, Reader};
 use crate::readiness::Readiness;
 use crate::served::DiscoveryRefresh;
+use crate::services::{AllowedService, Services};
 use crate::watch::{Source, Watch, WatchStates, encoded};
 
 /// What to watch beside policies.
@@ -30,6 +31,8 @@ pub struct Options {
     pub secret: Option<(String, String)>,
     /// Whether finished Jobs that nobody removes are counted.
     pub jobs: bool,
+    /// The services that rules may call.
+    pub services: Vec<AllowedService>,
 }
 
 /// All that is known of a cluster. Dropping it ends the watches.
@@ -55,6 +58,7 @@ pub struct Cluster {
     readiness: Readiness,
     states: WatchStates,
     lookups: Semaphore,
+    pub(crate) services: Services,
     kinds: watch::Sender<()>,
     tasks: JoinSet<std::convert::Infallible>,
 }
@@ -150,6 +154,7 @@ impl Cluster {
             role_bindings: Published::new(None),
             cluster_role_bindings: Published::new(None),
             config_maps: ConfigMaps::new(),
+            services: Services::new(options.services.clone(), connection.server()),
             connection,
             readiness: Readiness::default(),
             states: WatchStates::default(),

@@ -42,6 +42,7 @@ mod readiness;
 #[cfg(test)]
 mod scripted;
 mod served;
+mod services;
 mod watch;
 
 pub use ask::Extent;
@@ -58,4 +59,5 @@ pub use index::{
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
+pub use services::AllowedService;
 pub use watch::{DEFINE_KINDS, WatchState, WatchStates, encoded};

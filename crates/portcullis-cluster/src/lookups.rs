@@ -1,4 +1,5 @@
-//! What rules ask for while a request is judged: ConfigMaps, and whatever the API server answers to a GET.
+//! What rules ask for while a request is judged: ConfigMaps, whatever the API server answers to a GET, and services that are
+//! allowed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::config_maps;
 use crate::error::{ApiError, Asked};
 use crate::reader::{Query, Reader};
+use crate::services::ServiceRequest;
 use crate::watch::encoded;
 
 /// The most bytes of one answer.
@@ -52,6 +54,20 @@ impl Cluster {
             }
             Question::ApiCall { method, url_path, data, .. } => {
                 self.call(method, url_path, data, allowance).await
+            }
+            Question::ServiceCall { entry, method, url, data, headers, ca_bundle } => {
+                let failed = |reason| format!("failed to execute HTTP request for APICall {entry}: {reason}");
+                let body = match method.as_str() {
+                    "POST" => body_of(data),
+                    _ => Ok(Vec::new()),
+                };
+                match body {
+                    Ok(body) => {
+                        let request = ServiceRequest { method, url, headers, ca_bundle, body: &body };
+                        self.call_service(&request, allowance).await.map_err(failed)
+                    }
+                    Err(reason) => Err(failed(reason)),
+                }
             }
             _ => Err(format!("`{}`: facts of this sort are not looked up in a cluster", question.entry())),
         };
@@ -98,6 +114,18 @@ impl Cluster {
         let arena = Arena::new();
         let text = std::str::from_utf8(&body).map_err(|_| failed("the answer is no text"))?;
         json::read(&arena, text).map(OwnedValue::from).map_err(|error| failed(&error.to_string()))
+    }
+
+    async fn call_service(
+        &self,
+        request: &ServiceRequest<'_>,
+        allowance: &Allowance,
+    ) -> Result<OwnedValue, String> {
+        let body = self.services.call(request).await?;
+        allowance.take(body.len())?;
+        let arena = Arena::new();
+        let text = std::str::from_utf8(&body).map_err(|_| "its answer is no text")?;
+        json::read(&arena, text).map(OwnedValue::from).map_err(|_| "its answer is no JSON".to_owned())
     }
 
     async fn read(

@@ -8,7 +8,7 @@ use portcullis_cluster::Document;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::status::{PolicyStatus, Readiness};
 use portcullis_kyverno::webhooks::WebhookNeeds;
-use portcullis_kyverno::{Findings, Policy, PolicyException};
+use portcullis_kyverno::{Findings, Lookups, Policy, PolicyException};
 use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value, json};
 
@@ -45,7 +45,12 @@ pub struct Compiled {
 impl Compiled {
     /// Compiles the policy that `text` holds as JSON, with `exceptions` to it. A kind that `discovery` does not know is no
     /// mistake.
-    pub fn of(text: &str, exceptions: &[Arc<PolicyException>], discovery: &Discovery) -> Self {
+    pub fn of(
+        text: &str,
+        exceptions: &[Arc<PolicyException>],
+        discovery: &Discovery,
+        lookups: Lookups,
+    ) -> Self {
         let arena = Arena::new();
         let (document, mistakes) = match json::read(&arena, text) {
             Ok(document) => {
@@ -58,8 +63,8 @@ impl Compiled {
             }
         };
         let policy = Policy::compile(document).excepting(exceptions);
-        let status =
-            PolicyStatus::of(document, if mistakes.is_empty() { Ok(&policy) } else { Err(mistakes.clone()) });
+        let compiled = if mistakes.is_empty() { Ok(&policy) } else { Err(mistakes.clone()) };
+        let status = PolicyStatus::of(document, compiled, lookups);
         Self {
             policy: mistakes.is_empty().then(|| Arc::new(policy)),
             needs: WebhookNeeds::of(document),
@@ -121,6 +126,7 @@ pub type PolicyName = (Box<str>, Box<str>);
 pub struct Compiler {
     known: BTreeMap<PolicyName, Known>,
     exceptions: ExceptionCompiler,
+    lookups: Lookups,
 }
 
 /// What a policy was compiled from, and what to.
@@ -140,6 +146,11 @@ impl Known {
 }
 
 impl Compiler {
+    /// For a cluster that offers `lookups` to rules.
+    pub fn new(lookups: Lookups) -> Self {
+        Self { lookups, ..Self::default() }
+    }
+
     /// The policies in force: `documents` are all there are, `exceptions` all that count.
     pub fn compile<'d>(
         &mut self,
@@ -156,7 +167,7 @@ impl Compiler {
             let known = match before.remove(&name) {
                 Some(known) if known.is_of(&document.text, &exceptions) => known,
                 _ => Known {
-                    compiled: Arc::new(Compiled::of(&document.text, &exceptions, discovery)),
+                    compiled: Arc::new(Compiled::of(&document.text, &exceptions, discovery, self.lookups)),
                     text: document.text.clone(),
                     exceptions,
                 },

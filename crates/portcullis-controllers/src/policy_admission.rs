@@ -3,7 +3,7 @@
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::status::{PolicyStatus, Readiness};
 use portcullis_kyverno::webhooks::WebhookNeeds;
-use portcullis_kyverno::{Findings, Kinds, Policy, sets_job_ttl, warn_of_job_ttl};
+use portcullis_kyverno::{Findings, Kinds, Lookups, Policy, sets_job_ttl, warn_of_job_ttl};
 use portcullis_model::Diagnostic;
 use portcullis_value::Value;
 
@@ -23,19 +23,20 @@ pub struct PolicyAdmission {
 ///
 /// `discovery` is what the API server serves, where there is one to ask; `ignore_failures` says whether no webhook fails
 /// closed, whatever policies say; `dangling_jobs` is the number of finished Jobs in the cluster that nobody owns and
-/// nothing will delete.
+/// nothing will delete; `lookups` is what is looked up for rules.
 pub fn policy_admission(
     document: Value<'_>,
     discovery: Option<&Discovery>,
     ignore_failures: bool,
     dangling_jobs: usize,
+    lookups: Lookups,
 ) -> PolicyAdmission {
     let kinds = discovery.map(ServedKinds);
     let findings = Findings::of(document, kinds.as_ref().map(|kinds| kinds as &dyn Kinds));
     let refusal = findings.refusal();
     let mut warnings = Vec::new();
     if refusal.is_none() {
-        warnings.extend(not_enforced(document));
+        warnings.extend(not_enforced(document, lookups));
         if !ignore_failures {
             warnings.extend(discovery.and_then(|discovery| not_asked(document, discovery)));
         }
@@ -53,8 +54,8 @@ pub fn policy_admission(
 }
 
 /// The rules that will not be executed, each with the part that is in the way.
-fn not_enforced(document: Value<'_>) -> impl Iterator<Item = String> {
-    let status = PolicyStatus::of(document, Ok(&Policy::compile(document)));
+fn not_enforced(document: Value<'_>, lookups: Lookups) -> impl Iterator<Item = String> {
+    let status = PolicyStatus::of(document, Ok(&Policy::compile(document)), lookups);
     let rules = match status.readiness {
         Readiness::RulesNotEnforced(rules) => rules,
         Readiness::Ready | Readiness::Invalid(_) | Readiness::WebhookNotWritten(_) => Vec::new(),

@@ -3,7 +3,7 @@
 //! A policy that lives in a namespace is written by whoever may write there, and sees that namespace alone, by the names
 //! that come out when variables are put in. What any policy asks of the API server only reads.
 
-use portcullis_model::{ApiPath, Question};
+use portcullis_model::{ApiPath, Question, ServiceUrl};
 
 /// Whether a policy that lives in `policy_namespace` (empty for a cluster-wide one) may ask `question`.
 ///
@@ -19,7 +19,14 @@ pub(crate) fn check(policy_namespace: &str, question: &Question) -> Result<(), S
             )),
         },
         Question::ApiCall { method, url_path, .. } => check_call(policy_namespace, method, url_path),
-        Question::ServiceCall { .. } => is_in_namespace(policy_namespace, None, ""),
+        Question::ServiceCall { entry, method, url, .. } => {
+            is_in_namespace(policy_namespace, None, "")?;
+            if !matches!(method.as_str(), "GET" | "POST") {
+                return Err(format!("invalid request type {method} for APICall {entry}"));
+            }
+            let refused = |reason| format!("failed to execute HTTP request for APICall {entry}: {reason}");
+            ServiceUrl::parse(url).map(drop).map_err(refused)
+        }
         Question::Resources(query) => match (policy_namespace, query.namespace.as_deref()) {
             ("", _) => Ok(()),
             (home, Some(namespace)) if home == namespace => Ok(()),
@@ -77,8 +84,18 @@ mod tests {
     }
 
     fn service() -> Question {
-        let url = "https://a.b.svc".to_owned();
-        Question::ServiceCall { entry: "e".to_owned(), method: "GET".to_owned(), url, data: String::new() }
+        service_call("GET", "https://a.b.svc")
+    }
+
+    fn service_call(method: &str, url: &str) -> Question {
+        Question::ServiceCall {
+            entry: "e".to_owned(),
+            method: method.to_owned(),
+            url: url.to_owned(),
+            data: String::new(),
+            headers: Vec::new(),
+            ca_bundle: String::new(),
+        }
     }
 
     fn resources(namespace: Option<&str>) -> Question {
@@ -131,6 +148,17 @@ mod tests {
         for around in ["/api/v1/namespaces/team/../other/pods", "/api/v1/namespaces/team%2f..%2fother/pods"] {
             assert!(check("team", &call("GET", around)).is_err(), "{around}");
         }
+    }
+
+    #[test]
+    fn services_are_asked_plainly() {
+        assert_eq!(check("", &service_call("POST", "http://a.b.svc:8080/x")), Ok(()));
+        let refused = |method: &str, url: &str| check("", &service_call(method, url)).unwrap_err();
+        assert_eq!(refused("DELETE", "https://a"), "invalid request type DELETE for APICall e");
+        assert_eq!(
+            refused("GET", "https://a@169.254.169.254/"),
+            "failed to execute HTTP request for APICall e: the URL names a user"
+        );
     }
 
     #[test]

@@ -7,6 +7,13 @@ use portcullis_value::{Value, json};
 use crate::scope::Scope;
 use crate::variable::{Compiled, Template, VariableError};
 
+/// What is looked up in a cluster beside what always is: ConfigMaps, and what the API server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Whether calls to services (`apiCall.service`) are made.
+    pub services: bool,
+}
+
 /// One entry of `context`.
 #[derive(Debug)]
 pub(crate) struct ContextEntry {
@@ -98,10 +105,10 @@ impl ContextEntry {
         !matches!(self.source, Source::Variable { .. } | Source::None)
     }
 
-    /// What the entry is, where its value comes from where nobody asks for it in a cluster.
-    pub(crate) fn not_looked_up(&self) -> Option<&'static str> {
+    /// What the entry is, where its value comes from where nobody asks for it in a cluster that offers `lookups`.
+    pub(crate) fn not_looked_up(&self, lookups: Lookups) -> Option<&'static str> {
         match self.source {
-            Source::ApiCall { to_service: true, .. } => Some("context.apiCall.service"),
+            Source::ApiCall { to_service: true, .. } if !lookups.services => Some("context.apiCall.service"),
             Source::GlobalReference { .. } => Some("context.globalReference"),
             Source::ImageRegistry { .. } => Some("context.imageRegistry"),
             Source::ApiCall { .. } | Source::ConfigMap { .. } | Source::Variable { .. } | Source::None => {
@@ -153,7 +160,14 @@ impl ContextEntry {
                 };
                 let entry = self.name.to_string();
                 let question = if call.get("service").is_some_and(|service| !service.is_null()) {
-                    Question::ServiceCall { entry, method, url: field(&["service", "url"]), data }
+                    Question::ServiceCall {
+                        entry,
+                        method,
+                        url: field(&["service", "url"]),
+                        data,
+                        headers: headers(call),
+                        ca_bundle: field(&["service", "caBundle"]),
+                    }
                 } else {
                     Question::ApiCall { entry, method, url_path: field(&["urlPath"]), data }
                 };
@@ -313,6 +327,14 @@ impl ContextEntry {
             _ => value,
         }
     }
+}
+
+/// What is sent along with a call to a service, in order.
+fn headers(call: Value<'_>) -> Vec<(String, String)> {
+    let list = call.path(&["service", "headers"]).and_then(Value::as_array).unwrap_or_default();
+    let text =
+        |header: &Value<'_>, key| header.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    list.iter().map(|header| (text(header, "key"), text(header, "value"))).collect()
 }
 
 /// The template as text; anything else is an error.

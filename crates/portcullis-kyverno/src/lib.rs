@@ -39,6 +39,7 @@ mod variable;
 pub mod webhooks;
 
 pub use checks::{Findings, Kinds, Served};
+pub use context::Lookups;
 pub use crds::{CRD_LABEL, crds};
 pub use exception::PolicyException;
 pub use job_ttl::{sets_job_ttl, warn_of_job_ttl};

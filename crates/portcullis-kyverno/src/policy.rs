@@ -9,6 +9,7 @@ use portcullis_model::{
 use portcullis_value::{Arena, Object, Value};
 
 use crate::autogen::{self, Controllers};
+use crate::context::Lookups;
 use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
 use crate::explanation;
@@ -128,9 +129,9 @@ impl Policy {
         self.rules.len() + self.generated.len()
     }
 
-    /// The rules that this version does not execute in a cluster, each with the part that it does not know.
-    pub fn rules_not_executed(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.rules.iter().filter_map(|rule| Some((&*rule.name, rule.not_executed()?)))
+    /// The rules that are not executed in a cluster that offers `lookups`, each with the part that stands in the way.
+    pub fn rules_not_executed(&self, lookups: Lookups) -> impl Iterator<Item = (&str, &'static str)> {
+        self.rules.iter().filter_map(move |rule| Some((&*rule.name, rule.not_executed(lookups)?)))
     }
 
     /// The names of its rules, generated ones included, with what each does.

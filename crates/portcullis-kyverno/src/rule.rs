@@ -8,7 +8,7 @@ use portcullis_model::{Enforcement, Input, Numbers, Obstacle, Resource, RuleKind
 use portcullis_value::{Object, Value};
 
 use crate::condition::{Conditions, Verdict};
-use crate::context::ContextEntry;
+use crate::context::{ContextEntry, Lookups};
 use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
 use crate::generation::Generation;
@@ -107,7 +107,7 @@ impl Rule {
     }
 
     /// The part of the rule that is not executed in a cluster, if any: its action, or a fact that is not asked for.
-    pub(crate) fn not_executed(&self) -> Option<&'static str> {
+    pub(crate) fn not_executed(&self, lookups: Lookups) -> Option<&'static str> {
         let inner = match &self.action {
             Action::NotExecuted(_, name) => return Some(*name),
             action if let Some(name) = action.side_effect() => return Some(name),
@@ -115,7 +115,7 @@ impl Rule {
             Action::Validate(validation) => validation.loop_context(),
             Action::MutateExisting(_) | Action::Generate(_) | Action::None => Vec::new(),
         };
-        self.context.iter().chain(inner).find_map(ContextEntry::not_looked_up)
+        self.context.iter().chain(inner).find_map(|entry| entry.not_looked_up(lookups))
     }
 
     /// Whether the rule can be about objects of `gvk` and `subresource` at all, by its match block's kinds.

@@ -7,6 +7,7 @@ use portcullis_value::{Arena, Value, json};
 
 use crate::autogen;
 use crate::checks::quote;
+use crate::context::Lookups;
 use crate::policy::Policy;
 
 /// What `status` says of a policy.
@@ -62,15 +63,16 @@ fn written<'a>(arena: &'a Arena, generated: Vec<Value<'_>>) -> Value<'a> {
 }
 
 impl PolicyStatus {
-    /// The status of the policy `document`: `compiled` is what was made of it, or the errors that stand in the way.
-    pub fn of(document: Value<'_>, compiled: Result<&Policy, Vec<Diagnostic>>) -> Self {
+    /// The status of the policy `document` in a cluster that offers `lookups`: `compiled` is what was made of it, or the errors
+    /// that stand in the way.
+    pub fn of(document: Value<'_>, compiled: Result<&Policy, Vec<Diagnostic>>, lookups: Lookups) -> Self {
         let arena = Arena::new();
         let rules = autogen::all_rules(&arena, document);
         let readiness = match compiled {
             Err(diagnostics) => Readiness::Invalid(diagnostics),
             Ok(policy) => {
                 let rules: Vec<_> =
-                    policy.rules_not_executed().map(|(rule, part)| (rule.to_owned(), part)).collect();
+                    policy.rules_not_executed(lookups).map(|(rule, part)| (rule.to_owned(), part)).collect();
                 if rules.is_empty() { Readiness::Ready } else { Readiness::RulesNotEnforced(rules) }
             }
         };
@@ -192,7 +194,11 @@ mod tests {
             .filter(Diagnostic::is_error)
             .collect();
         let policy = Policy::compile(document);
-        PolicyStatus::of(document, if errors.is_empty() { Ok(&policy) } else { Err(errors) })
+        PolicyStatus::of(
+            document,
+            if errors.is_empty() { Ok(&policy) } else { Err(errors) },
+            Lookups::default(),
+        )
     }
 
     fn policy(rules: &str) -> String {

@@ -20,6 +20,7 @@ mod profile;
 mod question;
 mod resource;
 mod review;
+mod service_url;
 mod suggest;
 
 pub use api_path::ApiPath;
@@ -34,4 +35,5 @@ pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target}
 pub use question::{Answer, Answers, Purpose, Question, ResourceQuery};
 pub use resource::Resource;
 pub use review::{Request, Review, ReviewError};
+pub use service_url::{ServiceHost, ServiceUrl};
 pub use suggest::closest;

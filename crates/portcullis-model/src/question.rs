@@ -19,7 +19,16 @@ pub enum Question {
     /// A call to the API server; the answer is the decoded body.
     ApiCall { entry: String, method: String, url_path: String, data: String },
     /// A call to another service; the answer is the decoded body.
-    ServiceCall { entry: String, method: String, url: String, data: String },
+    ServiceCall {
+        entry: String,
+        method: String,
+        url: String,
+        data: String,
+        /// What is sent along, in order.
+        headers: Vec<(String, String)>,
+        /// The authorities in PEM that the service's certificate is checked with; those of the system where it is empty.
+        ca_bundle: String,
+    },
     /// An entry of the global context, or a projection of one (`entry.projection`).
     GlobalContext { entry: String, name: String },
     /// What a registry says of an image.

@@ -28,6 +28,7 @@ use portcullis_cli::{
 use portcullis_cluster::{Access, EventSender};
 use portcullis_controllers::ExceptionScope;
 use portcullis_engine::{FixedFacts, Options, Settings};
+use portcullis_kyverno::Lookups;
 use portcullis_model::RecordMode;
 use portcullis_webhook::health::Health;
 use portcullis_webhook::{Lifecycle, Limits, Metrics, Server, worker_threads};
@@ -199,6 +200,7 @@ fn server(
         arenas: Arenas::new(worker_threads()),
         ignore_failures: ignores_failures(arguments),
         exceptions: exception_scope(arguments),
+        lookups: lookups(arguments),
         started: Instant::now(),
     };
     let (limits, metrics, lifecycle) = (parts.limits.clone(), parts.metrics.clone(), parts.lifecycle.clone());
@@ -213,6 +215,11 @@ fn ignores_failures(arguments: &ServeArguments) -> bool {
 /// Whose exceptions count.
 fn exception_scope(arguments: &ServeArguments) -> ExceptionScope {
     ExceptionScope::named(arguments.exception_namespace.as_deref())
+}
+
+/// What is looked up for rules.
+fn lookups(arguments: &ServeArguments) -> Lookups {
+    Lookups { services: !arguments.allow_service.is_empty() }
 }
 
 /// Answers requests and probes; returns when the server has ended.

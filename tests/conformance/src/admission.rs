@@ -17,9 +17,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use portcullis_cluster::discovery::Discovery;
 use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
-use portcullis_kyverno::Policy;
 use portcullis_kyverno::status::{PolicyStatus, Readiness, autogen};
 use portcullis_kyverno::webhooks::WebhookNeeds;
+use portcullis_kyverno::{Lookups, Policy};
 use portcullis_value::{Arena, Value, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -107,7 +107,7 @@ pub(crate) fn read_discovery(root: &Path) -> Result<Discovery> {
 fn check_status(policy: &str, want: &str) -> Finding {
     let arena = Arena::new();
     let (policy, want) = (read(&arena, policy)?, read(&arena, want)?);
-    let status = PolicyStatus::of(policy, Ok(&Policy::compile(policy)));
+    let status = PolicyStatus::of(policy, Ok(&Policy::compile(policy)), Lookups::default());
     let got = status.to_value(&arena, Value::Null, "").with(&arena, &["autogen"], autogen(&arena, policy));
     let mut compared = vec!["rulecount", "autogen"];
     if status.readiness == Readiness::Ready {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use portcullis_engine::{Route, Selection};
-use portcullis_kyverno::Policy;
+use portcullis_kyverno::{Lookups, Policy};
 use portcullis_model::{Phase, Resource, Review};
 use portcullis_patch::json6902::{self, Patch};
 use portcullis_patch::merge;
@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
 
 /// Whether a rule of `policy` asks a cluster for facts.
 fn asks_for_facts(policy: Value<'_>) -> bool {
-    Policy::compile(policy).rules_not_executed().any(|(_, part)| part.starts_with("context."))
+    Policy::compile(policy)
+        .rules_not_executed(Lookups::default())
+        .any(|(_, part)| part.starts_with("context."))
 }
 
 /// The AdmissionReview of writing `object`, in place of what was there `before`.

@@ -2,6 +2,7 @@
 
 use portcullis_controllers::policy_admission;
 use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
+use portcullis_kyverno::Lookups;
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_value::{Arena, json};
 use serde::Serialize;
@@ -98,7 +99,7 @@ fn who_fails_closed_is_told_what_is_never_asked() {
              validate: {{failureAction: Enforce, deny: {{}}}}}}]}}}}"
         );
         let policy = portcullis_yaml::read(&arena, arena.str(&policy)).unwrap();
-        policy_admission(policy, Some(&discovery()), ignore_failures, 0).warnings
+        policy_admission(policy, Some(&discovery()), ignore_failures, 0, Lookups::default()).warnings
     };
     let warnings = |spec| warnings_where(false, spec);
     let [told] = warnings("failurePolicy: Fail").try_into().unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use portcullis_cli::ServeArguments;
 use portcullis_cluster::{
-    Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Options, Readiness, WatchState, events,
+    AllowedService, Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Options, Readiness, WatchState,
+    events,
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
@@ -21,7 +22,7 @@ use super::farewell::{Farewell, GOODBYE};
 use super::follower::Follower;
 use super::source::Source;
 use super::webhook_settings;
-use super::{Parts, access, exception_scope};
+use super::{Parts, access, exception_scope, lookups};
 use crate::told::connect;
 
 /// A server of a cluster, with everything that runs beside it.
@@ -55,7 +56,8 @@ impl Running {
         let identity = identity();
         let configuration = (arguments.namespace.clone(), arguments.config_map.clone());
         let secret = is_shared(arguments).then(|| (arguments.namespace.clone(), SECRET.to_owned()));
-        let options = Options { configuration, secret, jobs: true };
+        let services = services(&arguments.allow_service)?;
+        let options = Options { configuration, secret, jobs: true, services };
         let cluster = Arc::new(Cluster::start(connection.clone(), &options));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         let (wanted, wanted_now) = watch::channel(None);
@@ -104,6 +106,7 @@ impl Running {
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings::of(arguments, served),
             exceptions: exception_scope(arguments),
+            lookups: lookups(arguments),
             ca_bundle: served.ca_bundle.subscribe(),
             wanted,
         };
@@ -216,4 +219,12 @@ fn identity() -> String {
     #[expect(clippy::disallowed_methods, reason = "the binary knows its environment")]
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "portcullis".to_owned());
     format!("{host}_{}", std::process::id())
+}
+
+/// The services that rules may call, as the command line names them.
+fn services(named: &[String]) -> anyhow::Result<Vec<AllowedService>> {
+    let read = |named: &String| {
+        named.parse().map_err(|reason| anyhow::anyhow!("cannot use `--allow-service {named}`: {reason}"))
+    };
+    named.iter().map(read).collect()
 }

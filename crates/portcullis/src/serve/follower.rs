@@ -12,6 +12,7 @@ use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::webhooks::{self, Configurations, policy_configuration};
 use portcullis_controllers::writer::Wanted;
 use portcullis_engine::{Problem, Settings};
+use portcullis_kyverno::Lookups;
 use portcullis_webhook::Metrics;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -31,6 +32,8 @@ pub(super) struct Follower {
     pub(super) webhooks: webhooks::Settings,
     /// Whose exceptions count.
     pub(super) exceptions: ExceptionScope,
+    /// What is looked up for rules.
+    pub(super) lookups: Lookups,
     /// What `caBundle` holds: it goes with the certificate.
     pub(super) ca_bundle: watch::Receiver<Vec<u8>>,
     pub(super) wanted: watch::Sender<Option<Arc<Wanted>>>,
@@ -52,7 +55,7 @@ impl Follower {
         if self.ca_bundle.wait_for(|bundle| !bundle.is_empty()).await.is_err() {
             return;
         }
-        let (mut compiler, mut known) = (Compiler::default(), None);
+        let (mut compiler, mut known) = (Compiler::new(self.lookups), None);
         loop {
             for change in &mut changes {
                 change.mark_unchanged();

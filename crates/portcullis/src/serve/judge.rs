@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use portcullis_controllers::{ExceptionScope, PolicyAdmission, exception_admission, policy_admission};
 use portcullis_engine::{Need, Options, ReviewContext, review};
+use portcullis_kyverno::Lookups;
 use portcullis_model::Review;
 use portcullis_value::Value;
 use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
@@ -35,6 +36,8 @@ pub(crate) struct Judge {
     pub(crate) ignore_failures: bool,
     /// Whose exceptions count.
     pub(crate) exceptions: ExceptionScope,
+    /// What is looked up for rules.
+    pub(crate) lookups: Lookups,
     /// Where the clock of reviews starts.
     pub(crate) started: Instant,
 }
@@ -102,7 +105,13 @@ impl Judge {
     /// A policy as it is written.
     fn policy(&self, document: Value<'_>) -> PolicyAdmission {
         let discovery = self.source.discovery();
-        policy_admission(document, discovery.as_deref(), self.ignore_failures, self.source.dangling_jobs())
+        policy_admission(
+            document,
+            discovery.as_deref(),
+            self.ignore_failures,
+            self.source.dangling_jobs(),
+            self.lookups,
+        )
     }
 
     /// What is said of the document in `asked`, which is about to be stored.

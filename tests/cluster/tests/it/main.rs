@@ -21,6 +21,8 @@ mod processes;
 mod sandbox;
 mod second_webhook;
 mod serve;
+mod services;
+mod signed_manifests;
 mod story;
 mod two_servers;
 mod verdicts;

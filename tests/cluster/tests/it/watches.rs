@@ -102,8 +102,12 @@ fn own_control_plane(test: impl AsyncFnOnce(&ControlPlane, Connection) -> Result
 }
 
 fn follow(connection: Connection) -> Cluster {
-    let options =
-        Options { configuration: ("default".to_owned(), "portcullis".to_owned()), secret: None, jobs: true };
+    let options = Options {
+        configuration: ("default".to_owned(), "portcullis".to_owned()),
+        secret: None,
+        jobs: true,
+        services: Vec::new(),
+    };
     Cluster::start(connection, &options)
 }
 

@@ -31,8 +31,12 @@ async fn connection(test: &ClusterTest) -> Result<Connection> {
 
 /// What the API server serves, as the watches of the cluster find it.
 async fn discovery(connection: &Connection) -> Result<Discovery> {
-    let options =
-        Options { configuration: ("default".to_owned(), "portcullis".to_owned()), secret: None, jobs: false };
+    let options = Options {
+        configuration: ("default".to_owned(), "portcullis".to_owned()),
+        secret: None,
+        jobs: false,
+        services: Vec::new(),
+    };
     let cluster = Cluster::start(connection.clone(), &options);
     wait::until("the discovery of the API server", async || {
         let discovery = cluster.discovery.load();
