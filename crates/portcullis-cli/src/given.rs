@@ -1,4 +1,4 @@
-//! Policies and facts that are given by files, for a server without a cluster.
+//! Policies, exceptions to them and facts that are given by files, for a server without a cluster.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl Given {
     /// # Errors
     /// A file cannot be used, or a policy has a mistake: what is served would not be what was written.
     pub fn read(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
-        let policies = Policies::load(&arguments.policies, surroundings);
+        let policies = Policies::load_with_exceptions(&arguments.policies, surroundings);
         let mistakes = policies.errors + policies.left_out.len();
         match mistakes {
             0 => {}

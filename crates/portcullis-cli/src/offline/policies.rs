@@ -26,6 +26,8 @@ pub(crate) struct Policies {
     pub(crate) ask_for_resources: bool,
     /// Documents and files that could not be used at all.
     pub(crate) errors: usize,
+    /// Exceptions in the same files, where they are looked for.
+    exceptions: Option<Vec<Arc<PolicyException>>>,
 }
 
 /// A policy that is not used.
@@ -55,6 +57,8 @@ enum Sort {
     Classic,
     /// A policy whose family is not run yet.
     Later,
+    /// An exception to policies that are run.
+    Exception,
     /// Something else that lies in the same folder: a resource, a test, values.
     Other,
 }
@@ -69,6 +73,7 @@ impl Sort {
     fn of(gvk: Gvk<'_>) -> Self {
         match gvk.group {
             "kyverno.io" if matches!(gvk.kind, "ClusterPolicy" | "Policy") => Sort::Classic,
+            "kyverno.io" if gvk.kind == "PolicyException" => Sort::Exception,
             "policies.kyverno.io" if gvk.kind.ends_with("Policy") => Sort::Later,
             group if LATER.iter().any(|later| later.0 == group && later.1.contains(&gvk.kind)) => Sort::Later,
             _ => Sort::Other,
@@ -79,12 +84,25 @@ impl Sort {
 impl Policies {
     /// Loads what `paths` name. Mistakes are told.
     pub(crate) fn load(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
-        let found = Inputs::find(paths, true, surroundings);
-        let mut policies = Self { errors: found.errors, ..Self::default() };
-        for mut input in found.inputs {
-            policies.file(&mut input, &mut surroundings.stderr);
-        }
+        Self::default().with_files(paths, surroundings)
+    }
+
+    /// Loads what `paths` name, and makes the exceptions that stand in the same files.
+    pub(crate) fn load_with_exceptions(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        let empty = Self { exceptions: Some(Vec::new()), ..Self::default() };
+        let mut policies = empty.with_files(paths, surroundings);
+        let exceptions = policies.exceptions.take().unwrap_or_default();
+        policies.except(&exceptions);
         policies
+    }
+
+    fn with_files(mut self, paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        let found = Inputs::find(paths, true, surroundings);
+        self.errors += found.errors;
+        for mut input in found.inputs {
+            self.file(&mut input, &mut surroundings.stderr);
+        }
+        self
     }
 
     /// Makes exceptions to them.
@@ -94,7 +112,7 @@ impl Policies {
     }
 
     fn file(&mut self, input: &mut Input, stderr: &mut Stream<'_>) {
-        let before = (self.policies.len() + self.left_out.len(), self.errors);
+        let before = self.found();
         let (name, is_named) = (input.name.clone(), input.is_named);
         let mut arena = Arena::new();
         let told = documents::each(input, stderr, |source, stderr| {
@@ -103,9 +121,15 @@ impl Policies {
             Ok::<_, Infallible>(0)
         });
         self.errors += told.unwrap_or_default();
-        if is_named && before == (self.policies.len() + self.left_out.len(), self.errors) {
+        if is_named && before == self.found() {
             Reporter::new(&name, stderr).whole(Severity::Warning, "there is no policy in this file", None);
         }
+    }
+
+    /// How much was found so far, mistakes included.
+    fn found(&self) -> usize {
+        let exceptions = self.exceptions.as_ref().map_or(0, Vec::len);
+        self.policies.len() + self.left_out.len() + exceptions + self.errors
     }
 
     fn document(&mut self, arena: &Arena, source: Source<'_>, reporter: &mut Reporter<'_, '_>) {
@@ -116,7 +140,7 @@ impl Policies {
                 return reporter.syntax(source, &error);
             }
         };
-        let is_policy = |value| Sort::of(Gvk::of(value)) != Sort::Other;
+        let is_policy = |value| matches!(Sort::of(Gvk::of(value)), Sort::Classic | Sort::Later);
         let mut are_duplicates_told = false;
         let told = documents::objects(arena, document.value, &mut |object, place| {
             if is_policy(object) && !mem::replace(&mut are_duplicates_told, true) {
@@ -138,6 +162,7 @@ impl Policies {
     ) {
         let gvk = Gvk::of(value);
         let (fault, mut diagnostics) = match Sort::of(gvk) {
+            Sort::Exception => return self.exception(value, source, &marks, reporter),
             Sort::Other => return,
             Sort::Later => (Fault::NotYet, vec![not_yet(gvk)]),
             Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => {
@@ -166,6 +191,24 @@ impl Policies {
                 fault,
                 reason: first.message.clone(),
             }),
+        }
+    }
+
+    /// An exception, where they are looked for.
+    fn exception(
+        &mut self,
+        value: Value<'_>,
+        source: Source<'_>,
+        marks: &Marks<'_>,
+        reporter: &mut Reporter<'_, '_>,
+    ) {
+        let Some(exceptions) = &mut self.exceptions else { return };
+        let found = Findings::of_exception(value).into_diagnostics();
+        found.iter().for_each(|diagnostic| reporter.diagnostic(source, marks, diagnostic));
+        if found.iter().any(Diagnostic::is_error) {
+            self.errors += 1;
+        } else {
+            exceptions.push(Arc::new(PolicyException::compile(value)));
         }
     }
 }

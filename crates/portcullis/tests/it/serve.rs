@@ -133,6 +133,42 @@ fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
     }
 }
 
+/// A policy that lets no Job in, and an exception to it for the Job of [`review`].
+const EXCEPTED: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: no-jobs}
+spec:
+  rules:
+  - name: none
+    match: {any: [{resources: {kinds: [Job]}}]}
+    validate: {failureAction: Enforce, message: never, deny: {conditions: {all: [{key: a, operator: Equals, value: a}]}}}
+---
+apiVersion: kyverno.io/v2
+kind: PolicyException
+metadata: {name: pi, namespace: anywhere}
+spec:
+  exceptions: [{policyName: no-jobs, ruleNames: [none]}]
+  match: {any: [{resources: {kinds: [Job], names: [pi]}}]}
+";
+
+#[test]
+fn exceptions_in_the_files_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let file = folder.path().join("policies.yaml");
+    fs::write(&file, EXCEPTED).unwrap();
+    let serving = start_with(&certificate, folder.path(), file.to_str().unwrap());
+    let allowed = |name: &str| {
+        let mut review = review();
+        review["request"]["name"] = json!(name);
+        review["request"]["object"]["metadata"]["name"] = json!(name);
+        let answer = serving.review(&certificate, "/validate", &review).unwrap();
+        answer["response"]["allowed"].clone()
+    };
+    assert_eq!((allowed("pi"), allowed("tau")), (json!(true), json!(false)));
+}
+
 #[test]
 fn a_certificate_that_was_exchanged_is_served_and_one_that_cannot_be_used_is_not() {
     let folder = tempfile::tempdir().unwrap();
