@@ -60,7 +60,8 @@ fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Need
         // Roles and subjects stand in match blocks too.
         user: has_expressions || text.contains("\"subjects\"") || text.contains("oles\""),
         roles: text.contains("oles"),
-        variables: has_expressions,
+        // A rule about signed manifests asks whether the request is a dry run.
+        variables: has_expressions || text.contains("\"manifests\""),
     }
 }
 

@@ -109,6 +109,7 @@ const REPLICAS: &[Field] = &[("replicas", Number(1))];
 
 const JOB: &[Field] = &[
     ("selector.matchLabels.batch.kubernetes.io/controller-uid", Assigned),
+    ("template.metadata", Empty),
     ("template.metadata.labels.batch.kubernetes.io/controller-uid", Assigned),
     ("template.metadata.labels.batch.kubernetes.io/job-name", Assigned),
     ("template.metadata.labels.controller-uid", Assigned),
@@ -125,6 +126,7 @@ const JOB: &[Field] = &[
 const CRON_JOB: &[Field] = &[
     ("concurrencyPolicy", Text("Allow")),
     ("failedJobsHistoryLimit", Number(1)),
+    ("jobTemplate.metadata", Empty),
     ("successfulJobsHistoryLimit", Number(3)),
     ("suspend", Flag(false)),
 ];
@@ -140,7 +142,13 @@ const NETWORK_POLICY: &[Field] = &[
 
 const INGRESS: &[Field] = &[("ingressClassName", Assigned)];
 
-const AUTOSCALER: &[Field] = &[("minReplicas", Number(1))];
+const AUTOSCALER: &[Field] = &[
+    ("metrics.*.resource.name", Text("cpu")),
+    ("metrics.*.resource.target.averageUtilization", Number(80)),
+    ("metrics.*.resource.target.type", Text("Utilization")),
+    ("metrics.*.type", Text("Resource")),
+    ("minReplicas", Number(1)),
+];
 
 const SECRET: &[Field] = &[("type", Text("Opaque"))];
 

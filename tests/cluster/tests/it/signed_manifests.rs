@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::story::{create, serving, until_shown};
+use crate::story::{create, serving};
 
 /// What is signed, of every kind that an API server fills in much of.
 const MANIFESTS: &str = "\
@@ -23,7 +23,7 @@ spec: {selector: {matchLabels: {a: d}}, template: {metadata: {labels: {a: d}}, s
   volumes: [{name: v, emptyDir: {}}, {name: s, secret: {secretName: s}}],
   containers: [{name: c, image: 'nginx:1.27', ports: [{containerPort: 80}], volumeMounts: [{name: v, mountPath: /v}],
     resources: {limits: {cpu: 1000m, memory: 1024Mi}}, livenessProbe: {httpGet: {port: 80}},
-    env: [{name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]}}}
+    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]}}}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -74,7 +74,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
-metadata: {name: n}
+metadata: {name: net}
 spec: {podSelector: {}, ingress: [{ports: [{port: 80}]}]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -152,7 +152,12 @@ fn what_was_signed_is_let_in_as_the_api_server_fills_it_in_and_what_was_changed_
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         portcullis.put_in_force(&policy(&test.namespace, &key)?).await?.succeeded()?;
         let unsigned = "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}";
-        until_shown(test, unsigned, "YAML manifest not found for this resource: message not found").await?;
+        let refused = create(test, unsigned, &[]).await?;
+        ensure!(
+            refused.stderr.contains("YAML manifest not found for this resource: message not found"),
+            "{refused:?}"
+        );
+        create(test, unsigned, &["--dry-run=server"]).await?.succeeded()?;
         for manifest in MANIFESTS.split("---\n") {
             let document = signed(manifest, &key)?;
             // As `kubectl` makes it, and applies it once more with nothing changed.
@@ -160,7 +165,7 @@ fn what_was_signed_is_let_in_as_the_api_server_fills_it_in_and_what_was_changed_
             test.apply(&document.to_string()).await?.succeeded()?;
             let mut changed = document.clone();
             changed["metadata"]["name"] = json!("other");
-            let refused = create(test, &changed.to_string(), &["--dry-run=server"]).await?;
+            let refused = create(test, &changed.to_string(), &[]).await?;
             ensure!(refused.stderr.contains("the message holds no manifest of it"), "{refused:?}");
             let mut changed = document;
             changed["metadata"]["labels"] = json!({ "sneaked": "in" });
