@@ -71,8 +71,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the corpora.
+/// Runs the corpora, one of them through the binary.
 pub(crate) fn conformance(arguments: &[String]) -> Result<()> {
+    run_command(&mut command("cargo build --quiet --package portcullis"))?;
     run_command(command("cargo run --quiet --package portcullis-conformance --").args(arguments))
 }
 

@@ -17,6 +17,7 @@ use portcullis_value::{Arena, Budget, Value};
 use serde_json::value::RawValue;
 
 use crate::corpus::{Case, Corpus, Finding, read_text};
+use crate::objects::Objects;
 use crate::reviews::{Cluster, rule_kinds};
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "chainsaw", cases };
@@ -148,6 +149,7 @@ impl<'a> Reader<'a> {
         let case = Written {
             policies: self.arena.array(&self.policies).to_string(),
             namespaces: self.namespaces().to_string(),
+            objects: self.arena.array(&self.objects.values().copied().collect::<Vec<_>>()).to_string(),
             review: review(self.arena, object, before).to_string(),
             is_refused,
         };
@@ -156,7 +158,9 @@ impl<'a> Reader<'a> {
             self.cases.push(Case::new(id, class.join(" "), move || case.check()));
         }
         if !is_refused {
-            self.objects.insert(key, object);
+            // Another object has another UID; what it is does not matter.
+            let uid = Value::String(self.arena.str(&key.join("/")));
+            self.objects.insert(key, object.with(self.arena, &["metadata", "uid"], uid));
         }
     }
 
@@ -223,6 +227,8 @@ fn review<'a>(arena: &'a Arena, object: Value<'a>, before: Option<Value<'a>>) ->
 struct Written {
     policies: String,
     namespaces: String,
+    /// What was there before.
+    objects: String,
     review: String,
     is_refused: bool,
 }
@@ -234,7 +240,9 @@ impl Written {
             portcullis_value::json::read(&arena, &self.policies).map_err(|error| error.to_string())?;
         let policies = policies.as_array().unwrap_or_default();
         let namespaces = RawValue::from_string(self.namespaces.clone()).map_err(|error| error.to_string())?;
-        let cluster = Cluster::new(policies.iter().copied(), &[], namespaces);
+        let objects =
+            portcullis_value::json::read(&arena, &self.objects).map_err(|error| error.to_string())?;
+        let cluster = Cluster::new(policies.iter().copied(), &[], namespaces).with(Objects::of(objects));
         let refusal = match refusal(&cluster, &arena, &self.review, Phase::Mutate)? {
             Ok(mutated) => refusal(&cluster, &arena, &mutated, Phase::Validate)?.err(),
             Err(refusal) => Some(refusal),

@@ -16,12 +16,14 @@ mod json;
 mod known;
 mod kyverno_cli;
 mod kyverno_core;
+mod objects;
 mod patch;
 mod policy_validation;
 mod report;
 mod reviews;
 mod runner;
 mod score;
+mod served;
 mod variables;
 mod yaml;
 
@@ -48,6 +50,7 @@ const CORPORA: &[Corpus] = &[
     policy_validation::CORPUS,
     admission::CORPUS,
     reviews::CORPUS,
+    served::CORPUS,
     chainsaw::CORPUS,
     cli_output::CORPUS,
     kyverno_cli::CORPUS,

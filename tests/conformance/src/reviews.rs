@@ -5,7 +5,7 @@
 //! failed, whatever the answer: it would be right by accident.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -22,68 +22,63 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::corpus::{Case, Corpus, Finding, files, read_text};
+use crate::objects::Objects;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "admission-reviews", cases };
 
 /// What a user with a certificate is bound to in a cluster where nobody has bound anything.
-const CLUSTER_ROLES: [&str; 3] = ["system:basic-user", "system:discovery", "system:public-info-viewer"];
+pub(crate) const CLUSTER_ROLES: [&str; 3] =
+    ["system:basic-user", "system:discovery", "system:public-info-viewer"];
 
 /// The filters that the reference is installed with, as far as they are not about its own objects.
 const FILTERS: &str = "[Event,*,*][*/*,kube-system,*][*/*,kube-public,*][*/*,kube-node-lease,*][Node,*,*][Node/?*,*,*]\
     [APIService,*,*][APIService/?*,*,*][TokenReview,*,*][SubjectAccessReview,*,*][SelfSubjectAccessReview,*,*]\
     [Binding,*,*][Pod/binding,*,*][ReplicaSet,*,*][ReplicaSet/?*,*,*]";
 
+/// A policy, and what was answered to reviews of it.
 #[derive(Deserialize)]
-struct Document {
-    id: String,
-    policy: Box<RawValue>,
+pub(crate) struct Document {
+    pub(crate) id: String,
+    pub(crate) policy: Box<RawValue>,
     /// The labels of namespaces, by name.
-    namespaces: Box<RawValue>,
+    pub(crate) namespaces: Box<RawValue>,
     /// The kinds of facts from outside that the policy asks for.
-    context: Vec<String>,
-    exceptions: Option<Box<RawValue>>,
-    reviews: Vec<Recorded>,
+    pub(crate) context: Vec<String>,
+    pub(crate) exceptions: Option<Box<RawValue>>,
+    pub(crate) reviews: Vec<Recorded>,
 }
 
+/// A review and its answer.
 #[derive(Deserialize)]
-struct Recorded {
-    path: String,
+pub(crate) struct Recorded {
+    pub(crate) path: String,
     request: Box<RawValue>,
-    response: Response,
+    pub(crate) response: Response,
 }
 
 #[derive(Deserialize)]
-struct Response {
+pub(crate) struct Response {
     allowed: bool,
-    message: Option<String>,
+    pub(crate) message: Option<String>,
     #[serde(default)]
-    warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     patch: Option<Box<RawValue>>,
 }
 
 /// What is known to the reviews of some policies.
 pub(crate) struct Cluster {
     policies: PolicySet,
-    settings: Settings,
+    pub(crate) settings: Settings,
     /// The labels of namespaces, by name.
     namespaces: Box<RawValue>,
+    objects: Objects,
 }
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for path in files(&root.join("admission"), "adm-")? {
-        let document: Document =
-            serde_json::from_str(&read_text(&path)?).with_context(|| path.display().to_string())?;
-        let arena = Arena::new();
-        let policy = json::read(&arena, document.policy.get()).context("policy")?;
-        let class = class(policy, &document);
-        let exceptions = match &document.exceptions {
-            Some(list) => {
-                json::read(&arena, list.get()).context("exceptions")?.as_array().unwrap_or_default()
-            }
-            None => &[],
-        };
-        let cluster = Arc::new(Cluster::new([policy], exceptions, document.namespaces));
+    for document in documents(root)? {
+        let class = class(&document)?;
+        let cluster = Arc::new(document.cluster()?);
         for (index, recorded) in document.reviews.into_iter().enumerate() {
             let cluster = Arc::clone(&cluster);
             let id = format!("{}/{index}", document.id);
@@ -93,12 +88,45 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// The documents of the corpus.
+pub(crate) fn documents(root: &Path) -> Result<Vec<Document>> {
+    let read =
+        |path: PathBuf| serde_json::from_str(&read_text(&path)?).with_context(|| path.display().to_string());
+    files(&root.join("admission"), "adm-")?.into_iter().map(read).collect()
+}
+
+impl Document {
+    /// What is known to its reviews.
+    pub(crate) fn cluster(&self) -> Result<Cluster> {
+        let arena = Arena::new();
+        let policy = json::read(&arena, self.policy.get()).context("policy")?;
+        let exceptions = match &self.exceptions {
+            Some(list) => {
+                json::read(&arena, list.get()).context("exceptions")?.as_array().unwrap_or_default()
+            }
+            None => &[],
+        };
+        Ok(Cluster::new([policy], exceptions, self.namespaces.clone()))
+    }
+}
+
+impl Recorded {
+    /// The body of the request.
+    pub(crate) fn body(&self) -> String {
+        format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}}"#,
+            self.request.get()
+        )
+    }
+}
+
 /// The kinds of the policy's rules, of the facts that they ask for, and whether there are exceptions to them.
-fn class(policy: Value<'_>, document: &Document) -> String {
-    let mut kinds = rule_kinds(policy);
+pub(crate) fn class(document: &Document) -> Result<String> {
+    let arena = Arena::new();
+    let mut kinds = rule_kinds(json::read(&arena, document.policy.get()).context("policy")?);
     kinds.extend(document.context.iter().map(|fact| format!("context.{fact}")));
     kinds.extend(document.exceptions.as_ref().map(|_| "exceptions".to_owned()));
-    kinds.into_iter().collect::<Vec<_>>().join(" ")
+    Ok(kinds.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 /// The kinds of the policy's rules.
@@ -128,10 +156,7 @@ pub(crate) fn rule_kinds(policy: Value<'_>) -> BTreeSet<String> {
 }
 
 fn check(cluster: &Cluster, recorded: &Recorded) -> Finding {
-    let body = format!(
-        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}}"#,
-        recorded.request.get()
-    );
+    let body = recorded.body();
     let arena = Arena::new();
     let parsed = Review::parse(&body).map_err(|error| error.to_string())?;
     let route = cluster.route(&recorded.path).ok_or("no such path")?;
@@ -154,7 +179,13 @@ impl Cluster {
             policies: PolicySet::new(policies.into_iter().map(compile)),
             settings: Settings::read([("resourceFilters", FILTERS)]).0,
             namespaces,
+            objects: Objects::default(),
         }
+    }
+
+    /// The same with `objects` in it.
+    pub(crate) fn with(self, objects: Objects) -> Self {
+        Self { objects, ..self }
     }
 
     /// What is answered to a review.
@@ -204,9 +235,17 @@ impl Cluster {
         };
         Some(Route { phase, policies: Selection::Failing(failing) })
     }
+
+    /// The path of our own webhook in place of the recorded one.
+    pub(crate) fn path(&self, recorded: &str) -> Option<String> {
+        let Route { phase, policies } = self.route(recorded)?;
+        let phase = if phase == Phase::Mutate { "mutate" } else { "validate" };
+        let failing = if policies == Selection::Failing(FailurePolicy::Fail) { "fail" } else { "ignore" };
+        Some(format!("/{phase}/{failing}"))
+    }
 }
 
-fn compare<'a>(
+pub(crate) fn compare<'a>(
     arena: &'a Arena,
     verdict: &Verdict<'a>,
     recorded: &'a Response,
@@ -263,11 +302,6 @@ impl Facts for Cluster {
     }
 
     fn answer(&self, _: &str, question: &Question) -> Option<Answer> {
-        Some(match question {
-            Question::ConfigMap { namespace, name, .. } => Answer::Failed(format!(
-                "failed to get configmap {namespace}/{name} : configmaps \"{name}\" not found"
-            )),
-            _ => Answer::Failed("not found".to_owned()),
-        })
+        Some(self.objects.answer(question))
     }
 }
