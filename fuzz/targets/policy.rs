@@ -6,6 +6,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use portcullis_fuzz::{OBJECT, documents, limits};
 use portcullis_kyverno::{Findings, Policy, PolicyException};
+use portcullis_model::explain::{RecordLimits, Recorder};
 use portcullis_model::{Answers, CompiledPolicy as _, Input, Phase, Run};
 use portcullis_value::{Arena, Budget, json};
 
@@ -21,6 +22,10 @@ fuzz_target!(|text: &str| {
     for phase in [Phase::Mutate, Phase::Validate] {
         let budget = &mut Budget::new(limits(), &|| false);
         let mut run = Run { explain: true, ..Run::new(&arena, &answers, budget) };
+        let _ = policy.evaluate(phase, &input, &mut run);
+        let recorder = Recorder::new(RecordLimits::default());
+        let budget = &mut Budget::new(limits(), &|| false);
+        let mut run = Run { recorder: Some(&recorder), ..Run::new(&arena, &answers, budget) };
         let _ = policy.evaluate(phase, &input, &mut run);
     }
 });

@@ -2,6 +2,7 @@
 
 use portcullis_kyverno::pattern::{Pattern, Verdict, scalar};
 use portcullis_model::Numbers;
+use portcullis_model::explain::{RecordLimits, Recorder};
 use portcullis_value::{Arena, Budget, Limits, Value, json};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -259,6 +260,19 @@ proptest! {
         let floats = resource.with_float_numbers(&arena);
         prop_assert_eq!(check(resource, Numbers::Floats), check(floats, Numbers::AsWritten));
         prop_assert_eq!(check(floats, Numbers::Floats), check(floats, Numbers::AsWritten));
+    }
+
+    #[test]
+    fn what_is_taken_down_is_the_same_verdict((resource, pattern) in case()) {
+        let arena = Arena::new();
+        let (resource_text, pattern_text) = (resource.to_string(), pattern.to_string());
+        let resource = json::read(&arena, &resource_text).unwrap();
+        let pattern = Pattern::compile(json::read(&arena, &pattern_text).unwrap(), &mut Budget::default()).unwrap();
+        let recorder = Recorder::new(RecordLimits::default());
+        let budget = &mut Budget::default();
+        let told = pattern.tell(resource, Numbers::AsWritten, Some(&recorder), budget).unwrap();
+        let quick = pattern.check(resource, Numbers::AsWritten, &mut Budget::default()).unwrap();
+        prop_assert_eq!(told, quick);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
-use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
+use portcullis_model::{CompiledPolicy, Mask, Obstacle, Review, RuleOutcome, Status};
+use portcullis_value::Arena;
 use portcullis_webhook::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::value::to_raw_value;
@@ -175,6 +176,7 @@ fn notice(
         "" => request.name.to_string(),
         namespace => format!("{namespace}/{}", request.name),
     };
+    let message = mask(review).apply(&outcome.message).into_owned();
     Notice {
         regarding: Regarding {
             api_version: "kyverno.io/v1".to_owned(),
@@ -192,9 +194,21 @@ fn notice(
             request.gvk().kind,
             outcome.rule,
             outcome.status.as_str(),
-            outcome.message
+            message
         ),
     }
+}
+
+/// What the texts of rules are masked by: the values of the Secret that `review` is about.
+fn mask(review: &Review<'_>) -> Mask {
+    let mut mask = Mask::default();
+    let kind = review.request.gvk();
+    if kind.group.is_empty() && kind.kind == "Secret" {
+        let arena = Arena::new();
+        let objects = [review.request.object(&arena), review.request.old_object(&arena)];
+        objects.into_iter().flatten().flatten().for_each(|object| mask.hide(object));
+    }
+    mask
 }
 
 fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decision {
@@ -202,12 +216,13 @@ fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decis
     let rules = verdict.outcomes().filter(|(_, outcome)| {
         outcome.patched.is_some() || matches!(outcome.status, Status::Fail | Status::Error)
     });
+    let mask = mask(review);
     let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
         policy: policy.name().into(),
         rule: outcome.rule.into(),
         status: outcome.status.as_str(),
         message: match outcome.status {
-            Status::Fail | Status::Error => (&*outcome.message).into(),
+            Status::Fail | Status::Error => (&*mask.apply(&outcome.message)).into(),
             Status::Pass | Status::Skip => Box::default(),
         },
     };
