@@ -10,15 +10,15 @@ use crate::served::AGGREGATED;
 /// The longest answer that is read; who lists asks for smaller pages then.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Only the metadata of objects.
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// Only the metadata of the objects of a list. API servers refuse this form of a single object.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// What is wanted of what lies at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Whole objects.
     Whole,
-    /// The metadata of each object.
+    /// The metadata of each object of a list.
     Metadata,
     /// What is served, of `/api` and `/apis`: all groups in one answer.
     Discovery,
@@ -58,7 +58,7 @@ mod tests {
     async fn an_answer_carries_the_time_of_the_api_server() {
         let (connection, mut server) = connection();
         let asked = Asked { verb: "get", resource: "namespaces".to_owned() };
-        let asking = connection.get(asked, "/api/v1/namespaces/kube-system", Extent::Metadata);
+        let asking = connection.get(asked, "/api/v1/namespaces/kube-system", Extent::Whole);
         let answering = async {
             let request = server.expect("/kube-system").await;
             let date = [("date", "Thu, 01 Oct 2026 00:00:00 GMT")];

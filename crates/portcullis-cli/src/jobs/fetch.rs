@@ -207,7 +207,7 @@ pub(super) async fn identity(connection: &Connection) -> Result<Identity> {
     let asked = Asked { verb: "get", resource: "namespaces".to_owned() };
     let failed = |error: ApiError| cannot("ask which cluster this is", &error);
     let answer = connection
-        .get(asked.clone(), "/api/v1/namespaces/kube-system", Extent::Metadata)
+        .get(asked.clone(), "/api/v1/namespaces/kube-system", Extent::Whole)
         .await
         .map_err(failed)?;
     let arena = Arena::new();

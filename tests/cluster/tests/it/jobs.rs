@@ -78,7 +78,7 @@ fn what_is_planned_is_what_nobody_looks_after() -> Result<()> {
                 && first["resourceVersion"] == json!(dangling.resource_version),
             "{first}"
         );
-        ensure!(first["finished"] == FINISHED && plan["made"]["by"] == "admin", "{plan:#}");
+        ensure!(first["finished"] == FINISHED && plan["made"]["by"] == "kubernetes-admin", "{plan:#}");
         let namespaces: Api<Namespace> = Api::all(test.client.clone());
         ensure!(
             plan["cluster"]["uid"] == json!(namespaces.get("kube-system").await?.metadata.uid),
