@@ -4,12 +4,16 @@
 //! links to folders are not followed, links to files only where they stay below the folder that was named. Pipes and
 //! devices are not opened, as they may never end.
 
+mod log;
+
 use std::fs::{self, File, FileType};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, SpooledTempFile};
+
+pub(crate) use self::log::Log;
 
 /// How deep a folder is walked.
 const MAX_DEPTH: usize = 64;
@@ -42,6 +46,8 @@ pub(crate) enum FileError {
     TooMany { path: PathBuf },
     #[error("`{}` is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
+    #[error("`{}` is written to by another process", path.display())]
+    InUse { path: PathBuf },
 }
 
 impl FileError {
@@ -323,6 +329,24 @@ impl NewFile {
         file.persist(&path).map_err(|error| cannot_write(&path)(error.error))?;
         Ok(())
     }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Makes a folder that its owner alone can look into, unless it is there.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), FileError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot_write(path))
 }
 
 /// A folder of files that appear when all of them are complete.

@@ -1,10 +1,13 @@
 //! `jobs`: the Jobs that have finished and are still there.
 //!
 //! What is kept and what is protected is decided by `portcullis_retention`; here Jobs are read, and what is known of them
-//! is shown.
+//! is shown, plans are carried out and taken back.
 
 mod ages;
+mod apply;
+mod backup;
 mod columns;
+mod confirm;
 mod dependents;
 mod fetch;
 mod format;
@@ -15,6 +18,7 @@ mod missed;
 mod plan;
 mod selection;
 mod stream;
+mod undo;
 
 use clap::{Args, Subcommand};
 
@@ -23,7 +27,7 @@ use crate::cluster::Commands;
 use crate::exit::{Ended, Exit};
 use crate::surroundings::Surroundings;
 
-/// See which Jobs have finished and are still there, and plan which of them go.
+/// See which Jobs have finished and are still there, plan which of them go, have them go, and take it back.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -35,6 +39,8 @@ pub(crate) struct Arguments {
 enum Command {
     List(Box<list::Arguments>),
     Plan(Box<plan::Arguments>),
+    Apply(Box<apply::Arguments>),
+    Undo(Box<undo::Arguments>),
 }
 
 /// Runs the command.
@@ -46,5 +52,7 @@ pub(crate) fn jobs(
     match &arguments.command {
         Command::List(arguments) => list::list(arguments, surroundings, cluster),
         Command::Plan(arguments) => plan::plan(arguments, surroundings, cluster),
+        Command::Apply(arguments) => apply::apply(arguments, surroundings, cluster),
+        Command::Undo(arguments) => undo::undo(arguments, surroundings, cluster),
     }
 }

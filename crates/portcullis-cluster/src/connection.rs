@@ -60,6 +60,7 @@ pub struct Connection {
     namespace: Arc<str>,
     admission: Client,
     background: Client,
+    unlimited: Client,
 }
 
 impl fmt::Debug for Connection {
@@ -104,6 +105,7 @@ impl Connection {
             server: server.trim_end_matches('/').into(),
             admission: limited(Class::Admission),
             background: limited(Class::Background),
+            unlimited: client.clone(),
             namespace: namespace.into(),
         }
     }
@@ -126,6 +128,11 @@ impl Connection {
     /// The client for everything else.
     pub fn background(&self) -> &Client {
         &self.background
+    }
+
+    /// The client of who paces himself and obeys the API server's pushback: nothing is held back or sent again.
+    pub(crate) fn unlimited(&self) -> &Client {
+        &self.unlimited
     }
 }
 

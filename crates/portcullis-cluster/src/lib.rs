@@ -37,6 +37,7 @@ mod index;
 mod lease;
 mod limiter;
 mod lookups;
+mod once;
 mod reader;
 mod readiness;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use index::{
     SharedSecret, UserRoles,
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
+pub use once::{Once, Reply};
 pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
 pub use services::AllowedService;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use kube::client::Body;
 use tokio::time::Instant;
 use tower::Service;
@@ -24,7 +24,7 @@ pub(crate) enum Class {
 }
 
 /// How long an answer may take to begin. Bodies have their own limits where they are read.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How often a request that was put off is sent in all.
 const ATTEMPTS: u32 = 5;
 /// A longer `Retry-After` is taken for this.
@@ -165,7 +165,7 @@ impl Limited {
                 self.limiter.accepted(self.class);
                 return Ok(response);
             }
-            let retry_after = retry_after(&response);
+            let retry_after = retry_after(response.headers());
             self.limiter.refused(self.class, retry_after);
             tracing::debug!(uri = %parts.uri, attempt, ?retry_after, "API server is busy");
             match again {
@@ -178,8 +178,8 @@ impl Limited {
 }
 
 /// `Retry-After` in seconds; the form with a date is not used by API servers.
-fn retry_after(response: &Response<Body>) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
 

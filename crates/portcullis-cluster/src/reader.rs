@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
@@ -41,9 +41,10 @@ pub struct Answer {
     pub date: Option<i64>,
 }
 
-/// The time of a `Date` header: `Tue, 29 Sep 2026 08:00:00 GMT`.
-fn seconds(date: &str) -> Option<i64> {
-    jiff::fmt::rfc2822::parse(date).ok().map(|time| time.timestamp().as_second())
+/// The time of a `Date` header, `Tue, 29 Sep 2026 08:00:00 GMT`, in seconds since 1970-01-01 UTC.
+pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second())
 }
 
 /// Reads over one client.
@@ -85,7 +86,7 @@ impl Reader {
         body: Vec<u8>,
     ) -> Result<Answer, ApiError> {
         let response = self.send(query, method, body).await?;
-        let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
+        let date = date(response.headers());
         Ok(Answer { body: self.collect(query, response.into_body(), query.limit).await?, date })
     }
 

@@ -3,8 +3,9 @@
 //! [`read_job`] takes from a Job the few facts that matter, [`Backlog`] keeps those of many, [`judge`] says by a
 //! [`KeepPolicy`] what becomes of each, and a [`Plan`] is what somebody else carries out: at once, tomorrow, or never.
 //!
-//! What is deliberately absent: files, the API server, the clock (now is an argument), and doing anything. Who carries
-//! out a plan refuses what has changed since; this crate says only what was true of a Job when it was read.
+//! [`Sweep`] carries a plan out as far as that can be done by deciding: it says what is to be recorded and asked next.
+//!
+//! What is deliberately absent: files, the API server, the clock (now is an argument), and doing anything.
 //!
 //! Invariants:
 //! - a Job that a [`Protection`] holds for is never planned;
@@ -22,6 +23,7 @@ mod protection;
 mod read;
 mod sweep;
 mod tombstone;
+mod ttl_owner;
 mod write;
 
 pub use age::{format_age, parse_age};
@@ -38,4 +40,5 @@ pub use sweep::{
     Request, Seen, Settings, Step, Stop, Sweep, Tally, Verb,
 };
 pub use tombstone::{NoManifest, RESTORED_FROM, Restored, restored};
+pub use ttl_owner::sets_ttl;
 pub use write::PlanWriter;

@@ -13,6 +13,7 @@ mod canary;
 mod journal;
 mod pace;
 mod seen;
+mod step;
 mod tally;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -23,6 +24,8 @@ pub use self::journal::{Entry, Fate, Header, Journal, JournalError};
 use self::pace::Pace;
 pub use self::seen::Seen;
 use self::seen::Since;
+use self::step::Look;
+pub use self::step::{Answer, Now, Number, Preconditions, Request, Step, Verb};
 pub use self::tally::Tally;
 use crate::plan::ttl_of;
 use crate::{Item, Mode, Plan};
@@ -45,95 +48,6 @@ pub struct Settings {
     pub canaries: Canaries,
     /// So many errors are put up with.
     pub max_errors: u64,
-}
-
-/// The time, by two clocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Now {
-    /// Of a clock that only runs forward, in milliseconds.
-    pub millis: u64,
-    /// The API server's, in seconds since 1970-01-01 UTC.
-    pub date: i64,
-}
-
-/// What is to be done next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step<'p> {
-    /// Text goes to the end of the journal; where it is `durable`, it is on the disk before anything else is done.
-    Record { text: String, durable: bool },
-    /// A request is sent; its answer is told when it comes.
-    Ask(Request<'p>),
-    /// Nothing, until an answer comes or it is so late, in milliseconds.
-    Wait { until: Option<u64> },
-    /// All is done that will be.
-    Finished,
-}
-
-/// A request to the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request<'p> {
-    /// Which answer is to it.
-    pub number: Number,
-    pub namespace: &'p str,
-    pub name: &'p str,
-    pub verb: Verb<'p>,
-}
-
-/// The number of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Number {
-    item: usize,
-    look: Option<Look>,
-}
-
-/// Why a Job is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Look {
-    /// The API server reported a conflict.
-    Conflict,
-    /// An answer was lost.
-    Lost,
-    /// It is a canary.
-    Canary,
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb<'p> {
-    Get,
-    /// With propagation `Background`.
-    Delete(Preconditions<'p>),
-    /// By server-side apply as [`FIELD_MANAGER`], never forced; the preconditions go into the metadata.
-    SetTtl {
-        ttl: i32,
-        preconditions: Preconditions<'p>,
-    },
-}
-
-/// What a Job has to be for a request to be carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preconditions<'p> {
-    pub uid: &'p str,
-    pub resource_version: &'p str,
-}
-
-/// What the API server said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It was done.
-    Done,
-    /// The Job, to [`Verb::Get`].
-    Found(Seen),
-    /// No such Job is there (404).
-    Gone,
-    /// A precondition does not hold, or a field is somebody else's (409).
-    Conflict(String),
-    /// It was not looked at (429); after so many milliseconds, where it was said, it may be.
-    Busy { retry_after: Option<u64> },
-    /// It was refused, and not done.
-    Refused(String),
-    /// No answer came, or one that leaves open whether it was done: a server error, a timeout.
-    Lost(String),
 }
 
 /// Why a sweep ends before all is done.
@@ -178,14 +92,14 @@ pub struct Sweep<'p> {
 impl<'p> Sweep<'p> {
     /// Begins, or goes on where `journal` ends.
     ///
-    /// The first `number` items are carried out. `seen` says what is under the name of an item now; it has been looked at
-    /// after the last request of an earlier run.
+    /// The first `number` items are carried out. `seen` says what is under the name of an item now, by the number of
+    /// the item; it has been looked at after the last request of an earlier run.
     pub fn begin(
         plan: &'p Plan,
         number: usize,
         journal: &Journal,
         settings: Settings,
-        mut seen: impl FnMut(&Item) -> Option<Seen>,
+        mut seen: impl FnMut(usize) -> Option<Seen>,
         now: Now,
     ) -> Self {
         let items = plan.items.get(..number).unwrap_or(&plan.items);
@@ -223,7 +137,7 @@ impl<'p> Sweep<'p> {
                     if let (Some(progress), Some(entry)) = (progress, entry) {
                         progress.in_doubt = entry.fate.is_doubtful();
                     }
-                    sweep.survey(index, item, seen(item).as_ref(), now);
+                    sweep.survey(index, item, seen(index).as_ref(), now);
                 }
             }
         }

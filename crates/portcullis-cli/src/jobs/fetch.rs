@@ -90,13 +90,7 @@ impl Fetched {
                 Ok(()) => break,
                 // A part is never taken for the whole.
                 Err(Failure::Api(ApiError::Expired { .. })) if attempt < ATTEMPTS => {}
-                Err(Failure::Api(error)) => return Err(cannot("list Jobs", &error)),
-                Err(Failure::Stream(error)) => {
-                    return Err(hinted(
-                        format!("cannot read what the API server lists: {error}"),
-                        None::<String>,
-                    ));
-                }
+                Err(failure) => return Err(failure.told()),
             }
         }
         Ok(())
@@ -109,35 +103,66 @@ impl Fetched {
         selector: &str,
         interest: &Interest,
     ) -> Result<(), Failure> {
-        let scope = namespace.map(|name| format!("namespaces/{}/", encoded(name))).unwrap_or_default();
-        let labels = match selector {
-            "" => String::new(),
-            selector => format!("&labelSelector={}", encoded(selector)),
-        };
-        let (mut limit, mut token) = (PAGE, String::new());
-        loop {
-            let path =
-                format!("/apis/batch/v1/{scope}jobs?limit={limit}{labels}&continue={}", encoded(&token));
-            let asked = Asked { verb: "list", resource: "jobs.batch".to_owned() };
-            let answer = match connection.get(asked, &path, Extent::Whole).await {
-                // Jobs may have a megabyte each.
-                Err(ApiError::TooLong { .. }) if limit > 1 => {
-                    limit /= 2;
-                    continue;
-                }
-                answer => answer?,
-            };
-            self.date = answer.date.or(self.date);
-            let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
-                if self.missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
-                    self.backlog.push(facts)?;
-                }
-                Ok(())
-            };
-            match stream::read(&mut &*answer.body, interest, &mut each)?.continues {
-                Some(Continues { token: next, .. }) => token = next,
-                None => return Ok(()),
+        let Fetched { backlog, date, missed } = self;
+        let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+            if missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
+                backlog.push(facts)?;
             }
+            Ok(())
+        };
+        *date = pages(connection, namespace, selector, interest, &mut each).await?.or(*date);
+        Ok(())
+    }
+}
+
+/// Tells `each` of the Jobs of `namespace`, of one twice perhaps where the list had to be begun anew.
+///
+/// # Errors
+/// The API server does not list them, or `each` fails.
+pub(super) async fn each_job(
+    connection: &Connection,
+    namespace: &str,
+    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+) -> Result<()> {
+    for attempt in 1.. {
+        match pages(connection, Some(namespace), "", &Interest::default(), each).await {
+            Ok(_) => break,
+            Err(Failure::Api(ApiError::Expired { .. })) if attempt < ATTEMPTS => {}
+            Err(failure) => return Err(failure.told()),
+        }
+    }
+    Ok(())
+}
+
+/// Lists Jobs page by page; gives the API server's clock at the last answer.
+async fn pages(
+    connection: &Connection,
+    namespace: Option<&str>,
+    selector: &str,
+    interest: &Interest,
+    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+) -> Result<Option<i64>, Failure> {
+    let scope = namespace.map(|name| format!("namespaces/{}/", encoded(name))).unwrap_or_default();
+    let labels = match selector {
+        "" => String::new(),
+        selector => format!("&labelSelector={}", encoded(selector)),
+    };
+    let (mut limit, mut token, mut date) = (PAGE, String::new(), None);
+    loop {
+        let path = format!("/apis/batch/v1/{scope}jobs?limit={limit}{labels}&continue={}", encoded(&token));
+        let asked = Asked { verb: "list", resource: "jobs.batch".to_owned() };
+        let answer = match connection.get(asked, &path, Extent::Whole).await {
+            // Jobs may have a megabyte each.
+            Err(ApiError::TooLong { .. }) if limit > 1 => {
+                limit /= 2;
+                continue;
+            }
+            answer => answer?,
+        };
+        date = answer.date.or(date);
+        match stream::read(&mut &*answer.body, interest, each)?.continues {
+            Some(Continues { token: next, .. }) => token = next,
+            None => return Ok(date),
         }
     }
 }
@@ -146,6 +171,18 @@ impl Fetched {
 enum Failure {
     Api(ApiError),
     Stream(StreamError),
+}
+
+impl Failure {
+    fn told(self) -> anyhow::Error {
+        match self {
+            Failure::Api(error) => cannot("list Jobs", &error),
+            Failure::Stream(StreamError::Taker(error)) => hinted(error, None::<String>),
+            Failure::Stream(error) => {
+                hinted(format!("cannot read what the API server lists: {error}"), None::<String>)
+            }
+        }
+    }
 }
 
 impl From<ApiError> for Failure {

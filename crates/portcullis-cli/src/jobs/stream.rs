@@ -35,6 +35,9 @@ pub(crate) enum StreamError {
     OtherList(String),
     #[error("a Job in it is larger than {LARGEST_JOB} bytes")]
     TooLarge,
+    /// Who is told of the Jobs cannot take one.
+    #[error("{0}")]
+    Taker(String),
     #[error("{0}")]
     Full(#[from] portcullis_retention::Full),
 }

@@ -1,6 +1,6 @@
 //! What is under the name of a planned Job now, beside what was planned.
 
-use crate::{Item, JobFacts, Mode, Protection, Protections};
+use crate::{Item, Job, JobFacts, Mode, Protection, Protections};
 
 /// A Job that was looked at anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,21 @@ pub(super) enum Since {
 }
 
 impl Seen {
+    /// A Job that was kept; what else protects it is to be added.
+    pub fn kept(job: Job<'_>, has_our_ttl: bool) -> Self {
+        let protections = job.protections();
+        let first = protections.first();
+        Self {
+            uid: job.uid(),
+            resource_version: job.resource_version().to_owned(),
+            protections,
+            reason: first.map_or_else(String::new, |first| job.reason(first)),
+            manager: job.manager().to_owned(),
+            has_our_ttl,
+        }
+    }
+
+    /// A Job that was read.
     pub fn of(facts: &JobFacts<'_>, has_our_ttl: bool) -> Self {
         let first = facts.protections.first();
         Self {

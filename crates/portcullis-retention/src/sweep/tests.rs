@@ -1,3 +1,5 @@
+//! A sweep held to its promises by a model, and by stories.
+
 mod model;
 mod story;
 

@@ -11,6 +11,7 @@ mod flags;
 mod founding_story;
 mod installation;
 mod jobs;
+mod jobs_swept;
 mod kubectl_users;
 mod lookups;
 mod old_jobs;

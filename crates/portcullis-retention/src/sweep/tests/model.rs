@@ -180,7 +180,7 @@ impl World {
         if journal.length > 0 {
             self.disk.truncate(journal.length);
         }
-        let seen = |item: &Item| self.seen(&item.name);
+        let seen = |index: usize| self.seen(&plan.items[index].name);
         Sweep::begin(plan, plan.items.len(), &journal, settings, seen, self.now)
     }
 

@@ -42,7 +42,14 @@ fn seen(item: &Item) -> Option<Seen> {
 }
 
 fn begin(plan: &Plan, canaries: usize) -> Sweep<'_> {
-    Sweep::begin(plan, plan.items.len(), &journal(plan), settings(canaries), seen, START)
+    Sweep::begin(
+        plan,
+        plan.items.len(),
+        &journal(plan),
+        settings(canaries),
+        |index| seen(&plan.items[index]),
+        START,
+    )
 }
 
 /// Answers everything that is asked until there is nothing to do at once; gives the requests and the time to wait for.
@@ -133,8 +140,8 @@ fn when_errors_pass_what_is_put_up_with_no_further_job_is_touched() {
 #[test]
 fn a_plan_that_was_forged_touches_nothing_that_is_protected() {
     let plan = plan(Mode::Delete, 2);
-    let protected = |item: &Item| {
-        let mut seen = seen(item)?;
+    let protected = |index: usize| {
+        let mut seen = seen(&plan.items[index])?;
         seen.protect(crate::Protection::Owned, "CronJob");
         Some(seen)
     };
@@ -157,9 +164,10 @@ fn a_line_that_was_torn_is_cut_off_and_the_last_word_about_a_job_counts() {
         }
     }
     for cut in 0..=text.len() {
-        let read = Journal::read(&text[..cut]).expect("a journal");
-        let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
-        assert_eq!(read.as_ref().map_or(0, |journal| journal.length), whole, "{}", &text[..cut]);
+        let start = text.get(..cut).expect("plain letters");
+        let read = Journal::read(start).expect("a journal");
+        let whole = start.rfind('\n').map_or(0, |end| end + 1);
+        assert_eq!(read.as_ref().map_or(0, |journal| journal.length), whole, "{start}");
     }
     let journal = Journal::read(&text).expect("a journal").expect("with a header");
     assert!(journal.entries().all(|(_, entry)| entry.fate == Fate::Done) && journal.entries().count() == 2);

@@ -1,0 +1,280 @@
+//! `jobs apply`: a plan is carried out.
+//!
+//! What is done next is decided by `portcullis_retention::Sweep`; here it is done. Before the first Job is touched all of them
+//! are looked at, and their manifests are put by.
+
+mod bar;
+mod deed;
+mod drive;
+mod report;
+mod survey;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use portcullis_cluster::{Asked, Connection, Extent};
+use portcullis_retention::{
+    Canaries, Caps, Header, Journal, Looked, Mode, Plan, PlanError, Settings, Sweep, format_age, parse_age,
+};
+
+use self::bar::Bar;
+pub(super) use self::deed::{apply as server_side_apply, path as job_path};
+use self::drive::{Clock, drive};
+use self::report::Report;
+use self::survey::Survey;
+use super::backup::Backup;
+use super::columns::counted;
+use super::confirm::confirm;
+use super::dependents::Kinds;
+use super::fetch;
+use crate::cluster::{ClusterArguments, Commands, Reach};
+use crate::diagnostics;
+use crate::exit::{Ended, Exit, cannot, hinted, standard_output};
+use crate::files;
+use crate::surroundings::Surroundings;
+
+/// The longest plan that is read: a million Jobs and more.
+const LONGEST_PLAN: u64 = 1 << 30;
+
+/// Carry out a plan: have Jobs deleted, or given a TTL.
+///
+/// A Job is touched only if it is what it was when the plan was made: the same one, unchanged, still protected by nothing.
+/// Its manifest is kept before, and a journal says what is about to be done before it is done: the same command goes on where
+/// it was interrupted or killed, and does nothing twice. `portcullis jobs undo` takes it back as far as that is possible.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The plan, as `portcullis jobs plan -o FILE` wrote it
+    plan: PathBuf,
+
+    #[command(flatten)]
+    cluster: ClusterArguments,
+
+    /// The uid of the namespace kube-system of the cluster that is meant; needed for a plan that was made from a file
+    #[arg(long, value_name = "UID", help_heading = "Plan")]
+    cluster_uid: Option<String>,
+
+    /// Refuse a plan that is older
+    #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "24h", help_heading = "Plan")]
+    max_plan_age: i64,
+
+    /// Carry out at most N Jobs of the plan, the first ones; what is left is reported
+    #[arg(long, value_name = "N", help_heading = "Plan")]
+    max_jobs: Option<u64>,
+
+    /// Carry out at most so many per cent of the Jobs that were listed for the plan
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Plan")]
+    max_percent: Option<u8>,
+
+    /// Touch Jobs too that own a PersistentVolumeClaim or another workload, which go with them
+    #[arg(long, help_heading = "Plan")]
+    with_dependents: bool,
+
+    /// Which kinds are looked through for what the Jobs own
+    #[arg(long, value_enum, default_value_t, value_name = "KINDS", help_heading = "Plan")]
+    dependents: Kinds,
+
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Pace")]
+    qps: u32,
+
+    /// So many Jobs of each namespace and manager go first; if one comes back, the rest of them stays. 0 for none
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Pace")]
+    canary: usize,
+
+    /// How long the rest waits to see whether they come back
+    #[arg(long, value_name = "TIME", value_parser = parse_age, default_value = "60s", help_heading = "Pace")]
+    canary_wait: i64,
+
+    /// Stop when there are more errors than this
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Pace")]
+    max_errors: u64,
+
+    /// The folder for the journal and the manifests; without it one beside the plan, `plan.json.applied`
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    backup: Option<PathBuf>,
+
+    /// Do not ask
+    #[arg(short, long, help_heading = "Output")]
+    yes: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Carry out a plan, and see what becomes of the first Jobs of each kind before the rest goes:
+      portcullis jobs apply plan.json
+
+  In a script, faster, with the manifests in a folder of your own:
+      portcullis jobs apply plan.json --yes --qps 100 --backup jobs-2026-11-25
+
+  A plan that was made from a file:
+      portcullis jobs apply plan.json --cluster-uid $(kubectl get namespace kube-system -o jsonpath={.metadata.uid})
+
+Exit code: 0 when every Job of the plan is gone or has its TTL; 1 when nothing was done; 2 when some were left alone, since they
+are not what was planned any more; 3 when the API server refused some or did not answer; 4 when it stopped before its end.";
+
+/// Runs the command.
+pub(super) fn apply(
+    arguments: &Arguments,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Result<Exit, Ended> {
+    let path = surroundings.directory.join(&arguments.plan);
+    let plan = read_plan(&path)?;
+    let Reach { runtime, connection } = cluster.reach(&arguments.cluster)?;
+    let (uid, date) = runtime.block_on(async {
+        let identity = fetch::identity(&connection).await?;
+        anyhow::Ok((identity.cluster, date(&connection).await?))
+    })?;
+    check(&plan, arguments, &uid, date)?;
+    let caps = Caps {
+        number: arguments.max_jobs.or(plan.caps.number),
+        percent: arguments.max_percent.or(plan.caps.percent),
+    };
+    let number = plan.within(caps);
+    let folder = folder(&path, arguments.backup.as_ref().map(|folder| surroundings.directory.join(folder)));
+    let mut backup = Backup::open(&folder)?;
+    let goes_on = backup.journal().is_some();
+    check_journal(backup.journal(), &plan, &uid, &folder)?;
+
+    let (survey, tombstones) = runtime.block_on(survey(&connection, &plan, number, arguments, &backup))?;
+    if !survey.unlistable.is_empty() {
+        let message =
+            format!("what the Jobs own of these kinds is not known: {}", survey.unlistable.join(", "));
+        diagnostics::warning(&mut surroundings.stderr, &message);
+    }
+    ask(&plan, number, &connection, goes_on, arguments.yes, surroundings)?;
+    if let Some(tombstones) = tombstones {
+        tombstones.finish()?;
+    }
+    let header = Header { at: date, cluster: uid, mode: plan.mode, plan: plan.digest.clone() };
+    let journal = backup.begin(header)?;
+
+    let clock = Clock::new(date);
+    let canary_wait = arguments.canary_wait.max(0).unsigned_abs().saturating_mul(1_000);
+    let settings = Settings {
+        per_second: arguments.qps,
+        canaries: Canaries { number: arguments.canary, wait: canary_wait },
+        max_errors: arguments.max_errors,
+    };
+    let mut sweep = Sweep::begin(&plan, number, &journal, settings, |index| survey.seen(index), clock.now());
+    let mut bar = Bar::new(sweep.tally());
+    let stderr = &mut surroundings.stderr;
+    runtime.block_on(drive(&connection, &mut sweep, &mut backup, clock, &mut bar, stderr))?;
+
+    let report = Report {
+        tally: sweep.tally(),
+        mode: plan.mode,
+        stopped: sweep.stopped(),
+        beyond_caps: plan.items.len().saturating_sub(number) as u64,
+        backup: &folder,
+    };
+    report.print(surroundings).map_err(standard_output)?;
+    Ok(report.exit())
+}
+
+fn read_plan(path: &Path) -> Result<Plan> {
+    let text = files::read_text(path, LONGEST_PLAN)?;
+    Plan::read(text.as_bytes()).map_err(|error: PlanError| {
+        hinted(format!("cannot carry out `{}`: {error}", path.display()), Some(error.hint()))
+    })
+}
+
+/// The API server's clock, in seconds since 1970-01-01 UTC.
+async fn date(connection: &Connection) -> Result<i64> {
+    let asked = Asked { verb: "get", resource: "version".to_owned() };
+    let answer = connection.get(asked, "/version", Extent::Whole).await;
+    let answer = answer.map_err(|error| cannot("ask the API server for the time", &error))?;
+    answer.date.ok_or_else(|| {
+        let hint = "a proxy between here and the API server may take its `Date` header away: go around it";
+        hinted("the API server does not say what time it is".to_owned(), Some(hint))
+    })
+}
+
+/// Whether `plan` may be carried out on the cluster with this uid now.
+fn check(plan: &Plan, arguments: &Arguments, uid: &str, date: i64) -> Result<()> {
+    let planned = plan.cluster.uid.as_deref();
+    for said in [planned, arguments.cluster_uid.as_deref()].into_iter().flatten() {
+        if said != uid {
+            let hint = "give the kubeconfig or `--context` of the cluster that the plan was made for";
+            return Err(hinted(
+                format!("the plan is for another cluster: for `{said}`, and this is `{uid}`"),
+                Some(hint),
+            ));
+        }
+    }
+    if planned.is_none() && arguments.cluster_uid.is_none() {
+        let message = "the plan was made from a file, and does not say for which cluster".to_owned();
+        return Err(hinted(message, Some(format!("if it is for this one, add `--cluster-uid {uid}`"))));
+    }
+    let age = date.saturating_sub(plan.made.at);
+    if age > arguments.max_plan_age {
+        let message = format!(
+            "the plan is {} old, and {} is the limit",
+            format_age(age),
+            format_age(arguments.max_plan_age)
+        );
+        return Err(hinted(
+            message,
+            Some("make it anew with `portcullis jobs plan`, or set `--max-plan-age`"),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the folder is of the same sweep.
+fn check_journal(journal: Option<&Journal>, plan: &Plan, uid: &str, folder: &Path) -> Result<()> {
+    match journal {
+        Some(journal) if journal.header.plan != plan.digest || journal.header.cluster != uid => {
+            let hint = "name another with `--backup DIR`; what is in this one may still be wanted";
+            Err(hinted(format!("`{}` is the folder of another plan", folder.display()), Some(hint)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the journal and the manifests go.
+fn folder(plan: &Path, given: Option<PathBuf>) -> PathBuf {
+    given.unwrap_or_else(|| {
+        let mut name = plan.as_os_str().to_owned();
+        name.push(".applied");
+        PathBuf::from(name)
+    })
+}
+
+/// Looks at all Jobs of the plan; the first time their manifests are put by.
+async fn survey(
+    connection: &Connection,
+    plan: &Plan,
+    number: usize,
+    arguments: &Arguments,
+    backup: &Backup,
+) -> Result<(Survey, Option<super::backup::Tombstones>)> {
+    let items = plan.items.get(..number).unwrap_or(&plan.items);
+    // Those that went in an earlier run can be kept no more.
+    let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
+    let mut survey = Survey::take(connection, items, tombstones.as_mut()).await?;
+    if !(arguments.with_dependents || plan.dependents.allowed) {
+        let kinds = if plan.dependents.looked == Looked::All { Kinds::All } else { arguments.dependents };
+        survey.find_dependents(connection, items, kinds).await?;
+    }
+    Ok((survey, tombstones))
+}
+
+fn ask(
+    plan: &Plan,
+    number: usize,
+    connection: &Connection,
+    goes_on: bool,
+    yes: bool,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<()> {
+    let jobs = counted(number as u64, "Job", "Jobs");
+    let what = match plan.mode {
+        Mode::Delete => format!("delete {jobs} with their Pods"),
+        Mode::Ttl => format!("give {jobs} a TTL, by which Kubernetes deletes them with their Pods"),
+    };
+    let again = if goes_on { ", where an earlier run ended" } else { "" };
+    confirm(&format!("{what}, at {}{again}", connection.server()), yes, surroundings)
+}

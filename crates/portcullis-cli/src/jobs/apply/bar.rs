@@ -1,0 +1,72 @@
+//! How far a sweep has come, on a terminal.
+
+use std::io::Write as _;
+
+use portcullis_retention::{Tally, format_age};
+
+use crate::jobs::columns::thousands;
+use crate::surroundings::Stream;
+
+/// How often the line is written anew, in milliseconds.
+const PERIOD: u64 = 200;
+/// The letters of the bar.
+const LENGTH: u64 = 24;
+
+/// A line on standard error with a bar, the rate, and the time that is left at it.
+#[derive(Debug, Default)]
+pub(super) struct Bar {
+    /// How many were done with before this run.
+    before: u64,
+    last: Option<u64>,
+}
+
+impl Bar {
+    /// A bar that begins where `tally` stands.
+    pub(super) fn new(tally: &Tally) -> Self {
+        Self { before: tally.settled(), last: None }
+    }
+
+    /// Shows it, where standard error is a terminal; `now` is the time since the start in milliseconds.
+    pub(super) fn show(&mut self, tally: &Tally, now: u64, stderr: &mut Stream<'_>) {
+        if stderr.width.is_none() || self.last.is_some_and(|last| now < last + PERIOD) {
+            return;
+        }
+        self.last = Some(now);
+        // Progress that cannot be shown is no reason to stop.
+        let _ = write!(stderr, "\r\x1b[K{}", self.line(tally, now));
+        let _ = stderr.flush();
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&mut self, stderr: &mut Stream<'_>) {
+        if self.last.take().is_some() {
+            let _ = write!(stderr, "\r\x1b[K");
+            let _ = stderr.flush();
+        }
+    }
+
+    fn line(&self, tally: &Tally, now: u64) -> String {
+        let (total, settled) = (tally.total().max(1), tally.settled());
+        let full = "█".repeat(usize::try_from(settled * LENGTH / total).unwrap_or_default());
+        let empty = "·".repeat(usize::try_from(LENGTH - settled * LENGTH / total).unwrap_or_default());
+        let done = settled.saturating_sub(self.before);
+        let rate = done as f64 * 1_000.0 / now.max(1) as f64;
+        let left = total.saturating_sub(settled);
+        let time_left = match done {
+            0 => String::new(),
+            done => {
+                let seconds = left.saturating_mul(now) / done / 1_000;
+                format!(", {} left", format_age(i64::try_from(seconds).unwrap_or(i64::MAX)))
+            }
+        };
+        let errors = match tally.errors() {
+            0 => String::new(),
+            errors => format!(", errors: {}", thousands(errors)),
+        };
+        format!(
+            "{full}{empty} {} of {} Jobs, {rate:.1}/s{time_left}{errors}",
+            thousands(settled),
+            thousands(total)
+        )
+    }
+}

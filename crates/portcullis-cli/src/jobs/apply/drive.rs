@@ -1,0 +1,90 @@
+//! A sweep driven: its steps done, one after the other, by the clock.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use portcullis_cluster::Connection;
+use portcullis_retention::{Now, Step, Sweep};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use super::bar::Bar;
+use super::deed::perform;
+use crate::jobs::backup::Backup;
+use crate::surroundings::Stream;
+
+/// The time since the start, and the API server's time of day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    start: Instant,
+    /// The API server's, in seconds since 1970-01-01 UTC, and when it said so.
+    date: (i64, Instant),
+}
+
+impl Clock {
+    pub(super) fn new(date: i64) -> Self {
+        let now = Instant::now();
+        Self { start: now, date: (date, now) }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let now = Instant::now();
+        let (date, since) = self.date;
+        let passed = i64::try_from(now.duration_since(since).as_secs()).unwrap_or_default();
+        let millis = now.duration_since(self.start).as_millis();
+        Now { millis: u64::try_from(millis).unwrap_or(u64::MAX), date: date.saturating_add(passed) }
+    }
+
+    fn set(&mut self, date: i64) {
+        self.date = (date, Instant::now());
+    }
+}
+
+/// Carries `sweep` to its end. Ctrl-C has it come to its end early, and what is under way is waited for, until a second one.
+///
+/// # Errors
+/// The journal cannot be written, or nobody wants to wait; then nothing more is done.
+pub(super) async fn drive(
+    connection: &Connection,
+    sweep: &mut Sweep<'_>,
+    backup: &mut Backup,
+    mut clock: Clock,
+    bar: &mut Bar,
+    stderr: &mut Stream<'_>,
+) -> Result<()> {
+    let mut under_way = FuturesUnordered::new();
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    loop {
+        bar.show(sweep.tally(), clock.now().millis, stderr);
+        match sweep.next(clock.now()) {
+            Step::Record { text, durable } => backup.append(&text, durable)?,
+            Step::Ask(request) => under_way.push(perform(connection, request)),
+            Step::Wait { until } => {
+                // Now and then the bar says that it is still waiting.
+                let until =
+                    until.map_or_else(Instant::now, |until| clock.start + Duration::from_millis(until));
+                let tick = Instant::now() + Duration::from_secs(1);
+                let until = if until > Instant::now() { until.min(tick) } else { tick };
+                tokio::select! {
+                    Some(told) = under_way.next(), if !under_way.is_empty() => {
+                        if let Some(date) = told.date {
+                            clock.set(date);
+                        }
+                        sweep.tell(told.number, told.answer, clock.now());
+                    }
+                    _ = interrupts.recv() => {
+                        // The journal is true at any time, so that nobody has to wait.
+                        ensure!(sweep.stopped().is_none(), "interrupted while answers were waited for");
+                        sweep.stop();
+                    }
+                    () = tokio::time::sleep_until(until) => {}
+                }
+            }
+            Step::Finished => break,
+        }
+    }
+    bar.clear(stderr);
+    Ok(backup.append("", true)?)
+}

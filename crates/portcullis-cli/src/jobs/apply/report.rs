@@ -1,0 +1,99 @@
+//! What came of a sweep.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use portcullis_retention::{Fate, Mode, Stop, Tally};
+
+use crate::exit::Exit;
+use crate::jobs::columns::{counted, thousands};
+use crate::paint::Paint;
+use crate::surroundings::Surroundings;
+
+/// Some Jobs were left alone, since they are not what was planned any more.
+pub(super) const SKIPPED: Exit = Exit(2);
+/// Of some Jobs the API server refused, or did not say, what was asked.
+pub(super) const ERRORS: Exit = Exit(3);
+/// It ended early, and the same command goes on.
+pub(super) const STOPPED: Exit = Exit(4);
+
+/// A sweep that has ended.
+pub(super) struct Report<'r> {
+    pub(super) tally: &'r Tally,
+    pub(super) mode: Mode,
+    pub(super) stopped: Option<Stop>,
+    /// How many items the caps leave for another time.
+    pub(super) beyond_caps: u64,
+    pub(super) backup: &'r Path,
+}
+
+impl Report<'_> {
+    /// Prints it.
+    pub(super) fn print(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
+        let stdout = &mut surroundings.stdout;
+        let paint = Paint::on(stdout);
+        let done = match self.mode {
+            Mode::Delete => "deleted",
+            Mode::Ttl => "given a TTL",
+        };
+        let ours = self.tally.of(Fate::Done) + self.tally.of(Fate::Presumed);
+        writeln!(stdout, "{} {done}", paint.good(counted(ours, "Job", "Jobs")))?;
+        if self.tally.of(Fate::Presumed) > 0 {
+            writeln!(
+                stdout,
+                "  of {} the answer was lost, and they were so when looked at",
+                thousands(self.tally.of(Fate::Presumed))
+            )?;
+        }
+        for (fate, what) in [
+            (Fate::Gone, "gone before"),
+            (Fate::Skipped, "left alone"),
+            (Fate::Refused, "refused by the API server"),
+            (Fate::Unknown, "of which it is not known: no answer came"),
+        ] {
+            let count = self.tally.of(fate);
+            if count == 0 {
+                continue;
+            }
+            writeln!(stdout, "{} {what}", counted(count, "Job", "Jobs"))?;
+            for (_, why, count) in self.tally.reasons().filter(|(of, _, _)| *of == fate) {
+                writeln!(stdout, "  {}: {}", thousands(count), crate::printable::line(why))?;
+            }
+        }
+        let left = self.tally.total().saturating_sub(self.tally.settled());
+        if left > 0 {
+            writeln!(stdout, "{} not touched", counted(left, "Job", "Jobs"))?;
+        }
+        if self.beyond_caps > 0 {
+            writeln!(
+                stdout,
+                "{} beyond the caps: make a new plan for the rest",
+                counted(self.beyond_caps, "Job is", "Jobs are")
+            )?;
+        }
+        writeln!(stdout, "{}", paint.quiet(format!("journal and definitions: {}", self.backup.display())))?;
+        self.say_what_to_do(surroundings)
+    }
+
+    fn say_what_to_do(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
+        let why = match self.stopped {
+            None => return Ok(()),
+            Some(Stop::Asked) => "stopped before its end",
+            Some(Stop::Errors) => "stopped, since there were too many errors (`--max-errors`)",
+        };
+        let stderr = &mut surroundings.stderr;
+        let paint = Paint::on(stderr);
+        writeln!(stderr, "{} {why}", paint.error("error:"))?;
+        writeln!(stderr, "{} the same command goes on where this one ended", paint.hint("hint:"))
+    }
+
+    /// The exit code.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Report { stopped: Some(_), .. } => STOPPED,
+            Report { tally, .. } if tally.errors() > 0 => ERRORS,
+            Report { tally, .. } if tally.of(Fate::Skipped) > 0 => SKIPPED,
+            _ => Exit::SUCCESS,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The planned Jobs as they are now, and their manifests put by before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use anyhow::Result;
+use portcullis_cluster::Connection;
+use portcullis_retention::{Backlog, Item, JobFacts, Protection, Seen};
+
+use super::deed::has_our_ttl;
+use crate::jobs::backup::Tombstones;
+use crate::jobs::dependents::{self, Kinds, is_held_dear};
+use crate::jobs::fetch;
+use crate::jobs::stream::StreamError;
+
+/// What is known of the planned Jobs.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Those whose names are taken, whoever has them now.
+    backlog: Backlog,
+    /// The number in it of each item.
+    of_item: Vec<Option<u32>>,
+    /// Those whose TTL is one that a sweep wrote.
+    expiring: BTreeSet<u32>,
+    /// Those that own what somebody would miss, and its kind.
+    owning: BTreeMap<u32, String>,
+    /// The kinds of dependents that could not be listed.
+    pub(super) unlistable: Vec<String>,
+}
+
+impl Survey {
+    /// Lists the Jobs of the namespaces that `items` are in. Those that are what was planned are kept in `tombstones`.
+    ///
+    /// # Errors
+    /// The API server fails, or a manifest cannot be written.
+    pub(super) async fn take(
+        connection: &Connection,
+        items: &[Item],
+        mut tombstones: Option<&mut Tombstones>,
+    ) -> Result<Self> {
+        let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
+        for (index, item) in items.iter().enumerate() {
+            numbers.insert((&item.namespace, &item.name), index);
+        }
+        let mut survey = Survey { of_item: vec![None; items.len()], ..Survey::default() };
+        let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+            let Some(index) = numbers.get(&(facts.namespace, facts.name)) else { return Ok(()) };
+            let number = u32::try_from(survey.backlog.len()).map_err(|_| portcullis_retention::Full)?;
+            survey.backlog.push(facts)?;
+            if let Some(place) = survey.of_item.get_mut(*index) {
+                *place = Some(number);
+            }
+            if facts.protections.contains(Protection::Ttl) && has_our_ttl(text) {
+                survey.expiring.insert(number);
+            }
+            let is_planned =
+                |item: &Item| item.uid == facts.uid && item.resource_version == facts.resource_version;
+            match &mut tombstones {
+                Some(tombstones) if items.get(*index).is_some_and(is_planned) => {
+                    tombstones.add(text).map_err(|error| StreamError::Taker(error.to_string()))
+                }
+                _ => Ok(()),
+            }
+        };
+        for namespace in namespaces(items) {
+            fetch::each_job(connection, namespace, &mut each).await?;
+        }
+        Ok(survey)
+    }
+
+    /// Looks for what the Jobs own that somebody would miss.
+    ///
+    /// # Errors
+    /// The API server fails.
+    pub(super) async fn find_dependents(
+        &mut self,
+        connection: &Connection,
+        items: &[Item],
+        kinds: Kinds,
+    ) -> Result<()> {
+        let scope: Vec<Option<&str>> = namespaces(items).into_iter().map(Some).collect();
+        let jobs: Vec<u32> = self.of_item.iter().flatten().copied().collect();
+        let found = dependents::search(connection, &scope, kinds, &self.backlog, &jobs).await?;
+        for (job, kinds) in found.owned {
+            if let Some(kind) = kinds.into_keys().find(|kind| is_held_dear(kind)) {
+                self.owning.insert(job, kind);
+            }
+        }
+        self.unlistable = found.unlistable;
+        Ok(())
+    }
+
+    /// What is under the name of item number `index`.
+    pub(super) fn seen(&self, index: usize) -> Option<Seen> {
+        let number = (*self.of_item.get(index)?)?;
+        let job = self.backlog.job(number as usize)?;
+        let mut seen = Seen::kept(job, self.expiring.contains(&number));
+        if let Some(kind) = self.owning.get(&number) {
+            seen.protect(Protection::Dependents, kind);
+        }
+        Some(seen)
+    }
+}
+
+fn namespaces(items: &[Item]) -> BTreeSet<&str> {
+    items.iter().map(|item| &*item.namespace).collect()
+}

@@ -1,0 +1,205 @@
+//! `jobs undo`: what a sweep did is taken back, as far as that is possible.
+
+mod restore;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use portcullis_cluster::Connection;
+use portcullis_retention::{Entry, Fate, Journal, Mode};
+
+use self::restore::{Came, Restorer};
+use super::backup::Backup;
+use super::columns::counted;
+use super::confirm::confirm;
+use super::fetch;
+use crate::cluster::{ClusterArguments, Commands, Reach};
+use crate::exit::{Ended, Exit, hinted, standard_output};
+use crate::paint::Paint;
+use crate::surroundings::Surroundings;
+
+/// Take back what `portcullis jobs apply` did: create Jobs again from their definitions, suspended.
+///
+/// Only definitions come back: results, Pods and logs of a Job that is gone are gone. A Job is not touched where there is
+/// another of its name. Of Jobs that were given a TTL and are still there, the TTL is taken away.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The folder that `portcullis jobs apply` named at its end
+    #[arg(value_name = "DIR")]
+    backup: PathBuf,
+
+    /// Have the Jobs run, also those that an earlier `undo` created suspended
+    #[arg(long)]
+    run: bool,
+
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    qps: u32,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Create the Jobs again, and look before any of them runs:
+      portcullis jobs undo plan.json.applied
+      kubectl get jobs -A
+
+  Have them run, those that were created suspended too:
+      portcullis jobs undo plan.json.applied --run
+
+Exit code: 0 when everything was taken back; 2 when there are others of the same names; 1 when the API server refused, did not
+answer, or nothing could be done.";
+
+/// Some Jobs were left alone, since there are others of their names.
+const SKIPPED: Exit = Exit(2);
+
+/// What is said before and after.
+const ONLY_DEFINITIONS: &str =
+    "definitions alone come back: results, Pods and logs of Jobs that are gone are gone";
+
+/// How many Jobs came to which end, and why not.
+#[derive(Debug, Default)]
+struct Tally {
+    restored: u64,
+    unsuspended: u64,
+    kept: u64,
+    names_taken: Vec<String>,
+    failed: Vec<String>,
+}
+
+/// Runs the command.
+pub(super) fn undo(
+    arguments: &Arguments,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Result<Exit, Ended> {
+    let folder = surroundings.directory.join(&arguments.backup);
+    let (backup, journal) = Backup::of_sweep(&folder)?;
+    let Reach { runtime, connection } = cluster.reach(&arguments.cluster)?;
+    let identity = runtime.block_on(fetch::identity(&connection))?;
+    if identity.cluster != journal.header.cluster {
+        let message = format!(
+            "the Jobs were of another cluster: of `{}`, and this is `{}`",
+            journal.header.cluster, identity.cluster
+        );
+        let hint = "give the kubeconfig or `--context` of the cluster that the plan was carried out on";
+        return Err(hinted(message, Some(hint)).into());
+    }
+    let touched: BTreeSet<&str> =
+        journal.entries().filter(|(_, entry)| may_be_gone(entry)).map(|(uid, _)| uid).collect();
+    let jobs = counted(touched.len() as u64, "Job", "Jobs");
+    let how = if arguments.run { "have them run" } else { "suspended" };
+    let what = match journal.header.mode {
+        Mode::Delete => {
+            format!("create {jobs} again, {how} ({ONLY_DEFINITIONS}), at {}", connection.server())
+        }
+        Mode::Ttl => format!(
+            "take the TTL of {jobs} away, and create those again that are gone, {how} ({ONLY_DEFINITIONS}), at {}",
+            connection.server()
+        ),
+    };
+    confirm(&what, arguments.yes, surroundings)?;
+    let tally = runtime.block_on(take_back(&connection, &backup, &journal, &touched, arguments))?;
+    tally.print(surroundings).map_err(standard_output)?;
+    Ok(tally.exit())
+}
+
+/// Whether the Job may be gone by the sweep, or have a TTL of it.
+fn may_be_gone(entry: &Entry) -> bool {
+    entry.fate.is_ours() || matches!(entry.fate, Fate::Intended | Fate::Unknown)
+}
+
+async fn take_back(
+    connection: &Connection,
+    backup: &Backup,
+    journal: &Journal,
+    touched: &BTreeSet<&str>,
+    arguments: &Arguments,
+) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut restorer = Restorer::new(connection, arguments.qps, arguments.run);
+    let mut still_there = BTreeSet::new();
+    if journal.header.mode == Mode::Ttl {
+        for (uid, entry) in journal.entries().filter(|(_, entry)| may_be_gone(entry)) {
+            match restorer.remove_ttl(&entry.namespace, &entry.name, uid).await {
+                Came::Gone => continue,
+                came => tally.count(came, &entry.namespace, &entry.name),
+            }
+            still_there.insert(uid.to_owned());
+        }
+    }
+    // They are read before anything is sent, so that a file that is damaged has nothing half done.
+    let mut definitions = Vec::new();
+    backup.each_kept(|manifest| {
+        let restored = portcullis_retention::restored(manifest, arguments.run)?;
+        if touched.contains(&*restored.uid) && !still_there.contains(&restored.uid) {
+            definitions.push(restored);
+        }
+        Ok(())
+    })?;
+    for restored in definitions {
+        let came = restorer.create(&restored).await;
+        tally.count(came, &restored.namespace, &restored.name);
+    }
+    Ok(tally)
+}
+
+impl Tally {
+    fn count(&mut self, came: Came, namespace: &str, name: &str) {
+        match came {
+            Came::Created => self.restored += 1,
+            Came::Unsuspended => self.unsuspended += 1,
+            Came::Kept => self.kept += 1,
+            Came::Gone | Came::NameTaken => self.names_taken.push(format!("{namespace}/{name}")),
+            Came::Failed(why) => self.failed.push(format!("{namespace}/{name}: {why}")),
+        }
+    }
+
+    fn print(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
+        /// How many names are shown.
+        const SHOWN: usize = 10;
+        let stdout = &mut surroundings.stdout;
+        let paint = Paint::on(stdout);
+        let lines = [
+            (self.restored, "created again"),
+            (self.unsuspended, "unsuspended"),
+            (self.kept, "kept: no TTL of ours any more"),
+        ];
+        for (count, what) in lines.into_iter().filter(|(count, _)| *count > 0) {
+            writeln!(stdout, "{} {what}", paint.good(counted(count, "Job", "Jobs")))?;
+        }
+        for (names, what) in
+            [(&self.names_taken, "not created: there is another of the name"), (&self.failed, "failed")]
+        {
+            if names.is_empty() {
+                continue;
+            }
+            writeln!(stdout, "{} {what}", paint.bad(counted(names.len() as u64, "Job", "Jobs")))?;
+            for name in names.iter().take(SHOWN) {
+                writeln!(stdout, "  {}", crate::printable::line(name))?;
+            }
+            if names.len() > SHOWN {
+                writeln!(stdout, "  and {} more", names.len() - SHOWN)?;
+            }
+        }
+        writeln!(stdout, "{ONLY_DEFINITIONS}")
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Tally { failed, .. } if !failed.is_empty() => Exit::FAILURE,
+            Tally { names_taken, .. } if !names_taken.is_empty() => SKIPPED,
+            _ => Exit::SUCCESS,
+        }
+    }
+}

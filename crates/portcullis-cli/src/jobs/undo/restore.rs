@@ -1,0 +1,140 @@
+//! One Job taken back after the other, at a pace.
+
+use std::time::Duration;
+
+use http::Method;
+use portcullis_cluster::{Connection, Once, Reply, encoded};
+use portcullis_retention::{RESTORED_FROM, Restored};
+use serde_json::{Value, json};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use crate::jobs::apply::{job_path, server_side_apply};
+
+/// How often something is asked in all.
+const ATTEMPTS: u32 = 6;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Came {
+    Created,
+    /// It was created by an earlier undo, and runs now.
+    Unsuspended,
+    /// It is still there, or there again, and has nothing of ours that would delete it.
+    Kept,
+    /// It is gone.
+    Gone,
+    /// There is another Job of its name.
+    NameTaken,
+    Failed(String),
+}
+
+/// Takes Jobs back.
+pub(super) struct Restorer<'c> {
+    connection: &'c Connection,
+    pace: Interval,
+    run: bool,
+}
+
+impl<'c> Restorer<'c> {
+    /// At so many requests a second; with `run` the Jobs run.
+    pub(super) fn new(connection: &'c Connection, per_second: u32, run: bool) -> Self {
+        let mut pace = interval(Duration::from_secs(1) / per_second.max(1));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { connection, pace, run }
+    }
+
+    /// Takes the TTL away that the sweep wrote, as long as the Job is there.
+    pub(super) async fn remove_ttl(&mut self, namespace: &str, name: &str, uid: &str) -> Came {
+        // What a field manager does not apply any more is removed, unless somebody else owns it too.
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": namespace, "name": name, "uid": uid}
+        });
+        let once = server_side_apply(&job_path(namespace, name), job.to_string());
+        match self.ask(once).await {
+            Ok(Reply { code: 200..=299, body, .. }) => {
+                match document(&body).pointer("/spec/ttlSecondsAfterFinished") {
+                    None => Came::Kept,
+                    Some(_) => Came::Failed("somebody else has set its TTL too".to_owned()),
+                }
+            }
+            // With its uid it would have to be created, or is another one.
+            Ok(Reply { code: 404 | 409, .. }) => Came::Gone,
+            Ok(reply) => Came::Failed(reply.message()),
+            Err(why) => Came::Failed(why),
+        }
+    }
+
+    /// Creates the Job again; where that was done already, has it run if it is to.
+    pub(super) async fn create(&mut self, restored: &Restored) -> Came {
+        let once = Once {
+            method: Method::POST,
+            path: format!("/apis/batch/v1/namespaces/{}/jobs", encoded(&restored.namespace)),
+            content_type: "application/json",
+            body: restored.definition.to_string().into_bytes(),
+        };
+        match self.ask(once).await {
+            Ok(Reply { code: 200..=299, .. }) => Came::Created,
+            Ok(Reply { code: 409, .. }) => self.look(restored).await,
+            Ok(reply) => Came::Failed(reply.message()),
+            Err(why) => Came::Failed(why),
+        }
+    }
+
+    /// What to do where there is a Job of that name.
+    async fn look(&mut self, restored: &Restored) -> Came {
+        let path = job_path(&restored.namespace, &restored.name);
+        let get = Once { method: Method::GET, path: path.clone(), content_type: "", body: Vec::new() };
+        let found = match self.ask(get).await {
+            Ok(Reply { code: 200..=299, body, .. }) => document(&body),
+            Ok(reply) => return Came::Failed(reply.message()),
+            Err(why) => return Came::Failed(why),
+        };
+        let metadata = found.get("metadata").unwrap_or(&Value::Null);
+        let is_ours = metadata.get("annotations").and_then(|annotations| annotations.get(RESTORED_FROM))
+            == Some(&Value::String(restored.uid.clone()));
+        if !is_ours {
+            return Came::NameTaken;
+        }
+        if !self.run || found.pointer("/spec/suspend") != Some(&Value::Bool(true)) {
+            return Came::Kept;
+        }
+        let version = metadata.get("resourceVersion");
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"suspend": false}});
+        let once = Once {
+            method: Method::PATCH,
+            path,
+            content_type: "application/merge-patch+json",
+            body: patch.to_string().into_bytes(),
+        };
+        match self.ask(once).await {
+            Ok(Reply { code: 200..=299, .. }) => Came::Unsuspended,
+            Ok(reply) => Came::Failed(reply.message()),
+            Err(why) => Came::Failed(why),
+        }
+    }
+
+    /// Sends a request that may be sent twice, until it is answered.
+    async fn ask(&mut self, once: Once) -> Result<Reply, String> {
+        let mut delay = Duration::from_secs(1);
+        let mut attempt = 1;
+        loop {
+            self.pace.tick().await;
+            let reply = self.connection.once(once.clone()).await.map_err(|error| error.to_string());
+            let (wait, why) = match reply {
+                Ok(reply) if reply.code != 429 && reply.code < 500 => return Ok(reply),
+                Ok(reply) => (reply.retry_after.unwrap_or(delay), reply.message()),
+                Err(why) => (delay, why),
+            };
+            if attempt == ATTEMPTS {
+                return Err(why);
+            }
+            attempt += 1;
+            sleep_until(Instant::now() + wait).await;
+            delay *= 2;
+        }
+    }
+}
+
+fn document(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
