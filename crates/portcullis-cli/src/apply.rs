@@ -55,7 +55,7 @@ pub(crate) fn apply(
     }
     let chosen = &arguments.from_cluster;
     let reach = chosen.cluster.then(|| cluster.reach(&chosen.access)).transpose()?;
-    let from = reach.map_or(From::Files, |reach| From::Cluster(reach, chosen));
+    let from = reach.map_or(From::Files, |reach| From::Cluster(Box::new(reach), chosen));
     let loaded = arguments.known.load(&arguments.policies, &arguments.resource, from, surroundings)?;
     let Loaded { policies, exceptions, scopes, mut inputs, circumstances, errors } = loaded;
     let output =

@@ -67,7 +67,7 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) enum From<'f> {
     Files,
-    Cluster(Reach, &'f ClusterResources),
+    Cluster(Box<Reach>, &'f ClusterResources),
 }
 
 /// Policies, resources and all that is known beside them, loaded.
@@ -140,7 +140,7 @@ impl Known {
             resources::read_all(&mut target_inputs.inputs, &scopes, &mut surroundings.stderr);
         let facts = match (policies.ask_for_resources, from) {
             (true, From::Files) => Facts::read(&mut inputs.inputs, targets, &scopes),
-            (true, From::Cluster(reach, _)) => Facts::of_cluster(reach, targets),
+            (true, From::Cluster(reach, _)) => Facts::of_cluster(*reach, targets),
             (false, _) => Facts::default(),
         };
         let (now, seed) = (surroundings.now, surroundings.seed);

@@ -1,5 +1,7 @@
 //! What is answered, and what is left of it: Events, metrics, objects that are not touched.
 
+use std::io::Write as _;
+
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -146,10 +148,9 @@ fn a_denied_create_leaves_a_record_that_explains_it() -> Result<()> {
             Ok(decisions.lines().rev().find(|line| line.contains("\"explained\"")).map(str::to_owned))
         })
         .await?;
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("decisions.jsonl");
-        std::fs::write(&file, &record)?;
-        let file = file.to_string_lossy();
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(record.as_bytes())?;
+        let file = file.path().to_string_lossy().into_owned();
         let told = portcullis.command(&["explain", "--record", &file]).await?;
         for part in [
             &format!("policy levels on Secret {}/low, CREATE refused at ", test.namespace),
