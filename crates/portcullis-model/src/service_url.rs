@@ -1,7 +1,8 @@
 //! The URL of a call to another service than the API server, taken apart before anybody believes it.
 
+// Addresses as values: the network itself is not for this layer.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest URL that is called, in bytes.
 const MAX_LENGTH: usize = 8 << 10;

@@ -131,11 +131,7 @@ impl Server {
     fn start(document: &Document) -> Result<Self> {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
         let folder = tempfile::tempdir()?;
-        let file = |name: &str, text: &str| -> Result<PathBuf> {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text)?;
-            Ok(path)
-        };
+        let file = |name: &str, text: &str| write(&folder.path().join(name), text);
         let exceptions: Vec<Box<RawValue>> = match &document.exceptions {
             Some(list) => serde_json::from_str(list.get())?,
             None => Vec::new(),
@@ -221,8 +217,14 @@ fn namespaces(document: &Document) -> Result<serde_json::Value> {
     Ok(json!({"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "namespaceSelector": selectors}))
 }
 
+/// Writes a file that the server reads.
+#[expect(clippy::disallowed_methods, reason = "the file is of the run, and the error names the path")]
+fn write(path: &Path, text: &str) -> Result<PathBuf> {
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(path.to_owned())
+}
+
 /// The binary, which lies beside this one.
-#[expect(clippy::disallowed_methods, reason = "where the binary is")]
 fn program() -> Result<PathBuf> {
     let own = env::current_exe()?;
     let program = own.with_file_name("portcullis");

@@ -30,7 +30,7 @@ fn read_request(reader: &mut impl BufRead) -> String {
     loop {
         let start = head.len();
         reader.read_line(&mut head).unwrap();
-        let line = head[start..].trim().to_ascii_lowercase();
+        let line = head.get(start..).unwrap().trim().to_ascii_lowercase();
         if let Some(number) = line.strip_prefix("content-length:") {
             length = number.trim().parse().unwrap();
         }

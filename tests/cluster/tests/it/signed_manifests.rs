@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -139,10 +139,12 @@ fn signed(manifest: &str, key: &EcdsaKeyPair) -> Result<Value> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(manifest.as_bytes())?;
     let signature = key.sign(&SystemRandom::new(), manifest.as_bytes())?;
-    document["metadata"]["annotations"] = json!({
+    let annotations = json!({
         "cosign.sigstore.dev/message": BASE64_STANDARD.encode(encoder.finish()?),
         "cosign.sigstore.dev/signature": BASE64_STANDARD.encode(signature.as_ref()),
     });
+    let metadata = document.pointer_mut("/metadata").and_then(Value::as_object_mut);
+    metadata.context("a manifest without metadata")?.insert("annotations".to_owned(), annotations);
     Ok(document)
 }
 
