@@ -9,7 +9,7 @@ fn parts(text: &str, piece: usize) -> (Vec<String>, Option<Stop>) {
     let (mut lists, mut parts) = (Lists::default(), Vec::new());
     let (mut start, mut end) = (0, 0);
     loop {
-        let there = &text[start..end];
+        let there = text.get(start..end).unwrap();
         match lists.next(there, |scanner| scanner.string()) {
             Ok((part, taken)) => {
                 start += taken;
