@@ -52,7 +52,10 @@ impl Vital {
         if self.resource != "*" {
             parts.push(format!("request.resource.resource == \"{}\"", self.resource));
         }
-        parts.extend(self.subresource.map(|subresource| format!("request.subResource == \"{subresource}\"")));
+        // A request for the resource itself has no such key.
+        parts.extend(self.subresource.map(|subresource| {
+            format!("has(request.subResource) && request.subResource == \"{subresource}\"")
+        }));
         MatchCondition {
             name: format!("portcullis.dev/{}", self.name),
             expression: format!("!({})", parts.join(" && ")),
