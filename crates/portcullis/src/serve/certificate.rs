@@ -53,12 +53,13 @@ impl Served {
         let current = self.certificates.current();
         let is_new = current.as_ref().is_none_or(|current| current.chain() != identity.chain());
         if is_new {
+            self.certificates.replace(identity.clone());
+            // Said once it is so.
             let expires = rfc3339(identity.not_after());
             match current {
                 Some(_) => tracing::info!(expires, "serving with a new certificate"),
                 None => tracing::info!(expires, "serving with a certificate"),
             }
-            self.certificates.replace(identity.clone());
         }
         self.ca_bundle.send_if_modified(|known| {
             let is_other = known != bundle;
