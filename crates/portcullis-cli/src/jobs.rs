@@ -22,7 +22,6 @@ mod undo;
 
 use clap::{Args, Subcommand};
 
-pub(crate) use self::fetch::each_object;
 use crate::cluster::Commands;
 use crate::exit::{Ended, Exit};
 use crate::surroundings::Surroundings;

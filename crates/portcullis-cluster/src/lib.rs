@@ -38,6 +38,7 @@ mod lease;
 mod limiter;
 mod lookups;
 mod once;
+mod pages;
 mod reader;
 mod readiness;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use index::{
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use once::{Once, Reply};
+pub use pages::{ListQuery, continues};
 pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
 pub use services::AllowedService;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{About, Form, Request};
 use crate::diagnostics;
-use crate::exit::{Ended, Hinted, standard_output};
+use crate::exit::{Ended, hinted, standard_output};
 use crate::files;
 use crate::surroundings::Surroundings;
 
@@ -57,15 +57,17 @@ pub(super) fn print(
     if decisions.is_empty() {
         return Err(hinted(
             format!("there is no decision in `{path}`"),
-            "save what `/decisions` of a server answers, or its log",
-        ));
+            Some("save what `/decisions` of a server answers, or its log"),
+        )
+        .into());
     }
     let explained: Vec<_> = decisions.iter().filter(|decision| !decision.explained.is_empty()).collect();
     if explained.is_empty() {
         return Err(hinted(
             format!("no decision in `{path}` is explained"),
-            "a server explains denials, as long as there are not too many at once",
-        ));
+            Some("a server explains denials, as long as there are not too many at once"),
+        )
+        .into());
     }
     let others = decisions.len() - explained.len();
     if others > 0 {
@@ -94,10 +96,6 @@ pub(super) fn print(
         form.explanations(&about, &explanations, &mut surroundings.stdout).map_err(standard_output)?;
     }
     Ok(())
-}
-
-fn hinted(message: String, hint: &str) -> Ended {
-    Hinted { message, hint: hint.to_owned() }.into()
 }
 
 fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<String> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use clap::ValueEnum;
-use portcullis_cluster::{ApiError, Asked, Connection, Extent, encoded};
+use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_retention::Backlog;
 use portcullis_value::{Arena, Value};
 
-use super::fetch::{each_object, read, text};
+use super::fetch::text;
 use crate::exit::cannot;
 
 /// Which kinds are looked through.
@@ -109,7 +109,10 @@ pub(super) async fn search(
                 }
             };
             let path = listed.path(*namespace);
-            match each_object(connection, &listed.resource, &path, Extent::Metadata, each).await {
+            match connection
+                .each_object(&ListQuery::all(&listed.resource, &path, Extent::Metadata), each)
+                .await
+            {
                 // A kind that came and went has no objects.
                 Ok(()) | Err(ApiError::NotFound { .. }) => {}
                 Err(ApiError::Forbidden { .. } | ApiError::Refused { .. } | ApiError::Unreadable { .. }) => {
@@ -172,7 +175,7 @@ async fn usual(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
     match connection.get(asked.clone(), &format!("/apis/{kueue}"), Extent::Whole).await {
         Ok(answer) => {
             let arena = Arena::new();
-            let group = read(&arena, asked, &answer)?;
+            let group = answer.document(&arena, asked)?;
             let version = text(group, &["preferredVersion", "version"]);
             listed.push(Listed::new(kueue, version, "workloads", "Workload", true));
         }
@@ -190,7 +193,7 @@ async fn all(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
         let asked = Asked { verb: "get", resource: root.to_owned() };
         let answer = connection.get(asked.clone(), root, Extent::Discovery).await?;
         let arena = Arena::new();
-        let groups = read(&arena, asked, &answer)?;
+        let groups = answer.document(&arena, asked)?;
         for group in groups.get("items").and_then(Value::as_array).unwrap_or_default() {
             listed.extend(of_group(*group));
         }

@@ -3,22 +3,20 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, encoded};
+use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_model::Resource;
 use portcullis_retention::{Backlog, Interest, JobFacts};
-use portcullis_value::{Arena, Value, json};
+use portcullis_value::{Arena, Value};
 
 use super::listing::Listing;
 use super::missed::TtlPolicies;
 use super::selection::Selection;
-use super::stream::{self, Continues, StreamError};
+use super::stream::{self, StreamError};
 use crate::cluster::Reach;
 use crate::diagnostics;
 use crate::exit::{cannot, hinted};
 use crate::surroundings::Surroundings;
 
-/// Jobs in one page.
-const PAGE: u32 = 500;
 /// How often a list is begun anew because the API server has forgotten its beginning.
 const ATTEMPTS: u32 = 5;
 
@@ -143,28 +141,16 @@ async fn pages(
     each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
 ) -> Result<Option<i64>, Failure> {
     let scope = namespace.map(|name| format!("namespaces/{}/", encoded(name))).unwrap_or_default();
-    let labels = match selector {
-        "" => String::new(),
-        selector => format!("&labelSelector={}", encoded(selector)),
-    };
-    let (mut limit, mut token, mut date) = (PAGE, String::new(), None);
-    loop {
-        let path = format!("/apis/batch/v1/{scope}jobs?limit={limit}{labels}&continue={}", encoded(&token));
-        let asked = Asked { verb: "list", resource: "jobs.batch".to_owned() };
-        let answer = match connection.get(asked, &path, Extent::Whole).await {
-            // Jobs may have a megabyte each.
-            Err(ApiError::TooLong { .. }) if limit > 1 => {
-                limit /= 2;
-                continue;
-            }
-            answer => answer?,
-        };
+    let path = format!("/apis/batch/v1/{scope}jobs");
+    let listed = ListQuery { selector, ..ListQuery::all("jobs.batch", &path, Extent::Whole) };
+    let mut date = None;
+    let read = |answer: Answer| -> Result<_, Failure> {
         date = answer.date.or(date);
-        match stream::read(&mut &*answer.body, interest, each)?.continues {
-            Some(Continues { token: next, .. }) => token = next,
-            None => return Ok(date),
-        }
-    }
+        let end = stream::read(&mut &*answer.body, interest, each)?;
+        Ok(end.continues.map(|continues| continues.token))
+    };
+    connection.pages(&listed, read).await?;
+    Ok(date)
 }
 
 /// Why a page did not come.
@@ -200,36 +186,14 @@ impl From<StreamError> for Failure {
 /// The namespaces that are being deleted.
 async fn terminating_namespaces(connection: &Connection) -> Result<BTreeSet<Box<str>>, ApiError> {
     let mut terminating = BTreeSet::new();
-    each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
+    let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
+    let told = |namespace: Value<'_>| {
         if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
             terminating.insert(Resource(namespace).name().into());
         }
-    })
-    .await?;
+    };
+    connection.each_object(&namespaces, told).await?;
     Ok(terminating)
-}
-
-/// Lists the objects below `path` page by page, and tells `each` of them.
-pub(crate) async fn each_object(
-    connection: &Connection,
-    resource: &str,
-    path: &str,
-    extent: Extent,
-    mut each: impl FnMut(Value<'_>),
-) -> Result<(), ApiError> {
-    let mut token = String::new();
-    loop {
-        let asked = Asked { verb: "list", resource: resource.to_owned() };
-        let page = format!("{path}?limit={PAGE}&continue={}", encoded(&token));
-        let answer = connection.get(asked.clone(), &page, extent).await?;
-        let arena = Arena::new();
-        let list = read(&arena, asked, &answer)?;
-        list.get("items").and_then(Value::as_array).unwrap_or_default().iter().for_each(|item| each(*item));
-        match text(list, &["metadata", "continue"]) {
-            "" => return Ok(()),
-            next => token = next.to_owned(),
-        }
-    }
 }
 
 /// Which cluster this is, and as whom it is asked.
@@ -248,24 +212,15 @@ pub(super) async fn identity(connection: &Connection) -> Result<Identity> {
         .await
         .map_err(failed)?;
     let arena = Arena::new();
-    let cluster = text(read(&arena, asked, &answer).map_err(failed)?, &["metadata", "uid"]).to_owned();
+    let cluster = text(answer.document(&arena, asked).map_err(failed)?, &["metadata", "uid"]).to_owned();
     // Servers before 1.28 do not tell.
     let asked = Asked { verb: "create", resource: "selfsubjectreviews.authentication.k8s.io".to_owned() };
     let review = br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#.to_vec();
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let answer = connection.post(asked.clone(), path, review).await;
-    let review = answer.and_then(|answer| read(&arena, asked, &answer)).unwrap_or_default();
+    let review = answer.and_then(|answer| answer.document(&arena, asked)).unwrap_or_default();
     let user = text(review, &["status", "userInfo", "username"]);
     Ok(Identity { cluster, user: Some(user).filter(|user| !user.is_empty()).map(str::to_owned) })
-}
-
-/// The document in an answer.
-pub(super) fn read<'a>(arena: &'a Arena, asked: Asked, answer: &Answer) -> Result<Value<'a>, ApiError> {
-    let unreadable = |reason: String| ApiError::Unreadable { asked, reason };
-    match std::str::from_utf8(&answer.body) {
-        Ok(text) => json::read(arena, arena.str(text)).map_err(|error| unreadable(error.to_string())),
-        Err(error) => Err(unreadable(error.to_string())),
-    }
 }
 
 /// The text at `path` of a document, empty where there is none.

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use anyhow::{Result, bail};
-use portcullis_cluster::{ApiError, Connection, Extent};
+use portcullis_cluster::{ApiError, Connection, Extent, ListQuery};
 use portcullis_engine::judge;
 use portcullis_kyverno::{Policy, sets_job_ttl};
-use portcullis_model::{CompiledPolicy, Gvk, Operation, Resource};
+use portcullis_model::{CompiledPolicy, Gvk, Operation};
 use portcullis_retention::{JobFacts, Protection};
 use portcullis_value::{Arena, OwnedValue, Value, json};
 
-use super::fetch::each_object;
 use crate::diagnostics::{self, Reporter};
 use crate::exit::cannot;
 use crate::offline::documents;
@@ -39,19 +38,14 @@ impl TtlPolicies {
             let each = |policy: Value<'_>| {
                 policies.extend(Some(policy).filter(|policy| is_ready(*policy)).and_then(Self::read))
             };
-            match each_object(connection, &name, &path, Extent::Whole, each).await {
+            match connection.each_object(&ListQuery::all(&name, &path, Extent::Whole), each).await {
                 // Without the kind there is no policy.
                 Ok(()) | Err(ApiError::NotFound { .. }) => {}
                 Err(error) => return Err(cannot("list policies", &error)),
             }
         }
-        let mut labels = BTreeMap::new();
-        each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
-            let of_namespace = namespace.path(&["metadata", "labels"]).unwrap_or_default();
-            labels.insert(Resource(namespace).name().to_owned(), OwnedValue::from(of_namespace));
-        })
-        .await
-        .map_err(|error| cannot("list namespaces", &error))?;
+        let labels =
+            connection.namespace_labels().await.map_err(|error| cannot("list namespaces", &error))?;
         Ok(Self::with(policies, labels, now))
     }
 

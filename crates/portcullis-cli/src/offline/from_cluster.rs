@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 use portcullis_cluster::discovery::{Discovery, ServedResource};
-use portcullis_cluster::{ApiError, Asked, Connection, Extent, encoded};
+use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, continues, encoded};
 use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy as _, Gvk, Resource};
 use portcullis_value::{Arena, OwnedValue, Value, json};
@@ -88,7 +88,7 @@ impl ClusterResources {
         reach.runtime.block_on(async {
             let discovery = connection.discovery().await;
             let discovery = discovery.map_err(|error| cannot("ask which kinds there are", &error))?;
-            let namespaces = namespaces(connection).await;
+            let namespaces = connection.namespace_labels().await;
             let namespaces = namespaces.map_err(|error| cannot("list namespaces", &error))?;
             let mut lister = Lister {
                 connection,
@@ -191,29 +191,18 @@ impl Lister<'_, '_> {
     }
 
     async fn pages(&mut self, served: &ServedResource, spooled: &mut SpooledTempFile) -> anyhow::Result<()> {
-        let (mut limit, mut token) = (self.page, String::new());
-        loop {
-            let path = format!("{}?limit={limit}&continue={}", self.path(served), encoded(&token));
-            let asked = Asked { verb: "list", resource: name(served) };
-            let answer = match self.connection.get(asked, &path, Extent::Whole).await {
-                Err(ApiError::TooLong { .. }) if limit > 1 => {
-                    limit = (limit / 2).max(1);
-                    continue;
-                }
-                answer => answer?,
-            };
+        let (connection, resource, path) = (self.connection, name(served), self.path(served));
+        let listed = ListQuery { limit: self.page, ..ListQuery::all(&resource, &path, Extent::Whole) };
+        let read = |answer: Answer| -> anyhow::Result<_> {
             let arena = Arena::new();
-            let text = std::str::from_utf8(&answer.body).context("the API server sends no text")?;
-            let list = json::read(&arena, text).context("the API server sends no JSON")?;
+            let list = answer.document(&arena, Asked { verb: "list", resource: resource.clone() })?;
             for item in list.get("items").and_then(Value::as_array).unwrap_or_default() {
                 self.keep(&arena, served, *item, spooled)?;
             }
             self.tell();
-            match list.path(&["metadata", "continue"]).and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => token = next.to_owned(),
-                _ => return Ok(()),
-            }
-        }
+            Ok(continues(list))
+        };
+        connection.pages(&listed, read).await
     }
 
     fn path(&self, served: &ServedResource) -> String {
@@ -263,17 +252,6 @@ impl Lister<'_, '_> {
             let _ = write!(self.progress, "\r\x1b[K");
         }
     }
-}
-
-/// The labels of all namespaces.
-async fn namespaces(connection: &Connection) -> Result<BTreeMap<String, OwnedValue>, ApiError> {
-    let mut namespaces = BTreeMap::new();
-    crate::jobs::each_object(connection, "namespaces", "/api/v1/namespaces", Extent::Metadata, |namespace| {
-        let labels = namespace.path(&["metadata", "labels"]).unwrap_or_default();
-        namespaces.insert(Resource(namespace).name().to_owned(), labels.into());
-    })
-    .await?;
-    Ok(namespaces)
 }
 
 #[cfg(test)]

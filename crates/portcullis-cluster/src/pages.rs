@@ -1,0 +1,132 @@
+//! Lists, page by page.
+
+use std::collections::BTreeMap;
+
+use portcullis_model::Resource;
+use portcullis_value::{Arena, OwnedValue, Value, json};
+
+use crate::ask::Extent;
+use crate::connection::Connection;
+use crate::error::{ApiError, Asked};
+use crate::reader::Answer;
+use crate::watch::encoded;
+
+/// Objects in one page.
+const PAGE: u32 = 500;
+
+/// A list to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct ListQuery<'l> {
+    /// The plural name with its group: `jobs.batch`.
+    pub resource: &'l str,
+    /// Where it lies, without a query.
+    pub path: &'l str,
+    /// A label selector, as the API server reads it; empty for all.
+    pub selector: &'l str,
+    pub extent: Extent,
+    /// Objects in one page.
+    pub limit: u32,
+}
+
+impl<'l> ListQuery<'l> {
+    /// All of what lies at `path`, 500 at a time.
+    pub fn all(resource: &'l str, path: &'l str, extent: Extent) -> Self {
+        Self { resource, path, selector: "", extent, limit: PAGE }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked { verb: "list", resource: self.resource.to_owned() }
+    }
+}
+
+impl Connection {
+    /// Gives `page` the answers one after the other, each of which says the token of the next. Asks for less at a time
+    /// where an answer would be too long.
+    ///
+    /// # Errors
+    /// The API server does not give a page, has forgotten the beginning of the list ([`ApiError::Expired`]: what was told
+    /// is a part), or `page` fails.
+    pub async fn pages<E: From<ApiError>>(
+        &self,
+        listed: &ListQuery<'_>,
+        mut page: impl FnMut(Answer) -> Result<Option<String>, E>,
+    ) -> Result<(), E> {
+        let labels = match listed.selector {
+            "" => String::new(),
+            selector => format!("&labelSelector={}", encoded(selector)),
+        };
+        let (mut limit, mut token) = (listed.limit, String::new());
+        loop {
+            let path = format!("{}?limit={limit}{labels}&continue={}", listed.path, encoded(&token));
+            let answer = match self.get(listed.asked(), &path, listed.extent).await {
+                // Objects may have a megabyte each.
+                Err(ApiError::TooLong { .. }) if limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
+            match page(answer)? {
+                Some(next) => token = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Tells `each` of the objects of a list.
+    ///
+    /// # Errors
+    /// As [`Connection::pages`], or a page is no JSON.
+    pub async fn each_object(
+        &self,
+        listed: &ListQuery<'_>,
+        mut each: impl FnMut(Value<'_>),
+    ) -> Result<(), ApiError> {
+        self.pages(listed, |answer| {
+            let arena = Arena::new();
+            let list = answer.document(&arena, listed.asked())?;
+            list.get("items")
+                .and_then(Value::as_array)
+                .unwrap_or_default()
+                .iter()
+                .for_each(|item| each(*item));
+            Ok(continues(list))
+        })
+        .await
+    }
+
+    /// The labels of all namespaces.
+    ///
+    /// # Errors
+    /// The API server does not list them.
+    pub async fn namespace_labels(&self) -> Result<BTreeMap<String, OwnedValue>, ApiError> {
+        let mut labels = BTreeMap::new();
+        let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
+        self.each_object(&namespaces, |namespace| {
+            let of_namespace = namespace.path(&["metadata", "labels"]).unwrap_or_default();
+            labels.insert(Resource(namespace).name().to_owned(), OwnedValue::from(of_namespace));
+        })
+        .await?;
+        Ok(labels)
+    }
+}
+
+/// The token of the page after `list`.
+pub fn continues(list: Value<'_>) -> Option<String> {
+    let token = list.path(&["metadata", "continue"]).and_then(Value::as_str)?;
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
+impl Answer {
+    /// The document that it is, to who asked for `asked`.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn document<'a>(&self, arena: &'a Arena, asked: Asked) -> Result<Value<'a>, ApiError> {
+        let unreadable = |reason: String| ApiError::Unreadable { asked, reason };
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => json::read(arena, arena.str(text)).map_err(|error| unreadable(error.to_string())),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+}
