@@ -18,7 +18,7 @@ use json::Json;
 use tree::Trees;
 
 use crate::apply::policy_key;
-use crate::exit::{Ended, Exit, Hinted, standard_output};
+use crate::exit::{Ended, Exit, Hinted, hinted, standard_output};
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::known::{From, Loaded};
 use crate::offline::policies::Policies;
@@ -96,6 +96,13 @@ fn evaluate(
     arguments.known.check(policies, resources)?;
     let loaded = arguments.known.load(policies, resources, From::Files, surroundings)?;
     let Loaded { policies, scopes, mut inputs, circumstances, mut errors, .. } = loaded;
+    if policies.policies.is_empty() && errors == 0 {
+        return Err(hinted(
+            "there is no policy to explain".to_owned(),
+            Some("the policy comes first, then the resource"),
+        )
+        .into());
+    }
     if let Some(rule) = &arguments.rule {
         find_rule(rule, &policies)?;
     }

@@ -9,8 +9,31 @@ use crate::cluster::ClusterArguments;
 #[command(next_help_heading = "Cluster")]
 pub struct NamespaceArgument {
     /// The namespace of Portcullis
-    #[arg(short, long, value_name = "NAME", env = "PORTCULLIS_NAMESPACE", default_value = "portcullis")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "PORTCULLIS_NAMESPACE",
+        default_value = "portcullis",
+        value_parser = namespace_name
+    )]
     pub namespace: String,
+}
+
+/// The name of a namespace: a label of RFC 1123.
+fn namespace_name(text: &str) -> Result<String, String> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = (1..=63).contains(&text.len())
+        && text.bytes().all(is_inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("a namespace has at most 63 lower case letters, digits and `-`, which stands inside"
+                .to_owned())
+        }
+    }
 }
 
 /// Install Portcullis in a cluster, or bring what is installed to this version.

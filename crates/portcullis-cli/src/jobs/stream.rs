@@ -14,6 +14,9 @@ const BUFFER: usize = 256 << 10;
 /// The largest Job that is read; of lists there is no limit.
 const LARGEST_JOB: usize = 64 << 20;
 
+/// Longer than anything that a scanner takes at once.
+const END: [u8; 16] = [b' '; 16];
+
 /// Why a stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
@@ -138,7 +141,7 @@ impl<'r> Window<'r> {
         while let Some(room) = self.bytes.get_mut(self.length..).filter(|room| !room.is_empty()) {
             match self.reader.read(room) {
                 Ok(0) => {
-                    self.is_at_end = true;
+                    self.end();
                     break;
                 }
                 Ok(read) => self.length += read,
@@ -147,6 +150,16 @@ impl<'r> Window<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Nothing more comes: blanks tell what is no JSON from what may go on.
+    fn end(&mut self) {
+        if !self.is_at_end {
+            self.is_at_end = true;
+            self.bytes.truncate(self.length);
+            self.bytes.extend_from_slice(&END);
+            self.length = self.bytes.len();
+        }
     }
 
     /// What is there, without a character of which a part is missing.

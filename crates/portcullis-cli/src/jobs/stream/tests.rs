@@ -68,6 +68,7 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
     refused(" \n", "there is nothing in it");
     refused(&list, "it ends in the middle of the list, after its first item");
     refused(&format!("{list},"), "it ends in the middle of the list, after its first item");
+    refused("not json\n", "this is no JSON: expected ident, in the first item");
     refused("apiVersion: v1\nkind: List\nitems: []\n", "this is no JSON: expected value, in the first item");
     refused(
         &format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)),
