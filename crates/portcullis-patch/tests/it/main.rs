@@ -4,7 +4,9 @@
 mod arbitrary;
 mod diff;
 mod json6902;
+mod slow;
 mod strategic;
+mod strategic_comparison;
 
 use portcullis_value::{Arena, Value, json};
 
