@@ -13,6 +13,14 @@ pub struct JobFacts<'a> {
     /// What Jobs of its kind have in common: the label that was asked for, else `generateName`. `None` where its own
     /// name is all there is.
     pub group: Option<&'a str>,
+    /// Empty where there is none.
+    pub generate_name: &'a str,
+    /// The text of its labels; empty where it has none.
+    pub labels: &'a str,
+    /// The text of its managed fields; empty where none are told.
+    pub managed_fields: &'a str,
+    /// `spec.ttlSecondsAfterFinished`, in seconds.
+    pub ttl: Option<i32>,
     /// The field manager that made it: the first that is no writer of a subresource. Empty where none is told.
     pub manager: &'a str,
     /// In seconds since 1970-01-01 UTC.

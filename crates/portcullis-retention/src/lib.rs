@@ -5,10 +5,13 @@
 //!
 //! [`Sweep`] carries a plan out as far as that can be done by deciding: it says what is to be recorded and asked next.
 //!
+//! [`retention`] is about the objects that say in a cluster how long its Jobs stay: what becomes of each Job by them, and
+//! which TTLs are to be written.
+//!
 //! What is deliberately absent: files, the API server, the clock (now is an argument), and doing anything.
 //!
 //! Invariants:
-//! - a Job that a [`Protection`] holds for is never planned;
+//! - a Job that a [`Protection`] holds for is never planned, nor given a TTL;
 //! - what is not known for certain (a finish time that is missing, or lies in the future) protects;
 //! - a Job takes at most 150 bytes, whatever its manifest holds.
 
@@ -21,6 +24,7 @@ mod outcome;
 mod plan;
 mod protection;
 mod read;
+pub mod retention;
 mod sweep;
 mod tombstone;
 mod ttl_owner;
@@ -40,5 +44,5 @@ pub use sweep::{
     Request, Seen, Settings, Step, Stop, Sweep, Tally, Verb,
 };
 pub use tombstone::{NoManifest, RESTORED_FROM, Restored, restored};
-pub use ttl_owner::sets_ttl;
+pub use ttl_owner::{TtlOwner, sets_ttl};
 pub use write::PlanWriter;

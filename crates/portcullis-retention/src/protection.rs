@@ -155,6 +155,14 @@ impl Protections {
         self
     }
 
+    pub fn without(self, protection: Protection) -> Self {
+        Self(self.0 & !protection.bit())
+    }
+
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub fn contains(self, protection: Protection) -> bool {
         self.0 & protection.bit() != 0
     }

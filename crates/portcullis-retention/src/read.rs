@@ -91,6 +91,7 @@ impl<'a> Reading<'a> {
                 "resourceVersion" => self.facts.resource_version = text(scanner)?,
                 "generateName" => {
                     let prefix = text(scanner)?;
+                    self.facts.generate_name = prefix;
                     if !prefix.is_empty() {
                         self.facts.group.get_or_insert(prefix);
                     }
@@ -105,7 +106,9 @@ impl<'a> Reading<'a> {
                 "annotations" => self.annotations(scanner.raw()?)?,
                 "ownerReferences" => self.owners(scanner.raw()?)?,
                 "finalizers" => self.finalizers(scanner.raw()?)?,
-                "managedFields" => self.facts.manager = manager(scanner)?,
+                "managedFields" => {
+                    (self.facts.manager, self.facts.managed_fields) = scanner.with_text(manager)?;
+                }
                 _ => scanner.skip()?,
             }
             Some(())
@@ -113,6 +116,7 @@ impl<'a> Reading<'a> {
     }
 
     fn labels(&mut self, labels: &'a str, interest: &Interest) -> Option<()> {
+        self.facts.labels = labels;
         map(labels, |key, scanner| {
             let value = text(scanner)?;
             if interest.group_label.as_deref() == Some(key) {
@@ -192,7 +196,8 @@ impl<'a> Reading<'a> {
             match key {
                 "suspend" => self.suspended = scanner.optional(Scanner::bool)?.unwrap_or_default(),
                 "ttlSecondsAfterFinished" => {
-                    if scanner.raw()? != "null" {
+                    if let Some(ttl) = scanner.optional(ttl)? {
+                        self.facts.ttl = Some(ttl);
                         self.protect(Protection::Ttl);
                     }
                 }
@@ -313,6 +318,12 @@ fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
 /// Takes a string; `null` is the empty one.
 fn text<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
     Some(scanner.optional(Scanner::string)?.unwrap_or_default())
+}
+
+/// Takes a TTL. An API server takes none that is longer than its type has room for.
+fn ttl(scanner: &mut Scanner<'_>) -> Option<i32> {
+    let seconds: i64 = scanner.raw()?.parse().ok()?;
+    Some(i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
 /// Takes a count; `null` is 0.

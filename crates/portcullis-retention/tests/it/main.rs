@@ -5,3 +5,4 @@ mod jobs;
 mod judge;
 mod plan;
 mod read;
+mod retention;

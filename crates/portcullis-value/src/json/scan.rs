@@ -88,6 +88,14 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
+    /// Takes what `value` takes, and gives the text of it too.
+    pub fn with_text<T>(&mut self, value: impl FnOnce(&mut Self) -> Option<T>) -> Option<(T, &'a str)> {
+        self.skip_blanks();
+        let start = self.at;
+        let taken = value(self)?;
+        Some((taken, self.text.get(start..self.at)?))
+    }
+
     /// Takes any value.
     pub fn skip(&mut self) -> Option<()> {
         match self.take()? {

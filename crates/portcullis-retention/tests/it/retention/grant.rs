@@ -1,0 +1,147 @@
+//! What is written now, and what waits.
+
+use portcullis_retention::retention::{Mode, NEVER, Progress, Report, Retentions, Scene, Write, grant};
+use portcullis_value::{Arena, Value};
+
+use super::{Ended, SUCCEEDED, retentions, with_jobs};
+use crate::jobs::NOW;
+
+/// The Jobs that are written now by these objects, and what is known of the objects afterwards.
+fn granted(retentions: &Retentions, texts: &[String], progress: &mut [Progress], now: i64) -> Vec<Write> {
+    with_jobs(retentions, texts, |jobs| {
+        let scene = Scene::new(retentions, jobs, &|_| None, now);
+        grant(&scene.round(&[Mode::Enforce]), progress, now, 1000, &mut |_| true)
+    })
+}
+
+fn jobs(number: i64) -> Vec<String> {
+    (0..number)
+        .map(|index| Ended { name: &format!("job-{index}"), ago: 100 + index, ..SUCCEEDED }.text())
+        .collect()
+}
+
+const SPEC: &str = "selector: {}, ttl: {succeeded: 1m}, mode: enforce";
+
+#[test]
+fn what_lets_jobs_stay_is_written_first_and_then_those_that_finished_first() {
+    let spec = "selector: {}, ttl: {succeeded: 10m}, keepLast: 2, mode: enforce";
+    let jobs = [
+        Ended { name: "old", ago: 90, ..SUCCEEDED },
+        Ended { name: "oldest", ago: 95, ..SUCCEEDED },
+        Ended { name: "kept", ago: 10, ttl: Some((900, "admission")), ..SUCCEEDED },
+        Ended { name: "urgent", ago: 20, ttl: Some((60, "admission")), ..SUCCEEDED },
+    ];
+    let texts: Vec<_> = jobs.iter().map(Ended::text).collect();
+    let retentions = retentions(&[("r", spec)]);
+    let writes = granted(&retentions, &texts, &mut [Progress::default()], NOW);
+    let written: Vec<_> = writes.iter().map(|write| (write.job, write.seconds, write.hastens)).collect();
+    assert_eq!(written, [(3, NEVER, false), (2, NEVER, false), (1, 600, true), (0, 600, true)]);
+}
+
+#[test]
+fn a_backlog_above_the_limit_waits_until_its_number_is_approved() {
+    let texts = jobs(40);
+    let mut progress = [Progress::default()];
+    let plain = retentions(&[("r", SPEC)]);
+    assert_eq!(granted(&plain, &texts, &mut progress, NOW), []);
+    assert!(progress[0].backlog().waits());
+    assert_eq!((progress[0].backlog().jobs, progress[0].backlog().allowed), (40, 20));
+    // What finishes from then on is no backlog.
+    let new = Ended { name: "new", ago: -60, ..SUCCEEDED }.text();
+    let with_new: Vec<_> = texts.iter().cloned().chain([new]).collect();
+    let writes = with_jobs(&plain, &with_new, |jobs| {
+        let scene = Scene::new(&plain, jobs, &|_| None, NOW + 90);
+        grant(&scene.round(&[Mode::Enforce]), &mut progress, NOW + 90, 1000, &mut |_| true)
+    });
+    assert_eq!(writes.iter().map(|write| write.job).collect::<Vec<_>>(), [40]);
+
+    for (approved, written) in [(39, 0), (40, 40)] {
+        let approved = retentions(&[("r", &format!("{SPEC}, approvedBacklog: {approved}"))]);
+        assert_eq!(granted(&approved, &texts, &mut progress, NOW + 100).len(), written);
+    }
+}
+
+#[test]
+fn a_handful_and_a_small_part_need_no_approval() {
+    let retentions =
+        retentions(&[("r", "selector: {matchLabels: {app: x}}, ttl: {succeeded: 1m}, mode: enforce")]);
+    let labelled = |number: i64| {
+        let job = |index| {
+            Ended { name: &format!("x-{index}"), metadata: r#""labels":{"app":"x"}"#, ..SUCCEEDED }.text()
+        };
+        (0..number).map(job).collect::<Vec<_>>()
+    };
+    assert_eq!(granted(&retentions, &labelled(20), &mut [Progress::default()], NOW).len(), 20);
+    for (others, written) in [(75, 25), (74, 0)] {
+        let texts = [labelled(25), jobs(others)].concat();
+        assert_eq!(granted(&retentions, &texts, &mut [Progress::default()], NOW).len(), written);
+    }
+}
+
+#[test]
+fn writes_that_let_jobs_stay_need_no_approval() {
+    let texts: Vec<_> = (0..40)
+        .map(|index| Ended { name: &format!("job-{index}"), ttl: Some((9, "admission")), ..SUCCEEDED }.text())
+        .collect();
+    assert_eq!(granted(&retentions(&[("r", SPEC)]), &texts, &mut [Progress::default()], NOW).len(), 40);
+}
+
+#[test]
+fn another_wording_begins_anew_and_another_leader_does_not() {
+    let texts = jobs(10);
+    let first = retentions(&[("r", SPEC)]);
+    let mut progress = [Progress::default()];
+    assert_eq!(granted(&first, &texts, &mut progress, NOW).len(), 10);
+    let arena = Arena::new();
+    let status = with_jobs(&first, &texts, |jobs| {
+        let scene = Scene::new(&first, jobs, &|_| None, NOW);
+        let tally = scene.round(&[Mode::Enforce]).tallies().remove(0);
+        let report = Report {
+            retentions: &first,
+            number: 0,
+            tally: &tally,
+            progress: &progress[0],
+            actions: &[],
+            next: None,
+            trouble: None,
+            now: NOW,
+        };
+        report.status(&arena, Value::Null)
+    });
+    let since = |progress: &Progress, spec: &str| {
+        let mut progress = [progress.clone()];
+        granted(&retentions(&[("r", spec)]), &texts, &mut progress, NOW + 5);
+        progress[0].since()
+    };
+    let next = Progress::read(status, NOW + 5);
+    assert_eq!(since(&next, SPEC), Some(NOW));
+    assert_eq!(since(&next, &format!("{SPEC}, approvedBacklog: 5")), Some(NOW));
+    assert_eq!(since(&next, &format!("{SPEC}, keepLast: 5")), Some(NOW + 5));
+    assert_eq!(since(&next, "selector: {}"), None);
+}
+
+#[test]
+fn an_hour_has_its_share_of_writes() {
+    let texts = jobs(10);
+    let paced = retentions(&[("r", &format!("{SPEC}, writesPerHour: 4"))]);
+    let mut progress = [Progress::default()];
+    let mut written = |now| granted(&paced, &texts, &mut progress, now).len();
+    assert_eq!([0, 60, 3599, 4000].map(|later| written(NOW + later)), [4, 0, 0, 4]);
+}
+
+#[test]
+fn what_is_held_back_takes_nothing_of_the_hour() {
+    let texts = jobs(10);
+    let paced = retentions(&[("r", &format!("{SPEC}, writesPerHour: 4"))]);
+    let mut progress = [Progress::default()];
+    with_jobs(&paced, &texts, |jobs| {
+        let scene = Scene::new(&paced, jobs, &|_| None, NOW);
+        let round = scene.round(&[Mode::Enforce]);
+        let mut written = |most, held: usize| {
+            let writes = grant(&round, &mut progress, NOW, most, &mut |write| write.job != held);
+            writes.iter().map(|write| write.job).collect::<Vec<_>>()
+        };
+        assert_eq!(written(2, 9), [8, 7]);
+        assert_eq!(written(9, 8), [9, 7]);
+    });
+}
