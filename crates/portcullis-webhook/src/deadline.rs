@@ -9,11 +9,11 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
-use crate::turns::{Place, Seat, wake_a_worker};
+use crate::turns::{Seat, hand_over_worker, wake_a_worker};
 
 /// A review that runs for longer than this lets another worker look after the connections.
 const LONG: Duration = Duration::from_millis(1);
-/// A review that runs for longer than this lets another one run beside it. So long are those of a thousand policies on a
+/// A review that runs for longer than this lets another one run beside it, and leaves its worker. So long are those of a thousand policies on a
 /// busy machine, and one that is to be answered meanwhile need not wait for more.
 const SEATED: Duration = Duration::from_millis(10);
 
@@ -38,25 +38,20 @@ pub struct Deadline<'a> {
     is_long: Cell<bool>,
     /// What others wait for while the review has it.
     seat: RefCell<Option<Seat<'a>>>,
-    /// The worker that the review keeps.
-    place: RefCell<Option<Place<'a>>>,
+    /// Whether somebody else goes on with its worker.
+    has_left: Cell<bool>,
 }
 
 impl<'a> Deadline<'a> {
     /// A deadline at `instant` for a review that begins at `now`.
     pub fn new(now: Instant, instant: Instant) -> Self {
-        Self::of_turn(now, instant, None, None)
+        Self::of_turn(now, instant, None)
     }
 
     /// The same for a review that others wait for.
-    pub(crate) fn of_turn(
-        now: Instant,
-        instant: Instant,
-        seat: Option<Seat<'a>>,
-        place: Option<Place<'a>>,
-    ) -> Self {
-        let (seat, place) = (RefCell::new(seat), RefCell::new(place));
-        Self { instant, started: now, is_long: Cell::new(false), seat, place }
+    pub(crate) fn of_turn(now: Instant, instant: Instant, seat: Option<Seat<'a>>) -> Self {
+        let (is_long, has_left) = (Cell::new(false), Cell::new(false));
+        Self { instant, started: now, is_long, seat: RefCell::new(seat), has_left }
     }
 
     /// The time. Reads the clock: ask every thousand steps, not at each. But ask: this is also where a review that has
@@ -67,8 +62,9 @@ impl<'a> Deadline<'a> {
         if took >= LONG && !self.is_long.replace(true) {
             wake_a_worker();
         }
-        if took >= SEATED {
+        if took >= SEATED && !self.has_left.get() {
             drop(self.seat.take());
+            self.has_left.set(hand_over_worker());
         }
         now
     }
@@ -92,7 +88,7 @@ impl<'a> Deadline<'a> {
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
             return None;
         }
-        drop((self.seat.take(), self.place.take()));
+        drop(self.seat.take());
         block_in_place(|| runtime.block_on(timeout_at(self.instant, future))).ok()
     }
 }

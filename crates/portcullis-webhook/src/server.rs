@@ -24,10 +24,9 @@ const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; c
 /// How long nothing is accepted after the system could not.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Worker threads for the runtime of a server: one more than cores, so that reviews which take all cores leave one
-/// that accepts and answers.
+/// Worker threads for the runtime of a server: as many as cores, since a review that takes long leaves its worker to others.
 pub fn worker_threads() -> usize {
-    cores() + 1
+    cores()
 }
 
 /// An admission webhook server.

@@ -2,17 +2,18 @@
 //!
 //! Nearly every review takes microseconds, and handing it to another thread would cost as much as the review. So it runs
 //! in place. More at once than cores would only take turns on them: each would be answered later, and have a thread and
-//! memory of its own meanwhile. So a review waits for a seat first, in the order of arrival. Workers are one more than
-//! cores, which leaves one that reads and answers. Three things keep the server alive when reviews take long after all:
+//! memory of its own meanwhile. So there are as many workers as cores, and a review waits for a seat first, in the order
+//! of arrival. Three things keep the server alive when reviews take long after all:
 //!
-//! - A review that has had its seat for long gives it to the next, where it asks whether its time is up
-//!   ([`Deadline::expired`](crate::Deadline::expired)); the operating system shares the cores between them from then on.
-//! - A review that would take the last free worker then, or whose body is large, hands its worker over to a fresh thread
-//!   (`block_in_place`). That costs some microseconds.
 //! - A worker that finds one task when it looks for input wakes no other worker to look in its place. So a review that
-//!   has become long does.
+//!   takes longer than most does, where it asks whether its time is up ([`Deadline::expired`](crate::Deadline::expired)).
+//! - A review that has had its seat for long gives it to the next there, and its worker to a fresh thread; the operating
+//!   system shares the cores between them from then on.
+//! - A review whose body is large begins on a thread of its own.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -30,37 +31,41 @@ pub(crate) fn wake_a_worker() {
     }
 }
 
+/// How long a worker that is handed over waits for who takes it; on a busy machine a thread does not begin at once.
+const HANDOVER: Duration = Duration::from_millis(100);
+
+/// Lets another thread go on with the connections of this worker, if no other worker is free to. Tells whether one does.
+/// Costs some microseconds.
+pub(crate) fn hand_over_worker() -> bool {
+    let Ok(runtime) = Handle::try_current() else { return true };
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return true;
+    }
+    block_in_place(|| {
+        // The worker comes back at the end of this, unless somebody has gone on with it: then there is who runs a task.
+        let (begun, begins) = mpsc::sync_channel(1);
+        runtime.spawn(async move { begun.send(()) });
+        begins.recv_timeout(HANDOVER).is_ok()
+    })
+}
+
 /// Counts the reviews at work.
 #[derive(Debug)]
 pub(crate) struct Turns {
     limit: usize,
     running: AtomicUsize,
     seats: Semaphore,
-    /// How many run in place.
-    in_place: AtomicUsize,
 }
 
 impl Turns {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            limit: limits.reviews,
-            running: AtomicUsize::new(0),
-            seats: Semaphore::new(limits.seats),
-            in_place: AtomicUsize::new(0),
-        }
+        Self { limit: limits.reviews, running: AtomicUsize::new(0), seats: Semaphore::new(limits.seats) }
     }
 
     /// A turn for one review, or `None` when as many as may be are at work.
     pub(crate) fn take(&self) -> Option<Turn<'_>> {
         let turn = Turn { turns: self };
         (self.running.fetch_add(1, Relaxed) < self.limit).then_some(turn)
-    }
-
-    /// The worker that is to run a review, unless it is the last of the `workers`.
-    fn place(&self, workers: usize) -> Option<Place<'_>> {
-        let others = self.in_place.fetch_add(1, Relaxed);
-        let place = Place(&self.in_place);
-        (others + 1 < workers).then_some(place)
     }
 }
 
@@ -87,15 +92,9 @@ impl<'a> Turn<'a> {
     /// Runs `review`, whose answer is due at `due`, and which must not panic.
     pub(crate) async fn run<T>(self, long: bool, due: Instant, review: impl FnOnce(&Deadline<'_>) -> T) -> T {
         let seat = self.seat(due).await;
-        let now = Instant::now();
-        let runtime = Handle::current();
-        if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return review(&Deadline::of_turn(now, due, seat, None));
-        }
-        match self.turns.place(runtime.metrics().num_workers()).filter(|_| !long) {
-            place @ Some(_) => review(&Deadline::of_turn(now, due, seat, place)),
-            None => block_in_place(|| review(&Deadline::of_turn(now, due, seat, None))),
-        }
+        let deadline = Deadline::of_turn(Instant::now(), due, seat);
+        let has_workers = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
+        if long && has_workers { block_in_place(|| review(&deadline)) } else { review(&deadline) }
     }
 }
 
@@ -105,20 +104,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The worker of a review that runs in place.
-#[derive(Debug)]
-pub(crate) struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn turns(reviews: usize, seats: usize) -> Turns {
@@ -138,19 +125,6 @@ mod tests {
         assert_eq!(turns.running.load(Relaxed), 0);
     }
 
-    #[test]
-    fn the_last_worker_is_left_to_others() {
-        let turns = turns(9, 9);
-        let first = turns.place(3).expect("two workers are left");
-        let second = turns.place(3).expect("a worker is left");
-        assert!(turns.place(3).is_none());
-        drop(first);
-        assert!(turns.place(3).is_some());
-        assert!(turns.place(1).is_none(), "there is but one worker");
-        drop(second);
-        assert_eq!(turns.in_place.load(Relaxed), 0);
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_seat_is_waited_for_until_the_answer_is_due_and_given_up_by_a_review_that_has_become_long() {
         let turns = turns(9, 1);
@@ -165,7 +139,7 @@ mod tests {
         let seat = turns.take().unwrap().seat(due).await.unwrap();
         assert!(turns.take().unwrap().seat(due).await.is_none());
         assert_eq!(Instant::now(), due);
-        let deadline = Deadline::of_turn(due, due, Some(seat), None);
+        let deadline = Deadline::of_turn(due, due, Some(seat));
         tokio::time::advance(Duration::from_millis(10)).await;
         deadline.now();
         assert_eq!(turns.seats.available_permits(), 1);

@@ -103,8 +103,8 @@ async fn http_without_tls_is_told_so() {
     assert_eq!(site.connect(address).await.ask(post("/validate", &review("u"))).await.status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reviews_that_never_end_leave_a_worker_to_the_others() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn reviews_that_never_end_leave_their_workers_to_the_others() {
     // A review of `stuck` goes on until the test has had its answers, asking for its deadline as it should.
     let (started, mut starts) = mpsc::unbounded_channel();
     let released = Arc::new(AtomicBool::new(false));
