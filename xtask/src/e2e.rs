@@ -10,7 +10,11 @@ use crate::{controlplane, files, output};
 pub(crate) const HELP: &str = "\
 Builds the control plane (see `cargo xtask help controlplane`) and portcullis, and runs tests/cluster with both: all
 tests, or those whose name holds FILTER. What else follows goes to the test runner: `--nocapture`, `--test-threads 1`.
+With PORTCULLIS_TIMES=1 the time of each test is told. Of a test that fails, all logs are kept in target/e2e.
 Without `go`, the tests are skipped with a line that says so; with CI=true that is a failure.";
+
+/// How many tests run at once, each on a control plane of its own: they wait more than they work.
+const TESTS_AT_ONCE: &str = "3";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let Some(folder) = controlplane::build()? else {
@@ -19,8 +23,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     run_command(&mut command("cargo build --package portcullis"))?;
     let mut cargo = with_control_plane("cargo test --package portcullis-cluster-tests", &folder);
     cargo.env("PORTCULLIS_BINARY", files::target().join("debug/portcullis"));
+    cargo.env("PORTCULLIS_FAILURES", files::target().join("e2e"));
     // The error of a test says what was missed; the calls that led to it would hide the logs below it.
     cargo.env("RUST_LIB_BACKTRACE", "0");
+    if files::variable("RUST_TEST_THREADS").is_none() {
+        cargo.env("RUST_TEST_THREADS", TESTS_AT_ONCE);
+    }
     if !words.is_empty() {
         cargo.args(["--test", "it", "--"]).args(words);
     }

@@ -1,15 +1,21 @@
-//! A test on the shared control plane.
+//! A test that has a control plane to itself.
 
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::time::Instant;
 
+use crate::turn::Turn;
 use crate::{CommandOutput, ControlPlane, Programs, wait};
+
+/// When it is set, the time that each test takes is told.
+const TIMES: &str = "PORTCULLIS_TIMES";
 
 /// What a test is given: the control plane, a client that is administrator, a namespace of its own.
 #[expect(missing_debug_implementations, reason = "a client has nothing to show")]
@@ -19,54 +25,60 @@ pub struct ClusterTest {
     pub namespace: String,
 }
 
-/// Runs a test on the shared control plane, in a fresh namespace; when it fails, the end of every log is shown.
-/// Where there is no control plane, the test is skipped with a line that says so.
+/// Runs a test in a fresh namespace of a control plane that no other test uses meanwhile. Others have used it before and will
+/// use it later: what is left for the whole cluster concerns them. When the test fails, the end of every log is shown.
+/// Where there is no control plane, it is skipped with a line that says so.
 ///
 /// # Errors
 /// Those of the test, and when there is no control plane with `CI=true` or it cannot be started.
 pub fn cluster_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
-    run(async |programs| ControlPlane::shared(programs).await, test)
-}
-
-/// The same for a test that makes faults, on a control plane that only such tests share.
-///
-/// # Errors
-/// As [`cluster_test`].
-pub fn fault_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
-    run(async |programs| ControlPlane::for_faults(programs).await, test)
-}
-
-fn run(
-    control_plane: impl AsyncFnOnce(&Programs) -> Result<&'static ControlPlane>,
-    test: impl AsyncFnOnce(&ClusterTest) -> Result<()>,
-) -> Result<()> {
     let Some(programs) = Programs::find()? else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let control_plane = control_plane(&programs).await?;
-        let mut logs = LogsOnFailure { control_plane, failed: true };
-        let prepared = ClusterTest::prepare(control_plane).await?;
-        let outcome = test(&prepared).await;
-        logs.failed = outcome.is_err();
-        outcome
+        let name = fresh_name();
+        let begun = Instant::now();
+        let turn = Turn::take(&programs, &name).await?;
+        let outcome = async {
+            let prepared = ClusterTest::prepare(turn.control_plane, &name).await?;
+            let prepared_after = begun.elapsed();
+            let outcome = test(&prepared).await;
+            tell(&format!(
+                "{:.1} s, {:.1} s of it until its control plane was ready",
+                begun.elapsed().as_secs_f64(),
+                prepared_after.as_secs_f64()
+            ));
+            outcome
+        }
+        .await;
+        turn.end(outcome)
     })
 }
 
 impl ClusterTest {
-    async fn prepare(control_plane: &'static ControlPlane) -> Result<ClusterTest> {
+    async fn prepare(control_plane: &'static ControlPlane, namespace: &str) -> Result<ClusterTest> {
         let client = control_plane.client().await?;
-        let namespace = fresh_name();
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let object = serde_json::from_value(json!({ "metadata": { "name": namespace } }))?;
-        namespaces
-            .create(&PostParams::default(), &object)
-            .await
-            .with_context(|| format!("cannot make the namespace `{namespace}`"))?;
-        // Pods are refused in a namespace that has no default service account yet.
-        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+        let test = ClusterTest { control_plane, client, namespace: namespace.to_owned() };
+        test.make_namespace(namespace).await?;
+        Ok(test)
+    }
+
+    /// Makes a namespace, and waits until it holds what controllers put into every namespace: Pods are refused before it has a
+    /// service account, and policies would see the ConfigMap come.
+    ///
+    /// # Errors
+    /// It is there already, or what belongs into it does not come.
+    pub async fn make_namespace(&self, name: &str) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let object = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+        let made = namespaces.create(&PostParams::default(), &object).await;
+        made.with_context(|| format!("cannot make the namespace `{name}`"))?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), name);
         let is_there = |account: Option<&ServiceAccount>| account.is_some();
         wait::until_object(&accounts, "default", "the service account of a new namespace", is_there).await?;
-        Ok(ClusterTest { control_plane, client, namespace })
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), name);
+        let is_there = |map: Option<&ConfigMap>| map.is_some();
+        wait::until_object(&maps, "kube-root-ca.crt", "the ConfigMap of a new namespace", is_there).await?;
+        Ok(())
     }
 
     /// The objects of a kind in the namespace of the test.
@@ -95,35 +107,25 @@ impl ClusterTest {
     }
 }
 
-/// Shows the logs when it is dropped after a failure, a panic included.
-struct LogsOnFailure {
-    control_plane: &'static ControlPlane,
-    failed: bool,
-}
-
-impl Drop for LogsOnFailure {
-    fn drop(&mut self) {
-        if self.failed {
-            say(&self.control_plane.logs());
-        }
-    }
-}
-
 /// A name for a namespace: what the test is called, as far as it fits, and a number.
 fn fresh_name() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let thread = thread::current();
-    let test = thread.name().unwrap_or("test").rsplit("::").next().unwrap_or("test").replace('_', "-");
+    let test = test_name().rsplit("::").next().unwrap_or("test").replace('_', "-");
     let letters = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
     let test: String = test.chars().filter(letters).take(50).collect();
     format!("{}-{number}", test.trim_matches('-'))
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the test runner captures what is printed so, and shows it after a failure"
-)]
-fn say(text: &str) {
-    eprintln!("{text}");
+/// The test runner gives each thread the name of its test.
+fn test_name() -> String {
+    thread::current().name().unwrap_or("test").to_owned()
+}
+
+/// Says something of the time of this test, past the test runner, if that is asked for.
+#[expect(clippy::disallowed_methods, reason = "the times are asked for in the environment")]
+fn tell(times: &str) {
+    if std::env::var_os(TIMES).is_some() {
+        let _ = writeln!(io::stderr(), "time of {}: {times}", test_name());
+    }
 }

@@ -10,6 +10,9 @@ use crate::{CommandOutput, ControlPlane, Programs};
 /// Names the binary; `cargo xtask e2e` sets it.
 const VARIABLE: &str = "PORTCULLIS_BINARY";
 
+/// Where helm keeps what is a user's.
+const HOMES_OF_HELM: [&str; 3] = ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"];
+
 impl ControlPlane {
     /// Runs `portcullis` with these arguments.
     ///
@@ -28,7 +31,7 @@ impl ControlPlane {
     pub async fn helm(&self, arguments: &[&str]) -> Result<CommandOutput> {
         let mut command = Command::new(self.programs().join("helm"));
         command.env("KUBECONFIG", self.kubeconfig());
-        for folder in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        for folder in HOMES_OF_HELM {
             command.env(folder, self.folder().join("helm"));
         }
         run(command, "helm", arguments).await
@@ -41,7 +44,13 @@ impl ControlPlane {
 /// It cannot be run.
 pub async fn offline(programs: &Programs, name: &str, arguments: &[&str]) -> Result<CommandOutput> {
     let program = if name == "portcullis" { binary()? } else { programs.path(name) };
-    run(Command::new(program), name, arguments).await
+    let mut command = Command::new(program);
+    // What people have set up for their helm is none of the chart.
+    let nothing = tempfile::tempdir()?;
+    for folder in HOMES_OF_HELM {
+        command.env(folder, nothing.path());
+    }
+    run(command, name, arguments).await
 }
 
 pub(crate) async fn run(mut command: Command, name: &str, arguments: &[&str]) -> Result<CommandOutput> {

@@ -8,11 +8,12 @@ use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use serde_json::json;
 
+use crate::definitions::Applied;
+use crate::failure::last_lines;
 use crate::site::{CLIENTS, Site};
-use crate::{Kubectl, Process, Programs, files, plain_http, wait};
+use crate::{Kubectl, Process, Programs, plain_http, wait};
 
 /// The nodes that KWOK plays.
 const NODES: [&str; 2] = ["node-1", "node-2"];
@@ -23,16 +24,17 @@ const ATTEMPTS: usize = 3;
 /// What is said of a port that is taken.
 const PORT_TAKEN: &str = "address already in use";
 
-/// How much of a log is shown when a test fails.
-const SHOWN_LINES: usize = 40;
+/// How much is shown of the log of a part that has ended.
+const SHOWN_LINES: usize = 20;
 
 /// A running control plane. Dropping it ends all of it and removes its folder.
 #[derive(Debug)]
 pub struct ControlPlane {
     processes: Mutex<Processes>,
     site: Site,
-    /// Held by the test that runs Portcullis.
+    /// Held by who runs Portcullis.
     serving: tokio::sync::Mutex<()>,
+    pub(crate) defined: tokio::sync::Mutex<Vec<Applied>>,
 }
 
 /// In the order in which they are dropped.
@@ -42,28 +44,10 @@ struct Processes {
     api_server: Process,
     etcd: Process,
     /// Does nothing; its lifeline removes the folder.
-    _folder: Process,
+    folder: Process,
 }
 
 impl ControlPlane {
-    /// The control plane that the tests of this process share. The first test that asks starts it.
-    ///
-    /// # Errors
-    /// As [`ControlPlane::start`].
-    pub async fn shared(programs: &Programs) -> Result<&'static ControlPlane> {
-        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
-        SHARED.get_or_try_init(async || ControlPlane::start(programs).await).await
-    }
-
-    /// A second one that tests share, for those whose faults others would suffer from.
-    ///
-    /// # Errors
-    /// As [`ControlPlane::start`].
-    pub async fn for_faults(programs: &Programs) -> Result<&'static ControlPlane> {
-        static FOR_FAULTS: OnceCell<ControlPlane> = OnceCell::const_new();
-        FOR_FAULTS.get_or_try_init(async || ControlPlane::start(programs).await).await
-    }
-
     /// Starts a control plane of one's own, and waits until it can be worked with: the API server is ready, the
     /// default service account is there and the nodes are ready.
     ///
@@ -82,14 +66,15 @@ impl ControlPlane {
     }
 
     async fn start_once(programs: &Programs) -> Result<ControlPlane> {
-        let (site, folder) = Site::prepare(programs)?;
-        let _folder = site.start_folder()?;
+        let (site, path) = Site::prepare(programs)?;
+        let folder = site.start_folder()?;
         // From here on the folder goes with that process.
-        let _ = folder.keep();
+        let _ = path.keep();
         let etcd = site.start_part("etcd")?;
         let api_server = site.start_part("kube-apiserver")?;
-        let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd, _folder });
-        let plane = ControlPlane { processes, site, serving: tokio::sync::Mutex::default() };
+        let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd, folder });
+        let (serving, defined) = Default::default();
+        let plane = ControlPlane { processes, site, serving, defined };
         plane.until_ready().await?;
         plane.start_clients()?;
         plane.register_nodes().await?;
@@ -163,6 +148,17 @@ impl ControlPlane {
         processes.clients.clear();
         processes.api_server.kill();
         processes.etcd.kill();
+    }
+
+    /// Ends all of it for good, and removes its folder, as dropping it does.
+    pub(crate) fn end(&self) {
+        self.stop();
+        self.lock().folder.kill();
+    }
+
+    /// Whether no part has ended by itself.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.early_end(), Ok(None))
     }
 
     /// Starts all of it again, on the same ports and data, and waits until it can be worked with.
@@ -279,77 +275,9 @@ impl ControlPlane {
         }
         Ok(())
     }
-
-    /// The requests of a user that the authorizer refused, from the audit log: `list /apis/batch/v1/jobs`, ...
-    ///
-    /// # Errors
-    /// When the audit log cannot be read.
-    pub fn refused(&self, user: &str) -> Result<Vec<String>> {
-        // Its name holds a slash, which a pointer writes as `~1`.
-        let decision = "/annotations/authorization.k8s.io~1decision";
-        self.requests(user, |event| event.pointer(decision).is_some_and(|decision| decision == "forbid"))
-    }
-
-    /// The requests of a user that write, from the audit log: `create /apis/batch/v1/namespaces/n/jobs`, ...
-    ///
-    /// # Errors
-    /// When the audit log cannot be read.
-    pub fn writes(&self, user: &str) -> Result<Vec<String>> {
-        let reading = ["get", "list", "watch"];
-        self.requests(user, |event| {
-            event.get("verb").and_then(Value::as_str).is_some_and(|verb| !reading.contains(&verb))
-        })
-    }
-
-    /// What webhooks have added to the audit log about the Jobs of a namespace: `WEBHOOK/KEY: TEXT`, ...
-    ///
-    /// # Errors
-    /// When the audit log cannot be read.
-    pub fn audit_annotations(&self, namespace: &str) -> Result<Vec<String>> {
-        let events = self.audit_log()?;
-        let of_namespace = events.iter().filter(|event| {
-            event.pointer("/objectRef/resource").is_some_and(|resource| resource == "jobs")
-                && event.pointer("/objectRef/namespace").is_some_and(|name| name == namespace)
-        });
-        let annotations = of_namespace.filter_map(|event| event.get("annotations")?.as_object()).flatten();
-        let of_webhooks = annotations.filter(|(key, _)| key.contains(".svc-"));
-        Ok(of_webhooks.map(|(key, text)| format!("{key}: {}", text.as_str().unwrap_or_default())).collect())
-    }
-
-    fn audit_log(&self) -> Result<Vec<Value>> {
-        let log = files::read(&self.site.path("audit.log"))?;
-        // The last line may be half written.
-        let whole_lines = log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines();
-        Ok(whole_lines.map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?)
-    }
-
-    fn requests(&self, user: &str, which: impl Fn(&Value) -> bool) -> Result<Vec<String>> {
-        let events = self.audit_log()?;
-        let of_user =
-            events.iter().filter(|event| event.pointer("/user/username").is_some_and(|name| name == user));
-        let text = |event: &Value, key: &str| event.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-        let told = |event: &Value| format!("{} {}", text(event, "verb"), text(event, "requestURI"));
-        Ok(of_user.filter(|event| which(event)).map(told).collect())
-    }
-
-    /// The end of every log, for a person who looks into a failure.
-    pub fn logs(&self) -> String {
-        let mut text = String::new();
-        for (name, path) in self.site.logs() {
-            let log = files::read(&path).unwrap_or_else(|error| format!("{error:#}"));
-            text.push_str(&format!("---- end of the log of {name}\n{}\n", last_lines(&log, SHOWN_LINES)));
-        }
-        text
-    }
 }
 
 fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
-}
-
-fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let skipped = lines.len().saturating_sub(count);
-    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one module of the harness that touches files")]
 
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +11,29 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     // A log is cut where it is read, which may be within a character.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What stands in a file after so many bytes.
+pub(crate) fn read_from(path: &Path, start: u64) -> Result<String> {
+    let read = || {
+        let mut file = fs::File::open(path)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// How many bytes a file holds.
+pub(crate) fn length(path: &Path) -> Result<u64> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(metadata.len())
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {

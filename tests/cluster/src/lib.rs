@@ -23,17 +23,22 @@
 //! - **No test waits for time to pass.** [`wait`] waits for conditions, with a deadline that only a failure reaches.
 //! - **Portcullis is never administrator**: [`Serve`] runs it as its own service account, and a request that the
 //!   API server refuses it fails the test.
-//! - **One Portcullis at a time**: what it enforces concerns the whole cluster. [`Portcullis::during`] takes the place
-//!   and leaves no policy behind; a test that must not be disturbed holds [`ControlPlane::without_portcullis`].
+//! - **A control plane is one test's alone** while that runs, and as many are started as tests run at once. What a test leaves
+//!   for the whole cluster concerns the next one: [`Portcullis::during`] leaves no policy and no webhook. A control plane on
+//!   which a test failed is not used again.
 
+mod audit;
 mod balancer;
 mod cluster_test;
 mod commands;
 mod control_plane;
+mod definitions;
+mod failure;
 mod files;
 mod keys;
 mod kubeconfig;
 mod kubectl;
+mod objects;
 mod plain_http;
 mod portcullis;
 mod ports;
@@ -43,10 +48,11 @@ mod propagation;
 mod replicas;
 mod serve;
 mod site;
+mod turn;
 pub mod wait;
 
 pub use balancer::Balancer;
-pub use cluster_test::{ClusterTest, cluster_test, fault_test};
+pub use cluster_test::{ClusterTest, cluster_test};
 pub use commands::offline;
 pub use control_plane::ControlPlane;
 pub use kubectl::{CommandOutput, Kubectl};

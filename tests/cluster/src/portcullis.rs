@@ -8,14 +8,11 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use crate::commands::{binary, repository};
 use crate::plain_http::get;
 use crate::process::{Process, Start};
+use crate::serve::clear;
 use crate::{CommandOutput, ControlPlane, Kubectl, Serve, ServeOptions, files, free_port, wait};
 
 /// The namespace that Portcullis is installed in.
 const NAMESPACE: &str = "portcullis";
-
-/// The conditions of each policy on a line of its own.
-const CONDITIONS: &str =
-    r#"jsonpath={range .items[*]}{range .status.conditions[*]}{.type}={.status} {end}{"\n"}{end}"#;
 
 /// `portcullis serve` with the roles of the installation, reached by its address: the API server of a test is no Pod,
 /// so that no Service leads from it to anywhere.
@@ -28,7 +25,7 @@ pub struct Portcullis<'s, 'a> {
 
 impl Portcullis<'_, '_> {
     /// Installs the definitions of policies, starts Portcullis with these further arguments, waits until it is ready and
-    /// runs `body`. No cluster-wide policy, configuration or webhook is left for the next test, however that ends.
+    /// runs `body`. When that went well, no policy, configuration or webhook is left for the next test.
     ///
     /// # Errors
     /// As [`Serve::during`].
@@ -37,7 +34,7 @@ impl Portcullis<'_, '_> {
         arguments: &[&str],
         body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
     ) -> Result<()> {
-        let definitions = Some(control_plane.portcullis(&["crds"]).await?.succeeded()?);
+        let definitions = Some(control_plane.definitions().await?.to_owned());
         start(control_plane, arguments, definitions, async |portcullis| {
             portcullis.until_ready().await?;
             body(portcullis).await
@@ -101,13 +98,7 @@ impl Portcullis<'_, '_> {
     pub async fn put_in_force(&self, documents: &str) -> Result<CommandOutput> {
         let applied = self.kubectl().run_with(&["apply", "-f", "-"], documents).await?;
         if applied.code == 0 {
-            // `kubectl wait` looks at one after the other, which takes minutes where there are a thousand.
-            wait::until("policies that are ready", async || {
-                let list = self.kubectl().run(&["get", "clusterpolicies", "-o", CONDITIONS]).await?;
-                let list = list.succeeded()?;
-                Ok(list.lines().all(|conditions| conditions.contains("Ready=True")).then_some(()))
-            })
-            .await?;
+            self.serve.control_plane.until_policies_are_ready().await?;
         }
         Ok(applied)
     }
@@ -118,6 +109,19 @@ impl Portcullis<'_, '_> {
     /// The metrics cannot be read.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
         metric(self.probes, name, labels).await
+    }
+
+    /// Waits until a sum of a metric, as [`Portcullis::metric`] tells it, is this.
+    ///
+    /// # Errors
+    /// It does not become so.
+    pub async fn until_metric_is(&self, name: &str, labels: &[&str], wanted: f64) -> Result<()> {
+        wait::until(&format!("`{name}` to be {wanted}"), async || {
+            let found = self.metric(name, labels).await?;
+            ensure!(found == wanted, "it is {found}");
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// The newest decisions, a line of JSON each.
@@ -159,27 +163,6 @@ impl Portcullis<'_, '_> {
     pub fn kubectl(&self) -> Kubectl {
         self.serve.control_plane.kubectl(NAMESPACE)
     }
-
-    async fn clean_up(&mut self, has_failed: bool) -> Result<()> {
-        if has_failed {
-            // What hangs must not be waited for, and what it leaves must not hold up the tests to come.
-            self.serve.kill();
-        }
-        if self.serve.is_killed() {
-            // The next one need not wait to see whether it is still there.
-            let lease = ["delete", "lease", "portcullis", "--ignore-not-found"];
-            self.kubectl().run(&lease).await?.succeeded()?;
-        }
-        let removed = self.command(&["disarm"]).await;
-        let kubectl = self.kubectl();
-        kubectl.run(&["delete", "clusterpolicies", "--all"]).await?.succeeded()?;
-        // Those in the namespace of a test would go with it, but after the next test has begun.
-        let namespaced = "policies.kyverno.io,policyexceptions.kyverno.io";
-        let everywhere = ["--all", "--namespace=", "--all-namespaces"];
-        kubectl.run(&[&["delete", namespaced], &everywhere[..]].concat()).await?.succeeded()?;
-        kubectl.run(&["delete", "configmap", "portcullis", "--ignore-not-found"]).await?.succeeded()?;
-        removed.map(drop)
-    }
 }
 
 /// The sum of a metric over all labels that hold each of `labels`.
@@ -194,7 +177,7 @@ pub(crate) async fn metric(probes: SocketAddr, name: &str, labels: &[&str]) -> R
     of_name.map(|value| value.parse::<f64>().with_context(|| format!("`{value}` of {name}"))).sum()
 }
 
-/// Starts Portcullis for as long as `body` takes, and cleans up.
+/// Starts Portcullis for as long as `body` takes, and removes what is left when that went well.
 async fn start(
     control_plane: &ControlPlane,
     arguments: &[&str],
@@ -211,12 +194,10 @@ async fn start(
     };
     let (address, probes) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, probes).into());
     Serve::during(control_plane, options, async |serve| {
-        let mut portcullis = Portcullis { serve, address, probes };
-        let outcome = body(&mut portcullis).await;
-        let cleaned = portcullis.clean_up(outcome.is_err()).await;
-        outcome.and(cleaned)
+        body(&mut Portcullis { serve, address, probes }).await
     })
-    .await
+    .await?;
+    clear(control_plane).await
 }
 
 fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {

@@ -14,8 +14,8 @@ use crate::commands::{binary, repository, run};
 use crate::kubeconfig::Credentials;
 use crate::portcullis::metric;
 use crate::process::{Process, Start};
-use crate::serve::{NAMESPACE, USER, install};
-use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, free_port, wait};
+use crate::serve::{NAMESPACE, USER, clear, install};
+use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, files, free_port, objects, wait};
 
 /// The replicas on a control plane.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct Replicas<'a> {
     arguments: Vec<String>,
     kubeconfig: PathBuf,
     started: usize,
-    /// How many refusals there were before those that count.
-    forgiven: usize,
+    /// How many bytes of the audit log were there before those that count.
+    forgiven: u64,
 }
 
 /// One `portcullis serve`.
@@ -46,10 +46,10 @@ pub struct Replica {
 
 impl Replicas<'_> {
     /// Installs Portcullis without a running replica, with these arguments for each, and runs `body`. Afterwards all are
-    /// killed, and nothing is left of it but the namespace. No request may have been refused to it.
+    /// killed, and when all went well nothing is left of it but the namespace. No request may have been refused to it.
     ///
     /// # Errors
-    /// What was refused, and the error of the body, with the logs of all replicas.
+    /// What was refused, and the error of the body.
     pub async fn during(
         control_plane: &ControlPlane,
         arguments: &[&str],
@@ -61,8 +61,9 @@ impl Replicas<'_> {
             program: program.clone(),
             arguments: Vec::new(),
             roles: repository().join("deploy/roles.yaml"),
-            definitions: Some(control_plane.portcullis(&["crds"]).await?.succeeded()?),
+            definitions: Some(control_plane.definitions().await?.to_owned()),
         };
+        let forgiven = control_plane.audited()?;
         let token = install(control_plane, &options).await?;
         let site = control_plane.site();
         let mut replicas = Replicas {
@@ -74,18 +75,18 @@ impl Replicas<'_> {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             kubeconfig: site.write_kubeconfig("replicas", &Credentials::Token(&token))?,
             started: 0,
-            forgiven: control_plane.refused(USER)?.len(),
+            forgiven,
         };
         replicas.deploy().await?;
         let mut outcome = body(&mut replicas).await;
-        let refused: Vec<String> = control_plane.refused(USER)?.into_iter().skip(replicas.forgiven).collect();
+        let refused = control_plane.refused(USER, replicas.forgiven)?;
         if !refused.is_empty() {
             outcome = outcome.and(Err(anyhow!("all else went well")));
             outcome = outcome.context(format!("portcullis lacks permissions: {}", refused.join("; ")));
         }
-        let logs = if outcome.is_err() { replicas.logs() } else { String::new() };
-        let cleaned = replicas.clean_up().await;
-        outcome.and(cleaned).with_context(|| format!("with replicas\n{logs}"))
+        replicas.kill_all();
+        outcome?;
+        clear(control_plane).await
     }
 
     /// Starts so many more replicas, and waits until the API server reaches them.
@@ -110,7 +111,7 @@ impl Replicas<'_> {
     /// # Errors
     /// When the audit log cannot be read.
     pub fn forgive(&mut self) -> Result<()> {
-        self.forgiven = self.control_plane.refused(USER)?.len();
+        self.forgiven = self.control_plane.audited()?;
         Ok(())
     }
 
@@ -229,6 +230,8 @@ impl Replicas<'_> {
             log: site.log(&name),
             remove: None,
         };
+        // An earlier test had one of this name.
+        files::write(&start.log, "")?;
         let process = Process::start(&site.programs, &start)?;
         let [address, probes] = [listen, probes].map(|port| (Ipv4Addr::LOCALHOST, port).into());
         Ok(Replica { process, address, probes })
@@ -255,33 +258,8 @@ impl Replicas<'_> {
                 "template": { "metadata": { "labels": labels }, "spec": { "containers": [container] } },
             },
         });
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": [service, deployment] });
-        self.kubectl().run_with(&["apply", "-f", "-"], &list.to_string()).await?.succeeded()?;
-        Ok(())
-    }
-
-    fn logs(&self) -> String {
-        let logs = (1..=self.started).map(|number| {
-            let name = format!("replica-{number}");
-            let log = crate::files::read(&self.control_plane.site().log(&name));
-            format!("---- log of {name}\n{}", log.unwrap_or_else(|error| format!("{error:#}")))
-        });
-        logs.collect::<Vec<_>>().join("\n")
-    }
-
-    async fn clean_up(&mut self) -> Result<()> {
-        self.kill_all();
-        self.control_plane.portcullis(&["disarm"]).await?.succeeded()?;
-        let kubectl = self.kubectl();
-        let own = "deployment/portcullis,service/portcullis,lease/portcullis,secret/portcullis-tls,configmap/portcullis";
-        for object in own.split(',') {
-            kubectl.run(&["delete", object, "--ignore-not-found"]).await?.succeeded()?;
-        }
-        kubectl.run(&["delete", "clusterpolicies", "--all"]).await?.succeeded()?;
-        for number in 1..=self.started {
-            crate::files::write(&self.control_plane.site().log(&format!("replica-{number}")), "")?;
-        }
-        Ok(())
+        let client = self.control_plane.client().await?;
+        objects::apply(&client, NAMESPACE, &[service, deployment]).await.map(drop)
     }
 }
 

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::kubeconfig::Credentials;
 use crate::process::{Process, Start};
-use crate::{ControlPlane, files, wait};
+use crate::{ControlPlane, files, objects, wait};
 
 /// The namespace and the service account that Portcullis is installed with.
 pub(crate) const NAMESPACE: &str = "portcullis";
@@ -38,8 +41,8 @@ pub struct Serve<'a> {
     token: String,
     kubeconfig: PathBuf,
     process: Process,
-    /// How many refusals and bytes of its log were there before those that count.
-    forgiven: (usize, usize),
+    /// How many bytes of the audit log and of its own were there before those that count.
+    forgiven: (u64, usize),
 }
 
 impl Serve<'_> {
@@ -57,7 +60,7 @@ impl Serve<'_> {
         let _alone = control_plane.without_portcullis().await;
         let log = control_plane.site().log("portcullis");
         files::write(&log, "")?;
-        let forgiven = (control_plane.refused(USER)?.len(), 0);
+        let forgiven = (control_plane.audited()?, 0);
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;
         let process = start(control_plane, &options, &kubeconfig)?;
@@ -106,11 +109,6 @@ impl Serve<'_> {
     /// When the system does not say.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.process.ended()
-    }
-
-    /// Whether it was killed or stopped, and not started again.
-    pub(crate) fn is_killed(&self) -> bool {
-        self.process.is_killed()
     }
 
     /// Has it read its certificate again, by SIGHUP.
@@ -175,15 +173,14 @@ impl Serve<'_> {
     /// # Errors
     /// When a log cannot be read.
     pub fn forgive(&mut self) -> Result<()> {
-        self.forgiven = (self.control_plane.refused(USER)?.len(), self.log()?.len());
+        self.forgiven = (self.control_plane.audited()?, self.log()?.len());
         Ok(())
     }
 
     /// The refusals that its log and the audit log tell of.
     fn lacking(&self) -> Result<Vec<String>> {
-        let (refusals, bytes) = self.forgiven;
-        let refused = self.control_plane.refused(USER)?.into_iter();
-        let mut lacking: Vec<String> = refused.skip(refusals).collect();
+        let (audited, bytes) = self.forgiven;
+        let mut lacking = self.control_plane.refused(USER, audited)?;
         let log = self.log()?;
         let lines = log.get(bytes..).unwrap_or(&log).lines();
         lacking.extend(lines.filter(|line| tells_of_refusal(line)).map(str::to_owned));
@@ -193,35 +190,62 @@ impl Serve<'_> {
 
 /// Makes namespace, account and roles, and returns a token of the account.
 pub(crate) async fn install(control_plane: &ControlPlane, options: &ServeOptions) -> Result<String> {
-    let kubectl = control_plane.kubectl(NAMESPACE);
+    let client = control_plane.client().await?;
     if let Some(definitions) = &options.definitions {
-        kubectl.run_with(&["apply", "--server-side", "-f", "-"], definitions).await?.succeeded()?;
-        let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"];
-        // kubectl gives up on a definition that has no conditions yet.
-        let wait = async || kubectl.run_with(&established, definitions).await?.succeeded().map(Some);
-        wait::until("definitions that are established", wait).await?;
+        control_plane.define(&client, definitions).await?;
     }
-    let apply = async |items: Vec<Value>| -> Result<String> {
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
-        kubectl.run_with(&["apply", "-f", "-"], &list).await?.succeeded()
-    };
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": ACCOUNT } });
-    apply(vec![namespace, account]).await?;
-    let roles = options.roles.to_string_lossy();
-    let names = kubectl.run(&["apply", "-o", "name", "-f", &roles]).await?.succeeded()?;
-    apply(names.lines().map(binding).collect::<Result<_>>()?).await?;
-    let token = kubectl.run(&["create", "token", ACCOUNT, "--duration=24h"]).await?.succeeded()?;
-    Ok(token.trim().to_owned())
+    objects::apply(&client, NAMESPACE, &[namespace, account]).await?;
+    let roles = objects::documents(&files::read(&options.roles)?)?;
+    objects::apply(&client, NAMESPACE, &roles).await?;
+    let bindings: Vec<Value> = roles.iter().map(binding).collect::<Result<_>>()?;
+    objects::apply(&client, NAMESPACE, &bindings).await?;
+    objects::until_granted(&client, NAMESPACE, ACCOUNT, &roles).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
+    let day = serde_json::from_value(json!({ "spec": { "audiences": [], "expirationSeconds": 86400 } }))?;
+    let granted = accounts.create_token_request(ACCOUNT, &PostParams::default(), &day).await?;
+    Ok(granted.status.context("no token")?.token)
 }
 
-/// The binding of a role, named as kubectl does it, to the account.
-fn binding(role: &str) -> Result<Value> {
-    let (kind, name) = match role.split_once(".rbac.authorization.k8s.io/") {
-        Some(("clusterrole", name)) => ("ClusterRole", name),
-        Some(("role", name)) => ("Role", name),
-        _ => bail!("`{role}` is no role, and the file of the roles is to hold nothing else"),
-    };
+/// Removes what Portcullis and a test with it leave for the whole cluster, and for the next one in its namespace: webhooks,
+/// policies, the Lease and what else belongs to an installation of replicas.
+pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
+    let client = control_plane.client().await?;
+    for kind in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
+        let ours = "labelSelector=app.kubernetes.io/managed-by=portcullis";
+        objects::remove(&client, &format!("/apis/admissionregistration.k8s.io/v1/{kind}?{ours}")).await?;
+    }
+    objects::remove(&client, "/apis/kyverno.io/v1/clusterpolicies").await?;
+    for kind in ["v1/policies", "v2/policyexceptions"] {
+        let (version, plural) = kind.split_once('/').context("a kind")?;
+        let all = objects::get(&client, &format!("/apis/kyverno.io/{kind}")).await?.unwrap_or_default();
+        for object in all.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
+            let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+            let path = format!("/apis/kyverno.io/{version}/namespaces/{namespace}/{plural}");
+            objects::remove(&client, &path).await?;
+        }
+    }
+    for path in [
+        "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis",
+        "/apis/apps/v1/namespaces/portcullis/deployments/portcullis",
+        "/api/v1/namespaces/portcullis/services/portcullis",
+        "/api/v1/namespaces/portcullis/secrets/portcullis-tls",
+        "/api/v1/namespaces/portcullis/configmaps/portcullis",
+    ] {
+        objects::remove(&client, path).await?;
+    }
+    Ok(())
+}
+
+/// The binding of a role to the account.
+fn binding(role: &Value) -> Result<Value> {
+    let kind = role.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let name = objects::name(role)?;
+    ensure!(
+        ["ClusterRole", "Role"].contains(&kind),
+        "`{name}` is no role, and the file of the roles is to hold nothing else"
+    );
     Ok(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": format!("{kind}Binding"),

@@ -43,10 +43,6 @@ const USERS: [(&str, &str, &str); 4] = [
 /// The parts that are clients of the API server.
 pub(crate) const CLIENTS: [&str; 3] = ["kube-controller-manager", "kube-scheduler", "kwok"];
 
-/// Every program that has a log.
-const LOGGING: [&str; 6] =
-    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "portcullis"];
-
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) programs: Programs,
@@ -140,9 +136,9 @@ impl Site {
         self.path(&format!("{program}.log"))
     }
 
-    /// The programs that have been started, each with its log.
-    pub(crate) fn logs(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
-        LOGGING.iter().map(|&name| (name, self.log(name))).filter(|(_, path)| path.exists())
+    /// What was asked of the API server.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.path("audit.log")
     }
 
     /// Starts a part by its name.
@@ -215,7 +211,7 @@ impl Site {
             // There is no network in which others could look for this server.
             flag("endpoint-reconciler-type", "none"),
             file("audit-policy-file", "audit-policy.yaml"),
-            file("audit-log-path", "audit.log"),
+            flag("audit-log-path", self.audit_log().display()),
         ]
     }
 

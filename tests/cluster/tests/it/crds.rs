@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use http::Request;
 use kube::Client;
-use portcullis_cluster_tests::{ClusterTest, Kubectl, cluster_test};
+use portcullis_cluster_tests::{ClusterTest, Kubectl, cluster_test, wait};
 use portcullis_value::Arena;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +16,6 @@ use serde_json::Value;
 /// and that asks nobody about them. The test is given the definitions.
 fn defined_test(test: impl AsyncFnOnce(&ClusterTest, String) -> Result<()>) -> Result<()> {
     cluster_test(async |prepared| {
-        let _unasked = prepared.control_plane.without_portcullis().await;
         let definitions = define(&prepared.control_plane.kubectl(&prepared.namespace)).await?;
         test(prepared, definitions).await?;
         prepared.kubectl(&["delete", "policies", "--all"]).await?.succeeded().map(drop)
@@ -31,11 +30,22 @@ pub(crate) async fn define(kubectl: &Kubectl) -> Result<String> {
         documents.collect::<Vec<_>>().join("---\n")
     };
     kubectl.run_with(&["apply", "--server-side", "-f", "-"], &documents).await?.succeeded()?;
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
-    let names = ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"];
-    kubectl.run(&[&wait[..], &names].concat()).await?.succeeded()?;
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
+    let established = [&established[..], &DEFINITIONS].concat();
+    // kubectl gives up on a definition that has no conditions yet.
+    let wait = async || kubectl.run(&established).await?.succeeded().map(Some);
+    wait::until("definitions that are established", wait).await?;
     Ok(documents)
 }
+
+/// Has the API server serve no policies.
+pub(crate) async fn undefine(kubectl: &Kubectl) -> Result<()> {
+    let delete = ["delete", "--ignore-not-found", "crd"];
+    kubectl.run(&[&delete[..], &DEFINITIONS].concat()).await?.succeeded().map(drop)
+}
+
+const DEFINITIONS: [&str; 3] =
+    ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"];
 
 const POLICY: &str = "\
 apiVersion: kyverno.io/v1

@@ -16,7 +16,7 @@ const NAMESPACES: [&str; 4] = ["shop", "databases", "ingress-public", "messaging
 fn each_example_policy_admits_what_is_good_and_refuses_what_is_not() -> Result<()> {
     serving(async |test, portcullis| {
         for namespace in NAMESPACES {
-            test.kubectl(&["create", "namespace", namespace]).await?.succeeded()?;
+            test.make_namespace(namespace).await?;
         }
         let policies = OTHER_EXAMPLES.map(|folder| example(&format!("{folder}/policy.yaml")));
         let policies = policies.into_iter().collect::<Result<Vec<_>>>()?.join("---\n");

@@ -12,8 +12,8 @@ use crate::story::{create, serving, until_shown};
 
 /// How long an exception may take until it counts.
 const SOON: Duration = Duration::from_secs(1);
-/// How often one is written; the least time is that of a machine that is least busy with something else.
-const TIMES: usize = 4;
+/// How often one is written at most, until the machine is not busy for a moment.
+const TIMES: usize = 20;
 
 /// Refuses Pods without a team in the namespace of the test.
 fn policy(test: &ClusterTest) -> String {
@@ -80,6 +80,9 @@ fn an_exception_in_the_namespace_that_is_named_counts_within_a_second_until_it_i
                 test.kubectl(&["delete", "policyexception", "let-through"]).await?.succeeded()?;
                 let removed = until_admitted(test, "special", false).await?;
                 least = [least[0].min(counts), least[1].min(removed)];
+                if least.iter().all(|time| *time < SOON) {
+                    break;
+                }
             }
             println!("from the write to the exception counting, and from its removal: {least:?} at least");
             ensure!(least.iter().all(|time| *time < SOON), "{least:?}");

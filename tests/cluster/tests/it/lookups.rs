@@ -12,8 +12,8 @@ use crate::story::{create, serving, until_ready_is, until_shown};
 
 /// How long the change of a ConfigMap may take until rules see it.
 const SOON: Duration = Duration::from_secs(1);
-/// How often one is changed; the least time is that of a machine that is least busy with something else.
-const TIMES: usize = 4;
+/// How often one is changed at most, until the machine is not busy for a moment.
+const TIMES: usize = 20;
 
 /// A policy with one rule about Services of the test, which has this context entry and denies what this condition says.
 fn policy(test: &ClusterTest, entry: &str, condition: &str) -> String {
@@ -90,6 +90,9 @@ fn a_rule_that_reads_a_config_map_sees_its_change_within_a_second_and_asks_nothi
             least = least.min(until_admitted(test, &name).await?);
             let refused = create(test, &service("two"), &["--dry-run=server"]).await?;
             ensure!(refused.stderr.contains(&format!("it is {name}")), "{refused:?}");
+            if least < SOON {
+                break;
+            }
         }
         println!("from the change of a ConfigMap to the rule that sees it: {least:?} at least");
         ensure!(least < SOON, "{least:?}");

@@ -2,7 +2,7 @@
 //! does not take.
 
 use anyhow::{Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, Portcullis};
+use portcullis_cluster_tests::{ClusterTest, Portcullis, wait};
 use serde_json::{Value, json};
 
 use crate::story::{create, serving, until_ready_is, until_shown};
@@ -54,6 +54,10 @@ fn the_api_server_checks_the_conditions_of_a_policy_and_asks_at_its_own_path() -
         let own = policy(test, "own", "object.metadata.name.startsWith(\"checked-\")");
         portcullis.put_in_force(&[own, policy(test, "shared", "")].join("---\n")).await?.succeeded()?;
         until_shown(test, &config_map("checked-probe", ""), "own wants a team").await?;
+        for name in ["own", "shared"] {
+            let probe = config_map("checked-probe", "team: a");
+            until_shown(test, &probe, &format!("seen-by-{name}")).await?;
+        }
         let refused = create(test, &config_map("checked-a", ""), &[]).await?;
         let by_own = "admission webhook \"validate.portcullis.svc-fail-finegrained-own\" denied the request";
         let by_shared = "admission webhook \"validate.portcullis.svc-fail\" denied the request";
@@ -89,13 +93,15 @@ async fn until_not_written(
     name: &str,
     words: &str,
 ) -> Result<()> {
-    let ready = until_ready_is(test, name, "False").await?;
-    ensure!(ready.pointer("/reason") == Some(&"WebhookNotWritten".into()), "{ready}");
-    let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
-    ensure!(message.contains(words), "{message}");
-    let not_enforced = portcullis.metric("portcullis_policies_not_enforced", &[]).await?;
-    ensure!(not_enforced == 2.0, "{not_enforced} rules are counted");
-    Ok(())
+    wait::until(words, async || {
+        let ready = until_ready_is(test, name, "False").await?;
+        ensure!(ready.pointer("/reason") == Some(&"WebhookNotWritten".into()), "{ready}");
+        let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
+        ensure!(message.contains(words), "{message}");
+        Ok(Some(()))
+    })
+    .await?;
+    portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 2.0).await
 }
 
 #[test]
@@ -112,8 +118,7 @@ fn a_policy_whose_webhook_the_api_server_refuses_is_not_ready_until_it_is_mended
         test.apply(&policy(test, "broken", "true")).await?.succeeded()?;
         until_ready_is(test, "broken", "True").await?;
         until_shown(test, &config_map("probe", "team: a"), "seen-by-broken").await?;
-        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 0.0);
-        Ok(())
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 0.0).await
     })
 }
 
@@ -138,7 +143,7 @@ fn policies_are_not_ready_while_the_configuration_makes_their_webhooks_impossibl
             kubectl.run(&["delete", "configmap", "portcullis"]).await?.succeeded()?;
             until_ready_is(test, "shared", "True").await?;
             until_shown(test, &config_map("probe", ""), "shared wants a team").await?;
-            ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 0.0);
+            portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 0.0).await?;
         }
         Ok(())
     })

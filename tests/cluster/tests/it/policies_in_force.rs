@@ -7,20 +7,21 @@ use http::Request;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, ControlPlane, Portcullis, Programs, Propagation, wait};
+use portcullis_cluster_tests::{ClusterTest, Portcullis, Propagation, cluster_test, wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::crds::undefine;
 use crate::story::{
     create, example, founding_policy, is_finished, job, serving, status_of, until_ready_is, until_shown,
 };
 
 /// How long a policy may take until it is in force, where nothing else keeps the machine busy.
 const SOON: Duration = Duration::from_millis(200);
-/// The same on a machine that is busy with a build.
-const BUSY: Duration = Duration::from_secs(5);
-/// How often a policy is written; the least time is that of a machine that is least busy with something else.
-const TIMES: usize = 8;
+/// The same on a machine that is busy with much else.
+const BUSY: Duration = Duration::from_secs(10);
+/// How often a policy is written at most, until the machine is not busy for a moment.
+const TIMES: usize = 40;
 
 #[test]
 fn a_policy_is_in_force_within_200_milliseconds_of_its_write() -> Result<()> {
@@ -31,9 +32,11 @@ fn a_policy_is_in_force_within_200_milliseconds_of_its_write() -> Result<()> {
             println!("from the write: {configured:?} to the webhook, {judged:?} to the first request judged");
             ensure!(configured.max(judged) < BUSY, "{configured:?}, {judged:?}");
             least = least.min(configured.max(judged));
+            if least < SOON {
+                return Ok(());
+            }
         }
-        ensure!(least < SOON, "it takes {least:?} at least");
-        Ok(())
+        bail!("it takes {least:?} at least")
     })
 }
 
@@ -76,14 +79,11 @@ async fn until_ttl_is(test: &ClusterTest, write: Request<Vec<u8>>, wanted: Optio
     bail!("waited in vain for a TTL of {wanted:?}")
 }
 
-/// On a control plane of its own, where nobody has defined policies.
 #[test]
 fn who_cannot_see_policies_says_so_and_goes_on_when_their_kinds_are_defined() -> Result<()> {
-    let Some(programs) = Programs::find()? else { return Ok(()) };
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let control_plane = ControlPlane::start(&programs).await?;
-        Portcullis::before_definitions(&control_plane, async |portcullis| {
+    cluster_test(async |test| {
+        undefine(&test.control_plane.kubectl("default")).await?;
+        Portcullis::before_definitions(test.control_plane, async |portcullis| {
             let hint = "hint: portcullis crds | kubectl apply --server-side -f -";
             let waiting = wait::until("that it waits for policies alone", async || {
                 let readiness = portcullis.readiness().await?;
@@ -151,7 +151,7 @@ fn a_rule_that_this_version_does_not_execute_is_told_and_the_others_are_enforced
         let ready = until_ready_is(test, "in-part", "False").await?;
         ensure!(ready.pointer("/reason") == Some(&"RulesNotEnforced".into()), "{ready}");
         ensure!(ready.to_string().contains("rule `gives-quota` (generate)"), "{ready}");
-        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 1.0).await?;
         let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: in-part}}";
         until_shown(test, map, "denied the request").await
     })
@@ -177,7 +177,7 @@ fn a_policy_with_a_mistake_is_refused_and_one_that_got_by_is_not_ready() -> Resu
         let ready = until_ready_is(test, "add-ttl-to-dangling-job", "False").await?;
         ensure!(ready.pointer("/reason") == Some(&"Invalid".into()), "{ready}");
         ensure!(ready.to_string().contains("/spec/rules/0/preconditions/any/0/key: "), "{ready}");
-        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 1.0).await?;
         let created = create(test, &job("untouched", ""), &["--dry-run=server"]).await?.succeeded()?;
         ensure!(!created.contains("ttlSecondsAfterFinished"), "{created}");
 
@@ -187,8 +187,7 @@ fn a_policy_with_a_mistake_is_refused_and_one_that_got_by_is_not_ready() -> Resu
         ensure!(ready.pointer("/reason") == Some(&"Succeeded".into()), "{ready}");
         let status = status_of(test, "add-ttl-to-dangling-job").await?;
         ensure!(status.pointer("/rulecount/mutate") == Some(&1.into()), "{status}");
-        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 0.0);
-        Ok(())
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 0.0).await
     })
 }
 
@@ -227,13 +226,14 @@ fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jo
         wait::until_object(&test.api::<Job>(), "old", "the end of the Job", is_finished).await?;
         // Other tests may have left some.
         let jobs: Api<Job> = Api::all(test.client.clone());
-        let jobs = jobs.list(&ListParams::default()).await?.items;
-        let dangling = jobs.iter().filter(|job| {
-            let has_ttl = job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
-            is_finished(Some(job)) && !has_ttl && job.metadata.owner_references.is_none()
-        });
-        let count = format!("Warning: {} finished Jobs without a TTL are there already", dangling.count());
         let warned = wait::until("the number of old Jobs", async || {
+            let jobs = jobs.list(&ListParams::default()).await?.items;
+            let dangling = jobs.iter().filter(|job| {
+                let has_ttl = job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
+                is_finished(Some(job)) && !has_ttl && job.metadata.owner_references.is_none()
+            });
+            let count =
+                format!("Warning: {} finished Jobs without a TTL are there already", dangling.count());
             let applied = test.apply(&founding_policy()?).await?;
             ensure!(applied.code == 0 && applied.stderr.contains(&count), "want {count}, got {applied:?}");
             // Applied once more unchanged, it would not be looked at.

@@ -58,7 +58,11 @@ async fn run(
     let mut roles = NamedTempFile::with_suffix(".yaml")?;
     roles.write_all(ROLES.as_bytes())?;
     let programs = test.control_plane.programs().display();
-    let script = format!("trap 'exit 0' TERM; PATH={programs}:$PATH; {asking}; tail -f /dev/null & wait");
+    let cache = test.control_plane.folder().join("kubectl-cache");
+    let script = format!(
+        "trap 'exit 0' TERM; export PATH={programs}:$PATH KUBECACHEDIR={}; {asking}; tail -f /dev/null & wait",
+        cache.display()
+    );
     let options = ServeOptions {
         program: "/bin/sh".into(),
         arguments: vec!["-c".to_owned(), script],

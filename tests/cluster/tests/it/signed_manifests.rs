@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use portcullis_cluster_tests::wait;
 use serde_json::{Value, json};
 
 use crate::story::{create, serving};
@@ -153,13 +154,19 @@ fn what_was_signed_is_let_in_as_the_api_server_fills_it_in_and_what_was_changed_
     serving(async |test, portcullis| {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         portcullis.put_in_force(&policy(&test.namespace, &key)?).await?.succeeded()?;
-        let unsigned = "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}";
-        let refused = create(test, unsigned, &[]).await?;
-        ensure!(
-            refused.stderr.contains("YAML manifest not found for this resource: message not found"),
-            "{refused:?}"
-        );
-        create(test, unsigned, &["--dry-run=server"]).await?.succeeded()?;
+        let unsigned =
+            |number| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: x-{number}}}}}");
+        let mut number = 0;
+        // An API server hears of new webhooks a moment after they are written.
+        wait::until("a refusal", async || {
+            number += 1;
+            let refused = create(test, &unsigned(number), &[]).await?;
+            let told = "YAML manifest not found for this resource: message not found";
+            ensure!(refused.stderr.contains(told), "{refused:?}");
+            Ok(Some(()))
+        })
+        .await?;
+        create(test, &unsigned(number), &["--dry-run=server"]).await?.succeeded()?;
         for manifest in MANIFESTS.split("---\n") {
             let document = signed(manifest, &key)?;
             // As `kubectl` makes it, and applies it once more with nothing changed.

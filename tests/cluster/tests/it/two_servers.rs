@@ -90,7 +90,6 @@ fn a_second_server_from_outside_is_refused_and_takes_over_only_where_that_is_wan
 #[test]
 fn servers_from_outside_find_each_other_where_portcullis_has_no_namespace() -> Result<()> {
     cluster_test(async |test| {
-        let _alone = test.control_plane.without_portcullis().await;
         define(&test.control_plane.kubectl("default")).await?;
         let nowhere = ["--namespace=nowhere"];
         let first = Second::start(test, "first-of-nowhere", &nowhere)?;
@@ -105,7 +104,6 @@ fn servers_from_outside_find_each_other_where_portcullis_has_no_namespace() -> R
 #[test]
 fn a_replica_without_its_namespace_says_so_and_serves_once_it_is_there() -> Result<()> {
     cluster_test(async |test| {
-        let _alone = test.control_plane.without_portcullis().await;
         let kubectl = test.control_plane.kubectl("default");
         define(&kubectl).await?;
         let arguments = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--namespace=late"];

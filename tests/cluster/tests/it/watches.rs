@@ -1,6 +1,4 @@
 //! What Portcullis knows of a real cluster: it follows what changes, and keeps what it knows while the API server is away.
-//!
-//! On a control plane of its own, whose API server it stops and whose kinds it takes away.
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
@@ -8,7 +6,7 @@ use kube::config::AuthInfo;
 use portcullis_cluster::{
     Access, Candidate, Cluster, Connection, Notice, Options, Regarding, WatchState, events,
 };
-use portcullis_cluster_tests::{ControlPlane, Programs, wait};
+use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -76,34 +74,33 @@ rules:
 ";
 
 /// A connection as a service account that has these rights alone.
-async fn with_least_rights(control_plane: &ControlPlane) -> Result<Connection> {
-    let kubectl = control_plane.kubectl("default");
-    kubectl.run_with(&["apply", "-f", "-"], RIGHTS).await?.succeeded()?;
-    kubectl.run(&["create", "serviceaccount", "follower"]).await?.succeeded()?;
-    let account = "--serviceaccount=default:follower";
-    let bind = ["create", "clusterrolebinding", "follower", "--clusterrole=follower", account];
-    kubectl.run(&bind).await?.succeeded()?;
-    kubectl.run(&["create", "rolebinding", "follower", "--role=follower", account]).await?.succeeded()?;
-    let token = kubectl.run(&["create", "token", "follower"]).await?.succeeded()?;
-    let mut config = control_plane.config().await?;
+async fn with_least_rights(test: &ClusterTest) -> Result<Connection> {
+    test.apply(RIGHTS).await?.succeeded()?;
+    test.kubectl(&["create", "serviceaccount", "follower"]).await?.succeeded()?;
+    let account = format!("--serviceaccount={}:follower", test.namespace);
+    let bind = ["create", "clusterrolebinding", &*test.namespace, "--clusterrole=follower", &*account];
+    test.kubectl(&bind).await?.succeeded()?;
+    test.kubectl(&["create", "rolebinding", "follower", "--role=follower", &*account]).await?.succeeded()?;
+    let token = test.kubectl(&["create", "token", "follower"]).await?.succeeded()?;
+    let mut config = test.control_plane.config().await?;
     config.auth_info = AuthInfo { token: Some(token.trim().to_owned().into()), ..AuthInfo::default() };
     Ok(Connection::from_config(config)?)
 }
 
-/// Runs a test on a control plane of its own, with a connection to it as somebody with the rights it needs.
-fn own_control_plane(test: impl AsyncFnOnce(&ControlPlane, Connection) -> Result<()>) -> Result<()> {
-    let Some(programs) = Programs::find()? else { return Ok(()) };
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let control_plane = ControlPlane::start(&programs).await?;
-        let connection = with_least_rights(&control_plane).await?;
-        test(&control_plane, connection).await
+/// Runs a test where policies are not defined yet, with a connection as somebody with the rights it needs.
+fn undefined(body: impl AsyncFnOnce(&ClusterTest, Connection) -> Result<()>) -> Result<()> {
+    cluster_test(async |test| {
+        crds::undefine(&test.control_plane.kubectl("default")).await?;
+        let connection = with_least_rights(test).await?;
+        body(test, connection).await?;
+        // The policies go with them.
+        crds::undefine(&test.control_plane.kubectl("default")).await
     })
 }
 
-fn follow(connection: Connection) -> Cluster {
+fn follow(test: &ClusterTest, connection: Connection) -> Cluster {
     let options = Options {
-        configuration: ("default".to_owned(), "portcullis".to_owned()),
+        configuration: (test.namespace.clone(), "portcullis".to_owned()),
         secret: None,
         jobs: true,
         services: Vec::new(),
@@ -117,9 +114,10 @@ async fn until(what: &str, condition: impl Fn() -> bool) -> Result<()> {
 
 #[test]
 fn policies_are_followed_through_a_crash_of_the_api_server_and_the_loss_of_their_kinds() -> Result<()> {
-    own_control_plane(async |control_plane, connection| {
+    undefined(async |test, connection| {
+        let control_plane = test.control_plane;
         let kubectl = control_plane.kubectl("default");
-        let cluster = follow(connection);
+        let cluster = follow(test, connection);
         let state = |name: &str| cluster.watches().all().get(name).cloned();
         let kinds = ["clusterpolicies", "policies"];
         until("all but policies is listed", || cluster.readiness().pending() == kinds).await?;
@@ -173,12 +171,12 @@ fn policies_are_followed_through_a_crash_of_the_api_server_and_the_loss_of_their
 
 #[test]
 fn what_a_review_needs_to_know_is_known_and_what_is_done_is_told() -> Result<()> {
-    own_control_plane(async |control_plane, connection| {
-        let kubectl = control_plane.kubectl("default");
-        let access = Access::Kubeconfig { file: Some(control_plane.kubeconfig()), context: None };
+    undefined(async |test, connection| {
+        let kubectl = test.control_plane.kubectl("default");
+        let access = Access::Kubeconfig { file: Some(test.control_plane.kubeconfig()), context: None };
         Connection::open(&access).await?.background().apiserver_version().await?;
         crds::define(&kubectl).await?;
-        let cluster = follow(connection.clone());
+        let cluster = follow(test, connection.clone());
         timeout(wait::PATIENCE, cluster.readiness().ready()).await.context("everything is listed")?;
 
         // Namespaces, the roles of their users, the configuration.
@@ -201,8 +199,7 @@ fn what_a_review_needs_to_know_is_known_and_what_is_done_is_told() -> Result<()>
         let admin =
             cluster.view().roles_of("admin", &["system:masters"], "").context("bindings are known")?;
         ensure!(admin.cluster_roles.contains(&"cluster-admin".to_owned()), "{admin:?}");
-        kubectl
-            .run(&["create", "configmap", "portcullis", "--from-literal=excludeGroups=g"])
+        test.kubectl(&["create", "configmap", "portcullis", "--from-literal=excludeGroups=g"])
             .await?
             .succeeded()?;
         until("the configuration is known", || cluster.configuration.load().is_some()).await?;
@@ -228,14 +225,15 @@ fn what_a_review_needs_to_know_is_known_and_what_is_done_is_told() -> Result<()>
         sender.send(notice);
         drop(sender);
         timeout(wait::PATIENCE, writer.run()).await.context("the writer ends when nobody sends")?;
-        let ours = "--field-selector=reason=PolicyViolation";
+        let ours = "--field-selector=reason=PolicyViolation,regarding.name=team";
         let fields = "jsonpath={.items[*]['note','series.count','type']}";
         let told = kubectl.run(&["get", "events.events.k8s.io", ours, "-o", fields]).await?.succeeded()?;
         ensure!(told == "no TTL 2 Warning", "{told}");
 
         // One leads, and when it is shut down, the other.
-        let first = Candidate::new(&connection, "default", "leader", "first", Timestamp::now);
-        let second = Candidate::new(&connection, "default", "leader", "second", Timestamp::now);
+        let candidate =
+            |identity| Candidate::new(&connection, &test.namespace, "leader", identity, Timestamp::now);
+        let (first, second) = (candidate("first"), candidate("second"));
         let (mut first_leads, mut second_leads) = (first.leadership(), second.leadership());
         let (shutdown, asked) = oneshot::channel::<()>();
         let first = tokio::spawn(first.run(async move {

@@ -32,7 +32,7 @@ fn a_configuration_that_is_edited_or_deleted_by_hand_is_restored() -> Result<()>
             println!("restored {:?} after `kubectl {}`", edited.elapsed(), edit.join(" "));
         }
         until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
-        ensure!(portcullis.serve.log()?.contains("were changed by somebody else, and are restored"));
+        portcullis.serve.until_logged("were changed by somebody else, and are restored").await?;
 
         test.kubectl(&["delete", "clusterpolicy", "--all"]).await?.succeeded()?;
         wait::until("a configuration without webhooks", async || {
@@ -60,10 +60,14 @@ fn a_policy_is_not_ready_while_somebody_else_changes_its_webhook_again_and_again
         }
         test.kubectl(&narrow).await?.succeeded()?;
         let name = "add-ttl-to-dangling-job";
-        let ready = until_ready_is(test, name, "False").await?;
-        let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
-        ensure!(message.contains("changed by somebody else again and again"), "{message}");
-        ensure!(portcullis.metric("portcullis_policies_not_enforced", &[]).await? == 1.0);
+        wait::until("a word of who changes it", async || {
+            let ready = until_ready_is(test, name, "False").await?;
+            let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
+            ensure!(message.contains("changed by somebody else again and again"), "{message}");
+            Ok(Some(()))
+        })
+        .await?;
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 1.0).await?;
         // News is written, whoever it was.
         test.apply(CLOSED).await?.succeeded()?;
         until_ready_is(test, name, "True").await?;

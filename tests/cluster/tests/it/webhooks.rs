@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::PostParams;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, Connection, Options};
-use portcullis_cluster_tests::{ClusterTest, ControlPlane, Programs, cluster_test, wait};
+use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
 use portcullis_controllers::arming::{Arming, Kept, disarm};
 use portcullis_controllers::webhooks::{Configurations, Reach, Settings, policy_configuration};
 use portcullis_kyverno::webhooks::WebhookNeeds;
@@ -87,13 +87,12 @@ fn an_api_server_takes_whatever_policies_ask_for() -> Result<()> {
     })
 }
 
-/// On a control plane of its own: what is written there concerns all who write policies.
 #[test]
 fn edits_are_taken_back_until_they_come_again_and_again() -> Result<()> {
-    alone(async |control_plane| {
-        let connection = Connection::from_config(control_plane.config().await?)?;
+    cluster_test(async |test| {
+        let connection = connection(test).await?;
         let discovery = discovery(&connection).await?;
-        let kubectl = control_plane.kubectl("default");
+        let kubectl = test.control_plane.kubectl("default");
         let edit = async |arguments: &[&str]| {
             let configuration = "validatingwebhookconfiguration/portcullis-resource-validating";
             let (verb, arguments) = arguments.split_first().context("no arguments")?;
@@ -149,11 +148,4 @@ fn edits_are_taken_back_until_they_come_again_and_again() -> Result<()> {
         ensure!(disarm(&connection).await?.len() == 3);
         Ok(())
     })
-}
-
-/// Runs a test on a control plane that nobody else uses.
-fn alone(test: impl AsyncFnOnce(&ControlPlane) -> Result<()>) -> Result<()> {
-    let Some(programs) = Programs::find()? else { return Ok(()) };
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async { test(&ControlPlane::start(&programs).await?).await })
 }

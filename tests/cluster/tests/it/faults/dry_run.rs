@@ -47,6 +47,7 @@ async fn traces(site: &Site<'_, '_, '_>) -> Result<Traces> {
     let events = events.list(&ListParams::default()).await?.items.into_iter();
     let about_policies = events.filter(|event| {
         event.regarding.as_ref().is_some_and(|one| one.kind.as_deref() == Some("ClusterPolicy"))
+            && event.note.as_ref().is_some_and(|note| note.contains(&site.test.namespace))
     });
     let mut events: Vec<_> = about_policies
         .map(|event| {

@@ -84,8 +84,11 @@ fn webhooks_go_with_a_deployment_that_is_deleted() -> Result<()> {
         replicas.kubectl().run(&["delete", "deployment", "portcullis"]).await?.succeeded()?;
         replicas.terminate_oldest()?;
         until_disarmed(test).await?;
-        let log = replicas.leaving()[0].process.log()?;
-        ensure!(log.contains("its Deployment is deleted"), "{log}");
-        Ok(())
+        wait::until("a line that tells", async || {
+            let log = replicas.leaving()[0].process.log()?;
+            ensure!(log.contains("its Deployment is deleted"), "{log}");
+            Ok(Some(()))
+        })
+        .await
     })
 }

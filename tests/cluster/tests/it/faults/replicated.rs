@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use portcullis_cluster_tests::{ClusterTest, Replicas, fault_test, wait};
+use portcullis_cluster_tests::{ClusterTest, Replicas, cluster_test, wait};
 
 use super::paced::policy;
 use super::site::{Asked, try_create};
@@ -15,7 +15,7 @@ pub(crate) const VALIDATING: &str = "validatingwebhookconfiguration/portcullis-r
 pub(crate) fn replicated(
     test: impl AsyncFnOnce(&ClusterTest, &mut Replicas<'_>) -> Result<()>,
 ) -> Result<()> {
-    fault_test(async |cluster| {
+    cluster_test(async |cluster| {
         let body = async |replicas: &mut Replicas<'_>| test(cluster, replicas).await;
         Replicas::during(cluster.control_plane, &[], body).await
     })
@@ -24,8 +24,7 @@ pub(crate) fn replicated(
 /// Writes policies, and waits until they are in force.
 pub(crate) async fn put_in_force(test: &ClusterTest, policies: &str) -> Result<()> {
     test.apply(policies).await?.succeeded()?;
-    let wait = ["wait", "--for=condition=Ready", "--timeout=60s", "clusterpolicies", "--all"];
-    test.kubectl(&wait).await?.succeeded().map(drop)
+    test.control_plane.until_policies_are_ready().await
 }
 
 /// Puts the policy in force by which ConfigMaps of a bad name are refused, and waits until the API server refuses them.

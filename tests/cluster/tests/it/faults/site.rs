@@ -1,4 +1,4 @@
-//! `portcullis serve` on the control plane for faults, called by its API server and by the tests themselves.
+//! `portcullis serve`, called by the API server and by the tests themselves.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
-use portcullis_cluster_tests::{ClusterTest, Portcullis, fault_test, wait};
+use portcullis_cluster_tests::{ClusterTest, Portcullis, cluster_test, wait};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(crate) fn while_serving(
     further: &[&str],
     test: impl AsyncFnOnce(&mut Site<'_, '_, '_>) -> Result<()>,
 ) -> Result<()> {
-    fault_test(async |cluster| {
+    cluster_test(async |cluster| {
         Portcullis::during(cluster.control_plane, further, async |portcullis| {
             test(&mut Site { test: cluster, portcullis }).await
         })
@@ -87,9 +87,7 @@ spec:
         for policy in policies {
             self.write(policy).await?;
         }
-        let wait = ["wait", "--for=condition=Ready", "--timeout=60s", "clusterpolicies", "--all"];
-        self.test.kubectl(&wait).await?.succeeded()?;
-        Ok(())
+        self.test.control_plane.until_policies_are_ready().await
     }
 
     /// Asks the API server to create a ConfigMap, without a trace.

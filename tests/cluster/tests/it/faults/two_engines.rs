@@ -37,12 +37,7 @@ async fn leave_out(test: &ClusterTest, own: &str, other: &str) -> Result<()> {
 #[test]
 fn two_engines_that_leave_out_each_other_both_come_up_again_and_others_do_not() -> Result<()> {
     replicated(async |test, replicas| {
-        test.kubectl(&["create", "namespace", OTHER]).await?.succeeded()?;
-        let accounts = ["get", "serviceaccount", "default"];
-        wait::until("the account of the other engine", async || {
-            Ok(test.control_plane.kubectl(OTHER).run(&accounts).await?.succeeded().ok())
-        })
-        .await?;
+        test.make_namespace(OTHER).await?;
         replicas.start(1).await?;
         put_in_force(test, TEAMS).await?;
         let other = start_other(test)?;

@@ -71,6 +71,8 @@ fn no_change_is_missed_and_nothing_that_is_gone_is_kept_when_the_api_server_has_
             site.until_admitted(&old).await?;
             ensure!(refuses("kept").await?, "round {round}: a policy is lost");
         }
+        // It could not give its lease back when the proxy is gone.
+        site.portcullis.serve.kill();
         Ok(())
     })
 }
@@ -98,6 +100,7 @@ fn a_server_is_not_ready_before_every_page_of_its_policies_has_come() -> Result<
                 site.until_refused(name, &format!("refused by {name}")).await?;
             }
         }
+        site.portcullis.serve.kill();
         Ok(())
     })
 }
