@@ -23,7 +23,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     run_command(&mut command("cargo build --package portcullis"))?;
     let mut cargo = with_control_plane("cargo test --package portcullis-cluster-tests", &folder);
     cargo.env("PORTCULLIS_BINARY", files::target().join("debug/portcullis"));
-    cargo.env("PORTCULLIS_FAILURES", files::target().join("e2e"));
+    let failures = files::target().join("e2e");
+    files::remove_folder(&failures)?;
+    cargo.env("PORTCULLIS_FAILURES", failures);
     // The error of a test says what was missed; the calls that led to it would hide the logs below it.
     cargo.env("RUST_LIB_BACKTRACE", "0");
     if files::variable("RUST_TEST_THREADS").is_none() {

@@ -67,6 +67,16 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))
 }
 
+/// Removes a folder and all that is in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The names of what lies in a folder, sorted.
 pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let read = || {

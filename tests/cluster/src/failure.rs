@@ -10,30 +10,32 @@ use crate::files;
 /// Names the folder that keeps the logs of tests that failed; `cargo xtask e2e` sets it.
 const VARIABLE: &str = "PORTCULLIS_FAILURES";
 
-/// How many lines of a log are shown: of a component of the control plane, and of anything else.
-const OF_COMPONENTS: usize = 2;
-const OF_OTHERS: usize = 12;
+/// How many lines are shown: of the log of each component of the control plane, and of all others together.
+const OF_COMPONENTS: usize = 1;
+const OF_OTHERS: usize = 20;
 
 /// How many characters of a line are shown, and of a reason at its beginning and at its end.
 const LINE: usize = 220;
 const REASON: (usize, usize) = (1_500, 500);
 
-/// What is called so is Kubernetes'.
-const COMPONENTS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
+/// What lasts longer than a test, and what of it is for programs to read.
+const COMPONENTS: [&str; 6] =
+    ["etcd", "folder", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
+const AUDIT: &str = "audit.log";
 
 /// Keeps all logs in this folder, and shows the ends of those that are not empty.
 pub(crate) fn show_logs(folder: &Path, test: &str) {
-    let mut names = files::names_in(folder).unwrap_or_default();
-    names.retain(|name| name.ends_with(".log"));
+    let mut names = logs(folder);
     // What is likely to tell comes last.
     names.sort_by_key(|name| (!is_component(name), name.clone()));
+    let others = names.iter().filter(|name| !is_component(name)).count().max(1);
     for name in names {
         let log = files::read(&folder.join(&name)).unwrap_or_else(|error| format!("{error:#}"));
         keep(test, &name, &log);
-        if log.is_empty() || name == "audit.log" {
+        if log.is_empty() || name == AUDIT {
             continue;
         }
-        let count = if is_component(&name) { OF_COMPONENTS } else { OF_OTHERS };
+        let count = if is_component(&name) { OF_COMPONENTS } else { OF_OTHERS.div_ceil(others) };
         say(&format!("---- end of {name}\n{}", last_lines(&log, count)));
     }
     if let Some(kept) = kept(test) {
@@ -41,8 +43,23 @@ pub(crate) fn show_logs(folder: &Path, test: &str) {
     }
 }
 
+/// Removes the logs of what a test has run, all of which has ended: they are nothing to the next one.
+pub(crate) fn forget_logs(folder: &Path) {
+    for name in logs(folder).iter().filter(|name| !is_component(name)) {
+        // What is left would be shown once too often.
+        let _ = files::remove(&folder.join(name));
+    }
+}
+
+/// The names of the logs in this folder.
+fn logs(folder: &Path) -> Vec<String> {
+    let mut names = files::names_in(folder).unwrap_or_default();
+    names.retain(|name| name.ends_with(".log"));
+    names
+}
+
 fn is_component(log: &str) -> bool {
-    COMPONENTS.iter().any(|name| log.strip_prefix(name) == Some(".log"))
+    log == AUDIT || COMPONENTS.iter().any(|name| log.strip_suffix(".log") == Some(name))
 }
 
 /// The reason of a failure, cut in the middle where it is long.

@@ -31,6 +31,10 @@ pub(crate) fn length(path: &Path) -> Result<u64> {
     Ok(metadata.len())
 }
 
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))
+}
+
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make `{}`", path.display()))

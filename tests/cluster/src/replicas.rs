@@ -15,7 +15,7 @@ use crate::kubeconfig::Credentials;
 use crate::portcullis::metric;
 use crate::process::{Process, Start};
 use crate::serve::{NAMESPACE, USER, clear, install};
-use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, files, free_port, objects, wait};
+use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, free_port, objects, wait};
 
 /// The replicas on a control plane.
 #[derive(Debug)]
@@ -230,8 +230,6 @@ impl Replicas<'_> {
             log: site.log(&name),
             remove: None,
         };
-        // An earlier test had one of this name.
-        files::write(&start.log, "")?;
         let process = Process::start(&site.programs, &start)?;
         let [address, probes] = [listen, probes].map(|port| (Ipv4Addr::LOCALHOST, port).into());
         Ok(Replica { process, address, probes })

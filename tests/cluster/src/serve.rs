@@ -58,8 +58,6 @@ impl Serve<'_> {
         body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
     ) -> Result<()> {
         let _alone = control_plane.without_portcullis().await;
-        let log = control_plane.site().log("portcullis");
-        files::write(&log, "")?;
         let forgiven = (control_plane.audited()?, 0);
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;

@@ -42,6 +42,7 @@ impl Drop for Turn {
             failure::show_logs(self.control_plane.folder(), &self.name);
         }
         if self.has_passed && self.control_plane.is_whole() {
+            failure::forget_logs(self.control_plane.folder());
             idle().push(self.control_plane);
         } else {
             self.control_plane.end();
