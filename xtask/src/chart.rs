@@ -8,7 +8,7 @@ use crate::{controlplane, files, no_arguments, output};
 pub(crate) const HELP: &str = "\
 charts/portcullis is the one source of the objects of an installation. This task writes
 
-  charts/portcullis/files/crds  the definitions of policies, as `portcullis crds` prints them
+  charts/portcullis/files/crds  the definitions of policies and of JobRetention, as `portcullis crds` prints them
   deploy                        what helm makes of the chart; `portcullis install` carries these files
 
 Tests fail while they are not what this task would write. Needs `go`, which builds helm.";

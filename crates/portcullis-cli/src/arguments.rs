@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Uninstall(Box<installation::UninstallArguments>),
     Disarm(Box<installation::DisarmArguments>),
     Rearm(Box<installation::RearmArguments>),
-    /// Print the CustomResourceDefinitions of policies, for `portcullis crds | kubectl apply --server-side -f -`.
+    /// Print the CustomResourceDefinitions of policies and of JobRetention, for `portcullis crds | kubectl apply --server-side -f -`.
     Crds,
     /// Print the completion script of a shell.
     Completion {

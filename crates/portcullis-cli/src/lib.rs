@@ -39,6 +39,7 @@ pub use cluster::{
     ClusterArguments, Commands, ImmutableFields, LogFormat, MutationRecord, Offline, Reach, ServeArguments,
     WebhookNames,
 };
+pub use crds::definitions;
 pub use exit::{Exit, Hinted, cannot, hinted};
 pub use files::reason as system_reason;
 pub use given::Given;

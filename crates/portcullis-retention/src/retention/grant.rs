@@ -102,6 +102,11 @@ impl Progress {
         self.window.take(wanted, cap, now)
     }
 
+    /// Takes writes that were granted and not made off the hour again.
+    pub fn give_back(&mut self, writes: u32) {
+        self.window.give_back(writes);
+    }
+
     /// The writes of the past hour.
     pub fn window(&self) -> &Window {
         &self.window

@@ -61,6 +61,18 @@ impl Window {
         granted
     }
 
+    /// Takes writes that were counted and not made away again, the last ones first.
+    pub fn give_back(&mut self, mut writes: u32) {
+        while let Some((_, counted)) = self.spans.last_mut().filter(|_| writes > 0) {
+            let taken = writes.min(*counted);
+            *counted -= taken;
+            writes -= taken;
+            if *counted == 0 {
+                self.spans.pop();
+            }
+        }
+    }
+
     /// The writes of the past hour.
     pub fn writes(&self) -> u32 {
         self.spans.iter().fold(0, |sum, (_, writes)| sum.saturating_add(*writes))

@@ -49,13 +49,13 @@ impl From<&InstallArguments> for Choices {
     }
 }
 
-/// The definitions of policies.
+/// The definitions of policies and of JobRetention.
 ///
 /// # Errors
 /// None that a user can bring about.
 pub(super) fn definitions() -> anyhow::Result<Vec<DynamicObject>> {
     let arena = Arena::new();
-    let definitions = portcullis_kyverno::crds(&arena);
+    let definitions = portcullis_cli::definitions(&arena);
     let typed = |definition| Ok(serde_json::from_str(&json::Writer::compact().to_string(definition))?);
     definitions.into_iter().map(typed).collect()
 }

@@ -26,7 +26,7 @@ fn defined_test(test: impl AsyncFnOnce(&ClusterTest, String) -> Result<()>) -> R
 pub(crate) async fn define(kubectl: &Kubectl) -> Result<String> {
     let documents = {
         let arena = Arena::new();
-        let documents = portcullis_kyverno::crds(&arena).into_iter().map(portcullis_yaml::to_string);
+        let documents = portcullis_cli::definitions(&arena).into_iter().map(portcullis_yaml::to_string);
         documents.collect::<Vec<_>>().join("---\n")
     };
     kubectl.run_with(&["apply", "--server-side", "-f", "-"], &documents).await?.succeeded()?;
@@ -44,8 +44,12 @@ pub(crate) async fn undefine(kubectl: &Kubectl) -> Result<()> {
     kubectl.run(&[&delete[..], &DEFINITIONS].concat()).await?.succeeded().map(drop)
 }
 
-const DEFINITIONS: [&str; 3] =
-    ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"];
+const DEFINITIONS: [&str; 4] = [
+    "clusterpolicies.kyverno.io",
+    "policies.kyverno.io",
+    "policyexceptions.kyverno.io",
+    "jobretentions.portcullis.dev",
+];
 
 const POLICY: &str = "\
 apiVersion: kyverno.io/v1

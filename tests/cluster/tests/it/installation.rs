@@ -138,7 +138,7 @@ fn an_installation_comes_stands_still_and_goes_without_the_policies() -> Result<
 
         let again = ground.portcullis(&["install"]).await?.succeeded()?;
         let lines = again.lines().filter(|line| line.contains('/'));
-        ensure!(lines.clone().count() == PARTS.len() + 3, "{again}");
+        ensure!(lines.clone().count() == PARTS.len() + 4, "{again}");
         ensure!(lines.clone().all(|line| line.ends_with(" unchanged")), "{again}");
 
         ground.apply(POLICY).await?;

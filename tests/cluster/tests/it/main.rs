@@ -10,6 +10,7 @@ mod faults;
 mod flags;
 mod founding_story;
 mod installation;
+mod job_retention;
 mod jobs;
 mod jobs_swept;
 mod kubectl_users;

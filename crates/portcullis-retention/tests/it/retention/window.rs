@@ -80,6 +80,16 @@ fn the_window_says_when_there_is_room_again() {
 }
 
 #[test]
+fn writes_that_were_not_made_are_there_to_be_made() {
+    let mut window = Window::default();
+    assert_eq!((window.take(2, 5, 600), window.take(3, 5, 1000)), (2, 3));
+    window.give_back(4);
+    assert_eq!((window.writes(), window.take(9, 5, 1100)), (1, 4));
+    window.give_back(9);
+    assert_eq!(window, Window::default());
+}
+
+#[test]
 fn a_clock_that_is_set_back_opens_nothing_and_closes_for_an_hour_at_most() {
     let mut window = Window::default();
     assert_eq!(window.take(5, 5, 1_000_000), 5);

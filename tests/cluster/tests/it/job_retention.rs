@@ -1,0 +1,83 @@
+//! The definition of JobRetention on a real API server: what it refuses, stores, explains and shows.
+
+use anyhow::{Result, ensure};
+use portcullis_cluster_tests::{ClusterTest, cluster_test};
+use serde_json::{Value, json};
+
+use crate::crds::define;
+
+/// Runs a test on an API server that serves JobRetention, and that asks nobody.
+fn defined_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
+    cluster_test(async |prepared| {
+        define(&prepared.control_plane.kubectl(&prepared.namespace)).await?;
+        test(prepared).await?;
+        prepared.kubectl(&["delete", "jobretentions", "--all"]).await?.succeeded().map(drop)
+    })
+}
+
+/// An object with this spec, which is JSON.
+fn object(spec: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"portcullis.dev/v1alpha1","kind":"JobRetention","metadata":{{"name":"tried"}},"spec":{spec}}}"#
+    )
+}
+
+#[test]
+fn a_job_retention_is_stored_as_it_was_written_and_listed_by_its_short_name() -> Result<()> {
+    defined_test(async |test| {
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let spec = r#"{"keepLast":3,"selector":{},"ttl":{"failed":"7d","succeeded":"15m"}}"#;
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], &object(spec)).await?.succeeded()?;
+        let stored = test.kubectl(&["get", "jr", "tried", "-o", "json"]).await?.succeeded()?;
+        let stored: Value = serde_json::from_str(&stored)?;
+        ensure!(stored.get("spec").map(Value::to_string).as_deref() == Some(spec), "{stored}");
+        let table = test.kubectl(&["get", "jr"]).await?.succeeded()?;
+        let words: Vec<_> = table.split_whitespace().collect();
+        let head = [
+            "NAME",
+            "MODE",
+            "SUCCEEDED",
+            "FAILED",
+            "KEEP",
+            "JOBS",
+            "READY",
+            "AGE",
+            "tried",
+            "15m",
+            "7d",
+            "3",
+        ];
+        ensure!(words.starts_with(&head), "{table}");
+        let explained = test.kubectl(&["explain", "jobretentions.spec.keepLast"]).await?.succeeded()?;
+        ensure!(explained.contains("How many Jobs of each group never expire"), "{explained}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_retention_with_a_mistake_is_refused_with_the_reason() -> Result<()> {
+    defined_test(async |test| {
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let apply = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+        for (spec, words) in [
+            (r#"{"ttl":{"failed":"7d"}}"#, "spec.selector: Required value"),
+            (r#"{"selector":{},"ttl":{"failed":"7 days"}}"#, "spec.ttl.failed: Invalid value"),
+            (r#"{"selector":{},"ttl":{"failed":"24856d"}}"#, "a TTL is 24855 days at most"),
+            (r#"{"selector":{},"mode":"Enforce"}"#, r#"supported values: "audit", "enforce""#),
+            (r#"{"selector":{},"keepLast":-1}"#, "should be greater than or equal to 0"),
+            (
+                r#"{"selector":{"matchExpressions":[{"key":"app","operator":"In"}]}}"#,
+                "`In` and `NotIn` need values",
+            ),
+            (r#"{"selector":{},"keeplast":3}"#, "field not declared in schema"),
+        ] {
+            let refused = kubectl.run_with(&apply, &object(spec)).await?;
+            ensure!(refused.code == 1 && refused.stderr.contains(words), "want {words}, got {refused:?}");
+        }
+        for good in ["24855d", "596523h", "35791394m", "2147483647s", "0s"] {
+            let spec = json!({ "selector": {}, "ttl": { "succeeded": good } }).to_string();
+            kubectl.run_with(&apply, &object(&spec)).await?.succeeded()?;
+        }
+        Ok(())
+    })
+}
