@@ -9,6 +9,7 @@ mod backup;
 mod columns;
 mod confirm;
 mod dependents;
+mod explain;
 mod fetch;
 mod format;
 mod group;
@@ -26,7 +27,7 @@ use crate::cluster::Commands;
 use crate::exit::{Ended, Exit};
 use crate::surroundings::Surroundings;
 
-/// See which Jobs have finished and are still there, plan which of them go, have them go, and take it back.
+/// See which Jobs have finished and are still there and until when, plan which of them go, have them go, and take it back.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -37,6 +38,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(Box<list::Arguments>),
+    Explain(Box<explain::Arguments>),
     Plan(Box<plan::Arguments>),
     Apply(Box<apply::Arguments>),
     Undo(Box<undo::Arguments>),
@@ -50,6 +52,7 @@ pub(crate) fn jobs(
 ) -> Result<Exit, Ended> {
     match &arguments.command {
         Command::List(arguments) => list::list(arguments, surroundings, cluster),
+        Command::Explain(arguments) => explain::explain(arguments, surroundings, cluster),
         Command::Plan(arguments) => plan::plan(arguments, surroundings, cluster),
         Command::Apply(arguments) => apply::apply(arguments, surroundings, cluster),
         Command::Undo(arguments) => undo::undo(arguments, surroundings, cluster),

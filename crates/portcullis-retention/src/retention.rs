@@ -23,7 +23,7 @@ mod window;
 
 pub use candidate::{Candidate, Origin, Traits, Ttl};
 pub use crd::crd;
-pub use decide::{Fate, NEVER, Namespace, Round, Scene, Term, Why};
+pub use decide::{Fate, NEVER, Namespace, Place, Round, Scene, Term, Why};
 pub use grant::{Backlog, Progress, Write, grant};
 pub use object::{API_VERSION, ExistingTtl, JobRetention, KIND, Mode, is_job_retention};
 pub use status::{Action, Report, invalid};

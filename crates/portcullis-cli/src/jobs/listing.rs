@@ -107,26 +107,8 @@ fn from_file(
         }
         Ok(())
     };
-    let mut open;
-    let (name, reader): (_, &mut dyn Read) = if path == "-" {
-        if surroundings.stdin_is_terminal {
-            let hint = "pipe it in: `kubectl get jobs -A -o json | portcullis jobs list --from -`";
-            return Err(hinted(
-                "there are no Jobs on standard input, which is a terminal".to_owned(),
-                Some(hint),
-            ));
-        }
-        ("standard input".to_owned(), &mut surroundings.stdin)
-    } else {
-        let full = surroundings.directory.join(path);
-        if files::entry(&full)? == Entry::Folder {
-            let hint = "name a file: what `kubectl get jobs -A -o json` prints";
-            return Err(hinted(format!("`{path}` is a folder, not a file with Jobs"), Some(hint)));
-        }
-        open = files::open(Path::new(&full))?;
-        (format!("`{path}`"), &mut open)
-    };
-    let ends = stream::read(reader, interest, &mut each)
+    let (name, mut reader) = open(path, surroundings)?;
+    let ends = stream::read(&mut *reader, interest, &mut each)
         .map_err(|error| hinted(format!("cannot read Jobs from {name}: {error}"), error.hint()))?;
     Ok(Listing {
         backlog,
@@ -136,4 +118,30 @@ fn from_file(
         terminating: BTreeSet::new(),
         reach: None,
     })
+}
+
+/// The file with Jobs, or standard input for `-`, and what people call it.
+///
+/// # Errors
+/// There is nothing to read.
+pub(super) fn open<'s>(
+    path: &str,
+    surroundings: &'s mut Surroundings<'_>,
+) -> Result<(String, Box<dyn Read + 's>)> {
+    if path == "-" {
+        if surroundings.stdin_is_terminal {
+            let hint = "pipe it in: `kubectl get jobs -A -o json | portcullis jobs list --from -`";
+            return Err(hinted(
+                "there are no Jobs on standard input, which is a terminal".to_owned(),
+                Some(hint),
+            ));
+        }
+        return Ok(("standard input".to_owned(), Box::new(&mut surroundings.stdin)));
+    }
+    let full = surroundings.directory.join(path);
+    if files::entry(&full)? == Entry::Folder {
+        let hint = "name a file: what `kubectl get jobs -A -o json` prints";
+        return Err(hinted(format!("`{path}` is a folder, not a file with Jobs"), Some(hint)));
+    }
+    Ok((format!("`{path}`"), Box::new(files::open(Path::new(&full))?)))
 }

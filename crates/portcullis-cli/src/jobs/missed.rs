@@ -19,6 +19,9 @@ use crate::offline::inputs::Inputs;
 use crate::offline::values::Values;
 use crate::surroundings::Surroundings;
 
+/// The field of a Job that this is about.
+const TTL: [&str; 2] = ["spec", "ttlSecondsAfterFinished"];
+
 /// The policies in force that give Jobs a TTL.
 pub(super) struct TtlPolicies {
     /// Each with the time since which it is there, in seconds since 1970-01-01 UTC.
@@ -94,9 +97,7 @@ impl TtlPolicies {
         }
         let created = document.path(&["metadata", "creationTimestamp"]).and_then(Value::as_str);
         // A policy that says no time is taken to have been there always: a file was written by hand.
-        let since = created
-            .and_then(|time| time.parse::<jiff::Timestamp>().ok())
-            .map_or(i64::MIN, jiff::Timestamp::as_second);
+        let since = created.and_then(seconds).unwrap_or(i64::MIN);
         Some((since, Policy::compile(document)))
     }
 
@@ -118,15 +119,59 @@ impl TtlPolicies {
         let older = self.policies.iter().filter(|(since, _)| *since < created);
         let policies: Vec<&dyn CompiledPolicy> =
             older.map(|(_, policy)| policy as &dyn CompiledPolicy).collect();
+        !policies.is_empty() && self.ttl_given(&policies, text).is_some()
+    }
+
+    /// The policies that would give the Job in `text` a TTL, were it created without one.
+    pub(super) fn giving(&self, text: &str) -> Vec<Giving> {
         let arena = Arena::new();
-        let (false, Ok(job)) = (policies.is_empty(), json::read(&arena, text)) else { return false };
+        let created = json::read(&arena, text).ok();
+        let created = created.and_then(|job| job.path(&["metadata", "creationTimestamp"])?.as_str());
+        let created = created.and_then(seconds);
+        let giving = self.policies.iter().filter_map(|(since, policy)| {
+            let ttl = self.ttl_given(&[policy as &dyn CompiledPolicy], text)?;
+            let title = match policy.namespace() {
+                "" => format!("ClusterPolicy `{}`", policy.name()),
+                namespace => format!("Policy `{namespace}/{}`", policy.name()),
+            };
+            Some(Giving { title, ttl, is_older: created.is_some_and(|created| *since < created) })
+        });
+        giving.collect()
+    }
+
+    /// The TTL in seconds that the policies give the Job in `text`, were it created without one.
+    fn ttl_given(&self, policies: &[&dyn CompiledPolicy], text: &str) -> Option<i64> {
+        let arena = Arena::new();
+        let job = json::read(&arena, text).ok()?.without(&arena, &TTL);
         // Items of a list need not say what they are.
         let job = job.with(&arena, &["apiVersion"], Value::String("batch/v1"));
         let job = job.with(&arena, &["kind"], Value::String("Job"));
         let host = ResourceHost::new(&self.circumstances, &arena, job, Some(Operation::Create));
-        let left = judge(&policies, Some(job), &arena, &host).object;
-        left.and_then(|job| job.path(&["spec", "ttlSecondsAfterFinished"])).is_some_and(|ttl| !ttl.is_null())
+        judge(policies, Some(job), &arena, &host).object?.path(&TTL)?.as_i64()
     }
+}
+
+/// A policy that gives a Job a TTL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Giving {
+    /// Its kind and name.
+    pub(super) title: String,
+    /// In seconds.
+    pub(super) ttl: i64,
+    /// Whether it was there before the Job.
+    is_older: bool,
+}
+
+impl Giving {
+    /// Whether the Job was created while nobody asked the policy.
+    pub(super) fn is_missed(&self, has_ttl: bool) -> bool {
+        self.is_older && !has_ttl
+    }
+}
+
+/// Seconds since 1970-01-01 UTC of a time as Kubernetes writes it.
+fn seconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 /// Whether a policy says of itself that it is in force.

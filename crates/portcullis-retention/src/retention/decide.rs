@@ -130,7 +130,15 @@ impl<'s, 'j> Scene<'s, 'j> {
 
     /// What becomes of the Jobs, were only the objects of these modes there.
     pub fn round(&self, modes: &[Mode]) -> Round<'_, 's, 'j> {
-        let acts = self.retentions.all().iter().map(|one| modes.contains(&one.mode)).collect();
+        self.round_of(self.retentions.all().iter().map(|one| modes.contains(&one.mode)).collect())
+    }
+
+    /// What would become of the Jobs were the object number `number` the only one, whatever its mode.
+    pub fn alone(&self, number: usize) -> Round<'_, 's, 'j> {
+        self.round_of((0..self.retentions.all().len()).map(|other| other == number).collect())
+    }
+
+    fn round_of(&self, acts: Vec<bool>) -> Round<'_, 's, 'j> {
         let mut round = Round { scene: self, acts, fates: Vec::new() };
         let kept: Vec<Kept> = (0..self.retentions.all().len()).map(|number| round.kept(number)).collect();
         round.fates = (0..self.jobs.len()).map(|index| round.fate(index, &kept)).collect();
@@ -276,7 +284,7 @@ impl<'j> Round<'_, '_, 'j> {
     ///
     /// Every finished Job counts that stays by itself, protected or not. One that is being deleted, or has a TTL that
     /// nobody here may write, will not be there when somebody looks for the last three.
-    pub(super) fn groups(&self, number: usize) -> Vec<Vec<usize>> {
+    fn groups(&self, number: usize) -> Vec<Vec<usize>> {
         let mut groups: BTreeMap<Kin<'j>, Vec<usize>> = BTreeMap::new();
         for (index, job) in self.scene.jobs.iter().enumerate() {
             let own = self.selecting(index).find(|(one, _)| one.retention == number);
@@ -294,6 +302,17 @@ impl<'j> Round<'_, '_, 'j> {
         groups
     }
 
+    /// Which one of its group a Job is for an object; `None` where it does not count.
+    pub fn place(&self, index: usize, number: usize) -> Option<Place> {
+        let groups = self.groups(number);
+        let at = |members: &Vec<usize>| members.iter().position(|member| *member == index);
+        let (members, at) = groups.iter().find_map(|members| Some((members, at(members)?)))?;
+        let job = self.scene.jobs.get(index)?;
+        let (seen, _) = self.selecting(index).find(|(one, _)| one.retention == number)?;
+        let kin = Kin::of(job, seen);
+        Some(Place { group: kin.shared.unwrap_or(kin.name).into(), number: at + 1, size: members.len() })
+    }
+
     fn counts(&self, index: usize) -> bool {
         let Some(job) = self.scene.jobs.get(index) else { return false };
         let protections = self.protections(index);
@@ -304,6 +323,16 @@ impl<'j> Round<'_, '_, 'j> {
         };
         job.finished.is_some() && stays && !goes.iter().any(|protection| protections.contains(*protection))
     }
+}
+
+/// Which one of a group a Job is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What the Jobs of the group have in common: the value of the label, `generateName`, or the name of the only one.
+    pub group: Box<str>,
+    /// Counted from 1, the last to finish being the first.
+    pub number: usize,
+    pub size: usize,
 }
 
 /// What the Jobs of a group have in common. A name of one Job is none of a group, though it reads the same.

@@ -65,3 +65,19 @@ fn examples_do_what_they_say() {
     }
     assert!(count >= 20, "{count} rows");
 }
+
+#[test]
+fn the_job_retention_of_the_examples_gives_old_jobs_what_the_founding_policy_gives_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = r#"{"metadata":{"name":"pi","namespace":"team-a","uid":"1","resourceVersion":"1"},"status":{"conditions":[{"type":"Complete","status":"True","lastTransitionTime":"2026-01-05T10:00:00Z"}]}}"#;
+    fs::write(folder.path().join("jobs.json"), format!(r#"{{"kind":"JobList","items":[{job}]}}"#)).unwrap();
+    let example = |name: &str| root().join("examples/dangling-jobs").join(name).to_str().unwrap().to_owned();
+    let (retention, policy) = (example("job-retention.yaml"), example("add-ttl-to-dangling-job.yaml"));
+    let arguments =
+        ["jobs", "explain", "pi", "--from", "jobs.json", "--retentions", &retention, "--policies", &policy];
+    let text = stdout(&run(folder.path(), &arguments));
+    let [first, .., last] = text.lines().collect::<Vec<_>>()[..] else { unreachable!("{text}") };
+    let says = "JobRetention `dangling-jobs` lets Jobs that succeeded stay 15m; a TTL is still to be written";
+    assert!(first.ends_with(says), "{text}");
+    assert!(last.contains("ClusterPolicy `add-ttl-to-dangling-job` gives such a Job a TTL of 15m"), "{text}");
+}

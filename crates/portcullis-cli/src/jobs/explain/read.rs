@@ -1,0 +1,334 @@
+//! What is read to explain a Job: the Jobs around it, the objects, the policies.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use anyhow::{Result, bail};
+use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
+use portcullis_model::{Diagnostic, Resource, closest};
+use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl, is_job_retention};
+use portcullis_retention::{Interest, JobFacts, Outcome, Protections};
+use portcullis_value::{Arena, OwnedValue, Value};
+use portcullis_yaml::Source;
+
+use super::Arguments;
+use crate::cluster::{Commands, Reach};
+use crate::diagnostics::{self, Reporter};
+use crate::exit::{cannot, hinted};
+use crate::jobs::fetch;
+use crate::jobs::listing;
+use crate::jobs::missed::{Giving, TtlPolicies};
+use crate::jobs::stream::{self, StreamError};
+use crate::offline::documents;
+use crate::offline::inputs::Inputs;
+use crate::surroundings::Surroundings;
+
+/// What was read.
+pub(super) struct Reading {
+    pub(super) retentions: Retentions,
+    /// The Jobs that may be of one group with it, and itself.
+    pub(super) jobs: Vec<Kept>,
+    /// Its number.
+    pub(super) target: usize,
+    /// Its text.
+    pub(super) text: String,
+    /// What is known of its namespace.
+    pub(super) namespace: Option<KnownNamespace>,
+    /// The policies that give such a Job a TTL.
+    pub(super) policies: Vec<Giving>,
+    /// In seconds since 1970-01-01 UTC.
+    pub(super) now: i64,
+}
+
+pub(super) struct KnownNamespace {
+    pub(super) labels: OwnedValue,
+    pub(super) is_terminating: bool,
+}
+
+/// What is kept of a Job.
+pub(super) struct Kept {
+    namespace: Box<str>,
+    name: Box<str>,
+    generate_name: Box<str>,
+    outcome: Option<Outcome>,
+    finished: Option<i64>,
+    protections: Protections,
+    ttl: Option<Ttl>,
+    traits: Traits,
+}
+
+impl Kept {
+    fn of(candidate: &Candidate<'_>) -> Self {
+        Self {
+            namespace: candidate.namespace.into(),
+            name: candidate.name.into(),
+            generate_name: candidate.generate_name.into(),
+            outcome: candidate.outcome,
+            finished: candidate.finished,
+            protections: candidate.protections,
+            ttl: candidate.ttl,
+            traits: candidate.traits.clone(),
+        }
+    }
+
+    pub(super) fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            namespace: &self.namespace,
+            name: &self.name,
+            generate_name: &self.generate_name,
+            outcome: self.outcome,
+            finished: self.finished,
+            protections: self.protections,
+            ttl: self.ttl,
+            traits: &self.traits,
+        }
+    }
+}
+
+impl Reading {
+    /// Reads from the file that is named, or from the cluster.
+    ///
+    /// # Errors
+    /// They do not give what is needed, or there is no such Job.
+    pub(super) fn of(
+        arguments: &Arguments,
+        surroundings: &mut Surroundings<'_>,
+        cluster: &dyn Commands,
+    ) -> Result<Self> {
+        let (namespace, name) = match (arguments.job.split_once('/'), arguments.namespace.as_deref()) {
+            (None, namespace) => (namespace, &*arguments.job),
+            (Some((namespace, name)), None) => (Some(namespace), name),
+            (Some((namespace, name)), Some(other)) if namespace == other => (Some(namespace), name),
+            (Some((namespace, _)), Some(other)) => {
+                bail!("the Job is said to be in the namespace `{namespace}` and in `{other}`")
+            }
+        };
+        match &arguments.from {
+            Some(path) => Self::from_file(path, namespace, name, arguments, surroundings),
+            None => {
+                let reach = cluster.reach(&arguments.cluster)?;
+                Self::from_cluster(&reach, namespace, name, arguments, surroundings)
+            }
+        }
+    }
+
+    fn from_file(
+        path: &str,
+        namespace: Option<&str>,
+        name: &str,
+        arguments: &Arguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<Self> {
+        let now = surroundings.now.div_euclid(1_000_000_000);
+        let retentions =
+            Retentions::new(given(&arguments.retentions, surroundings)?, &arguments.portcullis_namespace);
+        let policies = match &*arguments.policies {
+            [] => None,
+            paths => Some(TtlPolicies::given(paths, now, surroundings)?),
+        };
+        let mut jobs = Jobs::new(&retentions, name);
+        let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+            if namespace.is_none_or(|namespace| facts.namespace == namespace) {
+                jobs.add(facts, text);
+            }
+            Ok(())
+        };
+        let ends = {
+            let (origin, mut reader) = listing::open(path, surroundings)?;
+            stream::read(&mut *reader, &Interest::default(), &mut each)
+                .map_err(|error| hinted(format!("cannot read Jobs from {origin}: {error}"), error.hint()))?
+        };
+        if ends.continues.is_some() {
+            let message = "the file holds a part of a list: the place of a Job in its group may be another";
+            diagnostics::warning(&mut surroundings.stderr, message);
+        }
+        let Found { jobs, target, text } = jobs.find(namespace)?;
+        let policies = policies.map(|policies| policies.giving(&text)).unwrap_or_default();
+        Ok(Self { retentions, jobs, target, text, namespace: None, policies, now })
+    }
+
+    fn from_cluster(
+        reach: &Reach,
+        namespace: Option<&str>,
+        name: &str,
+        arguments: &Arguments,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<Self> {
+        let Reach { runtime, connection } = reach;
+        let namespace = namespace.unwrap_or(connection.namespace());
+        let mut now = surroundings.now.div_euclid(1_000_000_000);
+        let read = async {
+            let (all, refused) = in_cluster(connection).await?;
+            for message in refused {
+                diagnostics::warning(&mut surroundings.stderr, &message);
+            }
+            let retentions = Retentions::new(all, &arguments.portcullis_namespace);
+            let mut jobs = Jobs::new(&retentions, name);
+            fetch::each_job(connection, namespace, &mut |facts, text| {
+                jobs.add(facts, text);
+                Ok(())
+            })
+            .await?;
+            let found = jobs.find(Some(namespace))?;
+            let known = match known_namespace(connection, namespace).await {
+                Ok((known, date)) => {
+                    now = date.unwrap_or(now);
+                    Some(known)
+                }
+                Err(error) => {
+                    let message = format!("the labels of the namespace are not known: {error}");
+                    diagnostics::warning(&mut surroundings.stderr, &message);
+                    None
+                }
+            };
+            let policies = match TtlPolicies::in_force(connection, now).await {
+                Ok(policies) => policies.giving(&found.text),
+                Err(error) => {
+                    let message = format!("which policies give Jobs a TTL is not known: {error}");
+                    diagnostics::warning(&mut surroundings.stderr, &message);
+                    Vec::new()
+                }
+            };
+            Ok::<_, anyhow::Error>((retentions, found, known, policies))
+        };
+        let (retentions, Found { jobs, target, text }, namespace, policies) = runtime.block_on(read)?;
+        Ok(Self { retentions, jobs, target, text, namespace, policies, now })
+    }
+}
+
+/// The Jobs that are read, and the texts of those that have the name.
+struct Jobs<'r> {
+    retentions: &'r Retentions,
+    name: &'r str,
+    /// By namespace and name: a list that is begun anew tells of Jobs twice.
+    kept: BTreeMap<(Box<str>, Box<str>), Kept>,
+    /// By namespace.
+    texts: BTreeMap<Box<str>, String>,
+}
+
+struct Found {
+    jobs: Vec<Kept>,
+    target: usize,
+    text: String,
+}
+
+impl<'r> Jobs<'r> {
+    fn new(retentions: &'r Retentions, name: &'r str) -> Self {
+        Self { retentions, name, kept: BTreeMap::new(), texts: BTreeMap::new() }
+    }
+
+    fn add(&mut self, facts: &JobFacts<'_>, text: &str) {
+        if facts.name == self.name {
+            self.texts.insert(facts.namespace.into(), text.to_owned());
+        }
+        let traits = self.retentions.traits(facts);
+        let kept = Kept::of(&self.retentions.candidate(facts, &traits));
+        self.kept.insert((facts.namespace.into(), facts.name.into()), kept);
+    }
+
+    /// The Job of the name, and those of its namespace.
+    fn find(mut self, namespace: Option<&str>) -> Result<Found> {
+        let namespaces: Vec<_> = self.texts.keys().map(|name| format!("`{name}`")).collect();
+        let Some((namespace, text)) = self.texts.pop_first() else {
+            let place = namespace.map(|name| format!(" in the namespace `{name}`")).unwrap_or_default();
+            let near = closest(self.name, self.kept.keys().map(|(_, name)| &**name));
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`portcullis jobs list --each -A` shows all that have finished".to_owned(),
+            };
+            return Err(hinted(format!("there is no Job `{}`{place}", self.name), Some(hint)));
+        };
+        if namespaces.len() > 1 {
+            let message =
+                format!("there are Jobs `{}` in the namespaces {}", self.name, namespaces.join(", "));
+            return Err(hinted(message, Some("name one of them with `-n`")));
+        }
+        let jobs: Vec<Kept> = self.kept.into_values().filter(|job| job.namespace == namespace).collect();
+        let target = jobs.iter().position(|job| &*job.name == self.name).unwrap_or_default();
+        Ok(Found { jobs, target, text })
+    }
+}
+
+/// The objects in files and folders.
+fn given(paths: &[String], surroundings: &mut Surroundings<'_>) -> Result<Vec<JobRetention>> {
+    let found = Inputs::find(paths, true, surroundings);
+    let (mut retentions, mut errors) = (Vec::new(), found.errors);
+    for mut input in found.inputs {
+        let name = input.name.clone();
+        let told = documents::each(&mut input, &mut surroundings.stderr, |source, stderr| {
+            let mut reporter = Reporter::new(&name, stderr);
+            document(source, &mut reporter, &mut retentions);
+            Ok::<_, Infallible>(reporter.errors())
+        });
+        errors += told.unwrap_or_else(|never| match never {});
+    }
+    match errors {
+        0 => Ok(retentions),
+        1 => bail!("one JobRetention cannot be used"),
+        errors => bail!("the JobRetention objects cannot be used: {errors} mistakes"),
+    }
+}
+
+/// Takes the objects of a document; other kinds are passed over.
+fn document(source: Source<'_>, reporter: &mut Reporter<'_, '_>, retentions: &mut Vec<JobRetention>) {
+    let arena = Arena::new();
+    let document = match source.read_marked(&arena) {
+        Ok(document) => document,
+        Err(error) => return reporter.syntax(source, &error),
+    };
+    let told = documents::objects(&arena, document.value, &mut |object, place| {
+        if is_job_retention(object) {
+            let marks = documents::marks_at(document.marks, place);
+            match JobRetention::read(object) {
+                Ok(retention) => retentions.push(retention),
+                Err(mistakes) => {
+                    mistakes.iter().for_each(|mistake| reporter.diagnostic(source, &marks, mistake));
+                }
+            }
+        }
+        Ok::<_, Infallible>(())
+    });
+    told.unwrap_or_else(|never| match never {});
+}
+
+/// The objects in the cluster, and what is wrong with those that cannot be used.
+async fn in_cluster(connection: &Connection) -> Result<(Vec<JobRetention>, Vec<String>)> {
+    let path = "/apis/portcullis.dev/v1alpha1/jobretentions";
+    let listed = ListQuery::all("jobretentions.portcullis.dev", path, Extent::Whole);
+    let (mut retentions, mut refused) = (Vec::new(), Vec::new());
+    let each = |object: Value<'_>| match JobRetention::read(object) {
+        Ok(retention) => retentions.push(retention),
+        Err(mistakes) => refused.push(unusable(object, &mistakes)),
+    };
+    match connection.each_object(&listed, each).await {
+        // Without the kind there is no object.
+        Ok(()) | Err(ApiError::NotFound { .. }) => Ok((retentions, refused)),
+        Err(error) => Err(cannot("list JobRetention objects", &error)),
+    }
+}
+
+fn unusable(object: Value<'_>, mistakes: &[Diagnostic]) -> String {
+    let told: Vec<_> =
+        mistakes.iter().map(|mistake| format!("{}: {}", mistake.path, mistake.message)).collect();
+    format!("JobRetention `{}` cannot be used: {}", Resource(object).name(), told.join("; "))
+}
+
+/// What is known of a namespace, and the API server's clock.
+async fn known_namespace(
+    connection: &Connection,
+    name: &str,
+) -> Result<(KnownNamespace, Option<i64>), ApiError> {
+    let asked = Asked { verb: "get", resource: "namespaces".to_owned() };
+    let path = format!("/api/v1/namespaces/{}", encoded(name));
+    let answer = connection.get(asked.clone(), &path, Extent::Metadata).await?;
+    let arena = Arena::new();
+    let date = answer.date;
+    let namespace = answer.document(&arena, asked)?;
+    let labels = namespace.path(&["metadata", "labels"]).unwrap_or_default();
+    let deleted = namespace.path(&["metadata", "deletionTimestamp"]);
+    let known = KnownNamespace {
+        labels: OwnedValue::from(labels),
+        is_terminating: deleted.is_some_and(|time| !time.is_null()),
+    };
+    Ok((known, date))
+}

@@ -1,0 +1,276 @@
+//! Jobs explained, from files and from an API server that does what a test says.
+#![allow(clippy::disallowed_methods, reason = "tests write the files that are read")]
+
+use std::fs;
+use std::path::Path;
+
+use portcullis_cluster::Connection;
+
+use crate::surroundings::{Stream, Surroundings};
+use crate::{
+    ClusterArguments, Commands, DisarmArguments, Exit, InstallArguments, Offline, Reach, RearmArguments,
+    ServeArguments, UninstallArguments,
+};
+
+/// 2026-10-01T00:00:00Z.
+const NOW: i64 = 1_790_812_800;
+
+/// A Job that ended by this condition at this time of 2026-09-30, with these members of metadata and spec.
+fn job(name: &str, condition: &str, time: &str, metadata: &str, spec: &str) -> String {
+    let comma = if metadata.is_empty() { "" } else { "," };
+    format!(
+        r#"{{"metadata":{{"name":"{name}","namespace":"team-a","uid":"u-{name}","resourceVersion":"1","generateName":"report-","creationTimestamp":"2026-09-30T00:00:00Z","managedFields":[{{"manager":"kubectl","operation":"Update","fieldsV1":{{"f:spec":{{}}}}}}]{comma}{metadata}}},"spec":{{{spec}}},"status":{{"conditions":[{{"type":"{condition}","status":"True","lastTransitionTime":"2026-09-30T{time}:00Z"}}]}}}}"#
+    )
+}
+
+const ADMITTED: &str = r#""ttlSecondsAfterFinished":900"#;
+
+fn jobs() -> String {
+    let jobs = [
+        job("report-1", "Complete", "10:00", "", ""),
+        job("report-2", "Complete", "11:00", "", ADMITTED),
+        job("report-3", "Failed", "12:00", "", ADMITTED),
+        job("report-4", "Complete", "14:00", "", ""),
+        job("owned", "Complete", "13:00", r#""ownerReferences":[{"kind":"CronJob","name":"x"}]"#, ""),
+        job("elsewhere", "Complete", "13:00", "", "").replace("team-a", "team-b"),
+        job("runs", "Suspended", "13:00", "", ""),
+        job("twice", "Complete", "13:00", "", ""),
+        job("twice", "Complete", "13:00", "", "").replace("team-a", "team-b"),
+    ];
+    format!(r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#, jobs.join(","))
+}
+
+const RETENTIONS: &str = "
+apiVersion: portcullis.dev/v1alpha1
+kind: JobRetention
+metadata: {name: last-ones}
+spec: {selector: {}, ttl: {succeeded: 1d, failed: 7d}, keepLast: 1, mode: enforce}
+---
+apiVersion: portcullis.dev/v1alpha1
+kind: JobRetention
+metadata: {name: tried}
+spec: {selector: {}, ttl: {succeeded: 30d}}
+";
+
+const POLICY: &str = "
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: add-ttl}
+spec:
+  rules:
+  - name: add-ttl
+    match: {any: [{resources: {kinds: [Job]}}]}
+    mutate: {patchStrategicMerge: {spec: {+(ttlSecondsAfterFinished): 900}}}
+";
+
+/// Runs the command in a folder with these files; standard output and error follow each other.
+fn explained_by(arguments: &str, cluster: &dyn Commands) -> (Exit, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("jobs.json", &*jobs()), ("retentions.yaml", RETENTIONS), ("policy.yaml", POLICY)] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut surroundings = Surroundings {
+        directory: Path::new(folder.path()).to_owned(),
+        stdin: Box::new(std::io::empty()),
+        stdin_is_terminal: false,
+        stdout: Stream::plain(&mut stdout),
+        stderr: Stream::plain(&mut stderr),
+        now: NOW * 1_000_000_000,
+        seed: 0,
+    };
+    let words = ["portcullis", "jobs", "explain"].into_iter().chain(arguments.split(' ')).map(Into::into);
+    let exit = crate::run(words, &mut surroundings, cluster);
+    drop(surroundings);
+    stdout.extend(stderr);
+    (exit, String::from_utf8(stdout).unwrap())
+}
+
+#[track_caller]
+fn explained(arguments: &str) -> String {
+    let (exit, text) = explained_by(arguments, &Offline);
+    assert_eq!(exit, Exit::SUCCESS, "{text}");
+    text
+}
+
+/// The first line of what is said of a Job of team-a, by all files.
+#[track_caller]
+fn sentence(name: &str, more: &str) -> String {
+    let text = explained(&format!("team-a/{name} --from jobs.json{more}"));
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+const ALL: &str = " --retentions retentions.yaml --policies policy.yaml";
+
+#[test]
+fn the_first_line_says_what_becomes_of_a_job_when_and_why() {
+    let said = |name| sentence(name, ALL);
+    assert_eq!(
+        said("report-1"),
+        "`team-a/report-1` expires in 10h: JobRetention `last-ones` lets Jobs that succeeded stay 1d; a TTL is still to be written"
+    );
+    assert_eq!(
+        said("report-2"),
+        "`team-a/report-2` expires in 11h: JobRetention `last-ones` lets Jobs that succeeded stay 1d; its TTL of 15m, which came from admission, is still to be replaced"
+    );
+    assert_eq!(
+        said("report-3"),
+        "`team-a/report-3` expires in 6d12h: JobRetention `last-ones` lets Jobs that failed stay 7d; its TTL of 15m, which came from admission, is still to be replaced"
+    );
+    assert_eq!(
+        said("report-4"),
+        "`team-a/report-4` stays: JobRetention `last-ones` keeps the last 1 of its group"
+    );
+    assert_eq!(said("owned"), "`team-a/owned` stays: owned by a CronJob");
+    assert_eq!(said("runs"), "`team-a/runs` stays for now: has not finished");
+}
+
+#[test]
+fn without_objects_it_is_the_ttl_that_counts() {
+    assert_eq!(
+        sentence("report-1", ""),
+        "`team-a/report-1` stays: it has no TTL, and no JobRetention selects it"
+    );
+    assert_eq!(
+        sentence("report-3", ""),
+        "`team-a/report-3` goes at any moment, its time is over since 11h: it has a TTL of 15m, which came from admission, and no JobRetention selects it"
+    );
+}
+
+#[test]
+fn below_it_stands_what_it_is_made_of() {
+    assert_eq!(
+        explained(&format!("report-1 -n team-a --from jobs.json{ALL}")).split_once("\n\n").unwrap().1,
+        "\
+finished    succeeded, at 2026-09-30T10:00:00Z, 14h ago
+made by     kubectl
+TTL         none
+protected   no
+retention   JobRetention `last-ones` lets Jobs that succeeded stay 1d, and decides; it is number 6 of 6 in the group `report-`, the last to finish being the first
+retention   JobRetention `tried` lets Jobs that succeeded stay 30d, which is in mode audit and changes nothing; it is number 6 of 6 in the group `report-`, the last to finish being the first
+policy      ClusterPolicy `add-ttl` gives such a Job a TTL of 15m: it was created while nobody asked the policy
+"
+    );
+}
+
+#[test]
+fn programs_get_the_same_as_a_document() {
+    let text = explained(&format!("team-a/report-4 --from jobs.json{ALL} --format json"));
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let at = |pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(at("/ending"), "stays");
+    assert_eq!(
+        at("/says"),
+        "`team-a/report-4` stays: JobRetention `last-ones` keeps the last 1 of its group"
+    );
+    assert_eq!(at("/retentions/0/decides"), true);
+    assert_eq!(at("/retentions/0/keeps"), true);
+    assert_eq!(at("/retentions/0/group/size"), 6);
+    assert_eq!(at("/retentions/1/ttlSeconds"), 2_592_000);
+    assert_eq!(at("/policies/0/missed"), true);
+    let text = explained(&format!("team-a/report-3 --from jobs.json{ALL} --format yaml"));
+    assert!(text.contains("ending: expires\nexpires: \"2026-10-07T12:00:00Z\"\n"), "{text}");
+    assert!(text.contains("ttl:\n  owner: admission\n  seconds: 900\n"), "{text}");
+}
+
+#[test]
+fn a_job_that_is_not_there_or_twice_is_told() {
+    let refused = |arguments: &str| {
+        let (exit, text) = explained_by(arguments, &Offline);
+        assert_eq!(exit, Exit::FAILURE, "{text}");
+        text
+    };
+    assert_eq!(
+        refused("reprot-1 -n team-a --from jobs.json"),
+        "error: there is no Job `reprot-1` in the namespace `team-a`\nhint: did you mean `report-1`?\n"
+    );
+    assert_eq!(
+        refused("twice --from jobs.json"),
+        "error: there are Jobs `twice` in the namespaces `team-a`, `team-b`\nhint: name one of them with `-n`\n"
+    );
+    assert_eq!(
+        refused("team-a/twice -n team-b --from jobs.json"),
+        "error: the Job is said to be in the namespace `team-a` and in `team-b`\n"
+    );
+    let text = refused("report-1 --from jobs.json --retentions policy.yaml,missing.yaml");
+    assert!(text.contains("missing.yaml"), "{text}");
+}
+
+/// A cluster whose API server gives these answers, by a part of the path.
+struct Scripted(Vec<(&'static str, u16, String)>);
+
+impl Commands for Scripted {
+    fn serve(&self, _: &ServeArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn install(&self, _: &InstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn uninstall(&self, _: &UninstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn disarm(&self, _: &DisarmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn rearm(&self, _: &RearmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn reach(&self, _: &ClusterArguments) -> anyhow::Result<Reach> {
+        let answers = self.0.clone();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let path = request.uri().to_string();
+            let answer = answers.iter().find(|(part, ..)| path.contains(part));
+            let (code, body) = answer.map_or((404, "{}".to_owned()), |(_, code, body)| (*code, body.clone()));
+            let response =
+                http::Response::builder().status(code).header("date", "Thu, 01 Oct 2026 01:00:00 GMT");
+            let response = response.body(kube::client::Body::from(body.into_bytes())).unwrap();
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let connection = runtime.block_on(async {
+            Connection::over(&kube::Client::new(service, "team-a"), "https://scripted:6443")
+        });
+        Ok(Reach { runtime, connection })
+    }
+}
+
+#[test]
+fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
+    let object = |name: &str, spec: &str| {
+        format!(r#"{{"metadata":{{"name":"{name}"}},"spec":{{"selector":{{}},{spec}}}}}"#)
+    };
+    let by_namespace =
+        r#""namespaceSelector":{"matchLabels":{"tier":"test"}},"ttl":{"succeeded":"2d"},"mode":"enforce""#;
+    let objects = [object("by-namespace", by_namespace), object("broken", r#""keep":3"#)];
+    let cluster = Scripted(vec![
+        ("/jobretentions", 200, format!(r#"{{"items":[{}]}}"#, objects.join(","))),
+        ("/namespaces/team-a/jobs", 200, jobs()),
+        (
+            "/api/v1/namespaces/team-a",
+            200,
+            r#"{"metadata":{"name":"team-a","labels":{"tier":"test"}}}"#.to_owned(),
+        ),
+        ("/clusterpolicies", 403, "{}".to_owned()),
+    ]);
+    let (exit, text) = explained_by("report-1", &cluster);
+    assert_eq!(exit, Exit::SUCCESS, "{text}");
+    let first = "`team-a/report-1` expires in 1d9h: JobRetention `by-namespace` lets Jobs that succeeded stay 2d; a TTL is still to be written\n";
+    assert!(text.starts_with(first), "{text}");
+    assert!(
+        text.contains("JobRetention `broken` cannot be used: /spec/keep: there is no field `keep`"),
+        "{text}"
+    );
+    assert!(text.contains("which policies give Jobs a TTL is not known"), "{text}");
+
+    let without_objects = Scripted(vec![("/namespaces/team-a/jobs", 200, jobs())]);
+    let (_, text) = explained_by("report-4", &without_objects);
+    assert!(
+        text.starts_with("`team-a/report-4` stays: it has no TTL, and no JobRetention selects it\n"),
+        "{text}"
+    );
+}
