@@ -5,6 +5,8 @@ mod read;
 mod sentence;
 mod text;
 
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum};
 use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene};
 use portcullis_retention::{Interest, JobFacts, Protection, TtlOwner, read_job};
@@ -119,6 +121,8 @@ struct Explanation<'e> {
     /// Who wrote its TTL; of a Job that has none it says nothing.
     ttl_owner: TtlOwner,
     retentions: &'e Retentions,
+    /// What holds an object up, by its name.
+    held_up: &'e BTreeMap<Box<str>, String>,
     /// What becomes of it by the objects that are enforced.
     fate: Fate,
     /// Each object that selects it.
@@ -162,6 +166,7 @@ impl<'e> Explanation<'e> {
             facts,
             ttl_owner: TtlOwner::read(facts.managed_fields, portcullis_retention::retention::FIELD_MANAGER),
             retentions: &reading.retentions,
+            held_up: &reading.held_up,
             fate: in_force.fates().get(reading.target).copied().unwrap_or(Fate::Unselected),
             selecting: selecting.collect(),
             policies: &reading.policies,

@@ -1,10 +1,12 @@
-//! The definition of JobRetention on a real API server: what it refuses, stores, explains and shows.
+//! JobRetention on a real API server: what its definition refuses, stores and shows, and how a Job is explained by an object.
 
 use anyhow::{Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, cluster_test};
+use k8s_openapi::api::batch::v1::Job;
+use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
 use serde_json::{Value, json};
 
 use crate::crds::define;
+use crate::story::{founding_policy, is_finished, job, serving};
 
 /// Runs a test on an API server that serves JobRetention, and that asks nobody.
 fn defined_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Result<()> {
@@ -78,6 +80,41 @@ fn a_job_retention_with_a_mistake_is_refused_with_the_reason() -> Result<()> {
             let spec = json!({ "selector": {}, "ttl": { "succeeded": good } }).to_string();
             kubectl.run_with(&apply, &object(&spec)).await?.succeeded()?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_ttl_that_the_founding_policy_gives_belongs_to_nobody_until_a_user_sets_it() -> Result<()> {
+    serving(async |test, portcullis| {
+        let kubectl = test.control_plane.kubectl(&test.namespace);
+        let enforced = object(r#"{"selector":{},"ttl":{"succeeded":"1h"},"mode":"enforce"}"#);
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], &enforced).await?.succeeded()?;
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        test.apply(&job("pi", "")).await?.succeeded()?;
+        wait::until_object(&test.api::<Job>(), "pi", "the end of the Job", is_finished).await?;
+
+        let explain = async || {
+            let arguments = ["jobs", "explain", "pi", "-n", &test.namespace, "--format", "json"];
+            let explained = test.control_plane.portcullis(&arguments).await?.succeeded()?;
+            Ok::<Value, anyhow::Error>(serde_json::from_str(&explained)?)
+        };
+        let explained = explain().await?;
+        ensure!(explained["ttl"] == json!({"owner": "admission", "seconds": 900}), "{explained:#}");
+        ensure!(explained["policies"][0]["ttlSeconds"] == 900, "{explained:#}");
+        let says = explained["says"].as_str().unwrap_or_default();
+        let why = "JobRetention `tried` lets Jobs that succeeded stay 1h; its TTL of 15m, which came from admission, is still to be replaced";
+        ensure!(says.ends_with(why), "{explained:#}");
+
+        let patch = r#"{"spec":{"ttlSecondsAfterFinished":7200}}"#;
+        test.kubectl(&["patch", "job", "pi", "--patch", patch]).await?.succeeded()?;
+        let explained = explain().await?;
+        ensure!(explained["ttl"] == json!({"owner": "kubectl-patch", "seconds": 7200}), "{explained:#}");
+        let says = explained["says"].as_str().unwrap_or_default();
+        ensure!(
+            says.ends_with("which `kubectl-patch` has set, and no JobRetention replaces it"),
+            "{explained:#}"
+        );
         Ok(())
     })
 }

@@ -117,6 +117,7 @@ impl Explanation<'_> {
                 ("ttlSeconds", seconds.map_or(Value::Null, |seconds| i64::from(seconds).into())),
                 ("keeps", term.map_or(Value::Null, |term| Value::Bool(term.seconds == NEVER))),
                 ("group", group.unwrap_or_default()),
+                ("heldUp", self.held_up.get(&retention.name).map_or(Value::Null, |why| arena.string(why))),
             ],
         ))
     }

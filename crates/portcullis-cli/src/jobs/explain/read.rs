@@ -26,6 +26,8 @@ use crate::surroundings::Surroundings;
 /// What was read.
 pub(super) struct Reading {
     pub(super) retentions: Retentions,
+    /// What holds an object up, by its name.
+    pub(super) held_up: BTreeMap<Box<str>, String>,
     /// The Jobs that may be of one group with it, and itself.
     pub(super) jobs: Vec<Kept>,
     /// Its number.
@@ -144,7 +146,8 @@ impl Reading {
         }
         let Found { jobs, target, text } = jobs.find(namespace)?;
         let policies = policies.map(|policies| policies.giving(&text)).unwrap_or_default();
-        Ok(Self { retentions, jobs, target, text, namespace: None, policies, now })
+        let held_up = BTreeMap::new();
+        Ok(Self { retentions, held_up, jobs, target, text, namespace: None, policies, now })
     }
 
     fn from_cluster(
@@ -158,11 +161,11 @@ impl Reading {
         let namespace = namespace.unwrap_or(connection.namespace());
         let mut now = surroundings.now.div_euclid(1_000_000_000);
         let read = async {
-            let (all, refused) = in_cluster(connection).await?;
+            let InCluster { retentions, held_up, refused } = InCluster::read(connection).await?;
             for message in refused {
                 diagnostics::warning(&mut surroundings.stderr, &message);
             }
-            let retentions = Retentions::new(all, &arguments.portcullis_namespace);
+            let retentions = Retentions::new(retentions, &arguments.portcullis_namespace);
             let mut jobs = Jobs::new(&retentions, name);
             fetch::each_job(connection, namespace, &mut |facts, text| {
                 jobs.add(facts, text);
@@ -189,10 +192,11 @@ impl Reading {
                     Vec::new()
                 }
             };
-            Ok::<_, anyhow::Error>((retentions, found, known, policies))
+            Ok::<_, anyhow::Error>((retentions, held_up, found, known, policies))
         };
-        let (retentions, Found { jobs, target, text }, namespace, policies) = runtime.block_on(read)?;
-        Ok(Self { retentions, jobs, target, text, namespace, policies, now })
+        let (retentions, held_up, found, namespace, policies) = runtime.block_on(read)?;
+        let Found { jobs, target, text } = found;
+        Ok(Self { retentions, held_up, jobs, target, text, namespace, policies, now })
     }
 }
 
@@ -291,20 +295,46 @@ fn document(source: Source<'_>, reporter: &mut Reporter<'_, '_>, retentions: &mu
     told.unwrap_or_else(|never| match never {});
 }
 
-/// The objects in the cluster, and what is wrong with those that cannot be used.
-async fn in_cluster(connection: &Connection) -> Result<(Vec<JobRetention>, Vec<String>)> {
-    let path = "/apis/portcullis.dev/v1alpha1/jobretentions";
-    let listed = ListQuery::all("jobretentions.portcullis.dev", path, Extent::Whole);
-    let (mut retentions, mut refused) = (Vec::new(), Vec::new());
-    let each = |object: Value<'_>| match JobRetention::read(object) {
-        Ok(retention) => retentions.push(retention),
-        Err(mistakes) => refused.push(unusable(object, &mistakes)),
-    };
-    match connection.each_object(&listed, each).await {
-        // Without the kind there is no object.
-        Ok(()) | Err(ApiError::NotFound { .. }) => Ok((retentions, refused)),
-        Err(error) => Err(cannot("list JobRetention objects", &error)),
+/// The objects in the cluster.
+#[derive(Default)]
+struct InCluster {
+    retentions: Vec<JobRetention>,
+    held_up: BTreeMap<Box<str>, String>,
+    /// What is wrong with those that cannot be used.
+    refused: Vec<String>,
+}
+
+impl InCluster {
+    async fn read(connection: &Connection) -> Result<Self> {
+        let path = "/apis/portcullis.dev/v1alpha1/jobretentions";
+        let listed = ListQuery::all("jobretentions.portcullis.dev", path, Extent::Whole);
+        let mut read = Self::default();
+        let each = |object: Value<'_>| match JobRetention::read(object) {
+            Ok(retention) => {
+                read.held_up.extend(held_up(object).map(|why| (retention.name.clone(), why)));
+                read.retentions.push(retention);
+            }
+            Err(mistakes) => read.refused.push(unusable(object, &mistakes)),
+        };
+        match connection.each_object(&listed, each).await {
+            // Without the kind there is no object.
+            Ok(()) | Err(ApiError::NotFound { .. }) => Ok(read),
+            Err(error) => Err(cannot("list JobRetention objects", &error)),
+        }
     }
+}
+
+/// Why what an object says is not done, by its status.
+fn held_up(object: Value<'_>) -> Option<String> {
+    if object.path(&["status", "observedGeneration"]).is_none() {
+        return Some("no Portcullis that looks after JobRetention objects has seen it yet".to_owned());
+    }
+    let conditions = object.path(&["status", "conditions"]).and_then(Value::as_array).unwrap_or_default();
+    conditions.iter().find_map(|condition| {
+        let text = |key| condition.get(key).and_then(Value::as_str).unwrap_or_default();
+        let is_needed = matches!(text("type"), "Ready" | "BacklogApproved");
+        (is_needed && text("status") == "False").then(|| text("message").to_owned())
+    })
 }
 
 fn unusable(object: Value<'_>, mistakes: &[Diagnostic]) -> String {

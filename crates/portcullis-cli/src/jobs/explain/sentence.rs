@@ -57,24 +57,20 @@ impl Explanation<'_> {
                 let clause = "the labels of its namespace are not known, and a JobRetention asks for some";
                 (Ending::Unknown, clause.to_owned())
             }
-            Fate::ExistingTtl => {
-                let why = "which no JobRetention replaces";
-                self.existing(finished, why).unwrap_or_else(|| (Ending::Stays, why.to_owned()))
-            }
+            Fate::ExistingTtl => self.left_as_it_is(finished, "no JobRetention replaces it"),
             Fate::Protected(_) | Fate::Unselected if !protected.is_empty() => {
                 let reasons: Vec<_> = protected.into_iter().map(|(_, reason)| reason).collect();
                 let reasons = reasons.join(", ");
-                self.existing(finished, &format!("and is left alone: {reasons}"))
-                    .unwrap_or((Ending::Stays, reasons))
+                match self.facts.ttl {
+                    None => (Ending::Stays, reasons),
+                    Some(_) => self.left_as_it_is(finished, &format!("is left alone: {reasons}")),
+                }
+            }
+            Fate::Protected(_) | Fate::Unselected if self.selecting.is_empty() => {
+                self.left_as_it_is(finished, "no JobRetention selects it")
             }
             Fate::Protected(_) | Fate::Unselected => {
-                let tried = if self.selecting.is_empty() {
-                    "no JobRetention selects it"
-                } else {
-                    "every JobRetention that selects it is in mode audit"
-                };
-                self.existing(finished, &format!("and {tried}"))
-                    .unwrap_or_else(|| (Ending::Stays, format!("it has no TTL, and {tried}")))
+                self.left_as_it_is(finished, "every JobRetention that selects it is in mode audit")
             }
         }
     }
@@ -86,11 +82,15 @@ impl Explanation<'_> {
         (ending, reasons.join(", "))
     }
 
-    /// What the TTL does that the Job has, if it has one.
-    fn existing(&self, finished: i64, why: &str) -> Option<(Ending, String)> {
-        let ttl = self.facts.ttl?;
-        let has = format!("it has a TTL of {}{}, {why}", format_age(ttl.into()), self.origin());
-        Some((ends(finished, ttl), has))
+    /// What becomes of the Job by the TTL that it has or has not, and why that is so.
+    fn left_as_it_is(&self, finished: i64, why: &str) -> (Ending, String) {
+        match self.facts.ttl {
+            None => (Ending::Stays, format!("it has no TTL, and {why}")),
+            Some(ttl) => {
+                let has = format!("it has a TTL of {}{}, and {why}", format_age(ttl.into()), self.origin());
+                (ends(finished, ttl), has)
+            }
+        }
     }
 
     fn clause(&self, term: Term, outcome: Outcome) -> String {

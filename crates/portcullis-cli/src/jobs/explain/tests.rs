@@ -246,7 +246,11 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     };
     let by_namespace =
         r#""namespaceSelector":{"matchLabels":{"tier":"test"}},"ttl":{"succeeded":"2d"},"mode":"enforce""#;
-    let objects = [object("by-namespace", by_namespace), object("broken", r#""keep":3"#)];
+    let waits = r#"{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True"},{"type":"BacklogApproved","status":"False","message":"30 Jobs wait"}]}"#;
+    let waiting =
+        object("by-namespace", by_namespace).replace(r#""spec""#, &format!(r#""status":{waits},"spec""#));
+    let new = object("new", r#""ttl":{"succeeded":"1d"}"#);
+    let objects = [waiting, object("broken", r#""keep":3"#), new];
     let cluster = Scripted(vec![
         ("/jobretentions", 200, format!(r#"{{"items":[{}]}}"#, objects.join(","))),
         ("/namespaces/team-a/jobs", 200, jobs()),
@@ -261,6 +265,8 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     assert_eq!(exit, Exit::SUCCESS, "{text}");
     let first = "`team-a/report-1` expires in 1d9h: JobRetention `by-namespace` lets Jobs that succeeded stay 2d; a TTL is still to be written\n";
     assert!(text.starts_with(first), "{text}");
+    assert!(text.contains("held up     JobRetention `by-namespace`: 30 Jobs wait\n"), "{text}");
+    assert!(text.contains("held up     JobRetention `new`: no Portcullis that looks after"), "{text}");
     assert!(
         text.contains("JobRetention `broken` cannot be used: /spec/keep: there is no field `keep`"),
         "{text}"

@@ -60,7 +60,10 @@ impl Explanation<'_> {
         if self.selecting.is_empty() {
             lines.push(("retention", "no JobRetention selects it".to_owned()));
         }
-        lines.extend(self.selecting.iter().filter_map(|one| Some(("retention", self.selecting_line(one)?))));
+        for one in &self.selecting {
+            lines.extend(self.selecting_line(one).map(|line| ("retention", line)));
+            lines.extend(self.held_up_line(one).map(|line| ("held up", line)));
+        }
         if self.policies.is_empty() {
             lines.push(("policy", "none gives such a Job a TTL".to_owned()));
         }
@@ -75,6 +78,13 @@ impl Explanation<'_> {
             ("policy", says)
         }));
         lines
+    }
+
+    /// Why what an object says is not done.
+    fn held_up_line(&self, one: &Selecting) -> Option<String> {
+        let retention = self.retentions.all().get(one.retention)?;
+        let why = self.held_up.get(&retention.name)?;
+        Some(format!("JobRetention `{}`: {why}", retention.name))
     }
 
     /// What one object says of the Job.
