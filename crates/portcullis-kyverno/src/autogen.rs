@@ -11,7 +11,7 @@ use crate::variable::map_references;
 
 /// The annotation that says for which controllers rules are generated.
 const ANNOTATION: &str = "pod-policies.kyverno.io/autogen-controllers";
-const CRON_JOB: &str = "CronJob";
+pub(crate) const CRON_JOB: &str = "CronJob";
 
 /// The controllers that rules can be generated for, with the way their kinds are written in generated rules.
 const CONTROLLERS: [(&str, &str); 7] = [
@@ -57,6 +57,7 @@ impl Controllers {
         }
     }
 
+    /// Whether rules are generated for `kind`.
     pub(crate) fn contain(&self, kind: &str) -> bool {
         match self {
             Controllers::All => CONTROLLERS.iter().any(|(controller, _)| *controller == kind),
@@ -69,7 +70,8 @@ impl Controllers {
 pub(crate) fn all_rules<'a>(arena: &'a Arena, policy: Value<'a>) -> Rules<'a> {
     let written = policy.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
     let controllers = Controllers::of(policy);
-    let generated = written.iter().flat_map(|rule| generate(arena, *rule, &controllers)).collect();
+    let generated =
+        written.iter().flat_map(|rule| generate(arena, *rule, &controllers).into_both()).collect();
     Rules { written, generated }
 }
 
@@ -87,34 +89,49 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// The rules generated from one.
+#[derive(Default)]
+pub(crate) struct Generated<'a> {
+    /// That for all controllers but CronJobs.
+    pub(crate) for_controllers: Option<Value<'a>>,
+    pub(crate) for_cron_jobs: Option<Value<'a>>,
+}
+
+impl<'a> Generated<'a> {
+    /// Both, as far as they are there.
+    pub(crate) fn into_both(self) -> impl Iterator<Item = Value<'a>> {
+        self.for_controllers.into_iter().chain(self.for_cron_jobs)
+    }
+}
+
 /// The rules generated from `rule`, for Pod controllers and for CronJobs.
-pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &Controllers) -> Vec<Value<'a>> {
+pub(crate) fn generate<'a>(arena: &'a Arena, rule: Value<'a>, controllers: &Controllers) -> Generated<'a> {
     let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
     let exclude_kinds = kinds_of(rule.get("exclude").unwrap_or_default());
-    let is_expandable = !name.starts_with("autogen-")
+    let is_expandable = !is_named_as_generated(name)
         && kinds_of(rule.get("match").unwrap_or_default()).iter().any(|kind| is_pod(kind))
         && (exclude_kinds.is_empty() || exclude_kinds.iter().any(|kind| is_pod(kind)));
     if !is_expandable {
-        return Vec::new();
+        return Generated::default();
     }
     let kinds: Vec<Value<'a>> = CONTROLLERS
         .iter()
         .filter(|(kind, _)| *kind != CRON_JOB && controllers.contain(kind))
         .map(|(_, written)| Value::String(written))
         .collect();
-    let mut generated = Vec::new();
-    if !kinds.is_empty() {
-        generated.extend(expand(arena, rule, name, &Target::Controllers(arena.array(&kinds))));
+    let expand = |target| expand(arena, rule, name, &target);
+    let cron_jobs = || Target::CronJob(arena.array(&[Value::String("batch/v1/CronJob")]));
+    Generated {
+        for_controllers: (!kinds.is_empty())
+            .then(|| expand(Target::Controllers(arena.array(&kinds))))
+            .flatten(),
+        for_cron_jobs: controllers.contain(CRON_JOB).then(|| expand(cron_jobs())).flatten(),
     }
-    if controllers.contain(CRON_JOB) {
-        generated.extend(expand(
-            arena,
-            rule,
-            name,
-            &Target::CronJob(arena.array(&[Value::String("batch/v1/CronJob")])),
-        ));
-    }
-    generated
+}
+
+/// Whether a rule of this name is taken for a generated one.
+pub(crate) fn is_named_as_generated(name: &str) -> bool {
+    name.starts_with(PREFIXES[1])
 }
 
 /// What a rule is generated for, with the kinds it then matches.
@@ -325,7 +342,7 @@ mod tests {
         );
         let rule = portcullis_yaml::read(&arena, arena.str(&rule)).unwrap();
         generate(&arena, rule, &Controllers::Listed(["Deployment".into(), "CronJob".into()].into()))
-            .into_iter()
+            .into_both()
             .map(|rule| rule.path(&["validate", "message"]).and_then(Value::as_str).unwrap().to_owned())
             .collect()
     }

@@ -8,7 +8,7 @@ use portcullis_model::{
 };
 use portcullis_value::{Arena, Object, Value};
 
-use crate::autogen::{self, Controllers};
+use crate::autogen::{self, CRON_JOB, Controllers};
 use crate::context::Lookups;
 use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
@@ -33,7 +33,9 @@ pub struct Policy {
     namespace: Option<Box<str>>,
     annotations: Box<[(&'static str, Box<str>)]>,
     rules: Box<[Rule]>,
+    /// Those for all controllers but CronJobs.
     generated: Box<[Rule]>,
+    generated_for_cron_jobs: Box<[Rule]>,
     /// For which kinds rules were generated.
     controllers: Controllers,
     apply_one: bool,
@@ -69,14 +71,15 @@ impl Policy {
         };
         let rules = spec.get("rules").and_then(Value::as_array).unwrap_or_default();
         let controllers = Controllers::of(document);
-        let generated: Box<[Rule]> = rules
-            .iter()
-            .flat_map(|rule| autogen::generate(&arena, *rule, &controllers))
-            .map(compile)
-            .collect();
+        let all_generated: Vec<_> =
+            rules.iter().map(|rule| autogen::generate(&arena, *rule, &controllers)).collect();
+        let generated: Box<[Rule]> =
+            all_generated.iter().filter_map(|of| of.for_controllers).map(compile).collect();
+        let generated_for_cron_jobs: Box<[Rule]> =
+            all_generated.iter().filter_map(|of| of.for_cron_jobs).map(compile).collect();
         let rules: Box<[Rule]> = rules.iter().copied().map(compile).collect();
         let policy = Self {
-            profile: profile(document, rules.iter().chain(&generated)),
+            profile: profile(document, rules.iter().chain(&generated).chain(&generated_for_cron_jobs)),
             name: resource.name().into(),
             namespace: namespace.map(Box::from),
             annotations: ANNOTATIONS
@@ -84,6 +87,7 @@ impl Policy {
                 .filter_map(|key| Some((key, resource.annotations().get(key)?.as_str()?.into())))
                 .collect(),
             generated,
+            generated_for_cron_jobs,
             rules,
             controllers,
             apply_one: text(&["applyRules"]) == Some("One"),
@@ -98,7 +102,7 @@ impl Policy {
     fn with_enforcement(mut self) -> Self {
         let of = |rule: &Rule| (!self.has_overrides(rule)).then(|| self.enforcement_in(rule, "", None));
         let all: Vec<_> = self.all_rules().map(of).collect();
-        for (rule, enforcement) in self.rules.iter_mut().chain(&mut self.generated).zip(all) {
+        for (rule, enforcement) in self.all_rules_mut().zip(all) {
             rule.enforcement = enforcement;
         }
         self
@@ -111,11 +115,13 @@ impl Policy {
             Some(namespace) => format!("{namespace}/{}", self.name),
             None => self.name.to_string(),
         };
-        for rule in self.rules.iter_mut().chain(&mut self.generated) {
+        let mut needs = self.profile.needs;
+        for rule in self.all_rules_mut() {
             rule.exceptions =
                 all.iter().filter(|exception| exception.names(&key, &rule.name)).cloned().collect();
-            self.profile.needs = self.profile.needs.or(exception::needs(&rule.exceptions));
+            needs = needs.or(exception::needs(&rule.exceptions));
         }
+        self.profile.needs = needs;
         self
     }
 
@@ -126,7 +132,7 @@ impl Policy {
 
     /// The number of its rules, generated ones included.
     pub fn rule_count(&self) -> usize {
-        self.rules.len() + self.generated.len()
+        self.all_rules().count()
     }
 
     /// The rules that are not executed in a cluster that offers `lookups`, each with the part that stands in the way.
@@ -233,7 +239,25 @@ impl Policy {
     }
 
     fn all_rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().chain(&self.generated)
+        self.rules.iter().chain(&self.generated).chain(&self.generated_for_cron_jobs)
+    }
+
+    fn all_rules_mut(&mut self) -> impl Iterator<Item = &mut Rule> {
+        self.rules.iter_mut().chain(&mut self.generated).chain(&mut self.generated_for_cron_jobs)
+    }
+
+    /// The rules for objects of `kind`, in order.
+    ///
+    /// COMPAT(kyverno): where a rule was generated for the kind, written rules that are named like generated ones are left
+    /// out.
+    fn rules_for(&self, kind: &str) -> impl Iterator<Item = &Rule> {
+        let generated = match self.controllers.contain(kind) {
+            false => &[],
+            true if kind == CRON_JOB => &*self.generated_for_cron_jobs,
+            true => &*self.generated,
+        };
+        let takes = move |rule: &&Rule| generated.is_empty() || !autogen::is_named_as_generated(&rule.name);
+        self.rules.iter().filter(takes).chain(generated)
     }
 
     /// The name of the rule that `rule` was generated from. The name of a generated rule may be cut.
@@ -276,10 +300,8 @@ impl Policy {
             }
             return Ok(evaluation);
         }
-        let is_controller = self.controllers.contain(input.gvk.kind);
-        let generated = if is_controller { &*self.generated } else { &[] };
         let mut object = input.object;
-        let mut rules = self.rules.iter().chain(generated).filter_map(|rule| {
+        let mut rules = self.rules_for(input.gvk.kind).filter_map(|rule| {
             let kind = rule.action.kind().filter(|kind| phase.includes(*kind))?;
             Some((rule, kind))
         });

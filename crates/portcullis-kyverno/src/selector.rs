@@ -103,6 +103,11 @@ impl Selection {
     pub(crate) fn selects(&self, labels: Object<'_>) -> bool {
         self.0.as_ref().is_some_and(|selector| selector.matches(labels).unwrap_or(false))
     }
+
+    /// Whether it selects as Kubernetes does, to which a wildcard is a fault.
+    pub(crate) fn selects_plainly(&self, labels: Object<'_>) -> bool {
+        self.0.as_ref().is_some_and(|selector| selector.wild.is_empty()) && self.selects(labels)
+    }
 }
 
 #[cfg(test)]

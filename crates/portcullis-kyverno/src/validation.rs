@@ -189,18 +189,24 @@ impl ActionOverride {
 
     /// Whether the override is for a namespace of this name and with these labels.
     pub(crate) fn covers(&self, namespace: &str, labels: Option<Object<'_>>) -> bool {
+        let has_labels = |selector: &Selection| self.has_labels(|labels| selector.selects(labels), labels);
         match (&self.namespaces[..], &self.namespace_selector) {
             ([], None) => true,
-            ([], Some(selector)) => self.has_labels(selector, labels),
+            ([], Some(selector)) => has_labels(selector),
             (_, None) => self.names(namespace),
-            (_, Some(selector)) => self.names(namespace) && self.has_labels(selector, labels),
+            (_, Some(selector)) => self.names(namespace) && has_labels(selector),
         }
     }
 
     /// Whether the override makes the reference choose a rule: it is for all, or one of its parts holds.
+    ///
+    /// COMPAT(kyverno): here a selector with wildcards selects nothing.
     pub(crate) fn selects(&self, namespace: &str, labels: Option<Object<'_>>) -> bool {
-        let has_labels =
-            || self.namespace_selector.as_ref().is_some_and(|selector| self.has_labels(selector, labels));
+        let has_labels = || {
+            let selector = self.namespace_selector.as_ref();
+            selector
+                .is_some_and(|selector| self.has_labels(|labels| selector.selects_plainly(labels), labels))
+        };
         (self.namespaces.is_empty() && self.namespace_selector.is_none())
             || (!namespace.is_empty() && (self.names(namespace) || has_labels()))
     }
@@ -209,12 +215,9 @@ impl ActionOverride {
         self.namespaces.iter().any(|pattern| wildcard::matches(pattern, namespace))
     }
 
-    /// Labels that are not known are taken for those that enforce.
-    fn has_labels(&self, selector: &Selection, labels: Option<Object<'_>>) -> bool {
-        match labels {
-            Some(labels) => selector.selects(labels),
-            None => self.action == FailureAction::Enforce,
-        }
+    /// Whether `labels` are selected. Those that are not known are taken for those that enforce.
+    fn has_labels(&self, selects: impl Fn(Object<'_>) -> bool, labels: Option<Object<'_>>) -> bool {
+        labels.map_or(self.action == FailureAction::Enforce, selects)
     }
 }
 

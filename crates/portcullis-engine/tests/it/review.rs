@@ -91,6 +91,28 @@ fn a_violation_refuses_where_it_is_enforced_and_warns_where_that_is_asked_for() 
     check(&format!("{ENFORCE}, {}", overrides("Audit", "te*")), (true, None, &[]));
 }
 
+/// As in the reference, which chooses rules by selectors of Kubernetes and reads what failures mean by its own.
+#[test]
+fn a_wildcard_in_the_selector_of_an_override_does_not_enforce() {
+    let check = |spec: &str, action: &str, label: &str, want: (bool, usize)| {
+        let labels = format!("namespaceSelector: {{matchLabels: {{env: '{label}'}}}}");
+        let spec = format!("{spec}, validationFailureActionOverrides: [{{action: {action}, {labels}}}]");
+        let arena = Arena::new();
+        let prod = OwnedValue::from(portcullis_yaml::read(&arena, "{env: prod}").unwrap());
+        let facts = FixedFacts { namespaces: [("team".to_owned(), prod)].into(), ..FixedFacts::default() };
+        let policies = Setting::of([rule("p", &spec, "Job", "validate: {message: stop, deny: {}}")]).policies;
+        let setting = Setting { policies, facts: &facts, ..Setting::of([]) };
+        setting.review("/validate", Request::create(JOB, PI), |verdict, _| {
+            assert_eq!((verdict.allowed, verdict.warnings.len()), want, "{spec}");
+        });
+    };
+    const AUDIT: &str = "validationFailureAction: Audit";
+    check(AUDIT, "Enforce", "prod", (false, 0));
+    check(AUDIT, "Enforce", "pro*", (true, 0));
+    check(ENFORCE, "Audit", "prod", (true, 0));
+    check(ENFORCE, "Audit", "pro*", (true, 1));
+}
+
 #[test]
 fn an_error_refuses_where_the_rule_enforces_and_its_policy_fails_closed() {
     let check = |spec: &str, path: &str, want: (bool, usize)| {

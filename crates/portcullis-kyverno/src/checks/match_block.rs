@@ -175,7 +175,8 @@ fn check_selector(resources: Value<'_>, path: &str, finder: &mut Finder) {
         .invalid_text(format_args!("{path}.selector"), &quote::selector(selector));
 }
 
-fn has_wildcard(selector: Value<'_>) -> bool {
+/// Whether wildcards stand in the `matchLabels` of `selector`.
+pub(super) fn has_wildcard(selector: Value<'_>) -> bool {
     let labels = selector.get("matchLabels").and_then(Value::as_object).unwrap_or_default();
     labels.iter().any(|(key, value)| {
         wildcard::contains_wildcard(key) || value.as_str().is_some_and(wildcard::contains_wildcard)

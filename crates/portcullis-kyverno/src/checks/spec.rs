@@ -8,8 +8,9 @@ use portcullis_value::Value;
 
 use super::document::{Document, Rule, given, list, text, texts};
 use super::finder::Finder;
-use super::quote;
 use super::wildcards::Wildcards;
+use super::{match_block, quote};
+use crate::autogen;
 
 const AUTOGEN: &str = "pod-policies.kyverno.io/autogen-controllers";
 
@@ -171,16 +172,45 @@ pub(super) fn warn(document: &Document<'_>, finder: &mut Finder) {
         for (index, entry) in list(document.spec, "validationFailureActionOverrides").iter().enumerate() {
             finder.item("validationFailureActionOverrides", index, |finder| {
                 warn_of_lower_case(*entry, "action", finder);
+                warn_of_wildcards(*entry, finder);
             });
         }
-        for rule in document.rules.iter().filter(|rule| rule.value.get("name") == Some(Value::String(""))) {
-            finder.warning("the rule has no name: reports and exceptions cannot name it").under([
-                "rules",
-                &rule.index.to_string(),
-                "name",
-            ]);
+        for rule in &document.rules {
+            finder.item("rules", rule.index, |finder| warn_of_rule(rule, finder));
         }
     });
+}
+
+/// A name that hides the rule; `finder` is at it.
+fn warn_of_rule(rule: &Rule<'_>, finder: &mut Finder) {
+    if rule.value.get("name") == Some(Value::String("")) {
+        finder.warning("the rule has no name: reports and exceptions cannot name it").under(["name"]);
+    }
+    if autogen::is_named_as_generated(rule.name) {
+        finder
+            .warning(
+                "the name is that of a generated rule: beside rules that are generated, this one is left out",
+            )
+            .under(["name"])
+            .hint("let it begin otherwise than `autogen-`");
+    }
+    let overrides = rule.given(&["validate", "failureActionOverrides"]).unwrap_or_default();
+    finder.below("validate", |finder| {
+        for (index, entry) in overrides.as_array().unwrap_or_default().iter().enumerate() {
+            finder.item("failureActionOverrides", index, |finder| warn_of_wildcards(*entry, finder));
+        }
+    });
+}
+
+/// Wildcards by which an override does not find the namespaces in which it is to enforce.
+fn warn_of_wildcards(entry: Value<'_>, finder: &mut Finder) {
+    let selector = entry.get("namespaceSelector").unwrap_or_default();
+    if matches!(text(entry, "action"), "Enforce" | "enforce") && match_block::has_wildcard(selector) {
+        finder
+            .warning("wildcards in the labels of an override find no namespace: nothing is enforced by them")
+            .under(["namespaceSelector", "matchLabels"])
+            .hint("name the labels, or list `namespaces`, where wildcards work");
+    }
 }
 
 fn warn_of_lower_case(holder: Value<'_>, key: &str, finder: &mut Finder) {

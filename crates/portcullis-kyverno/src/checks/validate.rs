@@ -67,7 +67,7 @@ pub(super) fn check_generated(document: &Document<'_>, finder: &mut Finder) {
     let controllers = Controllers::of(document.root);
     let mut index = document.rules.len();
     for rule in &document.rules {
-        let count = autogen::generate(&arena, rule.value, &controllers).len();
+        let count = autogen::generate(&arena, rule.value, &controllers).into_both().count();
         let validate = rule.value.get("validate").unwrap_or_default();
         if count > 0 && list(validate, "anyPattern").is_empty() && kinds(validate) == ["anyPattern"] {
             finder

@@ -219,7 +219,6 @@ fn a_generated_rule_names_the_one_it_comes_from() {
                 "rule `autogen-r` fails: resource value '1' does not match '2' at path /spec/template/spec/a/",
                 Some("r")
             ),
-            ("rule `autogen-cronjob-r` did not fire: kind Deployment is not `batch/v1/CronJob`", Some("r")),
         ]
     );
 }

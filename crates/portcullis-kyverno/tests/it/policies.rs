@@ -240,6 +240,32 @@ fn rules_about_pods_apply_to_their_controllers() {
     );
 }
 
+/// As in the reference, which generates rules for the kind in hand alone.
+#[test]
+fn a_controller_meets_the_rules_that_are_generated_for_its_own_kind() {
+    let pods_and_cron_jobs = policy("Pod", "validate: {pattern: {metadata: {name: '?*'}}}").replace(
+        "[{resources: {kinds: [Pod]}}]",
+        "[{resources: {kinds: [Pod]}}, {resources: {kinds: [CronJob]}}]",
+    );
+    let cron_job = "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {metadata: {}}}}}}";
+    check(
+        &pods_and_cron_jobs,
+        cron_job,
+        "r pass: validation rule 'r' passed.\n\
+         autogen-cronjob-r fail: validation error: rule autogen-cronjob-r failed at path /spec/jobTemplate/spec/template/metadata/name/",
+    );
+    let deployment =
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {}}}}";
+    let written =
+        policy("Deployment", "validate: {pattern: {spec: {a: 1}}}").replace("name: r", "name: autogen-mine");
+    let fails = "autogen-mine fail: validation error: rule autogen-mine failed at path /spec/a/";
+    check(&written, deployment, fails);
+    let with_pods = format!(
+        "{written}\n  - {{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{pattern: {{spec: {{}}}}}}}}"
+    );
+    check(&with_pods, deployment, "autogen-r pass: validation rule 'autogen-r' passed.");
+}
+
 #[test]
 fn a_namespaced_policy_stays_in_its_namespace() {
     let policy = policy("Pod", "validate: {pattern: {spec: {a: 1}}}")

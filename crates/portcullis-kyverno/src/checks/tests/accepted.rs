@@ -141,6 +141,31 @@ fn what_is_deprecated_is_named() {
 }
 
 #[test]
+fn what_the_reference_reads_otherwise_than_it_looks_is_named() {
+    const PATTERN: &str = "validate: {pattern: {metadata: {name: '?*'}}";
+    check(
+        &rule(&format!("{PATTERN}}}")).replace("name: r\n", "name: autogen-r\n"),
+        &[
+            "warning /spec/rules/0/name: the name is that of a generated rule: beside rules that are generated, this one \
+           is left out (let it begin otherwise than `autogen-`)",
+        ],
+    );
+    let overrides = |action: &str| {
+        let selector = "namespaceSelector: {matchLabels: {env: 'pro*'}}";
+        rule(&format!("{PATTERN}, failureActionOverrides: [{{action: {action}, {selector}}}]}}"))
+    };
+    check(&overrides("Audit"), &[]);
+    check(
+        &overrides("Enforce"),
+        &[
+            "warning /spec/rules/0/validate/failureActionOverrides/0/namespaceSelector/matchLabels: wildcards in the labels \
+           of an override find no namespace: nothing is enforced by them (name the labels, or list `namespaces`, where \
+           wildcards work)",
+        ],
+    );
+}
+
+#[test]
 fn context_entries_see_those_before_them() {
     check_rule(
         "context: [{name: a, variable: {value: '{{ b }}'}}, {name: b, variable: {value: '{{ b }} {{ a }}'}}]\n\
