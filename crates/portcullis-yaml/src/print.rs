@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use portcullis_value::{Value, json};
+use portcullis_value::Value;
 
 use crate::scalar::{self, Scalar};
 
@@ -121,8 +121,8 @@ fn style(text: &str) -> Style {
         return Style::Double;
     }
     if text.contains('\n') {
-        // A block begins at its first character that is no blank, and shows no blank at the end of a line.
-        let hides = matches!(first, ' ' | '\n') || text.contains(" \n") || last == ' ';
+        // A block shows no blank at the end of a line.
+        let hides = text.contains(" \n") || last == ' ';
         return if hides { Style::Double } else { Style::Block };
     }
     if scalar::resolve(text) != Scalar::String || text == "=" || text == "<<" || is_time_like(text) {
@@ -146,23 +146,51 @@ fn style(text: &str) -> Style {
 
 /// What Go's printer writes as it stands; all else, control characters above all, it escapes.
 fn is_printable(character: char) -> bool {
-    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
+    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
         // Line breaks of their own, which readers fold.
         && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{85}')
 }
 
-/// Whether older readers take the text for a date or for a number to the base of 60.
+/// Whether older readers take the text for a time or for a number to the base of 60.
 fn is_time_like(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let date = digits == 4 && bytes.get(4) == Some(&b'-') && bytes.get(5).is_some_and(u8::is_ascii_digit);
+    is_sexagesimal(text) || is_timestamp(text)
+}
+
+/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`.
+fn is_sexagesimal(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let sixties = unsigned.contains(':')
-        && unsigned.starts_with(|first: char| first.is_ascii_digit())
-        && unsigned
-            .chars()
-            .all(|character| character.is_ascii_digit() || matches!(character, ':' | '_' | '.'));
-    date || sixties
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let Some((first, places)) = whole.split_once(':') else { return false };
+    let is_place = |place: &str| match place.as_bytes() {
+        [digit] | [b'0'..=b'5', digit] => digit.is_ascii_digit(),
+        _ => false,
+    };
+    first.starts_with(|first: char| first.is_ascii_digit())
+        && digits(first)
+        && places.split(':').all(is_place)
+        && digits(fraction)
+}
+
+/// `2024-01-31`, with a time behind it or not.
+fn is_timestamp(text: &str) -> bool {
+    let is_number =
+        |text: &str| matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (date, time) = match text.split_once([' ', 'T', 't']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let mut parts = date.splitn(3, '-');
+    let is_date =
+        parts.next().is_some_and(|year| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))
+            && parts.next().is_some_and(is_number)
+            && parts.next().is_some_and(is_number);
+    let is_time = |time: &str| {
+        let time = time.split_once(['Z', '+', '-']).map_or(time, |(time, _)| time);
+        let whole = time.split_once('.').map_or(time, |(whole, _)| whole);
+        whole.split(':').count() == 3 && whole.split(':').all(is_number)
+    };
+    is_date && time.is_none_or(is_time)
 }
 
 fn write_text(out: &mut impl Write, text: &str, style: Style, spaces: usize) -> fmt::Result {
@@ -172,10 +200,12 @@ fn write_text(out: &mut impl Write, text: &str, style: Style, spaces: usize) -> 
         Style::Double => write_double_quoted(out, text),
         Style::Block => {
             let body = text.trim_end_matches('\n');
+            // A block begins at its first character that is no blank, unless it says where.
+            out.write_str(if text.starts_with([' ', '\n']) { "|2" } else { "|" })?;
             out.write_str(match text.len() - body.len() {
-                0 => "|-",
-                1 => "|",
-                _ => "|+",
+                0 => "-",
+                1 if !body.is_empty() => "",
+                _ => "+",
             })?;
             for line in body.split('\n') {
                 out.write_char('\n')?;
@@ -191,16 +221,27 @@ fn write_text(out: &mut impl Write, text: &str, style: Style, spaces: usize) -> 
 }
 
 fn write_double_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
-    for character in json::quote(text).chars() {
-        if is_printable(character) {
-            out.write_char(character)?;
-        } else {
-            let mut units = [0; 2];
-            // JSON has escaped what is below a blank; what is left is beyond ASCII.
-            for unit in character.encode_utf16(&mut units) {
-                write!(out, "\\u{unit:04x}")?;
-            }
+    out.write_char('"')?;
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => write!(out, "\\{character}")?,
+            '\n' => out.write_str("\\n")?,
+            _ if is_printable(character) => out.write_char(character)?,
+            '\0' => out.write_str("\\0")?,
+            '\u{7}' => out.write_str("\\a")?,
+            '\u{8}' => out.write_str("\\b")?,
+            '\t' => out.write_str("\\t")?,
+            '\u{b}' => out.write_str("\\v")?,
+            '\u{c}' => out.write_str("\\f")?,
+            '\r' => out.write_str("\\r")?,
+            '\u{1b}' => out.write_str("\\e")?,
+            '\u{85}' => out.write_str("\\N")?,
+            '\u{2028}' => out.write_str("\\L")?,
+            '\u{2029}' => out.write_str("\\P")?,
+            ..='\u{ff}' => write!(out, "\\x{:02X}", u32::from(character))?,
+            ..='\u{ffff}' => write!(out, "\\u{:04X}", u32::from(character))?,
+            _ => write!(out, "\\U{:08X}", u32::from(character))?,
         }
     }
-    Ok(())
+    out.write_char('"')
 }

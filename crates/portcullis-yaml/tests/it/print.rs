@@ -87,7 +87,9 @@ fn several_lines_are_a_block() {
         ("a\n\nb", "k: |-\n  a\n\n  b\n"),
         ("a\n\n", "k: |+\n  a\n\n"),
         ("a\n  b\n", "k: |\n  a\n    b\n"),
-        (" a\n", "k: \" a\\n\"\n"),
+        (" a\n", "k: |2\n   a\n"),
+        ("\na", "k: |2-\n\n  a\n"),
+        ("\n", "k: |2+\n\n"),
         ("a \nb", "k: \"a \\nb\"\n"),
     ] {
         let value = arena.object(&mut vec![("k", Value::String(text))]);
@@ -98,9 +100,20 @@ fn several_lines_are_a_block() {
 
 #[test]
 fn control_characters_are_escaped() {
-    check("a\u{1b}[31mb", "\"a\\u001b[31mb\"");
-    check("a\tb", "\"a\\tb\"");
-    check("a\u{2028}b", "\"a\\u2028b\"");
+    check("a\u{1b}[31mb", "\"a\\e[31mb\"");
+    check("a\tb\u{1}", "\"a\\tb\\x01\"");
+    check("a\u{2028}b\u{feff}", "\"a\\Lb\\uFEFF\"");
+    check("\u{1f600}", "\"\\U0001F600\"");
+}
+
+#[test]
+fn text_that_only_begins_like_a_time_stands_plain() {
+    for text in ["2024-01-02!", "2024-01-02T", "1:200", "1:60", "a1:20", "24-01-02"] {
+        check(text, text);
+    }
+    for text in ["2024-1-2", "2024-01-02T10:00:00Z", "2024-01-02 10:00:00.5", "-1_0:20:59.5_"] {
+        check(text, &format!("\"{text}\""));
+    }
 }
 
 #[test]
