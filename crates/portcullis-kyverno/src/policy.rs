@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_model::explain::Recorder;
 use portcullis_model::{
     ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase, Profile,
     Refusal, Resource, RuleKind, RuleOutcome, Run, Status,
@@ -246,18 +247,44 @@ impl Policy {
         self.rules.iter_mut().chain(&mut self.generated).chain(&mut self.generated_for_cron_jobs)
     }
 
-    /// The rules for objects of `kind`, in order.
-    ///
-    /// COMPAT(kyverno): where a rule was generated for the kind, written rules that are named like generated ones are left
-    /// out.
-    fn rules_for(&self, kind: &str) -> impl Iterator<Item = &Rule> {
-        let generated = match self.controllers.contain(kind) {
+    /// The rules that are generated for objects of `kind`.
+    fn generated_for(&self, kind: &str) -> &[Rule] {
+        match self.controllers.contain(kind) {
             false => &[],
-            true if kind == CRON_JOB => &*self.generated_for_cron_jobs,
-            true => &*self.generated,
-        };
+            true if kind == CRON_JOB => &self.generated_for_cron_jobs,
+            true => &self.generated,
+        }
+    }
+
+    /// The rules that objects of `kind` meet, in order.
+    ///
+    /// COMPAT(kyverno): where rules are generated for the kind, written ones that are named like them are left out.
+    fn rules_for(&self, kind: &str) -> impl Iterator<Item = &Rule> {
+        let generated = self.generated_for(kind);
         let takes = move |rule: &&Rule| generated.is_empty() || !autogen::is_named_as_generated(&rule.name);
         self.rules.iter().filter(takes).chain(generated)
+    }
+
+    /// Tells of the rules that objects of `kind` do not meet for their names.
+    fn tell_left_out<'a>(
+        &'a self,
+        phase: Phase,
+        kind: &str,
+        evaluation: &mut Evaluation<'a>,
+        recorder: Option<&Recorder>,
+    ) {
+        let written = if self.generated_for(kind).is_empty() { &[] } else { &*self.rules };
+        let is_in_phase = |rule: &&Rule| rule.action.kind().is_some_and(|kind| phase.includes(kind));
+        for rule in written.iter().filter(is_in_phase) {
+            if !autogen::is_named_as_generated(&rule.name) {
+                continue;
+            }
+            let reason = format!("its name is that of a generated rule, and rules are generated for {kind}");
+            if let Some(recorder) = recorder {
+                recorder.end_rule(explanation::of(rule, None, &[], Some(&reason)));
+            }
+            evaluation.not_applied.push((&rule.name, reason));
+        }
     }
 
     /// The name of the rule that `rule` was generated from. The name of a generated rule may be cut.
@@ -300,8 +327,12 @@ impl Policy {
             }
             return Ok(evaluation);
         }
+        let kind = input.gvk.kind;
+        if scope.explain {
+            self.tell_left_out(phase, kind, &mut evaluation, scope.recorder);
+        }
         let mut object = input.object;
-        let mut rules = self.rules_for(input.gvk.kind).filter_map(|rule| {
+        let mut rules = self.rules_for(kind).filter_map(|rule| {
             let kind = rule.action.kind().filter(|kind| phase.includes(*kind))?;
             Some((rule, kind))
         });

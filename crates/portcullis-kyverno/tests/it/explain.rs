@@ -222,3 +222,22 @@ fn a_generated_rule_names_the_one_it_comes_from() {
         ]
     );
 }
+
+#[test]
+fn a_rule_that_is_left_out_for_its_name_says_so() {
+    let deployment =
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {a: 1}}}}";
+    let written =
+        policy("Deployment", "validate: {pattern: {spec: {a: 2}}}").replace("name: r", "name: autogen-mine");
+    let rules = explain(
+        &format!(
+            "{written}\n  - {{name: r, match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}, validate: {{pattern: {{spec: {{}}}}}}}}"
+        ),
+        deployment,
+        &Answers::new(),
+    );
+    assert_eq!(
+        rules[0].summary,
+        "rule `autogen-mine` did not fire: its name is that of a generated rule, and rules are generated for Deployment"
+    );
+}
