@@ -19,6 +19,7 @@ mod kyverno_core;
 mod objects;
 mod patch;
 mod policy_validation;
+mod pruned;
 mod report;
 mod reviews;
 mod runner;

@@ -1,8 +1,9 @@
 //! The corpus `policy-validation`: what is said when a policy with one mistake is written.
 //!
 //! The recorded answers are those of an API server with the reference's admission behind it, so the kinds that it
-//! serves are read from its discovery. A refusal by the schema (422) is worded by the API server: that the schema finds
-//! something is compared, not what. A list inside `valid values: [..]` is a set.
+//! serves are read from its discovery, and fields that its definitions do not know are taken out first. A refusal by
+//! the schema (422) is worded by the API server: that the schema finds something is compared, not what. A list inside
+//! `valid values: [..]` is a set.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,10 +16,11 @@ use portcullis_kyverno::Findings;
 use portcullis_model::Severity;
 use portcullis_value::{Arena, json};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::admission::read_discovery;
 use crate::corpus::{Case, Corpus, Finding, read_json_lines};
+use crate::pruned::Schemas;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "policy-validation", cases };
 
@@ -29,7 +31,7 @@ const WEBHOOK: &str = "admission webhook \"validate-policy.kyverno.svc\" denied 
 struct Row {
     id: String,
     mistake: String,
-    policy: Box<RawValue>,
+    policy: Value,
     expect: Expected,
 }
 
@@ -43,7 +45,9 @@ struct Expected {
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let served = Arc::new(read_discovery(root)?);
     let rows: Vec<Row> = read_json_lines(&root.join("policy-validation/cases.jsonl"))?;
-    let case = |row: Row| {
+    let schemas = Schemas::of_definitions()?;
+    let case = |mut row: Row| {
+        schemas.prune(&mut row.policy);
         let served = Arc::clone(&served);
         Case::new(row.id.clone(), row.mistake.clone(), move || check(&row, &served))
     };
@@ -53,7 +57,8 @@ fn cases(root: &Path) -> Result<Vec<Case>> {
 fn check(row: &Row, discovery: &Discovery) -> Finding {
     let served = &ServedKinds(discovery);
     let arena = Arena::new();
-    let policy = json::read(&arena, row.policy.get()).map_err(|error| error.to_string())?;
+    let policy = row.policy.to_string();
+    let policy = json::read(&arena, &policy).map_err(|error| error.to_string())?;
     let findings = Findings::of(policy, Some(served));
     let refusal = findings.refusal();
     let errors = || {
