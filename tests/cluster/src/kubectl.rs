@@ -49,6 +49,9 @@ impl Kubectl {
                 .arg(&self.cache)
                 .args(arguments)
                 .env("KUBECONFIG", &self.kubeconfig)
+                // What people have set up for their kubectl is none of a test.
+                .env("KUBERC", "off")
+                .env_remove("KUBECTL_EXTERNAL_DIFF")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

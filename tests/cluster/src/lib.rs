@@ -63,3 +63,4 @@ pub use programs::Programs;
 pub use propagation::Propagation;
 pub use replicas::{Replica, Replicas};
 pub use serve::{Serve, ServeOptions};
+pub use turn::make_room;

@@ -214,7 +214,6 @@ pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
         let ours = "labelSelector=app.kubernetes.io/managed-by=portcullis";
         objects::remove(&client, &format!("/apis/admissionregistration.k8s.io/v1/{kind}?{ours}")).await?;
     }
-    objects::remove(&client, "/apis/kyverno.io/v1/clusterpolicies").await?;
     for kind in ["v1/policies", "v2/policyexceptions"] {
         let (version, plural) = kind.split_once('/').context("a kind")?;
         let all = objects::get(&client, &format!("/apis/kyverno.io/{kind}")).await?.unwrap_or_default();
@@ -225,6 +224,9 @@ pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
         }
     }
     for path in [
+        "/apis/kyverno.io/v1/clusterpolicies",
+        "/apis/portcullis.dev/v1alpha1/jobretentions",
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/portcullis-retention",
         "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis",
         "/apis/apps/v1/namespaces/portcullis/deployments/portcullis",
         "/api/v1/namespaces/portcullis/services/portcullis",

@@ -51,11 +51,9 @@ impl Site {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let after = self.like(object)?.patch(name(object), &parameters, &Patch::Apply(object)).await;
         let after = after.map_err(|error| self.told("apply", &title(object), &error))?;
-        Ok(match before {
+        Ok(match before.map(says) {
             None => Applied::Created,
-            Some(before) if before.metadata.resource_version == after.metadata.resource_version => {
-                Applied::Unchanged
-            }
+            Some(before) if before == says(after) => Applied::Unchanged,
             Some(_) => Applied::Configured,
         })
     }
@@ -72,6 +70,16 @@ impl Site {
         let removed = removed.map_err(|error| self.told("delete", &title(object), &error))?;
         Ok(removed.is_some())
     }
+}
+
+/// What an object says apart from its status, which controllers write at any time, and with it the version of the object.
+fn says(mut object: DynamicObject) -> DynamicObject {
+    object.metadata.resource_version = None;
+    object.metadata.managed_fields = None;
+    if let Some(data) = object.data.as_object_mut() {
+        data.remove("status");
+    }
+    object
 }
 
 fn name(object: &DynamicObject) -> &str {

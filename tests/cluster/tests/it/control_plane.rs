@@ -5,7 +5,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ControlPlane, Programs, cluster_test, wait};
+use portcullis_cluster_tests::{ControlPlane, Programs, cluster_test, make_room, wait};
 
 use crate::processes;
 
@@ -80,6 +80,7 @@ fn kubectl_tells_its_exit_code_and_what_it_printed() -> Result<()> {
 #[test]
 fn the_api_server_keeps_its_data_over_a_crash_and_nothing_is_left_at_the_end() -> Result<()> {
     let Some(programs) = Programs::find()? else { return Ok(()) };
+    make_room();
     let runtime = tokio::runtime::Runtime::new()?;
     let (folder, parts) = runtime.block_on(async {
         let control_plane = ControlPlane::start(&programs).await?;

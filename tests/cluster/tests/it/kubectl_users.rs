@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::ClusterTest;
+use portcullis_cluster_tests::{ClusterTest, wait};
 
-use crate::story::{RECORDED_TTL, create, example, founded, get_job, job, record, ttl};
+use crate::story::{RECORDED_TTL, create, example, founded, get_job, is_finished, job, record, ttl};
 
 #[test]
 fn a_job_that_is_applied_twice_shows_no_difference_and_no_conflict() -> Result<()> {
@@ -16,6 +16,9 @@ fn a_job_that_is_applied_twice_shows_no_difference_and_no_conflict() -> Result<(
         let kubectl = test.control_plane.kubectl(&test.namespace);
         let pi = example("dangling-jobs/resources/job.yaml")?;
         test.apply(&pi).await?.succeeded()?;
+        // What its controller writes would be a difference.
+        let jobs = test.api::<Job>();
+        wait::until_object(&jobs, "pi", "the end of the Job", is_finished).await?;
         let difference = kubectl.run_with(&["diff", "-f", "-"], &pi).await?;
         ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
         let again = test.apply(&pi).await?.succeeded()?;
@@ -24,6 +27,7 @@ fn a_job_that_is_applied_twice_shows_no_difference_and_no_conflict() -> Result<(
         let on_server = ["apply", "--server-side", "-f", "-"];
         let applied = job("applied", "");
         kubectl.run_with(&on_server, &applied).await?.succeeded()?;
+        wait::until_object(&jobs, "applied", "the end of the Job", is_finished).await?;
         let version = get_job(test, "applied").await?.metadata.resource_version;
         kubectl.run_with(&on_server, &applied).await?.succeeded()?;
         let difference = kubectl.run_with(&["diff", "--server-side", "-f", "-"], &applied).await?;

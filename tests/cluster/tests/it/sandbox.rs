@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use portcullis_cluster_tests::{Programs, wait};
+use portcullis_cluster_tests::{Programs, make_room, wait};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -22,6 +22,7 @@ fn a_sandbox_that_is_killed_leaves_nothing_behind_either() -> Result<()> {
 
 fn leaves_nothing(signal: &str) -> Result<()> {
     let Some(_) = Programs::find()? else { return Ok(()) };
+    make_room();
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut sandbox = Sandbox::start().await?;
         sandbox.commands_work().await?;
