@@ -1,11 +1,16 @@
 //! Replicas are killed under load, one after the other (threat 67).
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{Replicas, wait};
 use tokio::time::Instant;
 
 use super::paced::{Outcome, Requests};
-use super::replicated::{refuse_bad_names, replicated};
+use super::replicated::{refuse_bad_names, replicated, until_bad_names_are_refused};
+
+/// How long after a kill the next replica may take to be asked, on a busy machine.
+const SOON: Duration = Duration::from_secs(10);
 
 /// The replica that the API server is connected to.
 async fn busy(replicas: &Replicas<'_>) -> Result<usize> {
@@ -28,7 +33,10 @@ fn a_replica_that_is_killed_loses_the_requests_that_it_has_and_none_that_comes_l
             let busy = busy(replicas).await?;
             let before = Instant::now();
             let killed = replicas.kill(busy).await?;
+            // The connection is closed, and the API server has heard of it once it is answered.
+            until_bad_names_are_refused(test).await?;
             let after = Instant::now();
+            ensure!(after - before < SOON, "nothing was answered for {:?}", after - before);
             ensure!(replicas.balancer.connections(killed.address).1 > 0, "it was not asked");
             kills.push((before, after));
             requests.until(after, 200).await?;

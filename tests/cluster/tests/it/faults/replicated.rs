@@ -30,6 +30,11 @@ pub(crate) async fn put_in_force(test: &ClusterTest, policies: &str) -> Result<(
 /// Puts the policy in force by which ConfigMaps of a bad name are refused, and waits until the API server refuses them.
 pub(crate) async fn refuse_bad_names(test: &ClusterTest) -> Result<()> {
     put_in_force(test, &policy("closed", &test.namespace, "Fail")).await?;
+    until_bad_names_are_refused(test).await
+}
+
+/// Waits until the API server has a ConfigMap of a bad name refused by that policy.
+pub(crate) async fn until_bad_names_are_refused(test: &ClusterTest) -> Result<()> {
     let maps: Api<ConfigMap> = test.api();
     wait::until("bad names are refused", async || match try_create(&maps, "bad-probe").await? {
         Asked::Refused(message) if message.contains("a bad name") => Ok(Some(())),
