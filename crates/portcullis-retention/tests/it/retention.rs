@@ -2,6 +2,7 @@
 
 mod decide;
 mod grant;
+mod hostile;
 mod promises;
 mod read;
 mod status;
