@@ -3,6 +3,8 @@
 /// A variable as it stands in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found<'t> {
+    /// The character before it; empty where it begins the text.
+    pub(crate) before: &'t str,
     /// With the braces.
     pub(crate) matched: &'t str,
     /// The expression: without braces, dash and blanks around.
@@ -30,7 +32,8 @@ pub(crate) fn variables(text: &str) -> impl Iterator<Item = Found<'_>> {
                 Some(length) if !escaped && !touching => {
                     from = start + length;
                     free = false;
-                    return text.get(start..from).map(found);
+                    let width = text.get(..start)?.chars().next_back().map_or(0, char::len_utf8);
+                    return Some(found(text.get(start - width..start)?, text.get(start..from)?));
                 }
                 _ => {
                     from = start + 1;
@@ -66,12 +69,12 @@ fn match_length(text: &str) -> Option<usize> {
     }
 }
 
-fn found(matched: &str) -> Found<'_> {
+fn found<'t>(before: &'t str, matched: &'t str) -> Found<'t> {
     let inner =
         matched.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or_default().trim();
     match inner.strip_prefix('-') {
-        Some(rest) => Found { matched, expression: rest.trim(), shallow: true },
-        None => Found { matched, expression: inner, shallow: false },
+        Some(rest) => Found { before, matched, expression: rest.trim(), shallow: true },
+        None => Found { before, matched, expression: inner, shallow: false },
     }
 }
 
@@ -98,6 +101,12 @@ mod tests {
         check("{{\nx\n}}", &["{{\nx\n}}"]);
         // The second touches the first and is found once that is replaced.
         check("{{a}}{{b}}", &["{{a}}"]);
+    }
+
+    #[test]
+    fn the_character_before_is_told() {
+        let before: Vec<_> = variables("{{x}} é{{ y }}é{{z}}").map(|found| found.before).collect();
+        assert_eq!(before, ["", "é", "é"]);
     }
 
     #[test]

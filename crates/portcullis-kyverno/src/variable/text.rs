@@ -25,6 +25,7 @@ pub(crate) struct Text {
 
 #[derive(Debug)]
 struct Variable {
+    before: Box<str>,
     matched: Box<str>,
     query: Query,
     shallow: bool,
@@ -35,6 +36,7 @@ impl Text {
     pub(crate) fn compile(source: &str, path: &TemplatePath) -> Option<Self> {
         let first_round: Box<[_]> = variables(source)
             .map(|found| Variable {
+                before: found.before.into(),
                 matched: found.matched.into(),
                 query: Query::variable(
                     &path.expand_current(found.expression, OBJECT),
@@ -69,7 +71,8 @@ impl Text {
         let mut shallow = false;
         for variable in &self.first_round {
             let value = scope.resolve(&variable.query, &self.path)?;
-            text = Cow::Owned(insert(scope, &text, &variable.matched, value, variable.shallow)?);
+            let place = (&*variable.before, &*variable.matched);
+            text = Cow::Owned(insert(scope, &text, place, value, variable.shallow)?);
             shallow = variable.shallow;
         }
         if shallow {
@@ -86,23 +89,19 @@ pub(crate) fn render_rounds<'a>(
     path: &TemplatePath,
 ) -> Result<Value<'a>, VariableError> {
     loop {
-        let round: Vec<(String, String, bool)> = variables(&text)
-            .map(|Found { matched, expression, shallow }| {
-                (matched.to_owned(), expression.to_owned(), shallow)
-            })
-            .collect();
-        let mut last_shallow = false;
-        for (matched, expression, shallow) in &round {
-            let whole = *matched == text;
+        let source = text.clone();
+        let (mut is_empty, mut last_shallow) = (true, false);
+        for Found { before, matched, expression, shallow } in variables(&source) {
+            let whole = matched == source;
             let document = if scope.has_target() { TARGET } else { OBJECT };
             let value = scope.resolve_text(&path.expand_current(expression, document), path)?;
             if whole {
                 return finish_whole(scope, value, path);
             }
-            text = insert(scope, &text, matched, value, *shallow)?;
-            last_shallow = *shallow;
+            text = insert(scope, &text, (before, matched), value, shallow)?;
+            (is_empty, last_shallow) = (false, shallow);
         }
-        if round.is_empty() || last_shallow {
+        if is_empty || last_shallow {
             return Ok(scope.arena().string(&unescape(&text)));
         }
     }
@@ -122,11 +121,12 @@ fn finish_whole<'a>(
     }
 }
 
-/// `text` with the first `matched` replaced by the value's text.
+/// `text` with a variable replaced by the value's text: the first one that is written like `matched` behind the same
+/// character. By that character it is told from an escaped one, which an earlier value may have brought in.
 fn insert(
     scope: &mut Scope<'_, '_, '_>,
     text: &str,
-    matched: &str,
+    (before, matched): (&str, &str),
     value: Value<'_>,
     shallow: bool,
 ) -> Result<String, VariableError> {
@@ -136,7 +136,7 @@ fn insert(
     };
     let inserted = if shallow { Cow::Owned(inserted.replace("{{", "\\{{")) } else { inserted };
     scope.spend_bytes(text.len() + inserted.len())?;
-    Ok(text.replacen(matched, &inserted, 1))
+    Ok(text.replacen(&[before, matched].concat(), &[before, &*inserted].concat(), 1))
 }
 
 /// `\{{` stands for `{{`.

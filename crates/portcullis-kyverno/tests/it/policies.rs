@@ -170,6 +170,19 @@ fn variables_in_pattern_and_message_are_replaced() {
 }
 
 #[test]
+fn a_variable_is_told_from_an_escaped_one_that_a_value_brought_in() {
+    let rule = r#"
+validate:
+  message: "{{- request.object.metadata.labels.a }} and {{ request.namespace }}"
+  deny: {}
+"#;
+    let job = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi, namespace: ns, labels: {a: 'x {{ request.namespace }}'}}}";
+    check(&policy("Job", rule), job, "r fail: x {{ request.namespace }} and ns");
+    let job = job.replace("x {{", "x{{");
+    check(&policy("Job", rule), &job, "r fail: x{{ request.namespace }} and ns");
+}
+
+#[test]
 fn any_pattern_lists_what_failed() {
     let rule = "validate: {message: choose, anyPattern: [{spec: {a: 1}}, {spec: {b: 1}}]}";
     let pod = |spec: &str| format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {spec}}}");
