@@ -12,7 +12,10 @@
 //! Merging is no deeper than the deeper of the two documents, whose depth their readers bound.
 
 mod collapse;
+mod pairs;
 mod schema;
+
+use std::borrow::Cow;
 
 use portcullis_value::{Arena, Budget, Exhausted, Kind, Object, Pointer, Value};
 
@@ -132,8 +135,11 @@ impl<'a> Merger<'a, '_, '_> {
     /// What becomes of `patch` where the resource has nothing.
     fn added(&mut self, field: Field, patch: Value<'a>) -> Merged<'a> {
         match patch {
-            Value::Object(map) => match directive(map)? {
-                Some(Directive::Delete) => Ok(None),
+            // COMPAT(kyverno): a directive that is null is none here, and unknown where there is a map to patch.
+            Value::Object(map) => match map.get(DIRECTIVE).filter(|it| !it.is_null()).map(|_| directive(map))
+            {
+                Some(Ok(Some(Directive::Delete))) => Ok(None),
+                Some(Err(error)) => Err(error),
                 _ => self.fields(field, Object::default(), map).map(|map| Some(Value::Object(map))),
             },
             Value::Array(items) => match field {
@@ -218,8 +224,6 @@ impl<'a> Merger<'a, '_, '_> {
     }
 
     /// The elements of `patch`, merged with those of `before` they are the same as, then the rest of `before`.
-    ///
-    /// In a list of two keys a merged element keeps its place among the elements of `before`.
     fn keyed_list(
         &mut self,
         keys: &'static [&'static str],
@@ -227,6 +231,12 @@ impl<'a> Merger<'a, '_, '_> {
         before: &[Value<'a>],
         patch: &[(usize, Value<'a>)],
     ) -> Result<Vec<Value<'a>>, Error> {
+        let [key] = keys else {
+            return match keys.first_chunk() {
+                Some(keys) => self.pairs(keys, element, before, patch),
+                None => self.set(before, patch),
+            };
+        };
         struct Slot<'a> {
             rank: usize,
             value: Option<Value<'a>>,
@@ -244,30 +254,21 @@ impl<'a> Merger<'a, '_, '_> {
                 return Err(below(problem.into()));
             };
             if is_keyless(keys, item) {
-                match keys {
-                    _ if before.is_empty() => slots.push(Slot { rank, value: Some(item) }),
-                    _ if map.is_empty() => {}
-                    [key] => return Err(below(Problem::NoMergeKey(key).into())),
-                    // COMPAT(kyverno): in a list of two keys an element that has neither changes nothing.
-                    _ => {}
+                match () {
+                    () if before.is_empty() => slots.push(Slot { rank, value: Some(item) }),
+                    () if map.is_empty() => {}
+                    () => return Err(below(Problem::NoMergeKey(key).into())),
                 }
                 continue;
             }
+            let wanted = key_text(item, key);
             let mut found = false;
             for slot in &mut slots {
-                let Some(old) = slot.value.filter(|old| is_same_element(keys, *old, map)) else { continue };
+                let Some(old) = slot.value.filter(|old| key_text(*old, key) == wanted) else { continue };
                 found = true;
-                // COMPAT(kyverno): what tells the overlay's element apart and is not written in the resource's is not
-                // added to it: that element stays as it is.
-                if keys.len() > 1 && lacks_key(keys, old, map) {
-                    break;
-                }
                 // COMPAT(kyverno): an element with `$patch: replace` comes to the front and is left as it is.
                 if directive(map).map_err(below)? != Some(Directive::Replace) {
                     slot.value = self.node(Field::Map(element), Some(old), item).map_err(below)?;
-                }
-                if keys.len() > 1 {
-                    break;
                 }
                 // A key that stands several times is patched wherever it stands.
                 slot.rank = slot.rank.min(rank);
@@ -287,25 +288,13 @@ fn is_keyless(keys: &[&str], item: Value<'_>) -> bool {
     item.as_object().is_some_and(|map| keys.iter().all(|key| map.get(key).is_none_or(Value::is_null)))
 }
 
-/// Whether `old` is the element that `new` is meant for: no key differs and one is equal.
-///
-/// A key that one of them lacks does not tell them apart.
-fn is_same_element(keys: &[&str], old: Value<'_>, new: Object<'_>) -> bool {
-    let mut common = false;
-    for key in keys {
-        match (old.get(key).unwrap_or_default(), new.get(key).unwrap_or_default()) {
-            (Value::Null, _) | (_, Value::Null) => {}
-            (old, new) if old == new => common = true,
-            _ => return false,
-        }
+/// The scalar under `key` as it is written, by which elements are told apart; empty where there is none.
+fn key_text<'v>(item: Value<'v>, key: &str) -> Cow<'v, str> {
+    match item.get(key) {
+        Some(Value::String(text)) => text.into(),
+        Some(scalar @ (Value::Number(_) | Value::Bool(_))) => scalar.to_string().into(),
+        _ => "".into(),
     }
-    common
-}
-
-/// Whether `new` has a key that `old` lacks.
-fn lacks_key(keys: &[&str], old: Value<'_>, new: Object<'_>) -> bool {
-    let is_null = |value: Option<Value<'_>>| value.is_none_or(Value::is_null);
-    keys.iter().any(|key| is_null(old.get(key)) && !is_null(new.get(key)))
 }
 
 /// What `$patch` says.

@@ -121,8 +121,8 @@ impl<'a> Editor<'a, '_, '_> {
             }
             document = self.ensure(document, &path.parents, &path.key)?;
         }
-        let parent = find(document, &path.parents)
-            .ok_or_else(|| missing_quoted("add", "doc is missing path", path.text))?;
+        let parent =
+            find(document, path).ok_or_else(|| missing_quoted("add", "doc is missing path", path.text))?;
         let parent =
             container::insert(self.arena, parent, &path.key, value).map_err(at("add for path", path.text))?;
         self.put(document, &path.parents, parent)
@@ -130,7 +130,7 @@ impl<'a> Editor<'a, '_, '_> {
 
     fn remove(&mut self, document: Value<'a>, path: &Path<'_>) -> Edited<'a> {
         let lenient = self.options.missing_path_on_remove;
-        let Some(parent) = find(document, &path.parents) else {
+        let Some(parent) = find(document, path) else {
             let error = missing_quoted("remove", "doc is missing path", path.text);
             return if lenient { Ok(document) } else { Err(error) };
         };
@@ -146,13 +146,10 @@ impl<'a> Editor<'a, '_, '_> {
         if path.text.is_empty() {
             return if is_container(value) { Ok(value) } else { Err(ApplyError::ScalarDocument) };
         }
-        let parent = find(document, &path.parents)
-            .ok_or_else(|| missing("replace", "doc is missing path", path.text))?;
-        // COMPAT(kyverno): the empty key of a map counts as there.
-        if !(path.key.is_empty() && matches!(parent, Value::Object(_))) {
-            container::get(parent, &path.key)
-                .map_err(|_| missing("replace", "doc is missing key", path.text))?;
-        }
+        let parent =
+            find(document, path).ok_or_else(|| missing("replace", "doc is missing path", path.text))?;
+        container::read(parent, &path.key)
+            .map_err(|_| missing("replace", "doc is missing key", path.text))?;
         let parent = container::set(self.arena, parent, &path.key, value)
             .map_err(at("replace for path", path.text))?;
         self.put(document, &path.parents, parent)
@@ -162,14 +159,16 @@ impl<'a> Editor<'a, '_, '_> {
         if from.text.is_empty() {
             return Err(ApplyError::MoveDocument);
         }
-        let parent = find(document, &from.parents)
-            .ok_or_else(|| missing("move", "doc is missing from path", from.text))?;
-        let value = container::get(parent, &from.key).map_err(at("move for path", &from.key))?;
-        self.measure(value, path.parents.len() + 1)?;
         let parent =
-            container::remove(self.arena, parent, &from.key).map_err(at("move for path", &from.key))?;
+            find(document, from).ok_or_else(|| missing("move", "doc is missing from path", from.text))?;
+        let value = source(parent, from).map_err(at("move for path", &from.key))?;
+        self.measure(value, path.parents.len() + 1)?;
+        let parent = match container::remove(self.arena, parent, &from.key) {
+            Err(ChildError::NoKey(_)) if self.options.missing_path_on_remove => parent,
+            removed => removed.map_err(at("move for path", &from.key))?,
+        };
         let document = self.put(document, &from.parents, parent)?;
-        let parent = find(document, &path.parents)
+        let parent = find(document, path)
             .ok_or_else(|| missing("move", "doc is missing destination path", path.text))?;
         let parent = container::insert(self.arena, parent, &path.key, value)
             .map_err(at("move for path", path.text))?;
@@ -177,14 +176,14 @@ impl<'a> Editor<'a, '_, '_> {
     }
 
     fn copy(&mut self, document: Value<'a>, from: &Path<'_>, path: &Path<'_>) -> Edited<'a> {
-        let parent = find(document, &from.parents)
+        let parent = find(document, from)
             .ok_or_else(|| missing_quoted("copy", "doc is missing from path", from.text))?;
         let value = match from.text {
             "" => document,
-            _ => container::get(parent, &from.key).map_err(at("copy for from", from.text))?,
+            _ => source(parent, from).map_err(at("copy for from", from.text))?,
         };
         self.measure(value, path.parents.len() + 1)?;
-        let parent = find(document, &path.parents)
+        let parent = find(document, path)
             .ok_or_else(|| missing("copy", "doc is missing destination path", path.text))?;
         // COMPAT(kyverno): a copy to the whole document goes to its empty key.
         let parent = container::insert(self.arena, parent, &path.key, value).map_err(|problem| {
@@ -199,6 +198,8 @@ impl<'a> Editor<'a, '_, '_> {
     fn ensure(&mut self, document: Value<'a>, parents: &[Cow<'_, str>], key: &str) -> Edited<'a> {
         let Some((token, rest)) = parents.split_first() else { return Ok(document) };
         match container::get(document, token).unwrap_or_default() {
+            // COMPAT(kyverno): what is made is not found again by a key with an escape in it.
+            Value::Null if matches!(token, Cow::Owned(_)) => Ok(document),
             Value::Null => {
                 let child = self.new_parent(rest.first().map_or(key, |next| next))?;
                 let child = self.ensure(child, rest, key)?;
@@ -274,11 +275,14 @@ impl<'a> Editor<'a, '_, '_> {
     }
 }
 
-/// The map or list that `parents` lead to.
+/// The map or list that `path` leads to.
 ///
-/// COMPAT(kyverno): an empty key leads nowhere.
-fn find<'a>(document: Value<'a>, parents: &[Cow<'_, str>]) -> Option<Value<'a>> {
-    parents
+/// COMPAT(kyverno): an empty key leads nowhere, and so does a path without any `/`.
+fn find<'a>(document: Value<'a>, path: &Path<'_>) -> Option<Value<'a>> {
+    if !path.text.is_empty() && !path.text.contains('/') {
+        return None;
+    }
+    path.parents
         .iter()
         .try_fold(
             document,
@@ -289,15 +293,22 @@ fn find<'a>(document: Value<'a>, parents: &[Cow<'_, str>]) -> Option<Value<'a>> 
         .filter(|value| is_container(*value))
 }
 
+/// What is moved or copied out of `parent`, to which `path` leads.
+///
+/// COMPAT(kyverno): the empty key of a map below the document holds null.
+fn source<'a>(parent: Value<'a>, path: &Path<'_>) -> Result<Value<'a>, ChildError> {
+    match parent {
+        Value::Object(_) if path.key.is_empty() && !path.parents.is_empty() => Ok(Value::Null),
+        _ => container::read(parent, &path.key),
+    }
+}
+
 fn test(document: Value<'_>, path: &Path<'_>, want: Value<'_>) -> Result<(), ApplyError> {
     let found = if path.text.is_empty() {
         document
     } else {
-        let parent =
-            find(document, &path.parents).ok_or_else(|| missing("test", "is missing path", path.text))?;
-        match container::get(parent, &path.key) {
-            // COMPAT(kyverno): the empty key of a map is the map.
-            _ if path.key.is_empty() && matches!(parent, Value::Object(_)) => parent,
+        let parent = find(document, path).ok_or_else(|| missing("test", "is missing path", path.text))?;
+        match container::read(parent, &path.key) {
             Ok(found) => found,
             Err(ChildError::NoKey(_)) => Value::Null,
             Err(problem) => return Err(at("test for path", path.text)(problem)),

@@ -19,6 +19,16 @@ pub(super) fn get<'a>(container: Value<'a>, key: &str) -> Result<Value<'a>, Chil
     }
 }
 
+/// What an operation reads at the end of its path: the child of `container` under `key`.
+///
+/// COMPAT(kyverno): the empty key of a map is the map.
+pub(super) fn read<'a>(container: Value<'a>, key: &str) -> Result<Value<'a>, ChildError> {
+    match container {
+        Value::Object(_) if key.is_empty() => Ok(container),
+        _ => get(container, key),
+    }
+}
+
 /// `container` with `value` under `key`; in a list before what is there.
 pub(super) fn insert<'a>(
     arena: &'a Arena,

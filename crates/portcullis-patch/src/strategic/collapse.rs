@@ -2,6 +2,7 @@
 
 use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
 
+use super::key_text;
 use super::schema::{Field, Type};
 
 /// `document` with the doubles gone from its lists of two keys, wherever the schema has such lists.
@@ -29,7 +30,8 @@ fn value<'a>(
     match (field, document) {
         (Field::Map(ty), Value::Object(map)) => fields(arena, ty, map, budget).map(Value::Object),
         (Field::Keyed { keys: [first, second], .. }, Value::Array(items)) => {
-            list(arena, [first, second], items, budget)
+            let kept = collapsed([first, second], items, budget)?;
+            Ok(kept.map_or(document, |kept| arena.array(&kept)))
         }
         (Field::Keyed { element, .. }, Value::Array(items)) => {
             let mut changed = None;
@@ -62,15 +64,15 @@ fn fields<'a>(
     })
 }
 
-fn list<'a>(
-    arena: &'a Arena,
+/// `items` without the doubles; `None` where there are none.
+pub(super) fn collapsed<'a>(
     keys: [&str; 2],
-    items: &'a [Value<'a>],
+    items: &[Value<'a>],
     budget: &mut Budget<'_>,
-) -> Result<Value<'a>, Exhausted> {
-    let lacks_one = |item: &Value<'_>| keys.iter().filter(|key| item.get(key).is_some()).count() == 1;
+) -> Result<Option<Vec<Value<'a>>>, Exhausted> {
+    let lacks_one = |item: &Value<'_>| keys.iter().filter(|key| key_text(*item, key).is_empty()).count() == 1;
     if !items.iter().any(lacks_one) {
-        return Ok(Value::Array(items));
+        return Ok(None);
     }
     // Last to first: an element goes if a later one lacks a key and has the other equal.
     let mut kept = Vec::with_capacity(items.len());
@@ -85,14 +87,14 @@ fn list<'a>(
             lacking.push(*item);
         }
     }
-    if kept.len() == items.len() {
-        return Ok(Value::Array(items));
-    }
     kept.reverse();
-    Ok(arena.array(&kept))
+    Ok((kept.len() < items.len()).then_some(kept))
 }
 
 /// Whether `later`, which lacks one of the keys, has the other as `earlier` has it.
 fn stands_for(keys: [&str; 2], later: Value<'_>, earlier: Value<'_>) -> bool {
-    keys.iter().any(|key| later.get(key).is_some_and(|key_value| earlier.get(key) == Some(key_value)))
+    keys.iter().any(|key| {
+        let text = key_text(later, key);
+        !text.is_empty() && text == key_text(earlier, key)
+    })
 }

@@ -95,6 +95,9 @@ static EPHEMERAL_CONTAINER: Type = Type::new(&[
     ("volumeDevices", keyed(&["devicePath"], &PLAIN)),
     ("volumeMounts", keyed(&["mountPath"], &PLAIN)),
 ]);
+static CLAIM_TEMPLATE: Type = Type::new(&[METADATA]);
+static EPHEMERAL: Type = Type::new(&[("volumeClaimTemplate", Field::Map(&CLAIM_TEMPLATE))]);
+static VOLUME: Type = Type::new(&[("ephemeral", Field::Map(&EPHEMERAL))]);
 static POD_SPEC: Type = Type::new(&[
     ("containers", keyed(NAME, &CONTAINER)),
     ("ephemeralContainers", keyed(NAME, &EPHEMERAL_CONTAINER)),
@@ -102,7 +105,7 @@ static POD_SPEC: Type = Type::new(&[
     ("imagePullSecrets", keyed(NAME, &PLAIN)),
     ("initContainers", keyed(NAME, &CONTAINER)),
     ("topologySpreadConstraints", keyed(&["topologyKey", "whenUnsatisfiable"], &PLAIN)),
-    ("volumes", keyed(NAME, &PLAIN)),
+    ("volumes", keyed(NAME, &VOLUME)),
 ]);
 static POD_STATUS: Type =
     Type::new(&[("conditions", keyed(TYPE, &PLAIN)), ("podIPs", keyed(&["ip"], &PLAIN))]);
@@ -181,7 +184,9 @@ fn has_metadata_alone(api_version: &str, kind: &str) -> bool {
         }
         "networking.k8s.io/v1" => matches!(kind, "Ingress" | "IngressClass" | "NetworkPolicy"),
         "networking.k8s.io/v1beta1" => matches!(kind, "Ingress" | "IngressClass"),
-        "autoscaling/v1" | "autoscaling/v2beta1" | "autoscaling/v2beta2" => kind == "HorizontalPodAutoscaler",
+        "extensions/v1beta1" => kind == "Ingress",
+        "autoscaling/v1" => matches!(kind, "HorizontalPodAutoscaler" | "Scale"),
+        "autoscaling/v2beta1" | "autoscaling/v2beta2" => kind == "HorizontalPodAutoscaler",
         "policy/v1beta1" => matches!(kind, "Eviction" | "PodSecurityPolicy"),
         "storage.k8s.io/v1" => matches!(kind, "CSIDriver" | "StorageClass" | "VolumeAttachment"),
         "storage.k8s.io/v1beta1" => {
@@ -200,7 +205,8 @@ fn has_metadata_alone(api_version: &str, kind: &str) -> bool {
         }
         "certificates.k8s.io/v1" | "certificates.k8s.io/v1beta1" => kind == "CertificateSigningRequest",
         "apiextensions.k8s.io/v1" | "apiextensions.k8s.io/v1beta1" => kind == "CustomResourceDefinition",
-        "authentication.k8s.io/v1" | "authentication.k8s.io/v1beta1" => kind == "TokenReview",
+        "authentication.k8s.io/v1" => matches!(kind, "TokenRequest" | "TokenReview"),
+        "authentication.k8s.io/v1beta1" => kind == "TokenReview",
         "authorization.k8s.io/v1" | "authorization.k8s.io/v1beta1" => matches!(
             kind,
             "LocalSubjectAccessReview"

@@ -49,15 +49,16 @@ fn adding_makes_the_path() {
     let add = |path: &str| {
         applied("{}", &format!(r#"[{{"op":"add","path":"{path}","value":1}}]"#), Options::LENIENT)
     };
-    assert_eq!(add("/a/x~1y/~0"), r#"{"a":{"x/y":{"~":1}}}"#);
+    assert_eq!(add("/a/x~1y"), r#"{"a":{"x/y":1}}"#);
+    let nowhere =
+        |path: &str| format!(r#"add operation does not apply: doc is missing path: "{path}": missing value"#);
+    assert_eq!(add("/a/x~1y/~0"), nowhere("/a/x~1y/~0"));
+    assert_eq!(add("a"), nowhere("a"));
     assert_eq!(add("/a/-"), r#"{"a":[1]}"#);
     assert_eq!(add("/a/0/b"), r#"{"a":[{"b":1}]}"#);
     assert_eq!(add("/a/2"), r#"{"a":[null,null,1]}"#);
     assert_eq!(add("/a/1/2"), r#"{"a":[null,[null,null,1]]}"#);
-    assert_eq!(
-        add("/a/-/b"),
-        r#"add operation does not apply: doc is missing path: "/a/-/b": missing value"#
-    );
+    assert_eq!(add("/a/-/b"), nowhere("/a/-/b"));
     check(r#"{"a":[1]}"#, r#"[{"op":"add","path":"/a/2/b","value":2}]"#, r#"{"a":[1,null,{"b":2}]}"#);
     check(r#"{"a":null}"#, r#"[{"op":"add","path":"/a/b","value":2}]"#, r#"{"a":{"b":2}}"#);
     check(POD, r#"[{"op":"add","path":"/kind/x","value":1}]"#, "invalid state detected");

@@ -103,6 +103,9 @@ impl Slow {
     /// What becomes of `patch` where there is nothing.
     fn added(&self, path: &str, patch: &Value) -> Merged {
         match patch {
+            Value::Object(map) if map.get("$patch").is_some_and(Value::is_null) => {
+                self.fields(path, &Map::new(), map)
+            }
             Value::Object(map) if directive(map)? == Some("delete") => Ok(None),
             Value::Object(map) => self.fields(path, &Map::new(), map),
             Value::Array(items) => match list_at(path) {
@@ -155,63 +158,43 @@ impl Slow {
     }
 
     fn keyed(&self, path: &str, keys: &[&str], before: &[Value], patch: &[Value]) -> Merged {
+        let [key] = keys else { return self.pairs(path, keys, before, patch) };
         // Of the resource in its order; those of the overlay in theirs, with the place that they have there.
         let mut rest: Vec<Value> = before.to_vec();
         let mut first: Vec<(usize, Value)> = Vec::new();
         for (place, item) in patch.iter().enumerate() {
             let Value::Object(map) = item else { return Err(Refused) };
             if is_keyless(keys, item) {
-                match keys {
-                    _ if before.is_empty() => first.push((place, item.clone())),
-                    [_] if !map.is_empty() => return Err(Refused),
-                    _ => {}
+                match () {
+                    () if before.is_empty() => first.push((place, item.clone())),
+                    () if !map.is_empty() => return Err(Refused),
+                    () => {}
                 }
                 continue;
             }
+            let is_same = |old: &Value| text(old, key) == text(item, key);
             let patched = |old: &Value| match directive(map)? {
                 Some("replace") => Ok(Some(old.clone())),
                 _ => self.node(path, old, item),
             };
             let mut found = false;
-            if keys.len() == 1 {
-                for old in std::mem::take(&mut rest) {
-                    if self.is_same(keys, &old, item) && !(found && self.has(Fault::FirstOfKeyAlone)) {
-                        found = true;
-                        first.extend(patched(&old)?.map(|new| (place, new)));
-                    } else {
-                        rest.push(old);
-                    }
-                }
-                for (earlier, old) in std::mem::take(&mut first) {
-                    if earlier < place && self.is_same(keys, &old, item) {
-                        found = true;
-                        first.extend(patched(&old)?.map(|new| (earlier, new)));
-                    } else {
-                        first.push((earlier, old));
-                    }
-                }
-                first.sort_by_key(|(place, _)| *place);
-            } else {
-                let lacks = |old: &Value| keys.iter().any(|key| old[*key].is_null() && !item[*key].is_null());
-                let lacks = |old: &Value| lacks(old) && !self.has(Fault::PairsAreCompleted);
-                if let Some(index) = rest.iter().position(|old| self.is_same(keys, old, item)) {
+            for old in std::mem::take(&mut rest) {
+                if is_same(&old) && !(found && self.has(Fault::FirstOfKeyAlone)) {
                     found = true;
-                    let old = rest.remove(index);
-                    let new = if lacks(&old) { Some(old) } else { patched(&old)? };
-                    match new {
-                        Some(new) if self.has(Fault::PairsComeFirst) => first.push((place, new)),
-                        Some(new) => rest.insert(index, new),
-                        None => {}
-                    }
-                } else if let Some(index) = first.iter().position(|(_, old)| self.is_same(keys, old, item)) {
-                    found = true;
-                    let (earlier, old) = first.remove(index);
-                    let new = if lacks(&old) { Some(old) } else { patched(&old)? };
-                    if let Some(new) = new {
-                        first.insert(index, (earlier, new));
-                    }
+                    first.extend(patched(&old)?.map(|new| (place, new)));
+                } else {
+                    rest.push(old);
                 }
             }
+            for (earlier, old) in std::mem::take(&mut first) {
+                if earlier < place && is_same(&old) {
+                    found = true;
+                    first.extend(patched(&old)?.map(|new| (earlier, new)));
+                } else {
+                    first.push((earlier, old));
+                }
+            }
+            first.sort_by_key(|(place, _)| *place);
             if !found {
                 first.extend(self.added(path, item)?.map(|new| (place, new)));
             }
@@ -221,11 +204,101 @@ impl Slow {
         Ok(Some(merged.concat().into()))
     }
 
-    fn is_same(&self, keys: &[&str], old: &Value, new: &Value) -> bool {
-        let absent = |key: &&&str| old[**key].is_null() || new[**key].is_null();
-        let (absent, present): (Vec<&&str>, Vec<&&str>) = keys.iter().partition(absent);
-        let told_apart = self.has(Fault::AbsentKeyTellsApart) && !absent.is_empty();
-        !told_apart && !present.is_empty() && present.iter().all(|key| old[**key] == new[**key])
+    #[expect(clippy::indexing_slicing, reason = "there are two keys, two texts, and places of what is there")]
+    fn pairs(&self, path: &str, keys: &[&str], before: &[Value], patch: &[Value]) -> Merged {
+        if patch.iter().any(|item| !item.is_object()) {
+            return Err(Refused);
+        }
+        let texts = |item: &Value| [text(item, keys[0]), text(item, keys[1])];
+        let (keyless, patch): (Vec<Value>, Vec<Value>) =
+            patch.iter().cloned().partition(|item| is_keyless(keys, item));
+        let mut kinds: Vec<[String; 2]> = Vec::new();
+        for item in patch.iter().chain(before).filter(|item| !is_keyless(keys, item)) {
+            if !kinds.contains(&texts(item)) {
+                kinds.push(texts(item));
+            }
+        }
+        // What agrees with another and lacks a key has it from there.
+        for one in 0..kinds.len() {
+            let texts = kinds[one].clone();
+            for other in 0..kinds.len() {
+                let agrees = (0..2).any(|place| texts[place] == kinds[other][place]);
+                let conflicts = (0..2).any(|place| {
+                    let (one, other) = (&texts[place], &kinds[other][place]);
+                    one != other && !one.is_empty() && !other.is_empty()
+                });
+                if agrees && !conflicts && !self.has(Fault::AbsentKeyTellsApart) {
+                    let longer = |place: usize| {
+                        if texts[place].is_empty() {
+                            kinds[other][place].clone()
+                        } else {
+                            texts[place].clone()
+                        }
+                    };
+                    let both = [longer(0), longer(1)];
+                    kinds[one] = both.clone();
+                    kinds[other] = both;
+                }
+            }
+        }
+        for place in 0..2 {
+            if kinds.iter().all(|kind| kind[1 - place].is_empty()) {
+                return self.keyed(path, &keys[place..=place], before, &patch);
+            }
+        }
+        let mut rest: Vec<Option<Value>> = before.iter().cloned().map(Some).collect();
+        let mut first = if before.is_empty() { keyless } else { Vec::new() };
+        let mut done: Vec<[String; 2]> = Vec::new();
+        for kind in kinds {
+            let is_of = |item: &Value| {
+                (0..2).all(|place| {
+                    let found = &texts(item)[place];
+                    let is_absent = found.is_empty() && self.has(Fault::PairsAreCompleted);
+                    kind[place].is_empty() || *found == kind[place] || is_absent
+                })
+            };
+            let Some(item) = patch.iter().find(|item| is_of(item)).filter(|_| !done.contains(&kind)) else {
+                continue;
+            };
+            done.push(kind.clone());
+            let place = rest.iter().position(|old| old.as_ref().is_some_and(is_of));
+            let old = place.and_then(|place| rest[place].clone());
+            let new = match (item.as_object().map_or(Ok(None), directive)?, &old) {
+                (Some("replace"), Some(old)) => Some(old.clone()),
+                _ => self.node(path, &old.clone().unwrap_or_default(), item)?,
+            };
+            match (place, new) {
+                (Some(place), new) if self.has(Fault::PairsComeFirst) => {
+                    rest[place] = None;
+                    first.extend(new);
+                }
+                (Some(_), None) if old.as_ref().is_some_and(|old| texts(old).contains(&String::new())) => {}
+                (Some(place), new) => rest[place] = new,
+                (None, new) => first.extend(new),
+            }
+        }
+        let rest: Vec<Value> = rest.into_iter().flatten().collect();
+        let merged = if self.has(Fault::OverlayComesLast) { [rest, first] } else { [first, rest] }.concat();
+        // A later element that lacks a key takes the place of those that have the other as it has it.
+        let stays = |(index, item): &(usize, &Value)| {
+            !merged.iter().skip(index + 1).any(|later| {
+                let (later, item) = (texts(later), texts(item));
+                let lacks_one = later.iter().filter(|text| text.is_empty()).count() == 1;
+                lacks_one && (0..2).any(|place| !later[place].is_empty() && later[place] == item[place])
+            })
+        };
+        let merged: Vec<Value> =
+            merged.iter().enumerate().filter(stays).map(|(_, item)| item.clone()).collect();
+        Ok(Some(merged.into()))
+    }
+}
+
+fn text(item: &Value, key: &str) -> String {
+    match &item[key] {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        _ => String::new(),
     }
 }
 

@@ -108,7 +108,7 @@ fn sets_hold_each_scalar_once() {
 }
 
 #[test]
-fn in_lists_of_two_keys_an_absent_key_tells_nothing_apart() {
+fn in_lists_of_two_keys_elements_are_the_same_that_have_or_lack_the_same() {
     let service =
         |ports: &str| format!(r#"{{"apiVersion":"v1","kind":"Service","spec":{{"ports":{ports}}}}}"#);
     for (ports, overlay, want) in [
@@ -119,8 +119,18 @@ fn in_lists_of_two_keys_an_absent_key_tells_nothing_apart() {
         ),
         (
             r#"[{"port":1},{"port":53,"protocol":"UDP"}]"#,
-            r#"[{"name":"dns","port":53}]"#,
+            r#"[{"name":"dns","port":53,"protocol":"UDP"}]"#,
             r#"[{"port":1},{"name":"dns","port":53,"protocol":"UDP"}]"#,
+        ),
+        (
+            r#"[{"port":1},{"port":53,"protocol":"UDP"}]"#,
+            r#"[{"name":"dns","port":53}]"#,
+            r#"[{"port":1},{"port":53,"protocol":"UDP"}]"#,
+        ),
+        (
+            r#"[{"port":1},{"port":53}]"#,
+            r#"[{"name":"dns","port":53}]"#,
+            r#"[{"name":"dns","port":53},{"port":1}]"#,
         ),
         (r#"[{"port":53}]"#, r#"[{"port":53,"protocol":"TCP"},{"port":54}]"#, r#"[{"port":54},{"port":53}]"#),
         (r#"[{"port":53,"protocol":"UDP"}]"#, r#"[{"name":"dns"}]"#, r#"[{"port":53,"protocol":"UDP"}]"#),
