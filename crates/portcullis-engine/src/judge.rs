@@ -1,7 +1,7 @@
 //! One object through all policies.
 
 use portcullis_model::explain::{Explanation, RecordLimits, Recorder};
-use portcullis_model::{Answer, CompiledPolicy, Evaluation, Input, Phase, Question};
+use portcullis_model::{Answer, CompiledPolicy, Evaluation, Input, Mask, Phase, Question};
 use portcullis_value::{Arena, Limits, Value};
 
 use crate::evaluate::{Terms, evaluate};
@@ -62,7 +62,7 @@ pub struct Response<'a> {
     pub explanations: Vec<Explanation>,
 }
 
-/// Judges `object` by `policies`, in their order.
+/// Judges `object` by `policies`, in their order. Of a Secret no text tells a value.
 pub fn judge<'a>(
     policies: &[&'a dyn CompiledPolicy],
     object: Option<Value<'a>>,
@@ -85,8 +85,9 @@ pub fn judge<'a>(
                 side_effects: host.side_effects(),
             };
             // The host answers everything, so that no question is left open.
-            let evaluation =
+            let mut evaluation =
                 evaluate(*policy, phase, &input, &terms).unwrap_or_else(|_| Evaluation::new(arena));
+            Mask::of(&input).apply_to(&mut evaluation);
             if let Some(patched) = evaluation.patched() {
                 judgement.object = Some(patched);
             }

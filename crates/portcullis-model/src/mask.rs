@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_value::{Arena, Object, Value};
 
-use crate::{Input, Resource};
+use crate::{Evaluation, Input, Resource, SideEffect};
 
 /// Shorter values are no secret within other text, and stand in every text.
 const SHORTEST: usize = 4;
@@ -110,6 +110,29 @@ impl Mask {
             }
         }
         masked
+    }
+
+    /// Masks the texts of `evaluation`, which people read: messages, reasons, properties. Objects stay as they are.
+    pub fn apply_to(&self, evaluation: &mut Evaluation<'_>) {
+        if self.is_empty() {
+            return;
+        }
+        let mask = |text: &mut String| {
+            if let Cow::Owned(masked) = self.apply(text) {
+                *text = masked;
+            }
+        };
+        for outcome in &mut evaluation.outcomes {
+            if let Cow::Owned(masked) = self.apply(&outcome.message) {
+                outcome.message = masked.into();
+            }
+            outcome.explanation.as_mut().map(mask);
+            outcome.properties.iter_mut().for_each(|(_, text)| mask(text));
+            if let Some(SideEffect::Generated { failure, .. }) = outcome.side_effect.as_deref_mut() {
+                failure.as_mut().map(mask);
+            }
+        }
+        evaluation.not_applied.iter_mut().for_each(|(_, reason)| mask(reason));
     }
 
     /// `value` as JSON without the values, short ones included where they are a text by themselves.

@@ -25,10 +25,10 @@ impl<'a> Host<'a> for Plain<'a> {
     }
 }
 
-fn policy(rules: &str) -> Policy {
+fn policy(kind: &str, rules: &str) -> Policy {
     let arena = Arena::new();
     let text = format!(
-        "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{{name: r, match: {{any: [{{resources: {{kinds: [Job]}}}}]}}, {rules}}}]}}}}"
+        "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{rules: [{{name: r, match: {{any: [{{resources: {{kinds: [{kind}]}}}}]}}, {rules}}}]}}}}"
     );
     Policy::compile(portcullis_yaml::read(&arena, &text).unwrap())
 }
@@ -38,9 +38,9 @@ const JOB: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: pi}, spec:
 #[test]
 fn a_policy_sees_what_the_one_before_left_and_validation_sees_it_all() {
     let arena = Arena::new();
-    let first = policy("mutate: {patchStrategicMerge: {spec: {b: 1}}}");
-    let second = policy("mutate: {patchStrategicMerge: {spec: {(b): 1, c: 1}}}");
-    let check = policy("validate: {pattern: {spec: {a: 1, b: 1, c: 1}}}");
+    let first = policy("Job", "mutate: {patchStrategicMerge: {spec: {b: 1}}}");
+    let second = policy("Job", "mutate: {patchStrategicMerge: {spec: {(b): 1, c: 1}}}");
+    let check = policy("Job", "validate: {pattern: {spec: {a: 1, b: 1, c: 1}}}");
     let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
     let object = portcullis_yaml::read(&arena, JOB).unwrap();
     // The order of mutation is that of the list; validation comes after all of it.
@@ -64,10 +64,37 @@ fn a_policy_sees_what_the_one_before_left_and_validation_sees_it_all() {
 }
 
 #[test]
+fn no_text_of_an_outcome_tells_a_value_of_a_secret() {
+    struct Explaining<'a>(Plain<'a>);
+    impl<'a> Host<'a> for Explaining<'a> {
+        fn input(&self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+            self.0.input(policy, object)
+        }
+        fn answer(&self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+            self.0.answer(policy, question)
+        }
+        fn explain(&self) -> bool {
+            true
+        }
+    }
+    let arena = Arena::new();
+    let rules = "validate: {message: 'not {{ request.object.data.password }}', deny: {conditions: {any: [{key: '{{ base64_decode(request.object.data.password) }}', operator: NotEquals, value: x}]}}}";
+    let policy = policy("Secret", rules);
+    let host = Explaining(Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() });
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}}";
+    let object = portcullis_yaml::read(&arena, secret).unwrap();
+    let judgement = judge(&[&policy], Some(object), &arena, &host);
+    let outcome = &judgement.responses[1].evaluation.outcomes[0];
+    assert_eq!(outcome.message, "not ***");
+    let explanation = outcome.explanation.as_deref().unwrap();
+    assert!(explanation.contains(r#"is "***", which is NotEquals 'x'"#), "{explanation}");
+}
+
+#[test]
 fn questions_are_answered_until_there_are_none() {
     let arena = Arena::new();
     let rules = "context: [{name: cm, configMap: {name: x, namespace: ns}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: ns}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";
-    let policy = policy(rules);
+    let policy = policy("Job", rules);
     let answer = portcullis_yaml::read(&arena, "{data: {name: z}}").unwrap();
     let host =
         Plain { arena: &arena, answer: Answer::Value(OwnedValue::from(answer)), asked: RefCell::default() };
@@ -124,7 +151,7 @@ fn a_policy_that_panics_or_asks_for_ever_is_an_error_of_its_own() {
         (Manner::AsksForEver, "evaluation asks for more facts than allowed"),
     ] {
         let bad = Bad { manner, profile: Profile::default() };
-        let good = policy("validate: {pattern: {spec: {a: 1}}}");
+        let good = policy("Job", "validate: {pattern: {spec: {a: 1}}}");
         let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
         let judgement = judge(&[&bad, &good], Some(object), &arena, &host);
         let outcomes: Vec<_> =
