@@ -55,10 +55,19 @@ pub struct User<'a> {
     pub roles: Option<Roles<'a>>,
 }
 
-impl User<'_> {
+impl User<'static> {
     /// Nobody: no name, no group, no role.
-    pub const NOBODY: User<'static> =
-        User { username: "", groups: &[], roles: Some(Roles { roles: &[], cluster_roles: &[] }) };
+    pub const NOBODY: Self =
+        Self { username: "", groups: &[], roles: Some(Roles { roles: &[], cluster_roles: &[] }) };
+}
+
+impl<'a> User<'a> {
+    /// The variables that the name of a service account is read from, sorted; empty texts for everybody else.
+    pub fn service_account(&self) -> [(&'static str, Value<'a>); 2] {
+        let account = self.username.strip_prefix("system:serviceaccount:");
+        let (namespace, name) = account.and_then(|account| account.split_once(':')).unwrap_or_default();
+        [("serviceAccountName", Value::String(name)), ("serviceAccountNamespace", Value::String(namespace))]
+    }
 }
 
 /// The roles bound to a user.

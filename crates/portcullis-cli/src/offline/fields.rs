@@ -42,6 +42,16 @@ impl Problems {
 }
 
 impl<'v> Fields<'v> {
+    /// A map whose keys are the user's own.
+    pub(crate) fn new(object: Object<'v>, path: Pointer) -> Self {
+        Self { object, path }
+    }
+
+    /// The names of its fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'v str> + use<'v> {
+        self.object.keys()
+    }
+
     /// The value of `field`; its case plays no part, as in Go's decoder. `None` where it is missing or null.
     pub(crate) fn get(&self, field: &str) -> Option<Value<'v>> {
         let exact = self.object.get(field);

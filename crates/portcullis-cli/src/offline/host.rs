@@ -36,6 +36,8 @@ pub(crate) struct ResourceHost<'a> {
     common: Input<'a>,
     /// What variables read as `request`, but for the objects.
     request: Object<'a>,
+    /// What variables read beside it of who asks, where that is known.
+    asker: Object<'a>,
     /// The operation, where it is not left to the values.
     operation: Option<Operation>,
 }
@@ -57,8 +59,11 @@ impl<'a> ResourceHost<'a> {
         common.offline = circumstances.facts.know_nothing();
         common.namespace_labels = Some(values.namespace_labels(arena, resource.namespace()));
         let mut request = Input::creation(arena, object);
+        let mut asker = Object::default();
         if let Some(user) = user {
-            common.user = Some(user.user(arena));
+            let who = user.user(arena);
+            asker = Object::from_sorted(arena.slice(&who.service_account()));
+            common.user = Some(who);
             let mut fields: Vec<_> = request.iter().chain(user.request_fields(arena)).collect();
             request = Object::from_unsorted(arena, &mut fields);
         }
@@ -70,7 +75,7 @@ impl<'a> ResourceHost<'a> {
                 kind: &subresource.parent_kind,
             };
         }
-        Self { arena, circumstances, resource, common, request, operation }
+        Self { arena, circumstances, resource, common, request, asker, operation }
     }
 
     /// The labels of the resource's namespace.
@@ -80,6 +85,7 @@ impl<'a> ResourceHost<'a> {
 
     fn variables(&self, policy: &dyn CompiledPolicy) -> Object<'a> {
         let given = self.circumstances.values.variables(self.arena, policy.name(), self.resource.name());
+        let given = self.asker.merged(self.arena, given);
         let Some(operation) = self.operation else { return given };
         let path = ["request", "operation"];
         let given = Value::Object(given).with(self.arena, &path, Value::String(operation.as_str()));

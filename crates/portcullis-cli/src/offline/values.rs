@@ -7,7 +7,7 @@ use anyhow::bail;
 use portcullis_model::{Diagnostic, Operation};
 use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
 
-use super::fields::Problems;
+use super::fields::{Fields, Problems};
 use crate::diagnostics::{self, Reporter};
 use crate::files;
 use crate::surroundings::Surroundings;
@@ -169,7 +169,14 @@ impl Values {
         }
         for (rule, path) in policy.list("rules", problems) {
             let rule = problems.fields(rule, path, &["name", "values", "foreachValues"]);
-            let own = tree(&named(rule.map("values", problems)));
+            let mut own = named(rule.map("values", problems));
+            let of_elements = Fields::new(rule.map("foreachValues", problems), rule.path("foreachValues"));
+            for name in of_elements.names() {
+                // COMPAT(kyverno): there is one value for each element, and the first stands for all of them.
+                let first = of_elements.list(name, problems).first().map(|(value, _)| (*value).into());
+                own.extend(first.map(|value: OwnedValue| (name.to_owned(), value)));
+            }
+            let own = tree(&own);
             let name = rule.text("name", problems);
             values.rules.extend(AUTOGEN_PREFIXES.map(|prefix| (format!("{prefix}{name}"), own.clone())));
         }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use portcullis_engine::Response;
+use portcullis_jmespath::Context;
 use portcullis_model::{CompiledPolicy, Operation, Resource};
-use portcullis_value::{Arena, OwnedValue, Value};
+use portcullis_value::{Arena, Budget, OwnedValue, Value};
 
 use super::file::{GlobalEntry, Test};
 use crate::diagnostics;
@@ -68,7 +69,8 @@ impl Loaded {
         let (clone_sources, source_errors) = read_paths(&sources, &scopes, surroundings);
         let mut entries = BTreeMap::new();
         for entry in &test.entries {
-            entries.insert(entry.name.clone(), content(entry, &scopes, surroundings));
+            let content = content(entry, &scopes, surroundings);
+            project(entry, content, &mut entries)?;
         }
         let errors = cluster.errors + scope_errors + resource_errors;
         if errors + target_errors + source_errors > 0 {
@@ -167,6 +169,32 @@ fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings
         return data.clone();
     }
     OwnedValue::Array(read_paths(&entry.files, scopes, surroundings).0.into())
+}
+
+/// Puts an entry with `content` among the `entries`: each projection by `entry.projection`, and all of them, by their
+/// names, over what the content holds.
+///
+/// # Errors
+/// A projection cannot be made of the content.
+fn project(
+    entry: &GlobalEntry,
+    content: OwnedValue,
+    entries: &mut BTreeMap<String, OwnedValue>,
+) -> anyhow::Result<()> {
+    let arena = Arena::new();
+    let root = content.borrow(&arena);
+    let mut projected = root.as_object().unwrap_or_default();
+    for (name, expression) in &entry.projections {
+        let mut budget = Budget::default();
+        let mut context = Context { arena: &arena, budget: &mut budget, now: 0, random: &mut || 0 };
+        let value = expression.search(root, &mut context);
+        let value = value.with_context(|| format!("projection `{name}` of `{}`", entry.name))?;
+        entries.insert(format!("{}.{name}", entry.name), value.into());
+        projected = projected.with(&arena, name, value);
+    }
+    let content = if entry.projections.is_empty() { content } else { Value::Object(projected).into() };
+    entries.insert(entry.name.clone(), content);
+    Ok(())
 }
 
 /// The files of `clusterResources`.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use portcullis_jmespath::Expression;
 use portcullis_model::{Diagnostic, Operation};
 use portcullis_value::{Arena, OwnedValue, Pointer, Value};
 use portcullis_yaml::Source;
@@ -43,6 +44,8 @@ pub(crate) struct GlobalEntry {
     pub(crate) data: Option<OwnedValue>,
     /// The files whose resources are the content otherwise.
     pub(crate) files: Vec<String>,
+    /// What is taken from the content, by name.
+    pub(crate) projections: Vec<(String, Expression)>,
 }
 
 /// A row: what is expected of a rule on some resources.
@@ -245,12 +248,19 @@ impl Decoder<'_> {
                 None
             }
         };
-        for field in ["fieldPath", "projections"] {
-            if entry.get(field).is_some() {
-                self.wrong(entry.path(field), format!("`{field}` is not read yet"));
+        if entry.get("fieldPath").is_some() {
+            self.wrong(entry.path("fieldPath"), "`fieldPath` is not read yet");
+        }
+        let mut projections = Vec::new();
+        for (projection, path) in entry.list("projections", &mut self.problems) {
+            let projection = self.problems.fields(projection, path, &["name", "path"]);
+            let name = projection.text("name", &mut self.problems).to_owned();
+            match Expression::compile(projection.text("path", &mut self.problems)) {
+                Ok(expression) => projections.push((name, expression)),
+                Err(error) => self.wrong(projection.path("path"), error.to_string()),
             }
         }
-        GlobalEntry { name: entry.text("name", &mut self.problems).to_owned(), data, files }
+        GlobalEntry { name: entry.text("name", &mut self.problems).to_owned(), data, files, projections }
     }
 
     fn row(&mut self, row: Value<'_>, path: Pointer) -> Expectation {

@@ -10,9 +10,6 @@ use crate::route::Route;
 use crate::set::Subject;
 use crate::verdict::Verdict;
 
-/// What a service account's username begins with.
-const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
-
 /// Why a request cannot be judged, or not yet.
 pub(super) enum Problem {
     /// A fact has to be found out first.
@@ -187,12 +184,7 @@ fn variables<'a>(
             request.push((key, Value::Array(names)));
         }
     }
-    let account = user.username.strip_prefix(SERVICE_ACCOUNT).and_then(|account| account.split_once(':'));
-    let (namespace, name) = account.unwrap_or_default();
-    let root = [
-        ("request", arena.object(&mut request)),
-        ("serviceAccountName", Value::String(name)),
-        ("serviceAccountNamespace", Value::String(namespace)),
-    ];
+    let [name, namespace] = user.service_account();
+    let root = [("request", arena.object(&mut request)), name, namespace];
     Ok(Object::from_sorted(arena.slice(&root)))
 }

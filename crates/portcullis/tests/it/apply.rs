@@ -195,3 +195,38 @@ fn what_a_policy_asks_of_the_cluster_is_answered_by_a_values_file() {
     let text = stdout(&run(folder.path(), &arguments));
     assert!(text.contains("pass: 0, fail: 0, warn: 0, error: 2, skip: 0 \n"), "{text}");
 }
+
+#[test]
+fn values_of_elements_and_of_the_user_are_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = r#"
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: allowed-names}
+spec:
+  background: false
+  rules:
+  - name: none-is-refused
+    match: {any: [{resources: {kinds: [Job]}}]}
+    context: [{name: refused, configMap: {name: names, namespace: ops}}]
+    validate:
+      message: "refused to {{ serviceAccountName }} in {{ serviceAccountNamespace }}"
+      foreach:
+      - list: refused.data.names
+        deny: {conditions: {all: [{key: "{{ element }}", operator: Equals, value: "{{ request.object.metadata.name }}"}]}}
+"#;
+    let values = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Values\npolicies:\n- name: allowed-names\n  rules:\n  \
+                  - name: none-is-refused\n    foreachValues: {refused.data.names: [[one, two], [three]]}\n";
+    let user = "apiVersion: cli.kyverno.io/v1alpha1\nkind: UserInfo\nuserInfo: {username: 'system:serviceaccount:ci:robot'}\n";
+    let jobs = ["two", "three"]
+        .map(|name| format!("{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}}}"));
+    let files = [("p.yaml", policy), ("v.yaml", values), ("u.yaml", user), ("j.yaml", &jobs.join("\n---\n"))];
+    files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+
+    let arguments =
+        ["apply", "p.yaml", "--resource", "j.yaml", "--values-file", "v.yaml", "--userinfo", "u.yaml"];
+    let text = stdout(&run(folder.path(), &arguments));
+    assert!(text.contains("policy allowed-names -> resource default/Job/two failed:\n"), "{text}");
+    assert!(text.contains("refused to robot in ci\n"), "{text}");
+    assert!(text.contains("pass: 1, fail: 1, warn: 0, error: 0, skip: 0 \n"), "{text}");
+}
