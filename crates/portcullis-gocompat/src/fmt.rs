@@ -64,6 +64,18 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// The character in single quotes, as Go's JSON decoder names it.
+pub(crate) fn quote_char(letter: char) -> String {
+    let mut quoted = String::from("'");
+    match letter {
+        '\'' => quoted.push_str("\\'"),
+        '"' => quoted.push('"'),
+        _ => push_quoted(&mut quoted, letter),
+    }
+    quoted.push('\'');
+    quoted
+}
+
 fn push_quoted(quoted: &mut String, letter: char) {
     let escape = match letter {
         '"' => "\\\"",

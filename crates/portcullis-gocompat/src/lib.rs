@@ -9,6 +9,7 @@
 pub mod duration;
 pub mod fmt;
 pub mod image;
+pub mod json;
 pub mod labels;
 pub mod math;
 pub mod path;

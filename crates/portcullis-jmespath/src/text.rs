@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
+use portcullis_gocompat::json::syntax_error;
 use portcullis_value::{Arena, Value, json};
 
 /// The JSON document `text`, as Go's decoder reads it: half of a surrogate pair is U+FFFD.
 pub(crate) fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>, String> {
-    let text = match mend_surrogates(text) {
+    let mended = match mend_surrogates(text) {
         Cow::Borrowed(text) => text,
         Cow::Owned(text) => arena.str(&text),
     };
-    json::read(arena, text).map_err(|error| error.to_string())
+    json::read(arena, mended).map_err(|error| syntax_error(text).unwrap_or_else(|| error.to_string()))
 }
 
 /// The string that the JSON text `quoted` stands for.

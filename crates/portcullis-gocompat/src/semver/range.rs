@@ -56,14 +56,15 @@ impl Range {
             (None | Some(_), None | Some("||")) => return Err(RangeError::LastIsOr),
             _ => {}
         }
-        let mut alternatives = Vec::new();
+        let mut groups = Vec::new();
         for group in parts.split(|part| part == "||") {
-            let mut conditions = Vec::new();
-            for part in group {
-                for text in expand_wildcard(part)? {
-                    conditions.push(Condition::parse(&text)?);
-                }
-            }
+            let expanded: Result<Vec<_>, _> = group.iter().map(|part| expand_wildcard(part)).collect();
+            groups.push(expanded?.concat());
+        }
+        let mut alternatives = Vec::new();
+        for group in groups {
+            let conditions: Vec<_> =
+                group.iter().map(|text| Condition::parse(text)).collect::<Result<_, _>>()?;
             if conditions.is_empty() {
                 return Err(RangeError::NothingBetween);
             }
@@ -254,6 +255,7 @@ mod tests {
             "<2.0.0,>1.0.0",
             "Could not parse Range \"<2.0.0,>1.0.0\": Could not parse version \"2.0.0,>1.0.0\" in \"<2.0.0,>1.0.0\": Invalid character(s) found in patch number \"0,>1.0.0\"",
         );
+        refused("~1.2.0 >x", "Could not get version from string: \">x\"");
         refused("1.0.0-x", "Could not get version from string: \"<\"");
         refused("> 1.x.5", "Could not get version from string: \">=\"");
     }

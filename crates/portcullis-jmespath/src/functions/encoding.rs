@@ -82,13 +82,8 @@ fn base64_decode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments
     evaluator.scan(text)?;
     evaluator.budget.bytes(text.len())?;
     let lines: Vec<_> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    let bytes = BASE64.decode(&lines).map_err(|error| {
-        let offset = match error {
-            base64::DecodeError::InvalidByte(offset, _)
-            | base64::DecodeError::InvalidLastSymbol(offset, _) => offset,
-            base64::DecodeError::InvalidLength(length) => length / 4 * 4,
-            base64::DecodeError::InvalidPadding => lines.len(),
-        };
+    let bytes = BASE64.decode(&lines).map_err(|_| {
+        let offset = corrupt_byte(text.as_bytes());
         Failure::runtime(format!("illegal base64 data at input byte {offset}"))
     })?;
     // One U+FFFD for each byte, as Go counts and prints them; Rust's own conversion makes one of several.
@@ -98,6 +93,28 @@ fn base64_decode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     evaluator.string(&text)
+}
+
+/// The byte that Go's decoder complains of: the one that does not belong where it stands, or, where the text ends too
+/// early, the first of the four that it ends in.
+fn corrupt_byte(text: &[u8]) -> usize {
+    let mut letters = text.iter().copied().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'));
+    let mut place = 0;
+    while let Some((at, byte)) = letters.next() {
+        match (byte, place) {
+            (b'=', 2) => {
+                return match letters.next() {
+                    None => text.len(),
+                    Some((_, b'=')) => letters.next().map_or(text.len(), |(at, _)| at),
+                    Some((at, _)) => at - 1,
+                };
+            }
+            (b'=', 3) => return letters.next().map_or(text.len(), |(at, _)| at),
+            (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/', _) => place = (place + 1) % 4,
+            _ => return at,
+        }
+    }
+    text.len() - place
 }
 
 fn base64_encode<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
@@ -159,4 +176,26 @@ fn charge_parsing<'a>(
     evaluator.steps(elements)?;
     evaluator.budget.bytes(text.len().saturating_add(object_bytes(elements)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::corrupt_byte;
+
+    #[test]
+    fn the_byte_is_named_that_go_stumbles_over() {
+        for (text, byte) in [
+            ("!!", 0),
+            ("YQ", 0),
+            ("YWJjYQ", 4),
+            ("YQ=", 3),
+            ("YQ==\nx", 5),
+            ("YQ=x", 2),
+            ("YWI=YWI=", 4),
+            ("Y Q=", 1),
+            ("=", 0),
+        ] {
+            assert_eq!(corrupt_byte(text.as_bytes()), byte, "{text}");
+        }
+    }
 }

@@ -114,7 +114,7 @@ fn commas_are_optional_and_the_text_before_a_parenthesis_names_the_function() {
 fn raw_strings_escape_quotes_alone() {
     check("{}", r"'it\'s\n'", r#""it's\\n""#);
     check("{}", r"'\\'", "SyntaxError: Unclosed delimiter: '");
-    check("{}", r"`\``", "expected value");
+    check("{}", r"`\``", "invalid character '`' looking for beginning of value");
     check("{}", r#"`"\`"`"#, r#""`""#);
     check(r#"{"é":{"ü":1}}"#, r#""\u00e9"."ü""#, "1");
 }
