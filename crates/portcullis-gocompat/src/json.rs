@@ -19,20 +19,25 @@ enum At {
     End,
 }
 
-/// What Go says of `text`; `None` where it is one JSON document.
-pub fn syntax_error(text: &str) -> Option<String> {
-    Scanner { bytes: text.as_bytes(), at: 0, open: Vec::new() }.document().err()
+/// What Go says of `text`; `None` where it is one JSON document whose numbers are doubles.
+pub fn error(text: &str) -> Option<String> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, open: Vec::new(), too_large: None };
+    let too_large = |number: &str| format!("json: cannot unmarshal number {number} into Go value of type float64");
+    scanner.document().err().or_else(|| scanner.too_large.map(too_large))
 }
 
 struct Scanner<'t> {
+    text: &'t str,
     bytes: &'t [u8],
     at: usize,
     /// The lists and maps that are open, by the character that closes them, innermost last.
     open: Vec<u8>,
+    /// The first number that no double holds.
+    too_large: Option<&'t str>,
 }
 
 impl Scanner<'_> {
-    fn document(mut self) -> Result<(), String> {
+    fn document(&mut self) -> Result<(), String> {
         let mut state = At::Value;
         loop {
             while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
@@ -70,6 +75,11 @@ impl Scanner<'_> {
         self.bytes.get(self.at).copied()
     }
 
+    /// Within a word, a number or an escape Go takes the end of the text for a blank.
+    fn peek_or_blank(&self) -> u8 {
+        self.peek().unwrap_or(b' ')
+    }
+
     fn step(&mut self, next: At) -> At {
         self.at += 1;
         next
@@ -104,7 +114,7 @@ impl Scanner<'_> {
 
     fn word(&mut self, word: &str) -> Result<(), String> {
         for expected in word.chars() {
-            if self.peek().ok_or_else(end_of_input)? != expected as u8 {
+            if self.peek_or_blank() != expected as u8 {
                 return self.invalid(&format!("in literal {word} (expecting {})", quote_char(expected)));
             }
             self.at += 1;
@@ -123,12 +133,12 @@ impl Scanner<'_> {
                 }
                 b'\\' => {
                     self.at += 1;
-                    match self.peek().ok_or_else(end_of_input)? {
+                    match self.peek_or_blank() {
                         b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => self.at += 1,
                         b'u' => {
                             self.at += 1;
                             for _ in 0..4 {
-                                if !self.peek().ok_or_else(end_of_input)?.is_ascii_hexdigit() {
+                                if !self.peek_or_blank().is_ascii_hexdigit() {
                                     return self.invalid("in \\u hexadecimal character escape");
                                 }
                                 self.at += 1;
@@ -144,6 +154,7 @@ impl Scanner<'_> {
     }
 
     fn number(&mut self) -> Result<(), String> {
+        let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -162,12 +173,16 @@ impl Scanner<'_> {
             }
             self.digits("in exponent of numeric literal")?;
         }
+        let number = self.text.get(start..self.at).unwrap_or_default();
+        if number.parse().is_ok_and(f64::is_infinite) {
+            self.too_large.get_or_insert(number);
+        }
         Ok(())
     }
 
     /// One digit or more.
     fn digits(&mut self, place: &str) -> Result<(), String> {
-        if !self.peek().ok_or_else(end_of_input)?.is_ascii_digit() {
+        if !self.peek_or_blank().is_ascii_digit() {
             return self.invalid(place);
         }
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -178,7 +193,7 @@ impl Scanner<'_> {
 
     /// Go takes each byte of a character for one.
     fn invalid(&self, place: &str) -> Result<(), String> {
-        let found = char::from(self.peek().unwrap_or_default());
+        let found = char::from(self.peek_or_blank());
         Err(format!("invalid character {} {place}", quote_char(found)))
     }
 }
@@ -193,7 +208,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        assert_eq!(syntax_error(text).as_deref().unwrap_or_default(), want, "{text}");
+        assert_eq!(error(text).as_deref().unwrap_or_default(), want, "{text}");
     }
 
     #[test]
@@ -203,6 +218,10 @@ mod tests {
         }
         check("", "unexpected end of JSON input");
         check("[1", "unexpected end of JSON input");
+        check("tr", "invalid character ' ' in literal true (expecting 'u')");
+        check("-", "invalid character ' ' in numeric literal");
+        check("[1e400, x", "invalid character 'x' looking for beginning of value");
+        check("[1, -1e400]", "json: cannot unmarshal number -1e400 into Go value of type float64");
         check("x", "invalid character 'x' looking for beginning of value");
         check("é", "invalid character 'Ã' looking for beginning of value");
         check("'a'", r"invalid character '\'' looking for beginning of value");

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use portcullis_gocompat::json::syntax_error;
 use portcullis_value::{Arena, Value, json};
 
 /// The JSON document `text`, as Go's decoder reads it: half of a surrogate pair is U+FFFD.
@@ -11,7 +10,8 @@ pub(crate) fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Result<Value<'a>
         Cow::Borrowed(text) => text,
         Cow::Owned(text) => arena.str(&text),
     };
-    json::read(arena, mended).map_err(|error| syntax_error(text).unwrap_or_else(|| error.to_string()))
+    json::read(arena, mended)
+        .map_err(|error| portcullis_gocompat::json::error(text).unwrap_or_else(|| error.to_string()))
 }
 
 /// The string that the JSON text `quoted` stands for.
