@@ -22,7 +22,8 @@ enum At {
 /// What Go says of `text`; `None` where it is one JSON document whose numbers are doubles.
 pub fn error(text: &str) -> Option<String> {
     let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, open: Vec::new(), too_large: None };
-    let too_large = |number: &str| format!("json: cannot unmarshal number {number} into Go value of type float64");
+    let too_large =
+        |number: &str| format!("json: cannot unmarshal number {number} into Go value of type float64");
     scanner.document().err().or_else(|| scanner.too_large.map(too_large))
 }
 

@@ -293,7 +293,7 @@ fn find<'a>(document: Value<'a>, path: &Path<'_>) -> Option<Value<'a>> {
         .filter(|value| is_container(*value))
 }
 
-/// What is moved or copied out of `parent`, to which `path` leads.
+/// What is read at the end of `path`, which leads to `parent`.
 ///
 /// COMPAT(kyverno): the empty key of a map below the document holds null.
 fn source<'a>(parent: Value<'a>, path: &Path<'_>) -> Result<Value<'a>, ChildError> {
@@ -308,7 +308,7 @@ fn test(document: Value<'_>, path: &Path<'_>, want: Value<'_>) -> Result<(), App
         document
     } else {
         let parent = find(document, path).ok_or_else(|| missing("test", "is missing path", path.text))?;
-        match container::read(parent, &path.key) {
+        match source(parent, path) {
             Ok(found) => found,
             Err(ChildError::NoKey(_)) => Value::Null,
             Err(problem) => return Err(at("test for path", path.text)(problem)),
