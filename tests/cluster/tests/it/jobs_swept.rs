@@ -110,7 +110,8 @@ fn a_sweep_that_was_killed_goes_on_and_does_nothing_twice() -> Result<()> {
         let is_gone = |job: Option<&Job>| job.is_none();
         let api = test.api::<Job>();
         tokio::select! {
-            output = apply(test, &plan, &["--canary", "0", "--qps", "10"]) => bail!("it has ended: {output:?}"),
+            // So slowly that it is not done before it is killed.
+            output = apply(test, &plan, &["--canary", "0", "--qps", "1"]) => bail!("it has ended: {output:?}"),
             // What is not waited for any more is killed.
             gone = wait::until_object(&api, first, "the end of the first Job", is_gone) => drop(gone?),
         }
@@ -144,7 +145,7 @@ fn of_jobs_whose_first_comes_back_the_rest_stays_and_who_made_it_is_named() -> R
         let before = jobs(test).await?;
         let planned = before.keys().filter(|name| Lot::Dangling.has(name) || Lot::WithPods.has(name));
         let first = planned.min_by_key(|name| backlog::number(name)).context("no Job")?;
-        let apply = apply(test, &plan, &["--canary", "1", "--canary-wait", "3s"]);
+        let apply = apply(test, &plan, &["--canary", "1", "--canary-wait", "8s"]);
         let bring_back = async {
             let is_gone = |job: Option<&Job>| job.is_none();
             wait::until_object(&test.api::<Job>(), first, "the end of the first Job", is_gone).await?;
