@@ -194,9 +194,22 @@ pub struct ServeArguments {
     )]
     pub deployment: String,
 
-    /// Beside a Kyverno that serves the same policies: register no webhook and write no status
+    /// Beside a Kyverno that serves the same policies: register no webhook and write no status, but judge and count what is in
+    /// the cluster
     #[arg(long, conflicts_with_all = ["external_url", "policies"], help_heading = "Webhooks")]
     pub beside_kyverno: bool,
+
+    /// With --beside-kyverno: how long after the end of a pass over the cluster the next one begins, in seconds, unless
+    /// policies change
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 600,
+        requires = "beside_kyverno",
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        help_heading = "Webhooks"
+    )]
+    pub background_scan_interval: u64,
 
     /// Whose names the webhooks and their configurations have: `kyverno` for programs that look at them. Kyverno must not
     /// run then, and deploy/roles.yaml is to name these configurations

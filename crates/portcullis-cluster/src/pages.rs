@@ -1,9 +1,11 @@
 //! Lists, page by page.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use portcullis_model::Resource;
 use portcullis_value::{Arena, OwnedValue, Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use crate::ask::Extent;
 use crate::connection::Connection;
@@ -26,12 +28,14 @@ pub struct ListQuery<'l> {
     pub extent: Extent,
     /// Objects in one page.
     pub limit: u32,
+    /// How long to wait before the next page: for what nobody waits for.
+    pub pause: Duration,
 }
 
 impl<'l> ListQuery<'l> {
     /// All of what lies at `path`, 500 at a time.
     pub fn all(resource: &'l str, path: &'l str, extent: Extent) -> Self {
-        Self { resource, path, selector: "", extent, limit: PAGE }
+        Self { resource, path, selector: "", extent, limit: PAGE, pause: Duration::ZERO }
     }
 
     fn asked(&self) -> Asked {
@@ -69,6 +73,9 @@ impl Connection {
             match page(answer)? {
                 Some(next) => token = next,
                 None => return Ok(()),
+            }
+            if !listed.pause.is_zero() {
+                sleep_until(Instant::now() + listed.pause).await;
             }
         }
     }

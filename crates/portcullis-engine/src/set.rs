@@ -61,18 +61,22 @@ struct Indexes {
 impl PolicySet {
     /// The set of `policies`; those that take no part in admission are left out.
     pub fn new(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
-        Self::build(policies, false)
+        Self::build(taking_part(policies), false)
     }
 
     /// The set of `policies` where no failure to judge refuses a request, whatever they say: all are asked at webhooks
     /// that ignore failures.
     pub fn ignoring_failures(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
-        Self::build(policies, true)
+        Self::build(taking_part(policies), true)
     }
 
-    fn build(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>, ignore_failures: bool) -> Self {
-        let taking_part = policies.into_iter().filter(|policy| !policy.profile().is_background_only);
-        let mut members: Vec<_> = taking_part.map(|policy| Member::new(policy, ignore_failures)).collect();
+    /// The set of `policies` for what is there already: those that take no part in admission are in it.
+    pub fn of_scan(policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>) -> Self {
+        Self::build(policies.into_iter(), true)
+    }
+
+    fn build(policies: impl Iterator<Item = Arc<dyn CompiledPolicy>>, ignore_failures: bool) -> Self {
+        let mut members: Vec<_> = policies.map(|policy| Member::new(policy, ignore_failures)).collect();
         members.sort_by(|a, b| a.key().cmp(&b.key()));
         members.iter_mut().enumerate().for_each(|(place, member)| member.place = place);
         let mut set = Self { members, ..Self::default() };
@@ -132,6 +136,13 @@ impl PolicySet {
         found.dedup();
         found.into_iter().filter_map(|number| self.members.get(usize::try_from(number).ok()?)).collect()
     }
+}
+
+/// Those that take part in admission.
+fn taking_part(
+    policies: impl IntoIterator<Item = Arc<dyn CompiledPolicy>>,
+) -> impl Iterator<Item = Arc<dyn CompiledPolicy>> {
+    policies.into_iter().filter(|policy| !policy.profile().is_background_only)
 }
 
 impl fmt::Debug for PolicySet {

@@ -38,7 +38,7 @@ pub use certificate::{Authority, BACKDATED, CertificateError, Certificates, Iden
 pub use deadline::Deadline;
 pub use lifecycle::{Lifecycle, Stage};
 pub use limits::Limits;
-pub use metrics::{Metrics, Rule, RuleLabels, Target};
+pub use metrics::{Cause, Metrics, Rule, RuleLabels, Target};
 pub use reviewer::{Reviewer, Verdict};
 pub use route::Route;
 pub use server::{Server, worker_threads};

@@ -6,6 +6,7 @@ mod timed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
 use portcullis_model::{Operation, Review};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -15,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::rules::Rules;
-pub use self::rules::{Rule, RuleLabels, Target};
+pub use self::rules::{Cause, Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed};
 use crate::Route;
 
@@ -64,6 +65,8 @@ impl Metrics {
             panics: Counter::default(),
             certificate: Gauge::default(),
         };
+        // What is alerted on is there from the start: of a series that begins with 1 no rate tells.
+        metrics.refused(StatusCode::TOO_MANY_REQUESTS.as_u16());
         metrics.register(|registry| {
             registry.register_collector(Box::new(metrics.reviews.clone()));
             registry.register_collector(Box::new(metrics.requests.clone()));
@@ -116,9 +119,9 @@ impl Metrics {
         self.rules.rule(labels)
     }
 
-    /// The target of an admission review, to count results on: made once for all of them.
-    pub fn target(&self, review: &Review<'_>) -> Arc<Target> {
-        self.rules.target(review)
+    /// The target of a review, to count results on: made once for all of them.
+    pub fn target(&self, review: &Review<'_>, cause: Cause) -> Arc<Target> {
+        self.rules.target(review, cause)
     }
 
     /// Counts a result (`pass`, `fail`, `warn`, `error`, `skip`) of `rule` on `target`, which took `time`.

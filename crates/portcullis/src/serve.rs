@@ -14,6 +14,7 @@ mod follower;
 mod judge;
 mod ledger;
 mod policies;
+mod scan;
 mod source;
 mod webhook_settings;
 

@@ -1,6 +1,5 @@
 //! Resources from a cluster: of the kinds that policies are about, read page by page and kept in files.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
@@ -8,9 +7,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 use portcullis_cluster::discovery::{Discovery, ServedResource};
-use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, continues, encoded};
+use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, continues};
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy as _, Gvk, Resource};
+use portcullis_model::{CompiledPolicy as _, Resource};
 use portcullis_value::{Arena, OwnedValue, Value, json};
 use tempfile::SpooledTempFile;
 
@@ -104,7 +103,7 @@ impl ClusterResources {
                     continue;
                 }
                 if let Some(spooled) = lister.list(served).await? {
-                    inputs.add_spooled(&name(served), spooled);
+                    inputs.add_spooled(&served.name(), spooled);
                 }
             }
             lister.clear();
@@ -118,36 +117,7 @@ fn kinds<'d>(policies: &[Policy], discovery: &'d Discovery) -> Vec<&'d ServedRes
     let profiles = policies.iter().map(|policy| policy.profile());
     let targets: Vec<_> =
         profiles.flat_map(|profile| profile.mutates.iter().chain(&*profile.validates)).collect();
-    let mut chosen: BTreeMap<(&str, &str), &ServedResource> = BTreeMap::new();
-    for served in discovery.resources().iter().filter(|served| served.subresource.is_empty()) {
-        let gvk = Gvk { group: &served.group, version: &served.version, kind: &served.kind };
-        if !targets.iter().any(|target| target.kind.matches(gvk, "", false)) {
-            continue;
-        }
-        let best = chosen.entry((&served.group, &served.resource)).or_insert(served);
-        if stability(&served.version) > stability(&best.version) {
-            *best = served;
-        }
-    }
-    chosen.into_values().collect()
-}
-
-/// Orders versions as Kubernetes does: `v2` before `v1` before `v1beta2` before `v1beta1` before `v1alpha1`.
-fn stability(version: &str) -> (bool, Reverse<bool>, u32, u32) {
-    let number =
-        |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-    let major = number(version.trim_start_matches('v'));
-    let rest = version.trim_start_matches('v').trim_start_matches(|c: char| c.is_ascii_digit());
-    let minor = number(rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
-    (rest.is_empty(), Reverse(rest.starts_with("alpha")), major, minor)
-}
-
-/// How RBAC names a resource: `deployments.apps`.
-fn name(served: &ServedResource) -> String {
-    match &*served.group {
-        "" => served.resource.to_string(),
-        group => format!("{}.{group}", served.resource),
-    }
+    discovery.preferred(|gvk| targets.iter().any(|target| target.kind.matches(gvk, "", false)))
 }
 
 /// The names of resources that were picked; none where all are wanted.
@@ -184,14 +154,14 @@ impl Lister<'_, '_> {
                 // A part is never taken for the whole.
                 Some(ApiError::Expired { .. }) if attempt < ATTEMPTS => attempt += 1,
                 Some(ApiError::NotFound { .. } | ApiError::Refused { code: 405, .. }) => return Ok(None),
-                Some(error) => return Err(cannot(&format!("list {}", name(served)), error)),
+                Some(error) => return Err(cannot(&format!("list {}", served.name()), error)),
                 None => return Err(error),
             }
         }
     }
 
     async fn pages(&mut self, served: &ServedResource, spooled: &mut SpooledTempFile) -> anyhow::Result<()> {
-        let (connection, resource, path) = (self.connection, name(served), self.path(served));
+        let (connection, resource, path) = (self.connection, served.name(), served.path(self.namespace));
         let listed = ListQuery { limit: self.page, ..ListQuery::all(&resource, &path, Extent::Whole) };
         let read = |answer: Answer| -> anyhow::Result<_> {
             let arena = Arena::new();
@@ -205,17 +175,6 @@ impl Lister<'_, '_> {
         connection.pages(&listed, read).await
     }
 
-    fn path(&self, served: &ServedResource) -> String {
-        let root = match &*served.group {
-            "" => format!("/api/{}", served.version),
-            group => format!("/apis/{group}/{}", served.version),
-        };
-        match self.namespace.filter(|_| served.namespaced) {
-            Some(namespace) => format!("{root}/namespaces/{}/{}", encoded(namespace), served.resource),
-            None => format!("{root}/{}", served.resource),
-        }
-    }
-
     /// Writes an item as a document of its own.
     fn keep<'a>(
         &mut self,
@@ -227,12 +186,7 @@ impl Lister<'_, '_> {
         if !self.picked.is_empty() && !self.picked.contains(Resource(item).name()) {
             return Ok(());
         }
-        // In a list the API server says what its items are only once.
-        let gvk = Gvk { group: &served.group, version: &served.version, kind: &served.kind };
-        let version = arena.format(format_args!("{}", gvk.api_version()));
-        let item = item.with(arena, &["apiVersion"], Value::String(version));
-        let item = item.with(arena, &["kind"], arena.string(gvk.kind));
-        let document = json::Writer::compact().to_string(item);
+        let document = json::Writer::compact().to_string(served.item(arena, item));
         writeln!(spooled, "---\n{document}")
             .context("cannot keep what the cluster holds in a temporary file")?;
         self.read += 1;
@@ -257,13 +211,6 @@ impl Lister<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_ordered_by_how_stable_they_are() {
-        let mut versions = ["v1alpha1", "v1beta2", "v1", "v2alpha1", "v2", "v1beta10", "v2beta1"];
-        versions.sort_by_key(|version| Reverse(stability(version)));
-        assert_eq!(versions, ["v2", "v1", "v2beta1", "v1beta10", "v1beta2", "v2alpha1", "v1alpha1"]);
-    }
 
     #[test]
     fn a_file_picks_the_resource_of_its_name() {

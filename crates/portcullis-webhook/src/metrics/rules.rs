@@ -97,6 +97,13 @@ fn place(results: &[RuleResult], target: &Target, result: &str) -> Result<usize,
     results.binary_search_by(|known| (known.target.number, known.result).cmp(&(target.number, result)))
 }
 
+/// Why rules are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    AdmissionRequest,
+    BackgroundScan,
+}
+
 /// What a review is about: looked up once for all of its results.
 #[derive(Debug)]
 pub struct Target {
@@ -200,12 +207,15 @@ impl Rules {
         known.entry(labels.clone()).or_insert_with(|| Rule::new(labels)).clone()
     }
 
-    pub(super) fn target(&self, review: &Review<'_>) -> Arc<Target> {
+    pub(super) fn target(&self, review: &Review<'_>, cause: Cause) -> Arc<Target> {
         self.target_of(TargetLabels {
             resource_kind: review.request.gvk().kind.to_owned(),
             resource_namespace: review.request.namespace.clone().into_owned(),
             resource_request_operation: operation(review.operation),
-            rule_execution_cause: "admission_request",
+            rule_execution_cause: match cause {
+                Cause::AdmissionRequest => "admission_request",
+                Cause::BackgroundScan => "background_scan",
+            },
             dry_run: review.request.is_dry_run(),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_webhook::health::Health;
-use portcullis_webhook::{Limits, Metrics, RuleLabels, Verdict};
+use portcullis_webhook::{Cause, Limits, Metrics, RuleLabels, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Answer, Client, LOCAL, Site, post, review};
@@ -112,7 +112,8 @@ async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the
     let site = Site::judging(Limits::default(), move |_, review, _| {
         // Loaded anew each time: the same labels are the same rule.
         let rule = of_reviewer.rule(of_policy.clone());
-        of_reviewer.rule_result(&rule, &of_reviewer.target(review), "pass", Duration::from_millis(3));
+        let target = of_reviewer.target(review, Cause::AdmissionRequest);
+        of_reviewer.rule_result(&rule, &target, "pass", Duration::from_millis(3));
         Verdict::allowed()
     });
     let mut client = site.client().await;

@@ -1,6 +1,7 @@
 //! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_cli::ServeArguments;
 use portcullis_cluster::{
@@ -20,6 +21,7 @@ use super::collector::Counts;
 use super::election::Election;
 use super::farewell::{Farewell, GOODBYE};
 use super::follower::Follower;
+use super::scan::{LastPass, Scanner};
 use super::source::Source;
 use super::webhook_settings;
 use super::{Parts, access, exception_scope, lookups};
@@ -86,17 +88,27 @@ impl Running {
             written,
             clock: timestamp,
         };
-        let is_beside = arguments.beside_kyverno;
+        let scanner = arguments.beside_kyverno.then(|| {
+            let last_pass = LastPass::default();
+            last_pass.register(&parts.metrics);
+            Scanner {
+                connection: writer.connection.clone(),
+                cluster: cluster.clone(),
+                metrics: parts.metrics.clone(),
+                wanted: writer.wanted.clone(),
+                leadership: writer.leadership.clone(),
+                interval: Duration::from_secs(arguments.background_scan_interval),
+                last_pass,
+            }
+        });
         let writer = tokio::spawn(async move {
             // What an earlier run wrote would call nobody, or beside Kyverno somebody who is not to be asked.
-            if (is_external || is_beside) && writer.leadership.clone().gained().await {
+            if (is_external || scanner.is_some()) && writer.leadership.clone().gained().await {
                 remove_leftovers(&writer.connection).await;
             }
-            if is_beside {
-                tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
-                return;
-            }
-            writer.run().await;
+            let Some(scanner) = scanner else { match writer.run().await {} };
+            tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
+            scanner.run().await;
         });
         let in_force = Readiness::default();
         let first = in_force.wait_for("policies in force");

@@ -21,7 +21,7 @@ use super::policies::Policies;
 use super::source::Source;
 
 /// How often a review is begun anew with more facts: a chain of facts where each is needed to ask for the next.
-const MOST_ROUNDS: usize = 64;
+pub(super) const MOST_ROUNDS: usize = 64;
 
 /// The reviewer of the webhook.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
 use portcullis_model::{CompiledPolicy, Mask, Obstacle, Review, RuleOutcome, Status};
 use portcullis_value::Arena;
-use portcullis_webhook::Metrics;
+use portcullis_webhook::{Cause, Metrics};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
@@ -111,7 +111,8 @@ impl Ledger {
         denial: Option<Denial>,
     ) {
         if !verdict.policies.is_empty() {
-            self.count_results(review, verdict, policies);
+            let target = self.metrics.target(review, Cause::AdmissionRequest);
+            policies.count_results(verdict, &target, &self.metrics);
             // Nothing comes of a dry run: it is work that is counted, and no more.
             if !verdict.dry_run {
                 self.count_effects(verdict);
@@ -121,20 +122,6 @@ impl Ledger {
         let entry = Entry { decision: decision(review, verdict, took), denial: denial.map(Box::new) };
         if self.decisions.try_send(entry).is_err() {
             self.dropped.inc();
-        }
-    }
-
-    fn count_results(&self, review: &Review<'_>, verdict: &Verdict<'_>, policies: &Policies) {
-        let target = self.metrics.target(review);
-        for judged in &verdict.policies {
-            let Some(counted) = policies.counted(judged.place) else { continue };
-            let outcomes = &judged.evaluation.outcomes;
-            let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
-            for outcome in outcomes {
-                if let Some(rule) = counted.rule(outcome.rule, &self.metrics) {
-                    self.metrics.rule_result(rule, &target, outcome.status.as_str(), share);
-                }
-            }
         }
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use portcullis_engine::{PolicySet, Settings};
+use portcullis_engine::{PolicySet, Settings, Verdict};
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy, RuleKind};
-use portcullis_webhook::{Metrics, Rule, RuleLabels};
+use portcullis_model::{CompiledPolicy, RuleKind, RuleOutcome};
+use portcullis_webhook::{Metrics, Rule, RuleLabels, Target};
 
 /// Policies and settings at one moment.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Policies {
 
 /// A policy and its rules as they are counted, each looked up when there is a first result of it.
 #[derive(Debug)]
-pub(crate) struct Counted {
+struct Counted {
     policy: Arc<Policy>,
     rules: Box<[OnceLock<Rule>]>,
 }
@@ -29,6 +29,18 @@ impl Policies {
     pub(crate) fn new(policies: &[Arc<Policy>], settings: Settings, ignore_failures: bool) -> Self {
         let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
         let set = if ignore_failures { PolicySet::ignoring_failures(all) } else { PolicySet::new(all) };
+        Self::with(set, policies, settings)
+    }
+
+    /// Those that judge what is there already.
+    ///
+    /// COMPAT(kyverno): what the configuration filters is judged all the same.
+    pub(crate) fn of_scan(policies: &[Arc<Policy>]) -> Self {
+        let all = policies.iter().map(|policy| policy.clone() as Arc<dyn CompiledPolicy>);
+        Self::with(PolicySet::of_scan(all), policies, Settings::default())
+    }
+
+    fn with(set: PolicySet, policies: &[Arc<Policy>], settings: Settings) -> Self {
         let by_key: BTreeMap<_, _> =
             policies.iter().map(|policy| ((policy.namespace(), policy.name()), policy)).collect();
         let members = set.policies().iter().filter_map(|member| by_key.get(&member.key()));
@@ -40,8 +52,32 @@ impl Policies {
     }
 
     /// The rules of the policy at `place` in the set, as they are counted.
-    pub(crate) fn counted(&self, place: usize) -> Option<&Counted> {
+    fn counted(&self, place: usize) -> Option<&Counted> {
         self.counted.get(place)
+    }
+
+    /// Counts the results of a review of `target`.
+    pub(crate) fn count_results(&self, verdict: &Verdict<'_>, target: &Arc<Target>, metrics: &Metrics) {
+        for judged in &verdict.policies {
+            let Some(counted) = self.counted(judged.place) else { continue };
+            let outcomes = &judged.evaluation.outcomes;
+            let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
+            for outcome in outcomes {
+                if let Some(rule) = counted.rule(outcome.rule, metrics) {
+                    metrics.rule_result(rule, target, outcome.status.as_str(), share);
+                }
+            }
+        }
+    }
+
+    /// The outcomes of a review, each with its policy.
+    pub(crate) fn outcomes<'v, 'a>(
+        &self,
+        verdict: &'v Verdict<'a>,
+    ) -> impl Iterator<Item = (&Policy, &'v RuleOutcome<'a>)> {
+        verdict.policies.iter().filter_map(|judged| Some((self.counted(judged.place)?, judged))).flat_map(
+            |(counted, judged)| judged.evaluation.outcomes.iter().map(|outcome| (&*counted.policy, outcome)),
+        )
     }
 
     /// Whether there is a policy of this name; `namespace` is as metrics write it.
@@ -52,7 +88,7 @@ impl Policies {
 
 impl Counted {
     /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
-    pub(crate) fn rule(&self, name: &str, metrics: &Metrics) -> Option<&Rule> {
+    fn rule(&self, name: &str, metrics: &Metrics) -> Option<&Rule> {
         let mut rules = self.policy.rule_kinds().zip(&self.rules);
         let ((_, kind), rule) = rules.find(|((rule, _), _)| *rule == name)?;
         Some(rule.get_or_init(|| metrics.rule(self.labels(name, kind))))
