@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::command::{command, run as run_command};
-use crate::{controlplane, files, output};
+use crate::{controlplane, files, test};
 
 pub(crate) const HELP: &str = "\
 Builds the control plane (see `cargo xtask help controlplane`) and portcullis, and runs tests/cluster with both: all
@@ -18,7 +18,7 @@ const TESTS_AT_ONCE: &str = "3";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let Some(folder) = controlplane::build()? else {
-        return skip();
+        return test::skip("there is no `go` here, which builds the control plane (https://go.dev/dl)");
     };
     run_command(&mut command("cargo build --package portcullis"))?;
     let mut cargo = with_control_plane("cargo test --package portcullis-cluster-tests", &folder);
@@ -42,12 +42,4 @@ pub(crate) fn with_control_plane(line: &str, folder: &std::path::Path) -> Comman
     let mut command = command(line);
     command.env("PORTCULLIS_CONTROLPLANE", folder);
     command
-}
-
-fn skip() -> Result<()> {
-    if files::variable("CI").is_some_and(|value| value == "true") {
-        bail!("there is no `go` here to build the control plane with, and with CI=true no test is skipped");
-    }
-    output::line("skipped: there is no `go` here, which builds the control plane (https://go.dev/dl)");
-    Ok(())
 }

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use self::archive::{Blobs, Tar};
 use crate::command::{command, output_of};
-use crate::{files, no_arguments, output, release};
+use crate::{files, no_arguments, output, release, test};
 
 pub(crate) const HELP: &str = "\
 Builds the release binary (see `cargo xtask help build`) and writes
 
-  target/image/portcullis-VERSION.tar             an OCI image archive, for `k3d image import`, `skopeo copy oci-archive:`
+  target/image/portcullis-VERSION.tar             an OCI image archive, for `k3d image import`, `docker load` and
+                                                  `skopeo copy oci-archive:`
   target/image/portcullis-VERSION.cdx.json        what is in it, as CycloneDX
 
 The image is the binary and nothing else: no shell, no libraries, no users. amd64 is built on amd64; arm64 is added where
@@ -46,7 +47,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let folder = files::target().join("image");
     let binaries = binaries()?;
     let image = folder.join(format!("portcullis-{version}.tar"));
-    files::write(&image, &archive(&version, &binaries)?)?;
+    files::write(&image, &archive(&about(&version)?, &binaries)?)?;
     let sbom = folder.join(format!("portcullis-{version}.cdx.json"));
     files::write(&sbom, text(&sbom::bill(&version)?).as_bytes())?;
     if let Some((_, binary)) = binaries.first() {
@@ -55,6 +56,15 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     output::line(&sbom.display().to_string());
     output::line(&image.display().to_string());
     Ok(())
+}
+
+/// The trial of the binary alone, on one that was built for debugging and is linked as the release is: what is tried is how
+/// it is linked, and another build with optimizations would take minutes.
+pub(crate) fn try_debug() -> Result<()> {
+    match cfg!(all(target_os = "linux", target_env = "gnu")) {
+        true => trial::run(&release::build_debug()?, USER),
+        false => test::skip("an image is of Linux with glibc"),
+    }
 }
 
 /// The static binary of each platform that can be built here, that of this machine first.
@@ -82,18 +92,23 @@ fn binaries() -> Result<Vec<(&'static str, PathBuf)>> {
 }
 
 /// An OCI image archive of the binaries.
-fn archive(version: &str, binaries: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
-    let mut blobs = Blobs::default();
+fn archive(about: &About, binaries: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
+    let name = format!("{}:{}", about.repository, about.version);
+    let (mut blobs, mut docker) = (Blobs::default(), None);
     let mut manifests = Vec::new();
     for (architecture, binary) in binaries {
         let mut layer = Tar::default();
         layer.file("portcullis", 0o755, &files::read_bytes(binary)?)?;
         let layer = layer.finish();
         let layer_digest = archive::digest(&layer);
-        let config = config(version, architecture, &layer_digest)?;
+        let config = config(architecture, &layer_digest, about);
         let config = blobs.add("application/vnd.oci.image.config.v1+json", text(&config).into_bytes());
         // Not compressed: what a compressor writes differs from version to version.
         let layer = blobs.add("application/vnd.oci.image.layer.v1.tar", layer);
+        // Docker knows one image by a name: that of the machine that has built it.
+        docker.get_or_insert_with(
+            || json!([{ "Config": path(&config), "RepoTags": [name], "Layers": [path(&layer)] }]),
+        );
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -112,44 +127,63 @@ fn archive(version: &str, binaries: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
     });
     let mut index = blobs.add("application/vnd.oci.image.index.v1+json", text(&index).into_bytes());
     // containerd takes the whole name, others the tag.
-    let name = format!("{}:{version}", repository()?);
-    let names = json!({ "io.containerd.image.name": name, "org.opencontainers.image.ref.name": version });
+    let names =
+        json!({ "io.containerd.image.name": name, "org.opencontainers.image.ref.name": about.version });
     put(&mut index, "annotations", names);
     let index = json!({ "schemaVersion": 2, "manifests": [index] });
-    blobs.archive(&text(&index))
+    blobs.archive(&text(&index), &text(&docker.unwrap_or_default()))
+}
+
+/// Where the blob of a descriptor lies.
+fn path(descriptor: &Value) -> String {
+    archive::path(descriptor.get("digest").and_then(Value::as_str).unwrap_or_default())
+}
+
+/// What is said of the image, beside its binary.
+struct About {
+    version: String,
+    /// Where the chart looks for it.
+    repository: String,
+    commit: String,
+    /// When that was made, so that the same sources give the same image.
+    created: String,
+}
+
+fn about(version: &str) -> Result<About> {
+    let values = files::root().join("charts/portcullis/values.yaml");
+    Ok(About {
+        version: version.to_owned(),
+        repository: line_after(&values, "  repository: ")?,
+        commit: output_of(&mut command("git rev-parse HEAD"))?.trim().to_owned(),
+        created: output_of(&mut command("git log -1 --format=%cI"))?.trim().to_owned(),
+    })
 }
 
 /// What a runtime is told of an image.
-fn config(version: &str, architecture: &str, layer: &str) -> Result<Value> {
-    Ok(json!({
+fn config(architecture: &str, layer: &str, about: &About) -> Value {
+    json!({
         "architecture": architecture,
         "os": "linux",
-        // The time of the commit, so that the same sources give the same image.
-        "created": output_of(&mut command("git log -1 --format=%cI"))?.trim(),
+        "created": about.created,
         "config": {
             "Entrypoint": ["/portcullis"],
             "User": format!("{USER}:{USER}"),
             "WorkingDir": "/",
             "Labels": {
                 "org.opencontainers.image.title": "portcullis",
-                "org.opencontainers.image.version": version,
+                "org.opencontainers.image.version": about.version,
                 "org.opencontainers.image.licenses": "Apache-2.0",
-                "org.opencontainers.image.revision": output_of(&mut command("git rev-parse HEAD"))?.trim(),
+                "org.opencontainers.image.revision": about.commit,
             },
         },
         "rootfs": { "type": "layers", "diff_ids": [layer] },
         "history": [{ "created_by": "cargo xtask image" }],
-    }))
+    })
 }
 
 /// The version of the workspace.
 fn version() -> Result<String> {
     line_after(&files::root().join("Cargo.toml"), "version = ")
-}
-
-/// Where the chart looks for the image.
-fn repository() -> Result<String> {
-    line_after(&files::root().join("charts/portcullis/values.yaml"), "  repository: ")
 }
 
 /// The rest of the first line of a file that begins so, without quotes.
@@ -168,4 +202,72 @@ fn put(object: &mut Value, key: &str, value: Value) {
 
 fn text(json: &Value) -> String {
     format!("{json:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The files of an archive, by name.
+    fn unpacked(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let number = |field: &[u8]| {
+            let digits = std::str::from_utf8(field).unwrap().trim_end_matches('\0');
+            usize::from_str_radix(digits, 8).unwrap_or(0)
+        };
+        let (mut files, mut rest) = (BTreeMap::new(), archive);
+        while let Some((header, after)) = rest.split_at_checked(512).filter(|(header, _)| header[0] != 0) {
+            let name = std::str::from_utf8(&header[..100]).unwrap().trim_end_matches('\0');
+            let size = number(&header[124..136]);
+            files.insert(name.to_owned(), after[..size].to_vec());
+            rest = &after[size.next_multiple_of(512)..];
+        }
+        files
+    }
+
+    #[test]
+    fn every_reader_of_the_archive_comes_to_the_binary() {
+        let about = About {
+            version: "1.2.3".to_owned(),
+            repository: "registry.example.com/portcullis".to_owned(),
+            commit: "c0ffee".to_owned(),
+            created: "2026-01-01T00:00:00Z".to_owned(),
+        };
+        let binaries = [("amd64", files::root().join("LICENSE")), ("arm64", files::root().join("README.md"))];
+        let archive = archive(&about, &binaries).unwrap();
+        assert_eq!(archive, super::archive(&about, &binaries).unwrap(), "it is the same each time");
+        let files = unpacked(&archive);
+        let json = |name: &str| serde_json::from_slice::<Value>(&files[name]).unwrap();
+        // What a descriptor names is there, and is what it says.
+        let blob = |descriptor: &Value| {
+            let bytes = &files[&path(descriptor)];
+            assert_eq!(descriptor["digest"], archive::digest(bytes));
+            assert_eq!(descriptor["size"], bytes.len());
+            bytes.clone()
+        };
+        let document = |descriptor: &Value| serde_json::from_slice::<Value>(&blob(descriptor)).unwrap();
+        let name = "registry.example.com/portcullis:1.2.3";
+
+        assert_eq!(json("oci-layout")["imageLayoutVersion"], "1.0.0");
+        let top = json("index.json")["manifests"][0].clone();
+        assert_eq!(top["annotations"]["io.containerd.image.name"], name);
+        let index = document(&top);
+        for (place, (architecture, binary)) in binaries.iter().enumerate() {
+            let descriptor = &index["manifests"][place];
+            assert_eq!(descriptor["platform"]["architecture"], *architecture);
+            let manifest = document(descriptor);
+            let config = document(&manifest["config"]);
+            assert_eq!(config["config"]["User"], "65532:65532");
+            let layer = blob(&manifest["layers"][0]);
+            assert_eq!(config["rootfs"]["diff_ids"][0], archive::digest(&layer));
+            assert_eq!(unpacked(&layer)["portcullis"], files::read_bytes(binary).unwrap());
+        }
+
+        let docker = &json("manifest.json")[0];
+        assert_eq!(docker["RepoTags"], json!([name]));
+        let of_host = document(&index["manifests"][0]);
+        assert_eq!(docker["Config"], path(&of_host["config"]));
+        assert_eq!(docker["Layers"], json!([path(&of_host["layers"][0])]));
+    }
 }

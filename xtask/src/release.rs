@@ -35,6 +35,13 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(files::target().join("release/portcullis"))
 }
 
+/// Builds the debug binary as the release is linked: static. All that takes time of it is what `cargo build` has made.
+pub(crate) fn build_debug() -> Result<PathBuf> {
+    let mut cargo = command("cargo rustc --quiet --package portcullis --bin portcullis --");
+    run_command(cargo.args(STATIC))?;
+    Ok(files::target().join("debug/portcullis"))
+}
+
 /// Builds it for another platform, whose standard library and linker are there.
 pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
     let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis");

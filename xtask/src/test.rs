@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::command::{command, run as run_command, show};
-use crate::{e2e, files, output, tidy};
+use crate::{e2e, files, image, output, tidy};
 
 pub(crate) const HELP: &str = "\
 Runs these steps in order, or only those that are named, and stops at the first that fails, with the command
@@ -19,7 +19,11 @@ to run it again:
   alone        every crate checked without the others, so that none leans on their features
   docs         rustdoc without warnings
   conformance  the corpora, no score below its floor (skipped with a word where there is no corpus)
-  e2e          the tests on a real control plane (skipped with a word where there is no `go`)";
+  e2e          the tests on a real control plane (skipped with a word where there is no `go`)
+  image        the binary, linked as it is released, starts in an empty root folder and resolves names (skipped with a
+               word where the root folder may not be changed)
+
+With CI=true a step that would be skipped fails.";
 
 /// A step: its name and its commands.
 struct Step {
@@ -48,6 +52,8 @@ const STEPS: &[Step] = &[
     },
     Step { name: "conformance", run: || conformance(&[]) },
     Step { name: "e2e", run: || e2e::run(&[]) },
+    // The last, since it leaves another binary than the other steps work with.
+    Step { name: "image", run: image::try_debug },
 ];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
@@ -75,6 +81,15 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
 pub(crate) fn conformance(arguments: &[String]) -> Result<()> {
     run_command(&mut command("cargo build --quiet --package portcullis"))?;
     run_command(command("cargo run --quiet --package portcullis-conformance --").args(arguments))
+}
+
+/// Says why something is not tested here. With CI=true nothing is skipped.
+pub(crate) fn skip(reason: &str) -> Result<()> {
+    if files::variable("CI").is_some_and(|value| value == "true") {
+        bail!("with CI=true no test is skipped, but {reason}");
+    }
+    output::line(&format!("skipped: {reason}"));
+    Ok(())
 }
 
 /// Checks each crate in a build of its own, so that it has its own features and no more.

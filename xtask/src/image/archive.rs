@@ -79,18 +79,24 @@ impl Blobs {
         descriptor
     }
 
-    /// The OCI layout as an archive.
-    pub(super) fn archive(&self, index: &str) -> Result<Vec<u8>> {
+    /// The OCI layout as an archive. `manifest` says the same of one image to a Docker that does not know the layout.
+    pub(super) fn archive(&self, index: &str, manifest: &str) -> Result<Vec<u8>> {
         let mut tar = Tar::default();
         tar.folder("blobs")?;
         tar.folder("blobs/sha256")?;
         for (digest, bytes) in &self.by_digest {
-            tar.file(&format!("blobs/{}", digest.replace(':', "/")), 0o644, bytes)?;
+            tar.file(&path(digest), 0o644, bytes)?;
         }
         tar.file("index.json", 0o644, index.as_bytes())?;
+        tar.file("manifest.json", 0o644, manifest.as_bytes())?;
         tar.file("oci-layout", 0o644, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
         Ok(tar.finish())
     }
+}
+
+/// Where a blob lies in the layout.
+pub(super) fn path(digest: &str) -> String {
+    format!("blobs/{}", digest.replace(':', "/"))
 }
 
 /// How a registry names bytes.
@@ -125,11 +131,11 @@ mod tests {
         let of_hello = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
         assert_eq!(descriptor["digest"], of_hello);
         assert_eq!(descriptor["size"], 5);
-        let listed = listed(&blobs.archive("{}").unwrap());
+        let listed = listed(&blobs.archive("{}", "[]").unwrap());
         let lines: Vec<_> = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
         let names: Vec<_> = lines.iter().map(|line| line[5]).collect();
-        let blob = of_hello.replace(':', "/");
-        assert_eq!(names, ["blobs/", "blobs/sha256/", &format!("blobs/{blob}"), "index.json", "oci-layout"]);
+        let blob = path(of_hello);
+        assert_eq!(names, ["blobs/", "blobs/sha256/", &blob, "index.json", "manifest.json", "oci-layout"]);
         for line in &lines {
             assert_eq!((line[1], line[3]), ("0/0", "1970-01-01"), "{listed}");
         }
