@@ -20,6 +20,9 @@ const VALUES: &[&str] = &["--namespace=portcullis", "--set=namespace.create=true
 /// The template with the roles, which is a file of its own: it is what one reads before one installs.
 const ROLES: &str = "templates/roles.yaml";
 
+/// The template with what is there beside Kyverno alone, and the value that it takes.
+const BESIDE_KYVERNO: [&str; 2] = ["--set=besideKyverno=true", "--show-only=templates/beside-kyverno.yaml"];
+
 pub(crate) fn run(words: &[String]) -> Result<()> {
     no_arguments(words)?;
     let Some(programs) = controlplane::build()? else {
@@ -30,11 +33,18 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let helm = programs.join("helm");
     let helm = helm.to_str().context("the path of helm is not UTF-8")?;
     let deploy = files::root().join("deploy");
-    let all = output_of(command(&format!("{helm} template portcullis charts/portcullis")).args(VALUES))?;
+    let rendered = |values: &[&str]| {
+        let mut helm = command(&format!("{helm} template portcullis charts/portcullis"));
+        output_of(helm.args(VALUES).args(values))
+    };
+    let all = rendered(&[])?;
     let (roles, others): (Vec<_>, Vec<_>) =
         documents(&all).into_iter().partition(|document| document.contains(ROLES));
     files::write(&deploy.join("roles.yaml"), joined(&roles).as_bytes())?;
     files::write(&deploy.join("portcullis.yaml"), joined(&others).as_bytes())?;
+    let beside_kyverno = rendered(&BESIDE_KYVERNO)?;
+    let beside_kyverno = joined(&documents(&beside_kyverno));
+    files::write(&deploy.join("beside-kyverno.yaml"), beside_kyverno.as_bytes())?;
     output::line("charts/portcullis/files/crds and deploy are what the sources say");
     Ok(())
 }

@@ -144,7 +144,7 @@ pub(crate) fn error(stderr: &mut Stream<'_>, message: &str) {
 }
 
 /// Warns of something that has no place in a text.
-pub(crate) fn warning(stderr: &mut Stream<'_>, message: &str) {
+pub fn warning(stderr: &mut Stream<'_>, message: &str) {
     plain(stderr, Severity::Warning, message, None, None);
 }
 

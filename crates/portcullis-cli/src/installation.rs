@@ -61,9 +61,9 @@ pub struct InstallArguments {
     #[arg(long, value_name = "IMAGE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub image: Option<String>,
 
-    /// Let policies fail closed as they say; without this everything is admitted while nobody answers
+    /// Take the failure policy of every policy for Ignore: everything is admitted while nobody answers
     #[arg(long)]
-    pub allow_fail: bool,
+    pub force_failure_policy_ignore: bool,
 
     /// Beside a Kyverno that serves: register no webhook and write no status
     #[arg(long, conflicts_with = "take_over")]

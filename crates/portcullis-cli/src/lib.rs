@@ -40,6 +40,7 @@ pub use cluster::{
     WebhookNames,
 };
 pub use crds::definitions;
+pub use diagnostics::warning;
 pub use exit::{Exit, Hinted, cannot, hinted};
 pub use files::reason as system_reason;
 pub use given::Given;

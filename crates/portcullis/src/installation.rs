@@ -2,6 +2,7 @@
 
 mod definitions;
 mod disarm;
+mod guards;
 mod install;
 mod kyverno;
 mod objects;
@@ -12,8 +13,10 @@ mod workload;
 use std::future::Future;
 use std::time::Duration;
 
-use kube::Api;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
+use kube::{Api, ResourceExt};
 use portcullis_cli::{ClusterArguments, Reach, cannot};
 use portcullis_cluster::{ApiError, Asked, Connection};
 
@@ -47,6 +50,18 @@ impl Site {
     /// The objects of a kind in the whole cluster.
     fn all<K: kube::Resource<DynamicType = ()>>(&self) -> Api<K> {
         Api::all(self.connection.background().clone())
+    }
+
+    /// The namespace that Portcullis is installed in, if it is not this one.
+    async fn elsewhere(&self) -> anyhow::Result<Option<String>> {
+        let ours = ListParams::default().labels("app.kubernetes.io/name=portcullis");
+        let found = self.all::<Deployment>().list(&ours.fields("metadata.name=portcullis")).await;
+        let found = found.map_err(|error| self.told("list", "deployments", &error))?;
+        let mut namespaces: Vec<_> = found.iter().filter_map(ResourceExt::namespace).collect();
+        match namespaces.contains(&self.namespace) {
+            true => Ok(None),
+            false => Ok(namespaces.pop()),
+        }
     }
 
     /// `error`, which came of asking to `verb` the `resource`, for people.

@@ -1,6 +1,7 @@
 //! The audit log of an API server: what was asked of it, and what it refused.
 
 use anyhow::Result;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{ControlPlane, files};
@@ -30,9 +31,27 @@ impl ControlPlane {
     /// # Errors
     /// When the audit log cannot be read.
     pub fn writes(&self, user: &str) -> Result<Vec<String>> {
-        let reading = ["get", "list", "watch"];
-        let writes = |event: &Value| !reading.contains(&text(event, "verb"));
         Ok(self.requests(user, 0)?.iter().filter(|event| writes(event)).map(told).collect())
+    }
+
+    /// The requests that write the webhook configuration of this name, in their order: who made each, and when the API server
+    /// was done with it, by its clock.
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn writes_of_webhooks(&self, name: &str) -> Result<Vec<(String, Timestamp)>> {
+        let at = |event: &Value, pointer: &str| {
+            event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let of_webhooks = |event: &Value| {
+            at(event, "/objectRef/name") == name
+                && at(event, "/objectRef/resource").ends_with("webhookconfigurations")
+        };
+        let events = self.events(name, 0)?;
+        let changing = events.iter().filter(|event| of_webhooks(event) && writes(event));
+        changing
+            .map(|event| Ok((at(event, "/user/username"), text(event, "stageTimestamp").parse()?)))
+            .collect()
     }
 
     /// What webhooks have added to the audit log about the Jobs of a namespace: `WEBHOOK/KEY: TEXT`, ...
@@ -64,6 +83,11 @@ impl ControlPlane {
         let events = whole_lines.filter(|line| line.contains(holding)).map(serde_json::from_str);
         Ok(events.collect::<Result<Vec<_>, _>>()?)
     }
+}
+
+/// Whether a request changes something.
+fn writes(event: &Value) -> bool {
+    !["get", "list", "watch"].contains(&text(event, "verb"))
 }
 
 fn text<'e>(event: &'e Value, key: &str) -> &'e str {

@@ -50,10 +50,11 @@ mod serve;
 mod site;
 mod turn;
 pub mod wait;
+mod workload;
 
 pub use balancer::Balancer;
 pub use cluster_test::{ClusterTest, cluster_test};
-pub use commands::offline;
+pub use commands::{Shell, offline};
 pub use control_plane::ControlPlane;
 pub use kubectl::{CommandOutput, Kubectl};
 pub use portcullis::Portcullis;
@@ -64,3 +65,4 @@ pub use propagation::Propagation;
 pub use replicas::{Replica, Replicas};
 pub use serve::{Serve, ServeOptions};
 pub use turn::make_room;
+pub use workload::Workload;

@@ -124,6 +124,14 @@ impl Portcullis<'_, '_> {
         .await
     }
 
+    /// All metrics, as text.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn metrics(&self) -> Result<String> {
+        get(self.probes, "/metrics").await
+    }
+
     /// The newest decisions, a line of JSON each.
     ///
     /// # Errors

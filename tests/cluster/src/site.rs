@@ -16,7 +16,8 @@ use crate::{Programs, files};
 const STAGES: &str = include_str!("../stages.yaml");
 
 /// What the API server records: the requests of service accounts other than its own controllers', with the decision
-/// of the authorizer, Portcullis being one of them, and what people do to Jobs, with what webhooks say of it.
+/// of the authorizer, Portcullis being one of them, and what people do to Jobs, with what webhooks say of it, and to webhook
+/// configurations.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -28,7 +29,10 @@ rules:
     userGroups: [system:serviceaccounts]
   - level: Metadata
     users: [kubernetes-admin]
-    resources: [{group: batch, resources: [jobs]}]
+    resources:
+    - {group: batch, resources: [jobs]}
+    - group: admissionregistration.k8s.io
+      resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
   - level: None
 ";
 

@@ -22,6 +22,11 @@ pub(crate) fn disarm(arguments: &DisarmArguments, surroundings: &mut Surrounding
         if site.stop(surroundings).await? {
             // One may have been written before the last Pod was told to end.
             removed += site.remove_configurations(surroundings).await?;
+        } else if let Some(namespace) = site.elsewhere().await? {
+            let message =
+                format!("portcullis runs in the namespace `{namespace}`, and puts the webhooks back");
+            let hint = format!("`portcullis disarm --namespace {namespace}` stops it as well");
+            return Err(hinted(message, Some(hint)));
         }
         if removed == 0 {
             writeln!(surroundings.stdout, "nothing to remove: no webhook configuration is of portcullis")?;
@@ -35,7 +40,11 @@ pub(crate) fn rearm(arguments: &RearmArguments, surroundings: &mut Surroundings<
     at(&arguments.cluster, &arguments.namespace.namespace, arguments.timeout, async |site| {
         let Some(deployment) = site.deployment().await? else {
             let message = format!("portcullis is not installed in the namespace `{}`", site.namespace);
-            return Err(hinted(message, Some("`portcullis install` installs it")));
+            let hint = match site.elsewhere().await? {
+                Some(other) => format!("`portcullis rearm --namespace {other}`: it is there"),
+                None => "`portcullis install` installs it".to_owned(),
+            };
+            return Err(hinted(message, Some(hint)));
         };
         let before = deployment.annotations().get(REPLICAS).and_then(|replicas| replicas.parse().ok());
         let now = replicas(&deployment);
@@ -61,6 +70,7 @@ impl Site {
         for name in &removed {
             writeln!(surroundings.stdout, "{name} removed")?;
         }
+        surroundings.stdout.flush()?;
         Ok(removed.len())
     }
 

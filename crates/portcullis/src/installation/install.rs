@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 use portcullis_cli::{InstallArguments, Surroundings, hinted};
 use portcullis_value::{Arena, json};
 
-use super::objects::{Choices, definitions, kind, objects, title};
+use super::objects::{Choices, Objects, definitions, kind, objects, title};
 use super::{NAME, Site, at};
 
 /// The annotation by which Helm knows the objects of a release.
@@ -25,6 +25,12 @@ pub(crate) fn install(
     }
     at(&arguments.cluster, &choices.namespace, arguments.timeout, async |site| {
         site.refuse_release().await?;
+        if let Some(namespace) = site.elsewhere().await? {
+            let message = format!("portcullis is installed in the namespace `{namespace}`");
+            let hint =
+                format!("`--namespace {namespace}` brings that to this version; there is one in a cluster");
+            return Err(hinted(message, Some(hint)));
+        }
         let kyverno = site.kyverno().await?;
         if let Some(kyverno) = &kyverno
             && !(arguments.beside_kyverno || arguments.take_over)
@@ -33,6 +39,9 @@ pub(crate) fn install(
         }
         site.define_policies(surroundings).await?;
         site.apply_all(&choices, surroundings).await?;
+        if !choices.beside_kyverno && !arguments.take_over {
+            site.warn_of_guards(surroundings).await?;
+        }
         site.until_ready(surroundings).await?;
         if let Some(kyverno) = kyverno.filter(|_| arguments.take_over) {
             site.take_over(&kyverno, surroundings).await?;
@@ -43,7 +52,7 @@ pub(crate) fn install(
 
 /// Prints what would be applied, the definitions included.
 fn print(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
-    let objects = definitions()?.into_iter().chain(objects(choices)?);
+    let objects = definitions()?.into_iter().chain(objects(choices)?.chosen);
     for object in objects {
         let arena = Arena::new();
         let text = serde_json::to_string(&object)?;
@@ -55,17 +64,17 @@ fn print(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Resu
 
 fn conclude(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
     if choices.beside_kyverno {
-        let beside = "portcullis runs beside Kyverno: nothing calls it, and it writes no status";
+        let beside = "portcullis runs beside Kyverno: nothing calls it, and it writes no status; it judges and counts \
+            what is in the cluster";
         writeln!(surroundings.stdout, "{beside}")?;
-    } else if choices.allow_fail {
-        writeln!(
-            surroundings.stdout,
-            "portcullis serves; what its policies say decides whether they fail closed"
-        )?;
-    } else {
+    } else if choices.ignore_failures {
         let open =
             "portcullis serves; no policy fails closed: while it does not answer, everything is admitted";
-        writeln!(surroundings.stdout, "{open} (`--allow-fail` lets policies decide)")?;
+        writeln!(surroundings.stdout, "{open}")?;
+    } else {
+        let closed = "portcullis serves; policies fail closed unless they say `failurePolicy: Ignore`: while it does not \
+            answer, what they concern is refused (`portcullis disarm` takes it out of the way)";
+        writeln!(surroundings.stdout, "{closed}")?;
     }
     Ok(())
 }
@@ -85,13 +94,17 @@ impl Site {
     }
 
     async fn apply_all(&self, choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        for object in objects(choices)? {
+        let Objects { chosen, left_out } = objects(choices)?;
+        for object in chosen {
             if kind(&object) == "Namespace" && self.is_namespace_of_others().await? {
                 let left = "left as it is: it was there before";
                 writeln!(surroundings.stdout, "{} {left}", title(&object))?;
                 continue;
             }
             writeln!(surroundings.stdout, "{} {}", title(&object), self.apply(&object).await?.word())?;
+        }
+        for object in &left_out {
+            self.remove_and_tell(object, surroundings).await?;
         }
         Ok(())
     }

@@ -12,12 +12,18 @@ use serde_json::{Value as Json, json};
 use super::NAME;
 
 /// What Helm makes of the chart.
-const CHART: [&str; 2] =
-    [include_str!("../../../../deploy/portcullis.yaml"), include_str!("../../../../deploy/roles.yaml")];
+const CHART: [&str; 3] = [
+    include_str!("../../../../deploy/portcullis.yaml"),
+    include_str!("../../../../deploy/roles.yaml"),
+    include_str!("../../../../deploy/beside-kyverno.yaml"),
+];
 
 /// The argument that keeps policies from failing closed.
 const IGNORE: &str = "--force-failure-policy-ignore";
 const BESIDE_KYVERNO: &str = "--beside-kyverno";
+
+/// The binding that lets it read what it judges, where nobody sends that.
+const READER: &str = "portcullis-beside-kyverno";
 
 /// What of the objects can be chosen.
 #[derive(Clone, Debug)]
@@ -25,7 +31,7 @@ pub(super) struct Choices {
     pub(super) namespace: String,
     pub(super) replicas: Option<u16>,
     pub(super) image: Option<String>,
-    pub(super) allow_fail: bool,
+    pub(super) ignore_failures: bool,
     pub(super) beside_kyverno: bool,
 }
 
@@ -33,7 +39,7 @@ impl Choices {
     /// Those of an installation in `namespace` of which nothing else is known.
     pub(super) fn in_namespace(namespace: &str) -> Self {
         let namespace = namespace.to_owned();
-        Self { namespace, replicas: None, image: None, allow_fail: false, beside_kyverno: false }
+        Self { namespace, replicas: None, image: None, ignore_failures: false, beside_kyverno: false }
     }
 }
 
@@ -43,7 +49,7 @@ impl From<&InstallArguments> for Choices {
             namespace: arguments.namespace.namespace.clone(),
             replicas: arguments.replicas,
             image: arguments.image.clone(),
-            allow_fail: arguments.allow_fail,
+            ignore_failures: arguments.force_failure_policy_ignore,
             beside_kyverno: arguments.beside_kyverno,
         }
     }
@@ -60,22 +66,31 @@ pub(super) fn definitions() -> anyhow::Result<Vec<DynamicObject>> {
     definitions.into_iter().map(typed).collect()
 }
 
-/// Everything but the definitions, in the order in which it is made: what an object needs comes before it.
+/// The objects of an installation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Objects {
+    /// What is to be there, in the order in which it is made: what an object needs comes before it.
+    pub(super) chosen: Vec<DynamicObject>,
+    /// What belongs to another choice, and an earlier installation may have left.
+    pub(super) left_out: Vec<DynamicObject>,
+}
+
+/// Everything but the definitions.
 ///
 /// # Errors
 /// None that a user can bring about.
-pub(super) fn objects(choices: &Choices) -> anyhow::Result<Vec<DynamicObject>> {
-    let mut objects = Vec::new();
+pub(super) fn objects(choices: &Choices) -> anyhow::Result<Objects> {
+    let mut objects = Objects::default();
     for source in CHART.into_iter().flat_map(portcullis_yaml::documents) {
         let arena = Arena::new();
         let document = source?.read(&arena)?;
         let mut object = serde_json::from_str(&json::Writer::compact().to_string(document.value))?;
-        if choose(&mut object, choices).context("deploy/portcullis.yaml lacks a field")? {
-            objects.push(serde_json::from_value(object)?);
-        }
+        let is_chosen = choose(&mut object, choices).context("a file of deploy lacks a field")?;
+        let place = if is_chosen { &mut objects.chosen } else { &mut objects.left_out };
+        place.push(serde_json::from_value(object)?);
     }
     // A Pod starts with the roles it is to have.
-    objects.sort_by_key(|object| kind(object) == "Deployment");
+    objects.chosen.sort_by_key(|object| kind(object) == "Deployment");
     Ok(objects)
 }
 
@@ -83,6 +98,7 @@ pub(super) fn objects(choices: &Choices) -> anyhow::Result<Vec<DynamicObject>> {
 fn choose(object: &mut Json, choices: &Choices) -> Option<bool> {
     let kind = object.get("kind")?.as_str()?.to_owned();
     let metadata = object.get_mut("metadata")?;
+    let is_reader = metadata.get("name")? == READER;
     if let Some(namespace) = metadata.get_mut("namespace") {
         *namespace = json!(choices.namespace);
     }
@@ -96,7 +112,8 @@ fn choose(object: &mut Json, choices: &Choices) -> Option<bool> {
         choose_workload(object.get_mut("spec")?, choices)?;
     }
     // A budget for a single Pod would hold up every drain.
-    Some(kind != "PodDisruptionBudget" || choices.replicas != Some(1))
+    let holds_up_drains = kind == "PodDisruptionBudget" && choices.replicas == Some(1);
+    Some(!holds_up_drains && (!is_reader || choices.beside_kyverno))
 }
 
 fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
@@ -108,13 +125,11 @@ fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
         *container.get_mut("image")? = json!(image);
     }
     let arguments = container.get_mut("args")?.as_array_mut()?;
-    let place = arguments.iter().position(|argument| argument == IGNORE)?;
-    if choices.beside_kyverno {
-        arguments.insert(place + 1, json!(BESIDE_KYVERNO));
-    }
-    if choices.allow_fail {
-        arguments.remove(place);
-    }
+    let is_of_log = |argument: &Json| argument.as_str().is_some_and(|text| text.starts_with("--log="));
+    let place = arguments.iter().position(is_of_log)?;
+    let chosen = [(choices.ignore_failures, IGNORE), (choices.beside_kyverno, BESIDE_KYVERNO)];
+    let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, argument)| json!(argument));
+    arguments.splice(place..place, chosen);
     Some(())
 }
 
@@ -139,7 +154,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_in_the_namespace_of_the_chart_when_another_is_chosen() {
-        let objects = objects(&Choices::in_namespace("guard")).unwrap();
+        let objects = objects(&Choices::in_namespace("guard")).unwrap().chosen;
         let text = serde_json::to_string(&objects).unwrap();
         assert!(text.contains(r#""namespace":"guard""#), "{text}");
         assert!(!text.contains(r#""namespace":"portcullis""#), "{text}");
@@ -148,28 +163,30 @@ mod tests {
     }
 
     #[test]
-    fn one_replica_has_no_budget_and_policies_fail_closed_only_where_that_is_chosen() {
+    fn one_replica_has_no_budget_and_policies_fail_closed_unless_something_else_is_chosen() {
         let mut choices = Choices::in_namespace("portcullis");
-        let by_default = objects(&choices).unwrap();
+        let by_default = objects(&choices).unwrap().chosen;
         let container = "/spec/template/spec/containers/0";
         let deployment = find(&by_default, "Deployment").unwrap();
-        assert!(deployment.pointer(container).unwrap()["args"].as_array().unwrap().contains(&json!(IGNORE)));
+        assert!(!deployment.pointer(container).unwrap()["args"].as_array().unwrap().contains(&json!(IGNORE)));
         assert!(find(&by_default, "PodDisruptionBudget").is_some());
 
         choices = Choices {
             replicas: Some(1),
             image: Some("a/b:c".to_owned()),
-            allow_fail: true,
+            ignore_failures: true,
             beside_kyverno: true,
             ..choices
         };
-        let chosen = objects(&choices).unwrap();
+        let Objects { chosen, left_out } = objects(&choices).unwrap();
         let deployment = find(&chosen, "Deployment").unwrap();
         let container = deployment.pointer(container).unwrap();
         let arguments = container["args"].as_array().unwrap();
-        assert!(!arguments.contains(&json!(IGNORE)) && arguments.contains(&json!(BESIDE_KYVERNO)));
+        assert!(arguments.contains(&json!(IGNORE)) && arguments.contains(&json!(BESIDE_KYVERNO)));
         assert_eq!(container["image"], "a/b:c");
         assert_eq!(deployment["spec"]["replicas"], 1);
         assert!(find(&chosen, "PodDisruptionBudget").is_none());
+        // One that an installation of two replicas has left is to go.
+        assert_eq!(left_out.iter().map(title).collect::<Vec<_>>(), ["poddisruptionbudget/portcullis"]);
     }
 }

@@ -1,8 +1,12 @@
 //! Applying objects as the API server does it, and removing them.
 
+use std::io::Write as _;
+
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
+
+use portcullis_cli::Surroundings;
 
 use super::objects::{kind, title};
 use super::{FIELD_MANAGER, Site, if_there};
@@ -69,6 +73,21 @@ impl Site {
         let removed = if_there(self.like(object)?.delete(name(object), &parameters).await);
         let removed = removed.map_err(|error| self.told("delete", &title(object), &error))?;
         Ok(removed.is_some())
+    }
+
+    /// The same, and tells of an object that was there. Returns how many there were.
+    pub(super) async fn remove_and_tell(
+        &self,
+        object: &DynamicObject,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<usize> {
+        let removed = self.remove(object).await?;
+        if removed {
+            writeln!(surroundings.stdout, "{} removed", title(object))?;
+            // Where it is interrupted, what was told is what was done.
+            surroundings.stdout.flush()?;
+        }
+        Ok(usize::from(removed))
     }
 }
 

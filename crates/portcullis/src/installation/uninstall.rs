@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt as _};
 use portcullis_cli::{Surroundings, UninstallArguments, hinted};
 
 use super::definitions::is_ours;
-use super::objects::{Choices, definitions, kind, objects, title};
+use super::objects::{Choices, Objects, definitions, kind, objects, title};
 use super::{NAME, Site, at, if_there, within};
 
 /// The Secret with the certificate, which Portcullis makes.
@@ -30,6 +30,14 @@ pub(crate) fn uninstall(
 ) -> anyhow::Result<()> {
     let namespace = &arguments.namespace.namespace;
     at(&arguments.cluster, namespace, arguments.timeout, async |site| {
+        if let Some(other) = site.elsewhere().await? {
+            let message =
+                format!("portcullis is not installed in the namespace `{namespace}` but in `{other}`");
+            return Err(hinted(
+                message,
+                Some(format!("`portcullis uninstall --namespace {other}` removes it")),
+            ));
+        }
         if arguments.delete_policies
             && let Some(kyverno) = site.kyverno().await?
         {
@@ -40,7 +48,7 @@ pub(crate) fn uninstall(
                 Some(format!("leave out `--delete-policies`; Kyverno is called by `{called}`")),
             ));
         }
-        let objects = objects(&Choices::in_namespace(namespace))?;
+        let Objects { chosen, left_out } = objects(&Choices::in_namespace(namespace))?;
         // Without this binding a replica that still runs cannot put back what is removed next, so that at no time is
         // somebody called who is not there.
         let binding = if_there(site.all::<ClusterRoleBinding>().delete(NAME, &DeleteParams::default()).await);
@@ -49,7 +57,7 @@ pub(crate) fn uninstall(
         let mut removed = usize::from(binding.is_some());
         removed += site.remove_configurations(surroundings).await?;
         let (workload, others): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| kind(object) == "Deployment");
+            chosen.into_iter().chain(left_out).partition(|object| kind(object) == "Deployment");
         for deployment in &workload {
             removed += site.remove_and_tell(deployment, surroundings).await?;
         }
@@ -73,18 +81,6 @@ pub(crate) fn uninstall(
 }
 
 impl Site {
-    async fn remove_and_tell(
-        &self,
-        object: &DynamicObject,
-        surroundings: &mut Surroundings<'_>,
-    ) -> anyhow::Result<usize> {
-        let removed = self.remove(object).await?;
-        if removed {
-            writeln!(surroundings.stdout, "{} removed", title(object))?;
-        }
-        Ok(usize::from(removed))
-    }
-
     /// Waits until the Deployment is gone, which is when its Pods are.
     async fn until_gone(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
         self.until_stopped(surroundings).await?;

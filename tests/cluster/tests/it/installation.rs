@@ -42,12 +42,12 @@ spec:
 ";
 
 /// A control plane on which no Portcullis runs, with nothing of one.
-struct Ground<'t> {
-    test: &'t ClusterTest,
+pub(crate) struct Ground<'t> {
+    pub(crate) test: &'t ClusterTest,
 }
 
 /// Runs a test on a control plane where nobody else installs anything, and takes out what it leaves.
-fn on_clear_ground(body: impl AsyncFnOnce(&Ground<'_>) -> Result<()>) -> Result<()> {
+pub(crate) fn on_clear_ground(body: impl AsyncFnOnce(&Ground<'_>) -> Result<()>) -> Result<()> {
     cluster_test(async |test| {
         let _alone = test.control_plane.without_portcullis().await;
         let ground = Ground { test };
@@ -72,7 +72,7 @@ impl Ground<'_> {
         self.test.control_plane.portcullis(arguments).await
     }
 
-    async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.test.control_plane.kubectl("portcullis").run(arguments).await?.succeeded()
     }
 
@@ -125,7 +125,7 @@ fn an_installation_comes_stands_still_and_goes_without_the_policies() -> Result<
         let installed = ground.portcullis(&["install"]).await?;
         ensure!(installed.stderr.contains("2 of 2 Pods are ready"), "{installed:?}");
         let told = installed.succeeded()?;
-        ensure!(told.contains("no policy fails closed"), "{told}");
+        ensure!(told.contains("policies fail closed unless they say"), "{told}");
         for part in PARTS {
             ensure!(told.contains(&format!("{part} created")), "{part} in {told}");
         }
@@ -178,6 +178,111 @@ fn a_removal_ends_well_from_every_half_done_state() -> Result<()> {
             ground.portcullis(&["uninstall"]).await?.succeeded()?;
             ground.ensure_gone().await.with_context(|| format!("after `kubectl {}`", broken.join(" ")))?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_removal_that_is_killed_after_each_of_its_steps_comes_to_the_same_end() -> Result<()> {
+    on_clear_ground(async |ground| {
+        ground.portcullis(&["install"]).await?.succeeded()?;
+        ground.arm().await?;
+        let control_plane = ground.test.control_plane;
+        let mut steps = 0;
+        // Each time it is killed as soon as it tells of something that is done.
+        while let Some(done) = control_plane.portcullis_until_line(&["uninstall"], " removed").await? {
+            steps += 1;
+            let works = !ground.there(&["deployment/portcullis"]).await?.is_empty();
+            ensure!(works || !ground.is_armed().await?, "after `{done}` somebody is called who is not there");
+        }
+        ensure!(steps > PARTS.len() / 2, "there were {steps} steps");
+        ground.ensure_gone().await?;
+        let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
+        ensure!(told.contains("nothing to remove"), "{told}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_command_with_the_wrong_namespace_says_where_portcullis_is_and_breaks_nothing() -> Result<()> {
+    on_clear_ground(async |ground| {
+        ground.portcullis(&["install"]).await?.succeeded()?;
+        let elsewhere = "--namespace=elsewhere";
+        let parts = ground.there(&PARTS).await?;
+        for (verb, told, hint) in [
+            ("install", "is installed in the namespace `portcullis`", "`--namespace portcullis` brings that"),
+            (
+                "uninstall",
+                "not installed in the namespace `elsewhere` but in `portcullis`",
+                "uninstall --namespace portcullis`",
+            ),
+            (
+                "rearm",
+                "is not installed in the namespace `elsewhere`",
+                "rearm --namespace portcullis`: it is there",
+            ),
+        ] {
+            let refused = ground.portcullis(&[verb, elsewhere]).await?;
+            let is_told = refused.stderr.contains(told) && refused.stderr.contains(hint);
+            ensure!(refused.code == 1 && is_told, "{verb}: {refused:?}");
+        }
+        // In an emergency what can be done is done.
+        ground.arm().await?;
+        let refused = ground.portcullis(&["disarm", elsewhere]).await?;
+        let told = "portcullis runs in the namespace `portcullis`, and puts the webhooks back";
+        ensure!(refused.code == 1 && refused.stderr.contains(told), "{refused:?}");
+        ensure!(refused.stdout.contains("portcullis-resource-validating removed"), "{refused:?}");
+        ensure!(ground.there(&PARTS).await? == parts && ground.replicas().await? == "2");
+
+        // What is armed needs no arming, and who has scaled it to 0 by hand has not said how many there were.
+        let told = ground.portcullis(&["rearm"]).await?.succeeded()?;
+        ensure!(told == "portcullis serves\n", "{told}");
+        ground.kubectl(&["scale", "deployment", "portcullis", "--replicas=0"]).await?;
+        let told = ground.portcullis(&["rearm"]).await?.succeeded()?;
+        ensure!(told.contains("deployment/portcullis scaled to 2"), "{told}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_belongs_to_another_choice_goes_when_that_changes() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let choices = ["poddisruptionbudget/portcullis", "clusterrolebinding/portcullis-beside-kyverno"];
+        ground.portcullis(&["install", "--beside-kyverno"]).await?.succeeded()?;
+        ensure!(ground.there(&choices).await?.len() == 2);
+        let told = ground.portcullis(&["install", "--replicas=1"]).await?.succeeded()?;
+        for choice in choices {
+            ensure!(told.contains(&format!("{choice} removed")), "{told}");
+        }
+        ensure!(ground.there(&choices).await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn another_engine_that_guards_the_pods_of_portcullis_is_warned_of() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let other = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": { "name": "other-engine" },
+            "webhooks": [{
+                "name": "validate.example.com",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": { "service": { "name": "other", "namespace": "other" } },
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "portcullis" } },
+                "rules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"],
+                }],
+            }],
+        });
+        ground.apply(&other.to_string()).await?;
+        define(&ground.test.control_plane.kubectl("default")).await?;
+        let installed = ground.portcullis(&["install", "--timeout=1"]).await?;
+        ground.kubectl(&["delete", "validatingwebhookconfiguration", "other-engine"]).await?;
+        let told = "warning: `other-engine` fails closed on the Pods of portcullis";
+        ensure!(installed.code == 1 && installed.stderr.contains(told), "{installed:?}");
         Ok(())
     })
 }
@@ -277,7 +382,7 @@ fn definitions_of_others_are_left_where_they_are_compatible_and_are_never_remove
 
 /// A Kyverno that serves: a webhook that calls it, and its Deployment. Nobody answers, which does not matter for an object
 /// that no test writes.
-const KYVERNO: &str = "
+pub(crate) const KYVERNO: &str = "
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata: {name: kyverno-resource-validating-webhook-cfg, labels: {webhook.kyverno.io/managed-by: kyverno}}
@@ -341,7 +446,7 @@ fn helm_installs_the_chart_and_leaves_the_definitions_when_it_goes() -> Result<(
         let chart = ["portcullis", "charts/portcullis", "--create-namespace", "--wait"];
         let told = helm(&[&["install"], &chart[..]].concat()).await?;
         ensure!(told.contains("clusterpolicies.kyverno.io was there before and is left"), "{told}");
-        ensure!(told.contains("No policy fails closed"), "{told}");
+        ensure!(told.contains("Policies fail closed unless they say"), "{told}");
         ensure!(ground.there(&PARTS).await?.len() == PARTS.len());
         let refused = ground.portcullis(&["install"]).await?;
         ensure!(

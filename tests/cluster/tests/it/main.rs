@@ -1,9 +1,11 @@
 //! Tests on a real control plane. `cargo xtask e2e` runs them.
 
 mod apply;
+mod beside_kyverno;
 mod chart;
 mod control_plane;
 mod crds;
+mod documented;
 mod example_policies;
 mod exceptions;
 mod faults;
@@ -15,6 +17,7 @@ mod jobs;
 mod jobs_swept;
 mod kubectl_users;
 mod lookups;
+mod monitoring;
 mod old_jobs;
 mod own_webhooks;
 mod pod_security;

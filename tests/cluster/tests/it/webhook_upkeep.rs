@@ -1,9 +1,9 @@
 //! Webhook configurations at work: what is never asked, and what becomes of edits by hand.
 
-use anyhow::{Result, ensure};
-use portcullis_cluster_tests::wait;
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::jiff::SignedDuration;
+use portcullis_cluster_tests::{ClusterTest, wait};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::story::{founding_policy, job, serving, until_ready_is, until_shown};
 
@@ -24,12 +24,11 @@ fn a_configuration_that_is_edited_or_deleted_by_hand_is_restored() -> Result<()>
             r#"[{"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": ["UPDATE"]}]"#;
         for edit in [&["patch", MUTATING, "--type=json", "--patch", narrowed][..], &["delete", MUTATING]] {
             test.kubectl(edit).await?.succeeded()?;
-            let edited = Instant::now();
             wait::until("a configuration as it was", async || {
                 Ok((test.kubectl(&webhooks).await?.stdout == good).then_some(()))
             })
             .await?;
-            println!("restored {:?} after `kubectl {}`", edited.elapsed(), edit.join(" "));
+            restored_in_time(test).await.with_context(|| format!("after `kubectl {}`", edit.join(" ")))?;
         }
         until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
         portcullis.serve.until_logged("were changed by somebody else, and are restored").await?;
@@ -40,6 +39,22 @@ fn a_configuration_that_is_edited_or_deleted_by_hand_is_restored() -> Result<()>
         })
         .await
     })
+}
+
+/// Checks by the clock of the API server how long the last change by hand has lasted.
+async fn restored_in_time(test: &ClusterTest) -> Result<()> {
+    let name = MUTATING.rsplit('/').next().unwrap_or_default();
+    let is_by_hand = |user: &str| user == "kubernetes-admin";
+    let (edited, restored) = wait::until("both in the audit log", async || {
+        let writes = test.control_plane.writes_of_webhooks(name)?;
+        let Some(place) = writes.iter().rposition(|(user, _)| is_by_hand(user)) else { return Ok(None) };
+        let time = |place: usize| writes.get(place).map(|(_, time)| *time);
+        Ok(time(place).zip(time(place + 1)))
+    })
+    .await?;
+    let lasted = restored.duration_since(edited);
+    ensure!(lasted <= SignedDuration::from_secs(10), "the change lasted {lasted:?}");
+    Ok(())
 }
 
 #[test]
