@@ -12,9 +12,23 @@ const KUBECONFIG: &str = "\
 apiVersion: v1
 kind: Config
 current-context: c
-clusters: [{name: c, cluster: {server: \"https://api.cluster.test:1\"}}]
+clusters: [{name: c, cluster: {server: \"https://api.cluster.test:1\", certificate-authority: /ca.crt}}]
 contexts: [{name: c, context: {cluster: c, user: u}}]
 users: [{name: u, user: {token: t}}]
+";
+
+/// An authority, as a Pod finds one beside its token: an empty folder has none of the system.
+const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdzCCAR2gAwIBAgIUTvypWdYnFcMrABnLCOdyd5pe2jUwCgYIKoZIzj0EAwIw
+EDEOMAwGA1UEAwwFdHJpYWwwIBcNMjYxMTI2MDEzNDE2WhgPMjEyNjExMDIwMTM0
+MTZaMBAxDjAMBgNVBAMMBXRyaWFsMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+/TKvRW92ZinM4VJb+N32ldu8z/Eh5bd8LQZuy6jZns7PH4/A09VLwU0AuGkMCBg9
+ht5+KqCFY/1+4XIDN4+jyqNTMFEwHQYDVR0OBBYEFK02ISVlVmEK5yUINx4/aPwQ
+J1GtMB8GA1UdIwQYMBaAFK02ISVlVmEK5yUINx4/aPwQJ1GtMA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAP1bws8GG3wSnII8ST3iIoXi0y2i4Yzt
+lD7juC/aCKNqAiBOv9igdGwRyDzByQLvZ8OOAnEncrom+43nUVrCJhktGQ==
+-----END CERTIFICATE-----
 ";
 
 /// Runs `binary` as `user` in a folder that holds it, a kubeconfig and a file of hosts: it starts, and resolves a name.
@@ -22,6 +36,7 @@ pub(super) fn run(binary: &Path, user: u32) -> Result<()> {
     let root = files::target().join("image/root");
     files::write_executable(&root.join("portcullis"), &files::read_bytes(binary)?)?;
     files::write(&root.join("kubeconfig"), KUBECONFIG.as_bytes())?;
+    files::write(&root.join("ca.crt"), AUTHORITY.as_bytes())?;
     files::write(&root.join("etc/hosts"), b"127.0.0.1 api.cluster.test\n")?;
     if !may_change_root(&root, user) {
         return test::skip("this user may not change the root folder, to start the binary in an empty one");
@@ -53,6 +68,7 @@ fn may_change_root(root: &Path, user: u32) -> bool {
 fn chroot(root: &Path, user: u32, arguments: &[&str]) -> Command {
     let mut command = Command::new("chroot");
     command.arg(format!("--userspec={user}:{user}")).arg(root).arg("/portcullis").args(arguments);
-    command.env_clear().stdin(Stdio::null());
+    // Without a search path only some of the folders of programs are looked into.
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
     command
 }
