@@ -222,11 +222,16 @@ fn has_generated(outcome: &RuleOutcome<'_>) -> bool {
 
 /// Why a rule was skipped, as far as known.
 fn reason<'o>(outcome: &'o RuleOutcome<'_>) -> std::borrow::Cow<'o, str> {
-    match &outcome.explanation {
-        Some(explanation) => {
-            format!("{}: {}", printable::line(&outcome.message), printable::line(explanation)).into()
-        }
-        None => printable::line(&outcome.message),
+    let message = printable::line(&outcome.message);
+    let Some(explanation) = outcome.explanation.as_deref().map(printable::line) else { return message };
+    // The precondition that does not hold says of itself that it is one; what the author has to say of it stays.
+    let own = match explanation.starts_with("precondition ") {
+        true => message.strip_prefix("preconditions not met").map(|own| own.trim_start_matches("; ")),
+        false => None,
+    };
+    match own.unwrap_or(&message) {
+        "" => explanation,
+        message => format!("{message}: {explanation}").into(),
     }
 }
 
