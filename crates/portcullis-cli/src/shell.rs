@@ -16,15 +16,18 @@ pub(crate) fn completion(shell: Shell, surroundings: &mut Surroundings<'_>) -> R
     Ok(Exit::SUCCESS)
 }
 
-/// Prints the manual: the page of the program, then one for each command, one after the other.
+/// Prints the manual: the page of the program, then one for each command and those below it.
 pub(crate) fn manual(surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended> {
     let mut command = arguments::command();
     // Gives each sub-command its full name, `portcullis apply`.
     command.build();
     let mut pages = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut pages)?;
-    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+    let mut commands = vec![&command];
+    // The last one is the next page: those below it follow it in their order.
+    while let Some(command) = commands.pop() {
         clap_mangen::Man::new(command.clone()).render(&mut pages)?;
+        let below: Vec<_> = command.get_subcommands().filter(|below| below.get_name() != "help").collect();
+        commands.extend(below.into_iter().rev());
     }
     // The generator puts all that follows the arguments under a heading of its own.
     let pages = String::from_utf8_lossy(&pages).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
