@@ -1,4 +1,5 @@
-//! `cargo xtask bench serve`: what a review costs `portcullis serve`, measured from outside.
+//! `cargo xtask bench serve`: what a review costs `portcullis serve`, measured from outside. `cargo xtask bench jobs` has its
+//! rows about `portcullis jobs` run.
 //!
 //! The server is a process of its own on one core; the clients are here, on the others. Its processor time is what the
 //! kernel accounts to it, so that a loaded machine disturbs it little; times of answers are only worth something on an
@@ -11,6 +12,7 @@
 
 mod cluster;
 mod documents;
+mod jobs;
 mod load;
 mod process;
 mod server;
@@ -101,6 +103,9 @@ const ROWS: &[Row] = &[
 fn main() -> Result<()> {
     let program = std::env::args().nth(1).context("usage: bench-serve PROGRAM [ROW]...")?;
     let chosen: Vec<String> = std::env::args().skip(2).collect();
+    if program == jobs::MEASURE {
+        return jobs::measure_here(&chosen);
+    }
     let documents = Documents::find()?;
     println!("data      {}", documents.said()?);
     let bench = Bench { program: program.into(), keys: Keys::make(&documents::scratch()?)?, documents };
@@ -128,6 +133,9 @@ fn main() -> Result<()> {
     }
     if is_chosen(cluster::NAME) {
         runtime.block_on(cluster::measure(&bench.documents, &mut table)).context(cluster::NAME)?;
+    }
+    if chosen.iter().any(|word| word == jobs::NAME) {
+        runtime.block_on(jobs::measure(&bench.program, &mut table)).context(jobs::NAME)?;
     }
     table.end()
 }

@@ -92,7 +92,9 @@ impl Table {
     /// # Errors
     /// A limit is not met.
     pub(crate) fn end(&self) -> Result<()> {
-        println!("\n  us: of processor time of the server for one review, the least of several runs");
+        println!(
+            "\n  us: of processor time of the server for one review, the least of several runs, or of a command for one Job"
+        );
         ensure!(self.broken == 0, "{} of {} limits are not met", self.broken, self.limits);
         Ok(())
     }
