@@ -1,6 +1,6 @@
 //! Plans carried out on a real API server: what was planned is gone with its Pods, nothing else is, and it can be taken back.
 
-mod backlog;
+pub(crate) mod backlog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,6 +132,34 @@ fn a_sweep_that_was_killed_goes_on_and_does_nothing_twice() -> Result<()> {
                 ensure!(spec.and_then(|spec| spec.suspend) == Some(is_suspended), "{name}: {spec:?}");
             }
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_sweep_that_was_capped_goes_on_with_larger_caps_and_all_of_it_comes_back() -> Result<()> {
+    swept(async |test, folder| {
+        create_backlog(test, 16).await?;
+        let plan = folder.path().join("plan.json").display().to_string();
+        plan_to(test, &plan, &[]).await?;
+        let planned: BTreeSet<String> = jobs(test)
+            .await?
+            .into_keys()
+            .filter(|name| Lot::Dangling.has(name) || Lot::WithPods.has(name))
+            .collect();
+        let capped = apply(test, &plan, &["--canary", "0", "--max-jobs", "3"]).await?;
+        let rest = planned.len() - 3;
+        ensure!(capped.stdout.contains(&format!("{rest} Jobs are beyond the caps")), "{capped:?}");
+        let left = jobs(test).await?.into_keys().filter(|name| planned.contains(name)).count();
+        ensure!(capped.code == 0 && left == rest, "{left} are left: {capped:?}");
+        let output = apply(test, &plan, &["--canary", "0"]).await?;
+        ensure!(output.code == 0, "{output:?}");
+        ensure!(!jobs(test).await?.into_keys().any(|name| planned.contains(&name)), "some are left");
+
+        let undo = ["jobs", "undo", &format!("{plan}.applied"), "--yes", "--qps", "200"];
+        test.control_plane.portcullis(&undo).await?.succeeded()?;
+        let back: BTreeSet<String> = jobs(test).await?.into_keys().collect();
+        ensure!(planned.is_subset(&back), "{:?} did not come back", planned.difference(&back));
         Ok(())
     })
 }

@@ -14,6 +14,7 @@ mod founding_story;
 mod installation;
 mod job_retention;
 mod jobs;
+mod jobs_guide;
 mod jobs_swept;
 mod kubectl_users;
 mod lookups;

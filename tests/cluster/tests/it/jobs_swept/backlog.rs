@@ -17,7 +17,7 @@ const AT_ONCE: usize = 16;
 
 /// The lots that Jobs are of, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lot {
+pub(crate) enum Lot {
     /// Nobody looks after it.
     Dangling,
     /// Nor after it, and it has a Pod.
@@ -43,33 +43,33 @@ const LOTS: [Lot; 8] = [
 ];
 
 impl Lot {
-    pub(super) fn of(number: usize) -> Lot {
+    pub(crate) fn of(number: usize) -> Lot {
         LOTS.into_iter().cycle().nth(number).unwrap_or(Lot::Dangling)
     }
 
-    pub(super) fn has(self, name: &str) -> bool {
+    pub(crate) fn has(self, name: &str) -> bool {
         number(name).is_some_and(|number| Lot::of(number) == self)
     }
 }
 
 /// The name of Job number `number`; the first one finished first.
-pub(super) fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("job-{number}")
 }
 
-pub(super) fn number(name: &str) -> Option<usize> {
+pub(crate) fn number(name: &str) -> Option<usize> {
     name.strip_prefix("job-")?.parse().ok()
 }
 
 /// When it finished, in seconds since 1970-01-01 UTC.
-pub(super) fn finished(job: &Job) -> Option<i64> {
+pub(crate) fn finished(job: &Job) -> Option<i64> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
     let complete = conditions.iter().find(|condition| condition.type_ == "Complete")?;
     Some(complete.last_transition_time.as_ref()?.0.as_second())
 }
 
 /// Creates so many Jobs that have finished, of all lots in turn.
-pub(super) async fn create_backlog(test: &ClusterTest, jobs: usize) -> Result<()> {
+pub(crate) async fn create_backlog(test: &ClusterTest, jobs: usize) -> Result<()> {
     let settings = json!({"metadata": {"name": "owner"}});
     let owner: ConfigMap =
         test.api().create(&PostParams::default(), &serde_json::from_value(settings)?).await?;
@@ -136,7 +136,7 @@ async fn create(
 }
 
 /// A Job that no Pod is made for, so that its status is what it is given.
-pub(super) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String>) -> Result<Job> {
+pub(crate) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String>) -> Result<Job> {
     let labels = match lot {
         Lot::Kept => json!({"number": name, "portcullis.dev/keep": ""}),
         _ => json!({"number": name}),
@@ -154,7 +154,10 @@ pub(super) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String
     let containers = json!([{"name": "main", "image": "registry.example.com/main:1.0.0", "args": [name]}]);
     let job = json!({
         "apiVersion": "batch/v1", "kind": "Job",
-        "metadata": {"name": name, "labels": labels, "annotations": annotations, "ownerReferences": owners},
+        "metadata": {
+            "name": name, "generateName": "job-",
+            "labels": labels, "annotations": annotations, "ownerReferences": owners
+        },
         "spec": {
             "parallelism": 0,
             "template": {"spec": {"restartPolicy": "Never", "containers": containers}}
