@@ -17,6 +17,9 @@ mod list;
 mod listing;
 mod missed;
 mod plan;
+mod progress;
+#[cfg(test)]
+mod scripted;
 mod selection;
 mod stream;
 mod undo;

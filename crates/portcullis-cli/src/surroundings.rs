@@ -4,6 +4,9 @@ use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
 
+/// The width of a terminal that does not say how wide it is.
+const UNKNOWN_WIDTH: usize = 80;
+
 /// What a command reads and writes beside files. A test makes its own; the binary takes the process's.
 pub struct Surroundings<'s> {
     /// Where relative paths start; empty for the folder of the process.
@@ -56,7 +59,8 @@ impl Surroundings<'static> {
         let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let wants_colour = |choice| choice != anstream::ColorChoice::Never;
-        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        let size = terminal_size::terminal_size();
+        let width = size.map_or(UNKNOWN_WIDTH, |(width, _)| usize::from(width.0));
         Self {
             // The process's own: paths stay as they were given, in messages too.
             directory: PathBuf::new(),
@@ -64,13 +68,13 @@ impl Surroundings<'static> {
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout: Stream {
                 colour: wants_colour(anstream::AutoStream::choice(&stdout)),
-                width: width.filter(|_| stdout.is_terminal()),
+                width: stdout.is_terminal().then_some(width),
                 writer: Box::new(BufWriter::with_capacity(64 << 10, stdout)),
                 warnings: true,
             },
             stderr: Stream {
                 colour: wants_colour(anstream::AutoStream::choice(&stderr)),
-                width: width.filter(|_| stderr.is_terminal()),
+                width: stderr.is_terminal().then_some(width),
                 writer: Box::new(stderr),
                 warnings: true,
             },

@@ -70,7 +70,8 @@ impl<'b> Job<'b> {
         self.shared_group().unwrap_or_else(|| self.name())
     }
 
-    pub(crate) fn shared_group(self) -> Option<&'b str> {
+    /// That which it shares with others; `None` where its own name is its group.
+    pub fn shared_group(self) -> Option<&'b str> {
         self.backlog.words().word(self.record.group)
     }
 

@@ -25,6 +25,7 @@ mod plan;
 mod protection;
 mod read;
 pub mod retention;
+mod safeguards;
 mod sweep;
 mod tombstone;
 mod ttl_owner;
@@ -39,6 +40,7 @@ pub use outcome::{ByOutcome, Outcome};
 pub use plan::{Caps, Cluster, Dependents, Digest, Item, Looked, Made, Mode, Plan, PlanError, ttl_of};
 pub use protection::{Protection, Protections};
 pub use read::{Interest, NotAJob, read_job, scan_job};
+pub use safeguards::Safeguards;
 pub use sweep::{
     Answer, Canaries, Entry, FIELD_MANAGER, Fate, Header, Journal, JournalError, Now, Number, Preconditions,
     Request, Seen, Settings, Step, Stop, Sweep, Tally, Verb,

@@ -6,7 +6,8 @@
 //! {"finished":"2026-09-01T10:01:00Z","manager":"kubectl-create","name":"report-1","namespace":"team-a",
 //!  "outcome":"succeeded","resourceVersion":"900000","uid":"0d3f1f0e-..","why":".."}
 //! ],
-//! "listed":1,"made":{"at":"2026-09-25T08:00:00Z","by":"jane"},"mode":"delete","version":1,
+//! "listed":1,"made":{"at":"2026-09-25T08:00:00Z","by":"jane"},"mode":"delete",
+//! "safeguards":{"floor":3600,"instanceLabel":"app.kubernetes.io/instance","portcullisNamespace":"portcullis"},"version":1,
 //! "digest":"sha256:.."}
 //! ```
 //!
@@ -18,7 +19,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Job, Outcome};
+use crate::{Job, Outcome, Safeguards};
 
 /// The version of the format, counted up when a reader of the old one would do the wrong thing.
 const VERSION: u32 = 1;
@@ -50,6 +51,8 @@ pub struct Plan {
     /// In mode `ttl`: how many seconds are to remain at least when it is carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<u32>,
+    /// What protects Jobs beside their manifests: it does when the plan is carried out, too.
+    pub safeguards: Safeguards,
     pub version: u32,
 }
 
@@ -190,6 +193,7 @@ impl Plan {
             made,
             mode,
             notice: None,
+            safeguards: Safeguards::default(),
             version: VERSION,
         }
     }

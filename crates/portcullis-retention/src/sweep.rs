@@ -355,6 +355,8 @@ impl<'p> Sweep<'p> {
             Since::Recreated if in_doubt => self.settle(index, Fate::Presumed, recreated, now),
             Since::Going if in_doubt && mode == Mode::Delete => self.settle(index, Fate::Presumed, "", now),
             Since::Expiring if in_doubt => self.settle(index, Fate::Presumed, "", now),
+            // A request of an earlier run may still be on its way, and nothing about the Job would hold it up.
+            Since::Guarded(why) if in_doubt => self.fail(index, &why, true, now),
             // It may have got its TTL before it got what makes it another one now.
             Since::Going | Since::Changed(_) if in_doubt && mode == Mode::Ttl => {
                 self.fail(index, "has changed since an answer was lost", true, now);
@@ -363,7 +365,7 @@ impl<'p> Sweep<'p> {
             Since::Recreated => self.settle(index, Fate::Skipped, recreated, now),
             Since::Going => self.settle(index, Fate::Skipped, "is being deleted already", now),
             Since::Expiring => self.settle(index, Fate::Skipped, "has a TTL already", now),
-            Since::Changed(why) => self.settle(index, Fate::Skipped, &why, now),
+            Since::Changed(why) | Since::Guarded(why) => self.settle(index, Fate::Skipped, &why, now),
             Since::Same if look == Some(Look::Conflict) => {
                 let why = match mode {
                     Mode::Delete => "the API server reported a conflict",

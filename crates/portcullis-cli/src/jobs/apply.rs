@@ -9,6 +9,7 @@ mod drive;
 mod report;
 mod survey;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -23,16 +24,19 @@ pub(super) use self::deed::{apply as server_side_apply, path as job_path};
 use self::drive::{Clock, drive};
 use self::report::Report;
 use self::survey::Survey;
-use super::backup::Backup;
+use super::backup::{Backup, Tombstones};
 use super::columns::counted;
 use super::confirm::confirm;
 use super::dependents::Kinds;
 use super::fetch;
+use super::progress::Progress;
+use super::selection::number;
 use crate::cluster::{ClusterArguments, Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, cannot, hinted, standard_output};
-use crate::files;
-use crate::surroundings::Surroundings;
+use crate::files::{self, Entry};
+use crate::paint::Paint;
+use crate::surroundings::{Stream, Surroundings};
 
 /// The longest plan that is read: a million Jobs and more.
 const LONGEST_PLAN: u64 = 1 << 30;
@@ -60,7 +64,7 @@ pub(crate) struct Arguments {
     max_plan_age: i64,
 
     /// Carry out at most N Jobs of the plan, the first ones; what is left is reported
-    #[arg(long, value_name = "N", help_heading = "Plan")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>, help_heading = "Plan")]
     max_jobs: Option<u64>,
 
     /// Carry out at most so many per cent of the Jobs that were listed for the plan
@@ -80,7 +84,7 @@ pub(crate) struct Arguments {
     qps: u32,
 
     /// So many Jobs of each namespace and manager go first; if one comes back, the rest of them stays. 0 for none
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Pace")]
+    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 5, help_heading = "Pace")]
     canary: usize,
 
     /// How long the rest waits to see whether they come back
@@ -88,7 +92,7 @@ pub(crate) struct Arguments {
     canary_wait: i64,
 
     /// Stop when there are more errors than this
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Pace")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>, default_value_t = 10, help_heading = "Pace")]
     max_errors: u64,
 
     /// The folder for the journal and the manifests; without it one beside the plan, `plan.json.applied`
@@ -133,12 +137,21 @@ pub(super) fn apply(
         percent: arguments.max_percent.or(plan.caps.percent),
     };
     let number = plan.within(caps);
+    if number == 0 {
+        let none = Paint::on(&surroundings.stdout).strong("nothing to do:");
+        let why =
+            if plan.items.is_empty() { "the plan holds no Jobs" } else { "the caps leave no Jobs of it" };
+        writeln!(surroundings.stdout, "{none} {why}").map_err(standard_output)?;
+        return Ok(Exit::SUCCESS);
+    }
     let folder = folder(&path, arguments.backup.as_ref().map(|folder| surroundings.directory.join(folder)));
     let mut backup = Backup::open(&folder)?;
     let goes_on = backup.journal().is_some();
     check_journal(backup.journal(), &plan, &uid, &folder)?;
 
-    let (survey, tombstones) = runtime.block_on(survey(&connection, &plan, number, arguments, &backup))?;
+    let stderr = &mut surroundings.stderr;
+    let looked = runtime.block_on(survey(&connection, &plan, number, arguments, &backup, date, stderr));
+    let (survey, tombstones) = looked?;
     if !survey.unlistable.is_empty() {
         let message =
             format!("what the Jobs own of these kinds is not known: {}", survey.unlistable.join(", "));
@@ -159,12 +172,15 @@ pub(super) fn apply(
         max_errors: arguments.max_errors,
     };
     let mut sweep = Sweep::begin(&plan, number, &journal, settings, |index| survey.seen(index), clock.now());
-    let mut bar = Bar::new(sweep.tally());
-    let stderr = &mut surroundings.stderr;
-    runtime.block_on(drive(&connection, &mut sweep, &mut backup, clock, &mut bar, stderr))?;
+    let before = sweep.tally().ours();
+    let mut bar = Bar::new(sweep.tally(), &mut surroundings.stderr);
+    runtime.block_on(drive(&connection, &mut sweep, &mut backup, clock, &mut bar))?;
+    drop(bar);
 
     let report = Report {
         tally: sweep.tally(),
+        this_run: sweep.tally().ours().saturating_sub(before),
+        took: clock.now().millis,
         mode: plan.mode,
         stopped: sweep.stopped(),
         beyond_caps: plan.items.len().saturating_sub(number) as u64,
@@ -175,6 +191,10 @@ pub(super) fn apply(
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {
+    if files::entry(path)? == Entry::Folder {
+        let hint = "name a file: what `portcullis jobs plan -o FILE` wrote";
+        return Err(hinted(format!("`{}` is a folder, not a plan", path.display()), Some(hint)));
+    }
     let text = files::read_text(path, LONGEST_PLAN)?;
     Plan::read(text.as_bytes()).map_err(|error: PlanError| {
         hinted(format!("cannot carry out `{}`: {error}", path.display()), Some(error.hint()))
@@ -243,22 +263,27 @@ fn folder(plan: &Path, given: Option<PathBuf>) -> PathBuf {
     })
 }
 
-/// Looks at all Jobs of the plan; the first time their manifests are put by.
+/// Looks at all Jobs of the plan; the first time their manifests are put by. The first `number` of them are to be touched.
 async fn survey(
     connection: &Connection,
     plan: &Plan,
     number: usize,
     arguments: &Arguments,
     backup: &Backup,
-) -> Result<(Survey, Option<super::backup::Tombstones>)> {
-    let items = plan.items.get(..number).unwrap_or(&plan.items);
+    now: i64,
+    stderr: &mut Stream<'_>,
+) -> Result<(Survey, Option<Tombstones>)> {
     // Those that went in an earlier run can be kept no more.
     let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
-    let mut survey = Survey::take(connection, items, tombstones.as_mut()).await?;
+    let mut progress = Progress::on(stderr);
+    let mut survey = Survey::take(connection, plan, tombstones.as_mut(), &mut progress).await?;
     if !(arguments.with_dependents || plan.dependents.allowed) {
+        let items = plan.items.get(..number).unwrap_or(&plan.items);
         let kinds = if plan.dependents.looked == Looked::All { Kinds::All } else { arguments.dependents };
-        survey.find_dependents(connection, items, kinds).await?;
+        survey.find_dependents(connection, items, kinds, &mut progress).await?;
     }
+    drop(progress);
+    survey.judge(plan, fetch::terminating_namespaces(connection, stderr).await, now);
     Ok((survey, tombstones))
 }
 
@@ -275,6 +300,11 @@ fn ask(
         Mode::Delete => format!("delete {jobs} with their Pods"),
         Mode::Ttl => format!("give {jobs} a TTL, by which Kubernetes deletes them with their Pods"),
     };
+    let included: Vec<_> = plan.safeguards.include_namespaces.iter().map(String::as_str).collect();
+    let included = match &*included {
+        [] => String::new(),
+        names => format!(", of {} too", names.join(", ")),
+    };
     let again = if goes_on { ", where an earlier run ended" } else { "" };
-    confirm(&format!("{what}, at {}{again}", connection.server()), yes, surroundings)
+    confirm(&format!("{what}{included}, at {}{again}", connection.server()), yes, surroundings)
 }

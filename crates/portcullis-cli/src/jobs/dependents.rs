@@ -9,6 +9,7 @@ use portcullis_retention::Backlog;
 use portcullis_value::{Arena, Value};
 
 use super::fetch::text;
+use super::progress::Progress;
 use crate::exit::cannot;
 
 /// Which kinds are looked through.
@@ -86,6 +87,7 @@ pub(super) async fn search(
     kinds: Kinds,
     backlog: &Backlog,
     jobs: &[u32],
+    progress: &mut Progress<'_, '_>,
 ) -> anyhow::Result<Found> {
     let mut found = Found::default();
     if jobs.is_empty() {
@@ -97,6 +99,7 @@ pub(super) async fn search(
         Kinds::All => all(connection).await,
     };
     for listed in listed.map_err(|error| cannot("ask which kinds there are", &error))? {
+        progress.show(&format!("looking for {} that the Jobs own", listed.resource));
         for namespace in namespaces {
             let each = |object: Value<'_>| {
                 let owners_of = object.path(&["metadata", "ownerReferences"]).and_then(Value::as_array);

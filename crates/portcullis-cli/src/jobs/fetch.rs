@@ -10,12 +10,13 @@ use portcullis_value::{Arena, Value};
 
 use super::listing::Listing;
 use super::missed::TtlPolicies;
+use super::progress::Progress;
 use super::selection::Selection;
 use super::stream::{self, StreamError};
 use crate::cluster::Reach;
 use crate::diagnostics;
 use crate::exit::{cannot, hinted};
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Stream, Surroundings};
 
 /// How often a list is begun anew because the API server has forgotten its beginning.
 const ATTEMPTS: u32 = 5;
@@ -38,15 +39,12 @@ pub(super) fn from_cluster(
         policies.tell_if_none(surroundings);
     }
     let mut fetched = Fetched { backlog: Backlog::default(), date: None, missed };
+    let labels = &selection.selector.text;
+    let stderr = &mut surroundings.stderr;
     let terminating = runtime.block_on(async {
-        fetched.jobs(connection, &namespaces, &selection.selector.text, interest).await?;
-        Ok::<_, anyhow::Error>(terminating_namespaces(connection).await)
+        fetched.jobs(connection, &namespaces, labels, interest, &mut Progress::on(stderr)).await?;
+        Ok::<_, anyhow::Error>(terminating_namespaces(connection, stderr).await)
     })?;
-    let terminating = terminating.unwrap_or_else(|error| {
-        let message = format!("which namespaces are terminating is not known: {error}");
-        diagnostics::warning(&mut surroundings.stderr, &message);
-        BTreeSet::new()
-    });
     let Fetched { backlog, date, .. } = fetched;
     Ok(Listing {
         backlog,
@@ -74,12 +72,13 @@ impl Fetched {
         namespaces: &[Option<&str>],
         selector: &str,
         interest: &Interest,
+        progress: &mut Progress<'_, '_>,
     ) -> Result<()> {
         for attempt in 1.. {
             self.backlog = Backlog::default();
             let mut outcome = Ok(());
             for namespace in namespaces {
-                outcome = self.pages(connection, *namespace, selector, interest).await;
+                outcome = self.pages(connection, *namespace, selector, interest, progress).await;
                 if outcome.is_err() {
                     break;
                 }
@@ -100,6 +99,7 @@ impl Fetched {
         namespace: Option<&str>,
         selector: &str,
         interest: &Interest,
+        progress: &mut Progress<'_, '_>,
     ) -> Result<(), Failure> {
         let Fetched { backlog, date, missed } = self;
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
@@ -108,7 +108,8 @@ impl Fetched {
             }
             Ok(())
         };
-        *date = pages(connection, namespace, selector, interest, &mut each).await?.or(*date);
+        let last = pages(connection, namespace, selector, interest, &mut each, progress).await?;
+        *date = last.or(*date);
         Ok(())
     }
 }
@@ -120,10 +121,12 @@ impl Fetched {
 pub(super) async fn each_job(
     connection: &Connection,
     namespace: &str,
+    interest: &Interest,
     each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+    progress: &mut Progress<'_, '_>,
 ) -> Result<()> {
     for attempt in 1.. {
-        match pages(connection, Some(namespace), "", &Interest::default(), each).await {
+        match pages(connection, Some(namespace), "", interest, each, progress).await {
             Ok(_) => break,
             Err(Failure::Api(ApiError::Expired { .. })) if attempt < ATTEMPTS => {}
             Err(failure) => return Err(failure.told()),
@@ -139,14 +142,20 @@ async fn pages(
     selector: &str,
     interest: &Interest,
     each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+    progress: &mut Progress<'_, '_>,
 ) -> Result<Option<i64>, Failure> {
     let scope = namespace.map(|name| format!("namespaces/{}/", encoded(name))).unwrap_or_default();
     let path = format!("/apis/batch/v1/{scope}jobs");
     let listed = ListQuery { selector, ..ListQuery::all("jobs.batch", &path, Extent::Whole) };
-    let mut date = None;
+    let (mut date, mut count) = (None, 0);
     let read = |answer: Answer| -> Result<_, Failure> {
         date = answer.date.or(date);
-        let end = stream::read(&mut &*answer.body, interest, each)?;
+        let mut counted = |facts: &JobFacts<'_>, text: &str| {
+            count += 1;
+            each(facts, text)
+        };
+        let end = stream::read(&mut &*answer.body, interest, &mut counted)?;
+        progress.show_listed(count, end.continues.as_ref().and_then(|continues| continues.remaining));
         Ok(end.continues.map(|continues| continues.token))
     };
     connection.pages(&listed, read).await?;
@@ -183,8 +192,11 @@ impl From<StreamError> for Failure {
     }
 }
 
-/// The namespaces that are being deleted.
-async fn terminating_namespaces(connection: &Connection) -> Result<BTreeSet<Box<str>>, ApiError> {
+/// The namespaces that are being deleted; none, and a warning on `stderr`, where nobody may know.
+pub(super) async fn terminating_namespaces(
+    connection: &Connection,
+    stderr: &mut Stream<'_>,
+) -> BTreeSet<Box<str>> {
     let mut terminating = BTreeSet::new();
     let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
     let told = |namespace: Value<'_>| {
@@ -192,8 +204,10 @@ async fn terminating_namespaces(connection: &Connection) -> Result<BTreeSet<Box<
             terminating.insert(Resource(namespace).name().into());
         }
     };
-    connection.each_object(&namespaces, told).await?;
-    Ok(terminating)
+    if let Err(error) = connection.each_object(&namespaces, told).await {
+        diagnostics::warning(stderr, &format!("which namespaces are terminating is not known: {error}"));
+    }
+    terminating
 }
 
 /// Which cluster this is, and as whom it is asked.

@@ -105,9 +105,10 @@ impl<'b> View<'b> {
                 view.unfinished += 1;
                 continue;
             };
-            let is_young = job
-                .finished()
-                .is_some_and(|finished| listing.now.saturating_sub(finished) < selection.older_than);
+            let age = |finished| listing.now.saturating_sub(finished);
+            // One that finished in the future has no age, and is shown where none is asked for.
+            let is_young = selection.older_than > 0
+                && job.finished().is_some_and(|finished| age(finished) < selection.older_than);
             if is_young || !selection.outcome.includes(outcome) {
                 continue;
             }

@@ -16,7 +16,8 @@ use super::dependents::{self, Kinds};
 use super::fetch;
 use super::format::Format;
 use super::listing::{Listing, WHOLE_LIST};
-use super::selection::Selection;
+use super::progress::Progress;
+use super::selection::{Selection, number};
 use crate::cluster::Commands;
 use crate::exit::{Ended, Exit, hinted};
 use crate::surroundings::Surroundings;
@@ -32,8 +33,8 @@ pub(crate) struct Arguments {
     selection: Selection,
 
     /// Keep the last N of each group: the Jobs of a namespace with the same generateName. A Job without one is a group of
-    /// its own
-    #[arg(long, value_name = "N", help_heading = "Keep")]
+    /// its own, and stays
+    #[arg(long, value_name = "N", value_parser = number::<usize>, help_heading = "Keep")]
     keep_last: Option<usize>,
 
     /// Jobs of a namespace whose value of this label is the same are a group
@@ -57,7 +58,7 @@ pub(crate) struct Arguments {
     notice: u32,
 
     /// Carry out at most N of it; what is left is reported
-    #[arg(long, value_name = "N", help_heading = "Plan")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>, help_heading = "Plan")]
     max_jobs: Option<u64>,
 
     /// Carry out at most so many per cent of the Jobs that were listed
@@ -142,12 +143,14 @@ pub(super) fn plan(
     if let Some(reach) = &listing.reach {
         let expire = expiring(&verdicts);
         let namespaces = selection.scope(&reach.connection);
+        let mut progress = Progress::on(&mut surroundings.stderr);
         let search = dependents::search(
             &reach.connection,
             &namespaces,
             arguments.dependents,
             &listing.backlog,
             &expire,
+            &mut progress,
         );
         let found = reach.runtime.block_on(search)?;
         plan.dependents.unlistable = found.unlistable;
@@ -219,6 +222,7 @@ fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
     plan.dependents = Dependents { allowed: arguments.with_dependents, looked, unlistable: Vec::new() };
     plan.listed = listing.backlog.len() as u64;
     plan.notice = (mode == Mode::Ttl).then_some(arguments.notice);
+    plan.safeguards = selection.safeguards();
     Ok(plan)
 }
 

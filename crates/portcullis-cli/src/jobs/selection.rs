@@ -1,16 +1,21 @@
 //! Which Jobs a command is about: the arguments that `list` and `plan` share.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use portcullis_cluster::Connection;
 use portcullis_gocompat::labels::Selector;
-use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, format_age, parse_age};
+use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, Safeguards, format_age, parse_age};
 
 use crate::cluster::ClusterArguments;
 
-/// The namespaces of Kubernetes itself.
-const OF_KUBERNETES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+/// Below this age a Job is left alone, unless another is given.
+const FLOOR: &str = "1h";
+/// By this label Argo CD knows its objects, unless it is told another.
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Where Portcullis is installed, unless it is somewhere else.
+const NAMESPACE: &str = "portcullis";
 
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
@@ -63,14 +68,14 @@ pub(crate) struct Selection {
     pub(crate) include_namespace: Vec<String>,
 
     /// Leave Jobs alone that finished less than this ago
-    #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "1h", help_heading = "Protection")]
+    #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = FLOOR, help_heading = "Protection")]
     pub(crate) floor: i64,
 
     /// The label by which Argo CD knows its objects (`application.instanceLabelKey` of it); empty where there is no Argo CD
     #[arg(
         long,
         value_name = "KEY",
-        default_value = "app.kubernetes.io/instance",
+        default_value = INSTANCE_LABEL,
         help_heading = "Protection"
     )]
     pub(crate) argocd_instance_label: String,
@@ -80,10 +85,15 @@ pub(crate) struct Selection {
         long,
         value_name = "NAME",
         env = "PORTCULLIS_NAMESPACE",
-        default_value = "portcullis",
+        default_value = NAMESPACE,
         help_heading = "Protection"
     )]
     pub(crate) portcullis_namespace: String,
+}
+
+/// A count, as an argument.
+pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "write a whole number, as `3`".to_owned())
 }
 
 /// A selector, and how it was written.
@@ -123,27 +133,30 @@ impl Selection {
         Interest {
             selector: self.selector.selector.clone(),
             group_label: group_label.map(Box::from),
-            instance_label: Some(&*self.argocd_instance_label)
-                .filter(|label| !label.is_empty())
-                .map(Box::from),
+            instance_label: self.safeguards().instance_label.map(Box::from),
+        }
+    }
+
+    /// What protects the Jobs beside their manifests.
+    pub(crate) fn safeguards(&self) -> Safeguards {
+        Safeguards {
+            floor: self.floor,
+            include_namespaces: self.include_namespace.iter().cloned().collect(),
+            instance_label: Some(self.argocd_instance_label.clone()).filter(|label| !label.is_empty()),
+            portcullis_namespace: self.portcullis_namespace.clone(),
         }
     }
 
     /// What is kept of the Jobs that are selected; those of `terminating` namespaces are.
     pub(crate) fn policy(&self, keep_last: usize, terminating: BTreeSet<Box<str>>) -> KeepPolicy {
         let expire_after = |outcome| self.outcome.includes(outcome).then_some(self.older_than);
-        let protected = OF_KUBERNETES.into_iter().chain([&*self.portcullis_namespace]);
-        let is_included = |name: &str| self.include_namespace.iter().any(|included| included == name);
         KeepPolicy {
             expire_after: ByOutcome {
                 succeeded: expire_after(Outcome::Succeeded),
                 failed: expire_after(Outcome::Failed),
             },
             keep_last,
-            keep_failed: 0,
-            floor: self.floor,
-            protected_namespaces: protected.filter(|name| !is_included(name)).map(Box::from).collect(),
-            terminating_namespaces: terminating,
+            ..self.safeguards().policy(terminating)
         }
     }
 
@@ -184,7 +197,11 @@ impl Selection {
         let mut words = String::new();
         let mut add = |flag: &str, value: &str| {
             let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,".contains(letter);
-            let value = if value.chars().all(is_plain) { value.to_owned() } else { format!("'{value}'") };
+            let is_one_word = !value.is_empty() && value.chars().all(is_plain);
+            let value = match is_one_word {
+                true => value.to_owned(),
+                false => format!("'{}'", value.replace('\'', r"'\''")),
+            };
             words.push_str(&format!(" {flag} {value}"));
         };
         if let Some(file) = &self.from {
@@ -207,6 +224,20 @@ impl Selection {
         }
         if !self.include_namespace.is_empty() {
             add("--include-namespace", &self.include_namespace.join(","));
+        }
+        if parse_age(FLOOR) != Ok(self.floor) {
+            add("--floor", &format!("{}s", self.floor));
+        }
+        let ClusterArguments { kubeconfig, context } = &self.cluster;
+        for (flag, value, default) in [
+            ("--argocd-instance-label", Some(&self.argocd_instance_label), INSTANCE_LABEL),
+            ("--portcullis-namespace", Some(&self.portcullis_namespace), NAMESPACE),
+            ("--kubeconfig", kubeconfig.as_ref().map(|file| file.display().to_string()).as_ref(), ""),
+            ("--context", context.as_ref(), ""),
+        ] {
+            if let Some(value) = value.filter(|value| *value != default) {
+                add(flag, value);
+            }
         }
         if self.all_namespaces {
             words.push_str(" -A");

@@ -59,9 +59,11 @@ impl StreamError {
             StreamError::Empty | StreamError::CutShort(_) => Some(
                 "the command that wrote it may have failed: `kubectl get jobs -A -o json > jobs.json` alone shows that",
             ),
-            StreamError::Fault { .. } | StreamError::NoList(_) | StreamError::OtherList(_) => {
-                Some("give a list of Jobs as JSON: `kubectl get jobs -A -o json`")
-            }
+            StreamError::Fault { .. }
+            | StreamError::NotText
+            | StreamError::NotAJob { .. }
+            | StreamError::NoList(_)
+            | StreamError::OtherList(_) => Some("give a list of Jobs as JSON: `kubectl get jobs -A -o json`"),
             _ => None,
         }
     }

@@ -13,10 +13,12 @@ use portcullis_retention::{Entry, Fate, Journal, Mode};
 
 use self::restore::{Came, Restorer};
 use super::backup::Backup;
-use super::columns::counted;
+use super::columns::{counted, thousands};
 use super::confirm::confirm;
 use super::fetch;
+use super::progress::Progress;
 use crate::cluster::{ClusterArguments, Commands, Reach};
+use crate::diagnostics;
 use crate::exit::{Ended, Exit, hinted, standard_output};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
@@ -108,8 +110,14 @@ pub(super) fn undo(
             connection.server()
         ),
     };
+    if arguments.yes {
+        // Where it is asked, the question says so.
+        diagnostics::warning(&mut surroundings.stderr, ONLY_DEFINITIONS);
+    }
     confirm(&what, arguments.yes, surroundings)?;
-    let tally = runtime.block_on(take_back(&connection, &backup, &journal, &touched, arguments))?;
+    let progress = Progress::on(&mut surroundings.stderr);
+    let taken_back = take_back(&connection, &backup, &journal, &touched, arguments, progress);
+    let tally = runtime.block_on(taken_back)?;
     tally.print(surroundings).map_err(standard_output)?;
     Ok(tally.exit())
 }
@@ -125,12 +133,17 @@ async fn take_back(
     journal: &Journal,
     touched: &BTreeSet<&str>,
     arguments: &Arguments,
+    mut progress: Progress<'_, '_>,
 ) -> Result<Tally> {
     let mut tally = Tally::default();
+    let mut show = |of: usize, tally: &Tally| {
+        progress.show(&format!("{} of {}", thousands(tally.total()), counted(of as u64, "Job", "Jobs")));
+    };
     let mut restorer = Restorer::new(connection, arguments.qps, arguments.run);
     let mut still_there = BTreeSet::new();
     if journal.header.mode == Mode::Ttl {
         for (uid, entry) in journal.entries().filter(|(_, entry)| may_be_gone(entry)) {
+            show(touched.len(), &tally);
             match restorer.remove_ttl(&entry.namespace, &entry.name, uid).await {
                 Came::Gone => continue,
                 came => tally.count(came, &entry.namespace, &entry.name),
@@ -147,7 +160,9 @@ async fn take_back(
         }
         Ok(())
     })?;
+    let all = definitions.len() + still_there.len();
     for restored in definitions {
+        show(all, &tally);
         let came = restorer.create(&restored).await;
         tally.count(came, &restored.namespace, &restored.name);
     }
@@ -163,6 +178,12 @@ impl Tally {
             Came::Gone | Came::NameTaken => self.names_taken.push(format!("{namespace}/{name}")),
             Came::Failed(why) => self.failed.push(format!("{namespace}/{name}: {why}")),
         }
+    }
+
+    /// How many were done with.
+    fn total(&self) -> u64 {
+        let listed = self.names_taken.len() + self.failed.len();
+        self.restored + self.unsuspended + self.kept + listed as u64
     }
 
     fn print(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {

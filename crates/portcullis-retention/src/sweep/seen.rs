@@ -7,7 +7,7 @@ use crate::{Item, Job, JobFacts, Mode, Protection, Protections};
 pub struct Seen {
     pub uid: String,
     pub resource_version: String,
-    /// What protects it: what its manifest says, and what else was found out.
+    /// What protects it: what its manifest says, and what else is known of it.
     pub protections: Protections,
     /// The first of them in words.
     pub reason: String,
@@ -29,14 +29,15 @@ pub(super) enum Since {
     Going,
     /// It has the TTL that a sweep writes.
     Expiring,
-    /// It may not be touched any more, and why.
+    /// It is another one now, and how.
     Changed(String),
+    /// It is what was planned, and something beside its manifest protects it, and what.
+    Guarded(String),
 }
 
 impl Seen {
-    /// A Job that was kept; what else protects it is to be added.
-    pub fn kept(job: Job<'_>, has_our_ttl: bool) -> Self {
-        let protections = job.protections();
+    /// A Job that was kept, and all that protects it.
+    pub fn kept(job: Job<'_>, protections: Protections, has_our_ttl: bool) -> Self {
         let first = protections.first();
         Self {
             uid: job.uid(),
@@ -60,14 +61,6 @@ impl Seen {
             has_our_ttl,
         }
     }
-
-    /// Protects it; `detail` is the word that it is about.
-    pub fn protect(&mut self, protection: Protection, detail: &str) {
-        self.protections.insert(protection);
-        if self.protections.first() == Some(protection) {
-            self.reason = protection.reason(Some(detail));
-        }
-    }
 }
 
 impl Since {
@@ -80,6 +73,7 @@ impl Since {
             Some(Protection::Going) => Since::Going,
             _ if mode == Mode::Ttl && seen.has_our_ttl => Since::Expiring,
             // Whatever the plan says.
+            Some(_) if seen.resource_version == item.resource_version => Since::Guarded(seen.reason.clone()),
             Some(_) => Since::Changed(seen.reason.clone()),
             None if seen.resource_version != item.resource_version => {
                 Since::Changed("has changed".to_owned())

@@ -39,6 +39,11 @@ impl Tally {
         self.by_fate.get(&fate).copied().unwrap_or_default()
     }
 
+    /// How many are gone, or will be, by what was done here.
+    pub fn ours(&self) -> u64 {
+        self.by_fate.iter().filter(|(fate, _)| fate.is_ours()).map(|(_, count)| count).sum()
+    }
+
     /// How many have come to an end, whatever it is.
     pub fn settled(&self) -> u64 {
         self.by_fate.values().sum()

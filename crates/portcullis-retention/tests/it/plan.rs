@@ -1,6 +1,10 @@
 //! The document of a plan.
 
-use portcullis_retention::{Caps, Cluster, Dependents, Item, Looked, Made, Mode, Plan, PlanError, ttl_of};
+use std::collections::BTreeSet;
+
+use portcullis_retention::{
+    Caps, Cluster, Dependents, Item, Looked, Made, Mode, Plan, PlanError, Safeguards, ttl_of,
+};
 use proptest::prelude::*;
 
 use crate::jobs::{NOW, backlog, finished};
@@ -14,6 +18,12 @@ fn plan(items: usize) -> Plan {
     plan.listed = 1000;
     let backlog = backlog(&[finished("")]);
     let item = Item::of(backlog.job(0).unwrap(), "succeeded 29d ago".to_owned()).unwrap();
+    plan.safeguards = Safeguards {
+        floor: 3_600,
+        include_namespaces: BTreeSet::from(["kube-system".to_owned()]),
+        instance_label: Some("a.b/c".to_owned()),
+        portcullis_namespace: "portcullis".to_owned(),
+    };
     plan.items = (0..items).map(|index| Item { name: format!("pi-{index}"), ..item.clone() }).collect();
     plan
 }
@@ -30,7 +40,7 @@ fn a_plan_is_read_as_it_was_written() {
 "items":[
 {"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-0","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"0d3f1f0e-1d2b-4d4e-9d61-000000000001","why":"succeeded 29d ago"},
 {"dependents":{"ConfigMap":2},"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-1","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"0d3f1f0e-1d2b-4d4e-9d61-000000000001","why":"succeeded 29d ago"}
-],"listed":1000,"made":{"at":"2026-10-01T00:00:00Z","by":"jane"},"mode":"delete","version":1,
+],"listed":1000,"made":{"at":"2026-10-01T00:00:00Z","by":"jane"},"mode":"delete","safeguards":{"floor":3600,"includeNamespaces":["kube-system"],"instanceLabel":"a.b/c","portcullisNamespace":"portcullis"},"version":1,
 "digest":"DIGEST"}
 "#
         .replace("DIGEST", &plan.computed_digest().to_string())

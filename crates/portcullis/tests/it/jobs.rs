@@ -176,6 +176,11 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         "jobs list --from jobs.json -l a=(b",
         "jobs list --from jobs.json --older-than 1w",
         "jobs plan --from jobs.json -o nowhere/plan.json",
+        "jobs plan --from jobs.json -o .",
+        "jobs plan --from jobs.json --keep-last three",
+        "jobs apply .",
+        "jobs apply jobs.json",
+        "jobs undo .",
     ]
     .iter()
     .map(|arguments| seen(folder.path(), arguments) + "\n\n")
@@ -198,6 +203,44 @@ fn jobs_that_a_policy_missed_are_those_it_would_have_given_a_ttl() {
         stdout(&output).lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
     // Older ones the policy never saw, and that of the CronJob it leaves alone.
     assert_eq!(names, ["cleanup", "report-2", "report-3", "report-4", "keep-me", "migrate"]);
+}
+
+#[test]
+fn a_job_that_finished_in_the_future_is_shown_and_has_no_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs =
+        [("a", "2026-01-05"), ("b", "9999-01-05")].map(|(name, day)| job("x", name, day, "Complete", ""));
+    let list = format!(r#"{{"kind":"List","items":[{}]}}"#, jobs.join(","));
+    fs::write(folder.path().join("jobs.json"), list).unwrap();
+    let shown = stdout(&run(folder.path(), &["jobs", "list", "--from", "jobs.json", "--each"]));
+    assert!(shown.contains("in the future") && shown.contains("no: finished in the future"), "{shown}");
+    assert!(
+        shown.contains("AGE OF 1 FINISHED JOB\n") && shown.contains("2 finished Jobs: 1 touchable"),
+        "{shown}"
+    );
+    let old = stdout(&run(folder.path(), &["jobs", "list", "--from", "jobs.json", "--older-than", "1s"]));
+    assert!(old.contains("1 finished Job: 1 touchable"), "{old}");
+}
+
+#[test]
+fn the_shell_completes_the_commands_of_jobs_and_the_manual_has_a_page_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let manual = stdout(&run(folder.path(), &["man"]));
+    for command in ["list", "plan", "apply", "undo"] {
+        assert!(manual.contains(&format!(".TH portcullis-jobs-{command} ")), "{command}");
+    }
+    let script = stdout(&run(folder.path(), &["completion", "bash"]));
+    let completed = |words: &str| {
+        let last = words.rsplit(' ').next().unwrap_or_default();
+        let script = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _portcullis portcullis '{last}' jobs\n\
+             echo \"${{COMPREPLY[@]}}\"\n"
+        );
+        stdout(&Command::new("bash").args(["-c", &script]).output().unwrap()).trim().to_owned()
+    };
+    assert_eq!(completed("portcullis jobs ap"), "apply");
+    assert_eq!(completed("portcullis jobs list --out"), "--outcome");
+    assert_eq!(completed("portcullis jobs apply --canary-"), "--canary-wait");
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! How far a sweep has come, on a terminal.
 
-use std::io::Write as _;
-
 use portcullis_retention::{Tally, format_age};
 
 use crate::jobs::columns::thousands;
+use crate::jobs::progress::Progress;
 use crate::surroundings::Stream;
 
 /// How often the line is written anew, in milliseconds.
@@ -13,36 +12,26 @@ const PERIOD: u64 = 200;
 const LENGTH: u64 = 24;
 
 /// A line on standard error with a bar, the rate, and the time that is left at it.
-#[derive(Debug, Default)]
-pub(super) struct Bar {
+pub(super) struct Bar<'p, 's> {
+    progress: Progress<'p, 's>,
     /// How many were done with before this run.
     before: u64,
     last: Option<u64>,
 }
 
-impl Bar {
+impl<'p, 's> Bar<'p, 's> {
     /// A bar that begins where `tally` stands.
-    pub(super) fn new(tally: &Tally) -> Self {
-        Self { before: tally.settled(), last: None }
+    pub(super) fn new(tally: &Tally, stderr: &'p mut Stream<'s>) -> Self {
+        Self { progress: Progress::on(stderr), before: tally.settled(), last: None }
     }
 
-    /// Shows it, where standard error is a terminal; `now` is the time since the start in milliseconds.
-    pub(super) fn show(&mut self, tally: &Tally, now: u64, stderr: &mut Stream<'_>) {
-        if stderr.width.is_none() || self.last.is_some_and(|last| now < last + PERIOD) {
+    /// Shows it; `now` is the time since the start in milliseconds.
+    pub(super) fn show(&mut self, tally: &Tally, now: u64) {
+        if self.last.is_some_and(|last| now < last + PERIOD) {
             return;
         }
         self.last = Some(now);
-        // Progress that cannot be shown is no reason to stop.
-        let _ = write!(stderr, "\r\x1b[K{}", self.line(tally, now));
-        let _ = stderr.flush();
-    }
-
-    /// Takes the line away.
-    pub(super) fn clear(&mut self, stderr: &mut Stream<'_>) {
-        if self.last.take().is_some() {
-            let _ = write!(stderr, "\r\x1b[K");
-            let _ = stderr.flush();
-        }
+        self.progress.show(&self.line(tally, now));
     }
 
     fn line(&self, tally: &Tally, now: u64) -> String {

@@ -25,14 +25,14 @@ pub(in crate::jobs) fn path(namespace: &str, name: &str) -> String {
 
 /// Sends `request`.
 pub(super) async fn perform(connection: &Connection, request: Request<'_>) -> Told {
-    let reply = connection.once(once(&request)).await;
+    let reply = connection.once(once(request.verb, request.namespace, request.name)).await;
     let date = reply.as_ref().ok().and_then(|reply| reply.date);
     Told { number: request.number, answer: answer(request.verb, reply), date }
 }
 
-fn once(request: &Request<'_>) -> Once {
-    let path = path(request.namespace, request.name);
-    match request.verb {
+fn once(verb: Verb<'_>, namespace: &str, name: &str) -> Once {
+    let path = path(namespace, name);
+    match verb {
         Verb::Get => Once { method: Method::GET, path, content_type: "", body: Vec::new() },
         Verb::Delete(Preconditions { uid, resource_version }) => {
             let options = json!({
@@ -52,7 +52,7 @@ fn once(request: &Request<'_>) -> Once {
             let job = json!({
                 "apiVersion": "batch/v1", "kind": "Job",
                 "metadata": {
-                    "namespace": request.namespace, "name": request.name,
+                    "namespace": namespace, "name": name,
                     "uid": uid, "resourceVersion": resource_version
                 },
                 "spec": {"ttlSecondsAfterFinished": ttl}
@@ -115,6 +115,23 @@ mod tests {
 
     fn told(verb: Verb<'_>, code: u16, body: &str) -> Answer {
         answer(verb, Ok(Reply { code, body: body.as_bytes().to_vec(), ..Reply::default() }))
+    }
+
+    #[test]
+    fn a_deletion_takes_the_pods_along_and_says_what_the_job_has_to_be() {
+        let preconditions = Preconditions { uid: "u", resource_version: "1" };
+        let body = |verb| once(verb, "team", "job").body;
+        let options: serde_json::Value =
+            serde_json::from_slice(&body(Verb::Delete(preconditions))).expect("JSON");
+        assert_eq!(options["propagationPolicy"], "Background");
+        assert_eq!(options["preconditions"], json!({"uid": "u", "resourceVersion": "1"}));
+        let Once { path, body, .. } = once(Verb::SetTtl { ttl: 900, preconditions }, "team", "job");
+        let applied: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(path.ends_with("?fieldManager=portcullis-jobs&force=false"), "{path}");
+        assert_eq!(
+            applied["metadata"],
+            json!({"namespace": "team", "name": "job", "uid": "u", "resourceVersion": "1"})
+        );
     }
 
     #[test]

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::bar::Bar;
 use super::deed::perform;
 use crate::jobs::backup::Backup;
-use crate::surroundings::Stream;
 
 /// The time since the start, and the API server's time of day.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +50,12 @@ pub(super) async fn drive(
     sweep: &mut Sweep<'_>,
     backup: &mut Backup,
     mut clock: Clock,
-    bar: &mut Bar,
-    stderr: &mut Stream<'_>,
+    bar: &mut Bar<'_, '_>,
 ) -> Result<()> {
     let mut under_way = FuturesUnordered::new();
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     loop {
-        bar.show(sweep.tally(), clock.now().millis, stderr);
+        bar.show(sweep.tally(), clock.now().millis);
         match sweep.next(clock.now()) {
             Step::Record { text, durable } => backup.append(&text, durable)?,
             Step::Ask(request) => under_way.push(perform(connection, request)),
@@ -85,6 +83,5 @@ pub(super) async fn drive(
             Step::Finished => break,
         }
     }
-    bar.clear(stderr);
     Ok(backup.append("", true)?)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use portcullis_retention::{Fate, Mode, Stop, Tally};
+use portcullis_retention::{Fate, Mode, Stop, Tally, format_age};
 
 use crate::exit::Exit;
 use crate::jobs::columns::{counted, thousands};
@@ -20,6 +20,10 @@ pub(super) const STOPPED: Exit = Exit(4);
 /// A sweep that has ended.
 pub(super) struct Report<'r> {
     pub(super) tally: &'r Tally,
+    /// How many Jobs went, or got their TTL, in this run.
+    pub(super) this_run: u64,
+    /// How long it took, in milliseconds.
+    pub(super) took: u64,
     pub(super) mode: Mode,
     pub(super) stopped: Option<Stop>,
     /// How many items the caps leave for another time.
@@ -36,8 +40,7 @@ impl Report<'_> {
             Mode::Delete => "deleted",
             Mode::Ttl => "given a TTL",
         };
-        let ours = self.tally.of(Fate::Done) + self.tally.of(Fate::Presumed);
-        writeln!(stdout, "{} {done}", paint.good(counted(ours, "Job", "Jobs")))?;
+        writeln!(stdout, "{} {done}", paint.good(counted(self.tally.ours(), "Job", "Jobs")))?;
         if self.tally.of(Fate::Presumed) > 0 {
             writeln!(
                 stdout,
@@ -67,9 +70,14 @@ impl Report<'_> {
         if self.beyond_caps > 0 {
             writeln!(
                 stdout,
-                "{} beyond the caps: make a new plan for the rest",
+                "{} beyond the caps: the same command with larger ones goes on",
                 counted(self.beyond_caps, "Job is", "Jobs are")
             )?;
+        }
+        if self.this_run > 0 {
+            let took = format_age(i64::try_from(self.took / 1_000).unwrap_or(i64::MAX));
+            let rate = self.this_run as f64 * 1_000.0 / self.took.max(1) as f64;
+            writeln!(stdout, "{}", paint.quiet(format!("took {took}, at {rate:.1} Jobs a second")))?;
         }
         writeln!(stdout, "{}", paint.quiet(format!("journal and definitions: {}", self.backup.display())))?;
         self.say_what_to_do(surroundings)

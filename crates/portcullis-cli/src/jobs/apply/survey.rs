@@ -1,15 +1,18 @@
 //! The planned Jobs as they are now, and their manifests put by before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use portcullis_cluster::Connection;
-use portcullis_retention::{Backlog, Item, JobFacts, Protection, Seen};
+use portcullis_retention::{
+    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, judge,
+};
 
 use super::deed::has_our_ttl;
 use crate::jobs::backup::Tombstones;
 use crate::jobs::dependents::{self, Kinds, is_held_dear};
 use crate::jobs::fetch;
+use crate::jobs::progress::Progress;
 use crate::jobs::stream::StreamError;
 
 /// What is known of the planned Jobs.
@@ -21,22 +24,25 @@ pub(super) struct Survey {
     of_item: Vec<Option<u32>>,
     /// Those whose TTL is one that a sweep wrote.
     expiring: BTreeSet<u32>,
-    /// Those that own what somebody would miss, and its kind.
-    owning: BTreeMap<u32, String>,
+    /// What protects each, by its number.
+    protections: Vec<Protections>,
     /// The kinds of dependents that could not be listed.
     pub(super) unlistable: Vec<String>,
 }
 
 impl Survey {
-    /// Lists the Jobs of the namespaces that `items` are in. Those that are what was planned are kept in `tombstones`.
+    /// Lists the Jobs of the namespaces that the items of `plan` are in. Those that are what was planned are kept in
+    /// `tombstones`, however many are carried out this time.
     ///
     /// # Errors
     /// The API server fails, or a manifest cannot be written.
     pub(super) async fn take(
         connection: &Connection,
-        items: &[Item],
+        plan: &Plan,
         mut tombstones: Option<&mut Tombstones>,
+        progress: &mut Progress<'_, '_>,
     ) -> Result<Self> {
+        let items = &plan.items;
         let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             numbers.insert((&item.namespace, &item.name), index);
@@ -61,13 +67,15 @@ impl Survey {
                 _ => Ok(()),
             }
         };
+        let instance_label = plan.safeguards.instance_label.as_deref().map(Box::from);
+        let interest = Interest { instance_label, ..Interest::default() };
         for namespace in namespaces(items) {
-            fetch::each_job(connection, namespace, &mut each).await?;
+            fetch::each_job(connection, namespace, &interest, &mut each, progress).await?;
         }
         Ok(survey)
     }
 
-    /// Looks for what the Jobs own that somebody would miss.
+    /// Looks for what the Jobs of `items` own that somebody would miss: it protects them.
     ///
     /// # Errors
     /// The API server fails.
@@ -76,31 +84,43 @@ impl Survey {
         connection: &Connection,
         items: &[Item],
         kinds: Kinds,
+        progress: &mut Progress<'_, '_>,
     ) -> Result<()> {
         let scope: Vec<Option<&str>> = namespaces(items).into_iter().map(Some).collect();
-        let jobs: Vec<u32> = self.of_item.iter().flatten().copied().collect();
-        let found = dependents::search(connection, &scope, kinds, &self.backlog, &jobs).await?;
+        let jobs: Vec<u32> = self.of_item.iter().take(items.len()).flatten().copied().collect();
+        let found = dependents::search(connection, &scope, kinds, &self.backlog, &jobs, progress).await?;
         for (job, kinds) in found.owned {
             if let Some(kind) = kinds.into_keys().find(|kind| is_held_dear(kind)) {
-                self.owning.insert(job, kind);
+                self.backlog.protect(job as usize, Protection::Dependents, &kind);
             }
         }
         self.unlistable = found.unlistable;
         Ok(())
     }
 
+    /// Asks of each Job anew what protects it at `now`, beside its manifest too: namespaces of the plan may be `terminating`,
+    /// and a plan is a file that somebody may have written.
+    pub(super) fn judge(&mut self, plan: &Plan, terminating: BTreeSet<Box<str>>, now: i64) {
+        let verdicts = judge(&self.backlog, &plan.safeguards.policy(terminating), now);
+        let protections = |verdict| match verdict {
+            Verdict::Protected(protections) => protections,
+            _ => Protections::default(),
+        };
+        self.protections = verdicts.into_iter().map(protections).collect();
+    }
+
     /// What is under the name of item number `index`.
     pub(super) fn seen(&self, index: usize) -> Option<Seen> {
         let number = (*self.of_item.get(index)?)?;
         let job = self.backlog.job(number as usize)?;
-        let mut seen = Seen::kept(job, self.expiring.contains(&number));
-        if let Some(kind) = self.owning.get(&number) {
-            seen.protect(Protection::Dependents, kind);
-        }
-        Some(seen)
+        let protections = *self.protections.get(number as usize)?;
+        Some(Seen::kept(job, protections, self.expiring.contains(&number)))
     }
 }
 
 fn namespaces(items: &[Item]) -> BTreeSet<&str> {
     items.iter().map(|item| &*item.namespace).collect()
 }
+
+#[cfg(test)]
+mod tests;

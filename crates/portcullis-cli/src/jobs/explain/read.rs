@@ -18,6 +18,7 @@ use crate::exit::{cannot, hinted};
 use crate::jobs::fetch;
 use crate::jobs::listing;
 use crate::jobs::missed::{Giving, TtlPolicies};
+use crate::jobs::progress::Progress;
 use crate::jobs::stream::{self, StreamError};
 use crate::offline::documents;
 use crate::offline::inputs::Inputs;
@@ -167,11 +168,14 @@ impl Reading {
             }
             let retentions = Retentions::new(retentions, &arguments.portcullis_namespace);
             let mut jobs = Jobs::new(&retentions, name);
-            fetch::each_job(connection, namespace, &mut |facts, text| {
+            let mut each = |facts: &JobFacts<'_>, text: &str| {
                 jobs.add(facts, text);
                 Ok(())
-            })
-            .await?;
+            };
+            let interest = Interest::default();
+            let mut progress = Progress::on(&mut surroundings.stderr);
+            fetch::each_job(connection, namespace, &interest, &mut each, &mut progress).await?;
+            drop(progress);
             let found = jobs.find(Some(namespace))?;
             let known = match known_namespace(connection, namespace).await {
                 Ok((known, date)) => {

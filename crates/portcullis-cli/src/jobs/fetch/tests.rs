@@ -1,41 +1,25 @@
 //! Jobs in pages, from an API server that does what a test says.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
-
-use http::{Request, Response};
-use kube::client::Body;
-
 use super::*;
-
-/// The answers of an API server: by a part of the path and query, in the order in which they are given.
-type Script = BTreeMap<&'static str, Vec<(u16, String)>>;
+use crate::jobs::scripted::{Script, scripted};
 
 /// The Jobs that are listed in these namespaces where the API server answers so, and the paths it was asked for.
 fn listed(namespaces: &[Option<&str>], script: Script) -> (Result<Vec<String>>, Vec<String>) {
-    let paths = Arc::new(Mutex::new(Vec::new()));
-    let (asked, script) = (paths.clone(), Mutex::new(script));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let path = request.uri().to_string();
-        asked.lock().unwrap().push(path.clone());
-        let mut script = script.lock().unwrap();
-        let answers = script.iter_mut().find(|(part, answers)| path.contains(**part) && !answers.is_empty());
-        let (code, body) = answers.map_or((404, "{}".to_owned()), |(_, answers)| answers.remove(0));
-        let response = Response::builder().status(code).header("date", "Thu, 01 Oct 2026 00:00:00 GMT");
-        let response = response.body(Body::from(body.into_bytes())).unwrap();
-        async move { Ok::<_, Infallible>(response) }
-    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fetched = runtime.block_on(async {
-        let connection = Connection::over(&kube::Client::new(service, "default"), "https://scripted:6443");
+    runtime.block_on(async {
+        let (connection, asked) = scripted(script);
         let mut fetched = Fetched { backlog: Backlog::default(), date: None, missed: None };
-        fetched.jobs(&connection, namespaces, "app in (a)", &Interest::default()).await?;
-        assert_eq!(fetched.date, Some(1_790_812_800));
-        Ok(fetched.backlog.jobs().map(|job| job.name().to_owned()).collect())
-    });
-    let paths = paths.lock().unwrap().clone();
-    (fetched, paths)
+        let mut stderr = Stream::plain(std::io::sink());
+        let mut progress = Progress::on(&mut stderr);
+        let interest = Interest::default();
+        let jobs = fetched.jobs(&connection, namespaces, "app in (a)", &interest, &mut progress).await;
+        let names = jobs.map(|()| {
+            assert_eq!(fetched.date, Some(1_790_812_800));
+            fetched.backlog.jobs().map(|job| job.name().to_owned()).collect()
+        });
+        let asked = asked.lock().unwrap().clone();
+        (names, asked)
+    })
 }
 
 fn page(names: &[&str], token: &str) -> (u16, String) {

@@ -92,7 +92,7 @@ impl View<'_> {
         }
         let mut ages = Ages::default();
         for (job, ..) in &self.jobs {
-            if let Some(finished) = job.finished() {
+            if let Some(finished) = job.finished().filter(|finished| *finished <= self.listing.now) {
                 ages.add(self.listing.now - finished);
             }
         }
@@ -106,8 +106,11 @@ impl View<'_> {
         let paint = Paint::on(stdout);
         let Summary { finished, touchable, bytes } = self.summary();
         if finished == 0 {
-            writeln!(stdout, "no finished Job is there{}", unfinished(self.unfinished))?;
-            return Ok(());
+            let none = match &*arguments.selection.criteria() {
+                [] => "no finished Job is there".to_owned(),
+                criteria => format!("no finished Job is there of those asked for ({})", criteria.join("; ")),
+            };
+            return writeln!(stdout, "{none}{}", unfinished(self.unfinished));
         }
         writeln!(
             stdout,

@@ -21,6 +21,8 @@ const COLUMNS: [Column; 4] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stay<'b> {
     Kept,
+    /// By `--keep-last`, without others of its group.
+    Alone,
     NotDue,
     /// With the word that it is about.
     Protected(Protection, &'b str),
@@ -87,6 +89,7 @@ impl Planned<'_> {
         for (job, verdict) in self.backlog.jobs().zip(&self.verdicts) {
             let stay = match verdict {
                 Verdict::Expire => continue,
+                Verdict::Kept if job.shared_group().is_none() => Stay::Alone,
                 Verdict::Kept => Stay::Kept,
                 Verdict::NotDue => Stay::NotDue,
                 Verdict::Protected(protections) => match protections.first() {
@@ -125,6 +128,9 @@ impl Planned<'_> {
     fn reason(&self, stay: Stay<'_>) -> String {
         match stay {
             Stay::Kept => format!("among the last {} of the group", self.keep_last),
+            Stay::Alone => {
+                "a group of its own, as it has no generateName: `--group-by LABEL` makes groups".to_owned()
+            }
             Stay::NotDue if self.older_than > 0 => {
                 format!("finished less than {} ago, or ended otherwise", format_age(self.older_than))
             }
@@ -146,7 +152,11 @@ impl Planned<'_> {
         let going = self.order.len() as u64;
         let listed = counted(self.plan.listed, "Job", "Jobs");
         if going == 0 {
-            return writeln!(stdout, "{} of {listed} none would go", paint.strong("nothing to do:"));
+            let none = match self.plan.listed {
+                0 => "there are no Jobs of those asked for".to_owned(),
+                _ => format!("of {listed} none would go"),
+            };
+            return writeln!(stdout, "{} {none}", paint.strong("nothing to do:"));
         }
         let done = match self.plan.mode {
             Mode::Delete => "would be deleted".to_owned(),

@@ -28,6 +28,8 @@ struct Stored {
     /// Counted for each Job from 1: nothing says that versions of two Jobs differ.
     version: u32,
     is_protected: bool,
+    /// Something beside its manifest protects it, as that its namespace is terminating: its version stays.
+    is_guarded: bool,
     /// Whether it stays when it is deleted, until somebody takes a finalizer away.
     lingers: bool,
     is_going: bool,
@@ -64,6 +66,8 @@ pub(super) struct World {
     disk: String,
     unsynced: String,
     now: Now,
+    /// The uids of those that the process found guarded when it started.
+    guarded: BTreeSet<String>,
     /// The uids that were touched by us.
     touched: BTreeSet<String>,
     wrongs: Vec<String>,
@@ -84,6 +88,7 @@ impl World {
             disk: String::new(),
             unsynced: String::new(),
             now: Now { millis: 0, date: 1_000_000 },
+            guarded: BTreeSet::new(),
             touched: BTreeSet::new(),
             wrongs: Vec::new(),
         };
@@ -104,6 +109,7 @@ impl World {
             uid: format!("uid-{}", self.uids),
             version: 1,
             is_protected: false,
+            is_guarded: false,
             lingers: self.uids.is_multiple_of(5),
             is_going: false,
             has_our_ttl: false,
@@ -145,9 +151,13 @@ impl World {
         for _ in 0..20_000 {
             if self.script.len() > 0 {
                 self.meddle();
-                if self.chance() % 32 == 1 {
-                    self.kill();
-                    sweep = self.start(&plan, settings);
+                match self.chance() {
+                    1..=8 => {
+                        self.kill();
+                        sweep = self.start(&plan, settings);
+                    }
+                    9 => sweep.stop(),
+                    _ => {}
                 }
             }
             if !self.step(&mut sweep) {
@@ -180,7 +190,9 @@ impl World {
         if journal.length > 0 {
             self.disk.truncate(journal.length);
         }
-        let seen = |index: usize| self.seen(&plan.items[index].name);
+        let guarded = self.jobs.values().filter(|job| job.is_guarded);
+        self.guarded = guarded.map(|job| job.uid.clone()).collect();
+        let seen = |index: usize| self.surveyed(&plan.items[index].name);
         Sweep::begin(plan, plan.items.len(), &journal, settings, seen, self.now)
     }
 
@@ -241,6 +253,9 @@ impl World {
             Verb::Get => None,
             Verb::Delete(conditions) | Verb::SetTtl { preconditions: conditions, .. } => Some(conditions),
         };
+        if conditions.is_some_and(|conditions| self.guarded.contains(conditions.uid)) {
+            self.wrong(format!("{} was found to be guarded", request.name));
+        }
         let uid = |conditions: Preconditions<'_>| conditions.uid.to_owned();
         let version = |conditions: Preconditions<'_>| conditions.resource_version.to_owned();
         self.under_way.push(Sent {
@@ -349,6 +364,16 @@ impl World {
         }
     }
 
+    /// What a process finds out before it begins.
+    fn surveyed(&self, name: &str) -> Option<Seen> {
+        let mut seen = self.seen(name)?;
+        if self.guarded.contains(&seen.uid) {
+            seen.protections.insert(Protection::NamespaceTerminating);
+        }
+        Some(seen)
+    }
+
+    /// What the API server shows of a Job.
     fn seen(&self, name: &str) -> Option<Seen> {
         let job = self.jobs.get(name)?;
         let mut protections = Protections::default();
@@ -386,6 +411,11 @@ impl World {
                 self.jobs.remove(&name);
             }
             9 | 10 => self.rest(),
+            11 => {
+                if let Some(job) = self.jobs.get_mut(&name) {
+                    job.is_guarded = !job.is_guarded;
+                }
+            }
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use crate::plan::{Cluster, Made};
 use crate::sweep::{
     Answer, Canaries, Fate, Header, Journal, Now, Request, Seen, Settings, Step, Stop, Sweep, Verb,
 };
-use crate::{Item, Mode, Outcome, Plan};
+use crate::{Item, Mode, Outcome, Plan, Protection, Protections};
 
 const START: Now = Now { millis: 0, date: 1_000_000 };
 
@@ -141,14 +141,14 @@ fn when_errors_pass_what_is_put_up_with_no_further_job_is_touched() {
 fn a_plan_that_was_forged_touches_nothing_that_is_protected() {
     let plan = plan(Mode::Delete, 2);
     let protected = |index: usize| {
-        let mut seen = seen(&plan.items[index])?;
-        seen.protect(crate::Protection::Owned, "CronJob");
-        Some(seen)
+        let protections = Protections::default().with(Protection::Namespace);
+        let reason = Protection::Namespace.reason(None);
+        Some(Seen { protections, reason, ..seen(&plan.items[index])? })
     };
     let mut sweep = Sweep::begin(&plan, 2, &journal(&plan), settings(0), protected, START);
     let (requests, _) = answer_all(&mut sweep, START, |_| Answer::Done);
     assert_eq!((requests.len(), sweep.tally().of(Fate::Skipped)), (0, 2));
-    assert_eq!(sweep.tally().reasons().next(), Some((Fate::Skipped, "owned by a CronJob", 2)));
+    assert_eq!(sweep.tally().reasons().next(), Some((Fate::Skipped, "in a namespace that is left alone", 2)));
 }
 
 #[test]
