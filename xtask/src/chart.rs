@@ -23,6 +23,9 @@ const ROLES: &str = "templates/roles.yaml";
 /// The template with what is there beside Kyverno alone, and the value that it takes.
 const BESIDE_KYVERNO: [&str; 2] = ["--set=besideKyverno=true", "--show-only=templates/beside-kyverno.yaml"];
 
+/// The same of what is there where Jobs are retained.
+const RETENTION: [&str; 2] = ["--set=retention.enabled=true", "--show-only=templates/retention.yaml"];
+
 pub(crate) fn run(words: &[String]) -> Result<()> {
     no_arguments(words)?;
     let Some(programs) = controlplane::build()? else {
@@ -42,9 +45,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         documents(&all).into_iter().partition(|document| document.contains(ROLES));
     files::write(&deploy.join("roles.yaml"), joined(&roles).as_bytes())?;
     files::write(&deploy.join("portcullis.yaml"), joined(&others).as_bytes())?;
-    let beside_kyverno = rendered(&BESIDE_KYVERNO)?;
-    let beside_kyverno = joined(&documents(&beside_kyverno));
-    files::write(&deploy.join("beside-kyverno.yaml"), beside_kyverno.as_bytes())?;
+    for (file, values) in [("beside-kyverno.yaml", BESIDE_KYVERNO), ("retention.yaml", RETENTION)] {
+        let objects = rendered(&values)?;
+        files::write(&deploy.join(file), joined(&documents(&objects)).as_bytes())?;
+    }
     output::line("charts/portcullis/files/crds and deploy are what the sources say");
     Ok(())
 }

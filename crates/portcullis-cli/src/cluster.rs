@@ -257,6 +257,10 @@ pub struct ServeArguments {
     #[arg(long, value_enum, default_value_t, value_name = "WAY", help_heading = "Policies")]
     pub immutable_fields: ImmutableFields,
 
+    /// Set the TTL of finished Jobs as JobRetentions say; deploy/retention.yaml grants what that takes
+    #[arg(long, conflicts_with = "policies", help_heading = "Retention of Jobs")]
+    pub retention: bool,
+
     /// The form of the log, which goes to standard error
     #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Log")]
     pub log_format: LogFormat,

@@ -69,6 +69,10 @@ pub struct InstallArguments {
     #[arg(long, conflicts_with = "take_over")]
     pub beside_kyverno: bool,
 
+    /// Set the TTL of finished Jobs as JobRetentions say, which takes the right to write to Jobs
+    #[arg(long)]
+    pub retention: bool,
+
     /// In the place of a Kyverno that serves: its Deployments are scaled to 0 once Portcullis is ready
     #[arg(long)]
     pub take_over: bool,

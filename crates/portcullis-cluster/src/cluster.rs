@@ -14,7 +14,8 @@ use crate::discovery::Discovery;
 use crate::error::{ApiError, Asked};
 use crate::index::{
     BindingIndex, Bindings, Configuration, ConfigurationIndex, DocumentIndex, Documents, Index, JobIndex,
-    KindIndex, KnownSecret, Labels, Namespace, NamespaceIndex, Namespaces, Published, SecretIndex, UserRoles,
+    Keeper, Kept, KeptIndex, KindIndex, KnownSecret, Labels, Namespace, NamespaceIndex, Namespaces,
+    Published, SecretIndex, UserRoles,
 };
 use crate::reader::{Query, Reader};
 use crate::readiness::Readiness;
@@ -31,6 +32,8 @@ pub struct Options {
     pub secret: Option<(String, String)>,
     /// Whether finished Jobs that nobody removes are counted.
     pub jobs: bool,
+    /// Whether JobRetentions are followed.
+    pub retention: bool,
     /// The services that rules may call.
     pub services: Vec<AllowedService>,
 }
@@ -50,6 +53,8 @@ pub struct Cluster {
     pub discovery: Arc<Published<Discovery>>,
     /// How many finished Jobs have neither a TTL nor an owner.
     pub dangling_jobs: Arc<Published<usize>>,
+    /// None where they are not followed, were not listed yet, or are a kind that is not there.
+    pub job_retentions: Arc<Published<Documents>>,
     /// `None` until the bindings were listed once.
     role_bindings: Arc<Published<Option<Bindings>>>,
     cluster_role_bindings: Arc<Published<Option<Bindings>>>,
@@ -130,6 +135,16 @@ const JOBS: Source = Source {
     page: 100,
     is_needed: true,
 };
+/// Those of which something is kept.
+const KEPT_JOBS: Source = Source { name: "kept jobs", ..JOBS };
+const JOB_RETENTIONS: Source = Source {
+    is_needed: false,
+    ..documents(
+        "jobretentions",
+        "jobretentions.portcullis.dev",
+        "/apis/portcullis.dev/v1alpha1/jobretentions",
+    )
+};
 const KINDS: Source = Source {
     name: "customresourcedefinitions",
     resource: "customresourcedefinitions.apiextensions.k8s.io",
@@ -151,6 +166,7 @@ impl Cluster {
             secret: Published::new(KnownSecret::default()),
             discovery: Published::new(Discovery::default()),
             dangling_jobs: Published::new(0),
+            job_retentions: Published::new(Documents::default()),
             role_bindings: Published::new(None),
             cluster_role_bindings: Published::new(None),
             config_maps: ConfigMaps::new(),
@@ -183,6 +199,12 @@ impl Cluster {
             let watch = Watch { pending: None, ..cluster.watch_of(JOBS, index) };
             cluster.tasks.spawn(watch.run());
         }
+        if options.retention {
+            // Reviews do not wait for it.
+            let index = DocumentIndex::new(cluster.job_retentions.clone());
+            let watch = Watch { pending: None, ..cluster.watch_of(JOB_RETENTIONS, index) };
+            cluster.tasks.spawn(watch.run());
+        }
         cluster
     }
 
@@ -213,6 +235,17 @@ impl Cluster {
             let states = WatchStates::default();
             tokio::spawn(Watch { path, selector, states, pending: None, ..watch }.run())
         });
+    }
+
+    /// Follows all Jobs, and keeps of each what `keeper` says.
+    pub fn follow_jobs<K: Keeper>(&self, keeper: K) -> FollowedJobs<K::Kept> {
+        let kept = Arc::new(Kept::default());
+        let listed = Readiness::default();
+        let pending = Some(listed.wait_for(KEPT_JOBS.name));
+        let watch = Watch { pending, ..self.watch_of(KEPT_JOBS, KeptIndex::new(keeper, kept.clone())) };
+        let mut task = JoinSet::new();
+        task.spawn(watch.run());
+        FollowedJobs { kept, listed, states: self.states.clone(), _task: task }
     }
 
     fn watch<I: Index>(&mut self, source: Source, index: I) {
@@ -309,6 +342,22 @@ impl Cluster {
         let body = Reader::admission(&self.connection).read(&query).await?;
         serde_json::from_slice(&body)
             .map_err(|error| ApiError::Unreadable { asked: query.asked, reason: error.to_string() })
+    }
+}
+
+/// Jobs that are followed until this is dropped.
+#[derive(Debug)]
+pub struct FollowedJobs<T> {
+    pub kept: Arc<Kept<T>>,
+    /// Ready when they were listed once.
+    pub listed: Readiness,
+    states: WatchStates,
+    _task: JoinSet<std::convert::Infallible>,
+}
+
+impl<T> Drop for FollowedJobs<T> {
+    fn drop(&mut self) {
+        self.states.forget(KEPT_JOBS.name);
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 
-use crate::index::{Index, Published};
+use crate::index::{Index, Published, fields};
 
 /// How many are followed: each takes a connection to the API server.
 const MOST_FOLLOWED: usize = 64;
@@ -147,6 +147,10 @@ pub(crate) struct ConfigMapIndex {
 
 impl Index for ConfigMapIndex {
     type Object = Box<RawValue>;
+
+    fn read(&self, text: &str) -> Result<Box<RawValue>, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, map: Box<RawValue>) {
         self.answer = answer(map.get().as_bytes());

@@ -3,6 +3,7 @@
 mod configuration;
 mod documents;
 mod jobs;
+mod kept;
 mod kinds;
 mod namespaces;
 mod roles;
@@ -21,6 +22,8 @@ pub(crate) use configuration::ConfigurationIndex;
 pub(crate) use documents::DocumentIndex;
 pub use documents::{Document, Documents};
 pub(crate) use jobs::JobIndex;
+pub(crate) use kept::KeptIndex;
+pub use kept::{Keeper, Kept, Read};
 pub(crate) use kinds::KindIndex;
 pub use namespaces::{Labels, Namespaces};
 pub(crate) use namespaces::{Namespace, NamespaceIndex};
@@ -35,7 +38,13 @@ pub use secret::{KnownSecret, SharedSecret};
 /// before it.
 pub(crate) trait Index: Send + 'static {
     /// The few fields of an object that are kept.
-    type Object: DeserializeOwned + Send;
+    type Object: Send;
+
+    /// Those fields, from the object as JSON.
+    ///
+    /// # Errors
+    /// The object lacks a field, or cannot be read.
+    fn read(&self, text: &str) -> Result<Self::Object, String>;
 
     /// The object is new or has changed.
     fn apply(&mut self, object: Self::Object);
@@ -48,6 +57,11 @@ pub(crate) trait Index: Send + 'static {
 
     /// Shows readers what the index holds now.
     fn publish(&mut self);
+}
+
+/// Reads the fields of an object whose type says which those are.
+pub(crate) fn fields<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// A snapshot that is replaced whole: readers take the current one without a lock, subscribers hear of a new one.

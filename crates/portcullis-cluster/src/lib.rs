@@ -17,7 +17,8 @@
 //! | list, watch | the one Secret with the certificate, likewise, where there is one | [`Cluster`] |
 //! | get, list, watch | the ConfigMaps that rules read, each by its name | [`Cluster::find_out`] |
 //! | what an administrator grants | what rules ask the API server for | [`Cluster::find_out`] |
-//! | list, watch | jobs (`batch`), where they are counted | [`Cluster`] |
+//! | list, watch | jobs (`batch`), where they are counted or followed | [`Cluster`], [`Cluster::follow_jobs`] |
+//! | list, watch | jobretentions (`portcullis.dev`), where they are followed | [`Cluster`] |
 //! | create, patch | events (`events.k8s.io`), in all namespaces | [`EventWriter`] |
 //! | get, create, update | leases (`coordination.k8s.io`), in our namespace | [`Candidate`] |
 //!
@@ -49,14 +50,14 @@ mod watch;
 
 pub use ask::Extent;
 pub use backoff::Backoff;
-pub use cluster::{Cluster, Options, View};
+pub use cluster::{Cluster, FollowedJobs, Options, View};
 pub use connection::{Access, ConnectError, Connection};
 pub use error::{ApiError, Asked};
 pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};
 pub use facts::ReviewFacts;
 pub use index::{
-    Bindings, Configuration, Document, Documents, KnownSecret, Labels, Metadata, Namespaces, Published,
-    SharedSecret, UserRoles,
+    Bindings, Configuration, Document, Documents, Keeper, Kept, KnownSecret, Labels, Metadata, Namespaces,
+    Published, Read, SharedSecret, UserRoles,
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use once::{Once, Reply};

@@ -65,6 +65,11 @@ impl WatchStates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets a watch that has ended.
+    pub(crate) fn forget(&self, name: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     fn set(&self, name: &'static str, state: WatchState) {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if states.get(name) == Some(&state) {
@@ -80,7 +85,7 @@ impl WatchStates {
             WatchState::Live if matches!(states.get(name), Some(WatchState::Failing(_))) => {
                 tracing::info!(watch = name, "watch works again")
             }
-            // The kinds that may be absent are those of policies.
+            // The kinds that may be absent are those that we define.
             WatchState::Absent => tracing::warn!(
                 watch = name,
                 "the API server does not serve this kind yet, waiting for it; hint: {DEFINE_KINDS}"
@@ -290,11 +295,12 @@ impl<I: Index> Watch<I> {
 
     /// The fields that the index keeps. An object without them is left out, loudly.
     fn object(&self, raw: &RawValue) -> Option<I::Object> {
-        serde_json::from_str(raw.get())
+        self.index
+            .read(raw.get())
             .map_err(|error| {
                 let object: Identified = serde_json::from_str(raw.get()).unwrap_or_default();
                 let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
-                tracing::error!(watch = self.source.name, %namespace, %name, %error, "object cannot be read, left out");
+                tracing::error!(watch = self.source.name, %namespace, %name, error, "object cannot be read, left out");
             })
             .ok()
     }

@@ -1,4 +1,5 @@
-//! Controllers: webhook configurations derived from the policies in force, and the status of policies.
+//! Controllers: webhook configurations derived from the policies in force, the status of policies, and the retention of
+//! Jobs.
 //!
 //! What is to be written is computed by pure functions, from policies, discovery and settings; who writes it does
 //! nothing else.
@@ -11,6 +12,7 @@ pub mod in_force;
 pub mod kinds;
 mod policy_admission;
 pub mod policy_status;
+pub mod retention;
 pub mod webhooks;
 pub mod writer;
 

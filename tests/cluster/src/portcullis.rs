@@ -220,17 +220,21 @@ fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {
     arguments
 }
 
-/// The file with the roles of the installation, which names the configurations that these arguments lead to.
-fn roles(control_plane: &ControlPlane, arguments: &[&str]) -> Result<PathBuf> {
-    let installed = repository().join("deploy/roles.yaml");
-    if !arguments.contains(&"--webhook-names=kyverno") {
-        return Ok(installed);
+/// A file with the roles of the installation that these arguments lead to.
+pub(crate) fn roles(control_plane: &ControlPlane, arguments: &[&str]) -> Result<PathBuf> {
+    let mut roles = files::read(&repository().join("deploy/roles.yaml"))?;
+    if arguments.contains(&"--webhook-names=kyverno") {
+        for part in ["resource-mutating", "resource-validating", "policy-validating"] {
+            roles = roles.replace(&format!("portcullis-{part}"), &format!("kyverno-{part}-webhook-cfg"));
+        }
     }
-    let mut roles = files::read(&installed)?;
-    for part in ["resource-mutating", "resource-validating", "policy-validating"] {
-        roles = roles.replace(&format!("portcullis-{part}"), &format!("kyverno-{part}-webhook-cfg"));
+    if arguments.contains(&"--retention") {
+        let retention = files::read(&repository().join("deploy/retention.yaml"))?;
+        // The harness makes bindings itself.
+        let is_role = |document: &&str| document.contains("\nkind: ClusterRole\n");
+        retention.split("---\n").filter(is_role).for_each(|role| roles.push_str(&format!("---\n{role}")));
     }
-    let path = control_plane.folder().join("roles-of-kyverno.yaml");
+    let path = control_plane.folder().join("roles.yaml");
     files::write(&path, &roles)?;
     Ok(path)
 }

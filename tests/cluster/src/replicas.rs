@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::commands::{binary, repository, run};
+use crate::commands::{binary, run};
 use crate::kubeconfig::Credentials;
-use crate::portcullis::metric;
+use crate::portcullis::{metric, roles};
 use crate::process::{Process, Start};
 use crate::serve::{NAMESPACE, USER, clear, install};
 use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, free_port, objects, wait};
@@ -60,7 +60,7 @@ impl Replicas<'_> {
         let options = ServeOptions {
             program: program.clone(),
             arguments: Vec::new(),
-            roles: repository().join("deploy/roles.yaml"),
+            roles: roles(control_plane, arguments)?,
             definitions: Some(control_plane.definitions().await?.to_owned()),
         };
         let forgiven = control_plane.audited()?;

@@ -214,6 +214,10 @@ pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
         let ours = "labelSelector=app.kubernetes.io/managed-by=portcullis";
         objects::remove(&client, &format!("/apis/admissionregistration.k8s.io/v1/{kind}?{ours}")).await?;
     }
+    objects::remove(&client, "/apis/portcullis.dev/v1alpha1/jobretentions").await?;
+    // The next one is to have the rights that it is started with, and no more.
+    let right = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/portcullis-retention";
+    objects::remove(&client, right).await?;
     for kind in ["v1/policies", "v2/policyexceptions"] {
         let (version, plural) = kind.split_once('/').context("a kind")?;
         let all = objects::get(&client, &format!("/apis/kyverno.io/{kind}")).await?.unwrap_or_default();

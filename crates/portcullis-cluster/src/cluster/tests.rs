@@ -13,6 +13,7 @@ pub(crate) fn start() -> (Cluster, Scripted) {
         configuration: ("portcullis".to_owned(), "portcullis".to_owned()),
         secret: None,
         jobs: true,
+        retention: false,
         services: Vec::new(),
     };
     (Cluster::start(connection, &options), server)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::index::{Index, Published};
+use crate::index::{Index, Published, fields};
 
 /// What the ConfigMap says; `None` when it is not there.
 pub type Configuration = Option<BTreeMap<String, String>>;
@@ -32,6 +32,10 @@ impl ConfigurationIndex {
 
 impl Index for ConfigurationIndex {
     type Object = ConfigMap;
+
+    fn read(&self, text: &str) -> Result<ConfigMap, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, map: ConfigMap) {
         self.configuration = Some(map.data.unwrap_or_default());

@@ -7,7 +7,7 @@ use portcullis_value::{Arena, Value, json};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::index::{Index, Metadata, Published};
+use crate::index::{Index, Metadata, Published, fields};
 
 /// One policy or exception.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +129,10 @@ impl Document {
 
 impl Index for DocumentIndex {
     type Object = Document;
+
+    fn read(&self, text: &str) -> Result<Document, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, document: Document) {
         let key = document.key();

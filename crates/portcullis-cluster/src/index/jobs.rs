@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::index::{Index, Published};
+use crate::index::{Index, Published, fields};
 
 /// Whether a Job dangles, and a hash of its uid: two words for each while a list is read.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -92,6 +92,10 @@ impl JobIndex {
 
 impl Index for JobIndex {
     type Object = Job;
+
+    fn read(&self, text: &str) -> Result<Job, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, job: Job) {
         match job.dangles {

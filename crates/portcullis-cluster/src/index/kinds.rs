@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::index::{Identified, Index};
+use crate::index::{Identified, Index, fields};
 
 /// Tells whoever waits that kinds may have come or gone.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ impl KindIndex {
 
 impl Index for KindIndex {
     type Object = Identified;
+
+    fn read(&self, text: &str) -> Result<Identified, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, _: Identified) {
         self.changed = true;

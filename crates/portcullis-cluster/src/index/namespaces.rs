@@ -1,11 +1,12 @@
 //! The labels of namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::index::{Index, Published};
+use crate::index::{Index, Published, fields};
 
 /// Labels of one object, sorted by key.
 pub type Labels = Arc<[(Box<str>, Box<str>)]>;
@@ -14,6 +15,7 @@ pub type Labels = Arc<[(Box<str>, Box<str>)]>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespaces {
     labels: BTreeMap<Arc<str>, Labels>,
+    terminating: BTreeSet<Arc<str>>,
     own_uid: Option<Box<str>>,
 }
 
@@ -21,6 +23,11 @@ impl Namespaces {
     /// The labels of a namespace; `None` when it is not known, which does not mean that it has none.
     pub fn labels(&self, name: &str) -> Option<&Labels> {
         self.labels.get(name)
+    }
+
+    /// Whether a namespace is being deleted.
+    pub fn is_terminating(&self, name: &str) -> bool {
+        self.terminating.contains(name)
     }
 
     /// The UID of our own namespace, while it is there.
@@ -51,10 +58,13 @@ pub(crate) struct Namespace {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct NamespaceMetadata {
     name: Box<str>,
     #[serde(default)]
     uid: Box<str>,
+    #[serde(default)]
+    deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
     labels: Option<BTreeMap<Box<str>, Box<str>>>,
 }
@@ -81,8 +91,11 @@ impl NamespaceIndex {
         Self { namespaces: Namespaces::default(), own: own.to_owned(), published, changed: true }
     }
 
-    /// Keeps the UID of `namespace`, if it is our own.
-    fn keep_uid(&mut self, namespace: &NamespaceMetadata) {
+    /// Keeps of `namespace` that it is being deleted, and its UID if it is our own.
+    fn keep(&mut self, namespace: &NamespaceMetadata) {
+        if namespace.deletion_timestamp.is_some() {
+            self.changed |= self.namespaces.terminating.insert((&*namespace.name).into());
+        }
         if *self.own == *namespace.name {
             let uid = (!namespace.uid.is_empty()).then(|| namespace.uid.clone());
             self.changed |= self.namespaces.own_uid != uid;
@@ -94,8 +107,12 @@ impl NamespaceIndex {
 impl Index for NamespaceIndex {
     type Object = Namespace;
 
+    fn read(&self, text: &str) -> Result<Namespace, String> {
+        fields(text)
+    }
+
     fn apply(&mut self, namespace: Namespace) {
-        self.keep_uid(&namespace.metadata);
+        self.keep(&namespace.metadata);
         let name = namespace.metadata.name.clone();
         let labels = namespace.into_labels();
         // Most changes of a namespace are not changes of its labels.
@@ -109,13 +126,14 @@ impl Index for NamespaceIndex {
         if *self.own == *namespace.metadata.name {
             self.namespaces.own_uid = None;
         }
+        self.namespaces.terminating.remove(namespace.metadata.name.as_ref());
         self.changed |= self.namespaces.labels.remove(namespace.metadata.name.as_ref()).is_some();
     }
 
     fn reset(&mut self, namespaces: Vec<Namespace>) {
         self.namespaces = Namespaces::default();
         for namespace in &namespaces {
-            self.keep_uid(&namespace.metadata);
+            self.keep(&namespace.metadata);
         }
         let named = |namespace: Namespace| (namespace.metadata.name.as_ref().into(), namespace.into_labels());
         self.namespaces.labels = namespaces.into_iter().map(named).collect();

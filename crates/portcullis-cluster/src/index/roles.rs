@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::index::{Index, Published};
+use crate::index::{Index, Published, fields};
 
 /// A role that is bound, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +148,10 @@ impl Binding {
 
 impl Index for BindingIndex {
     type Object = Binding;
+
+    fn read(&self, text: &str) -> Result<Binding, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, binding: Binding) {
         let (key, kept) = (binding.key(), binding.into_kept());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::ByteString;
 use serde::Deserialize;
 
-use crate::index::{Index, Metadata, Published};
+use crate::index::{Index, Metadata, Published, fields};
 
 /// A Secret as it is sent: what is in it, and its version.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -50,6 +50,10 @@ impl SecretIndex {
 
 impl Index for SecretIndex {
     type Object = SharedSecret;
+
+    fn read(&self, text: &str) -> Result<SharedSecret, String> {
+        fields(text)
+    }
 
     fn apply(&mut self, secret: SharedSecret) {
         self.secret = KnownSecret::Present(secret);

@@ -53,6 +53,25 @@ fn the_uid_of_the_own_namespace_is_known_while_it_is_there() {
     assert_eq!(published.load().own_uid(), None);
 }
 
+#[test]
+fn a_namespace_is_terminating_until_it_is_gone() {
+    let published = Published::new(Namespaces::default());
+    let mut index = NamespaceIndex::new("own", published.clone());
+    let namespace = |time: Option<&str>| {
+        object::<Namespace>(&json!({"metadata": {"name": "a", "uid": "1", "deletionTimestamp": time}}))
+    };
+    index.reset(vec![namespace(None)]);
+    index.publish();
+    assert!(!published.load().is_terminating("a"));
+    index.apply(namespace(Some("2026-10-01T00:00:00Z")));
+    index.publish();
+    assert!(published.load().is_terminating("a"));
+    index.delete(&namespace(Some("2026-10-01T00:00:00Z")));
+    index.apply(namespace(None));
+    index.publish();
+    assert!(!published.load().is_terminating("a"), "it was made again");
+}
+
 fn policy(version: &str, status: &str, rule: &str) -> Value {
     json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy",
         "metadata": {"name": "p", "uid": "u", "resourceVersion": version, "generation": 1,

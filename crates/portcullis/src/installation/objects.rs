@@ -12,18 +12,23 @@ use serde_json::{Value as Json, json};
 use super::NAME;
 
 /// What Helm makes of the chart.
-const CHART: [&str; 3] = [
+const CHART: [&str; 4] = [
     include_str!("../../../../deploy/portcullis.yaml"),
     include_str!("../../../../deploy/roles.yaml"),
     include_str!("../../../../deploy/beside-kyverno.yaml"),
+    include_str!("../../../../deploy/retention.yaml"),
 ];
 
 /// The argument that keeps policies from failing closed.
 const IGNORE: &str = "--force-failure-policy-ignore";
 const BESIDE_KYVERNO: &str = "--beside-kyverno";
+const RETENTION: &str = "--retention";
 
 /// The binding that lets it read what it judges, where nobody sends that.
 const READER: &str = "portcullis-beside-kyverno";
+
+/// The role, and its binding, that lets it write to Jobs.
+const RETAINER: &str = "portcullis-retention";
 
 /// What of the objects can be chosen.
 #[derive(Clone, Debug)]
@@ -33,13 +38,21 @@ pub(super) struct Choices {
     pub(super) image: Option<String>,
     pub(super) ignore_failures: bool,
     pub(super) beside_kyverno: bool,
+    pub(super) retention: bool,
 }
 
 impl Choices {
     /// Those of an installation in `namespace` of which nothing else is known.
     pub(super) fn in_namespace(namespace: &str) -> Self {
         let namespace = namespace.to_owned();
-        Self { namespace, replicas: None, image: None, ignore_failures: false, beside_kyverno: false }
+        Self {
+            namespace,
+            replicas: None,
+            image: None,
+            ignore_failures: false,
+            beside_kyverno: false,
+            retention: false,
+        }
     }
 }
 
@@ -51,6 +64,7 @@ impl From<&InstallArguments> for Choices {
             image: arguments.image.clone(),
             ignore_failures: arguments.force_failure_policy_ignore,
             beside_kyverno: arguments.beside_kyverno,
+            retention: arguments.retention,
         }
     }
 }
@@ -99,6 +113,7 @@ fn choose(object: &mut Json, choices: &Choices) -> Option<bool> {
     let kind = object.get("kind")?.as_str()?.to_owned();
     let metadata = object.get_mut("metadata")?;
     let is_reader = metadata.get("name")? == READER;
+    let is_retainer = metadata.get("name")? == RETAINER;
     if let Some(namespace) = metadata.get_mut("namespace") {
         *namespace = json!(choices.namespace);
     }
@@ -113,7 +128,8 @@ fn choose(object: &mut Json, choices: &Choices) -> Option<bool> {
     }
     // A budget for a single Pod would hold up every drain.
     let holds_up_drains = kind == "PodDisruptionBudget" && choices.replicas == Some(1);
-    Some(!holds_up_drains && (!is_reader || choices.beside_kyverno))
+    let is_of_another_choice = is_reader && !choices.beside_kyverno || is_retainer && !choices.retention;
+    Some(!holds_up_drains && !is_of_another_choice)
 }
 
 fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
@@ -127,7 +143,11 @@ fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
     let arguments = container.get_mut("args")?.as_array_mut()?;
     let is_of_log = |argument: &Json| argument.as_str().is_some_and(|text| text.starts_with("--log="));
     let place = arguments.iter().position(is_of_log)?;
-    let chosen = [(choices.ignore_failures, IGNORE), (choices.beside_kyverno, BESIDE_KYVERNO)];
+    let chosen = [
+        (choices.ignore_failures, IGNORE),
+        (choices.beside_kyverno, BESIDE_KYVERNO),
+        (choices.retention, RETENTION),
+    ];
     let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, argument)| json!(argument));
     arguments.splice(place..place, chosen);
     Some(())
@@ -176,13 +196,16 @@ mod tests {
             image: Some("a/b:c".to_owned()),
             ignore_failures: true,
             beside_kyverno: true,
+            retention: true,
             ..choices
         };
         let Objects { chosen, left_out } = objects(&choices).unwrap();
         let deployment = find(&chosen, "Deployment").unwrap();
         let container = deployment.pointer(container).unwrap();
         let arguments = container["args"].as_array().unwrap();
-        assert!(arguments.contains(&json!(IGNORE)) && arguments.contains(&json!(BESIDE_KYVERNO)));
+        for argument in [IGNORE, BESIDE_KYVERNO, RETENTION] {
+            assert!(arguments.contains(&json!(argument)), "{argument}");
+        }
         assert_eq!(container["image"], "a/b:c");
         assert_eq!(deployment["spec"]["replicas"], 1);
         assert!(find(&chosen, "PodDisruptionBudget").is_none());

@@ -1,5 +1,6 @@
 //! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use portcullis_cluster::{
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
+use portcullis_controllers::retention::Retention;
 use portcullis_controllers::writer::{Writer, Written};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -35,6 +37,8 @@ pub(crate) struct Running {
     in_force: Readiness,
     tasks: JoinSet<()>,
     writer: JoinHandle<()>,
+    /// Writes to Jobs, where that is wanted.
+    retention: JoinSet<Infallible>,
     /// What is in the cluster.
     written: watch::Receiver<Written>,
     event_writer: JoinHandle<()>,
@@ -59,7 +63,7 @@ impl Running {
         let configuration = (arguments.namespace.clone(), arguments.config_map.clone());
         let secret = is_shared(arguments).then(|| (arguments.namespace.clone(), SECRET.to_owned()));
         let services = services(&arguments.allow_service)?;
-        let options = Options { configuration, secret, jobs: true, services };
+        let options = Options { configuration, secret, jobs: true, retention: arguments.retention, services };
         let cluster = Arc::new(Cluster::start(connection.clone(), &options));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
         let (wanted, wanted_now) = watch::channel(None);
@@ -70,7 +74,9 @@ impl Running {
             deployment: arguments.deployment.clone(),
         });
         let farewell = Farewell::new(&connection, &events, home, &mut tasks);
+        let retention_counts = Arc::default();
         let counts = Counts {
+            retention: Arc::clone(&retention_counts),
             events: events.counts().clone(),
             watches: cluster.watches().clone(),
             wanted: wanted_now.clone(),
@@ -81,6 +87,18 @@ impl Running {
         let event_writer = tokio::spawn(event_writer.run());
 
         let election = Election::start(&connection, arguments, &identity);
+        let mut retention = JoinSet::new();
+        if arguments.retention {
+            let of_jobs = Retention {
+                cluster: cluster.clone(),
+                own_namespace: arguments.namespace.clone(),
+                leadership: election.leadership.clone(),
+                events: events.clone(),
+                counts: retention_counts,
+                clock: timestamp,
+            };
+            retention.spawn(of_jobs.run());
+        }
         let writer = Writer {
             connection,
             wanted: wanted_now,
@@ -129,6 +147,7 @@ impl Running {
             in_force,
             tasks,
             writer,
+            retention,
             written: written_now,
             event_writer,
             election,
@@ -182,6 +201,7 @@ impl Running {
     /// are removed.
     pub(crate) async fn stop_writing(&mut self) {
         self.writer.abort();
+        self.retention.shutdown().await;
         // A write that was under way has ended by then, or the API server does not take it.
         let _ = (&mut self.writer).await;
         if !self.farewell.leaves_for_good(self.election.leadership.is_leader()).await {
@@ -192,6 +212,7 @@ impl Running {
     /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.
     pub(crate) async fn end(mut self) {
         self.tasks.abort_all();
+        self.retention.shutdown().await;
         drop((self.events, self.farewell));
         // What is not written by then is lost.
         let _ = timeout(GOODBYE, self.event_writer).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use portcullis_cluster::{EventCounts, WatchState, WatchStates};
+use portcullis_controllers::retention::RetentionCounts;
 use portcullis_controllers::writer::{Wanted, Written};
 use portcullis_webhook::Metrics;
 use prometheus_client::collector::Collector;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) events: Arc<EventCounts>,
+    pub(crate) retention: Arc<RetentionCounts>,
     pub(crate) watches: WatchStates,
     /// What is to be in the cluster, and what is there.
     pub(crate) wanted: watch::Receiver<Option<Arc<Wanted>>>,
@@ -54,6 +56,20 @@ impl Collector for Counts {
         ];
         for (result, count) in counts {
             ConstCounter::new(count).encode(events.encode_family(&[("result", result)])?)?;
+        }
+        let mut ttls = encoder.encode_descriptor(
+            "portcullis_job_ttls",
+            "TTLs of Jobs by what became of them: set, skipped since the Job is another one by now, failed",
+            None,
+            MetricType::Counter,
+        )?;
+        let counts = [
+            ("set", self.retention.written()),
+            ("skipped", self.retention.skipped()),
+            ("failed", self.retention.failed()),
+        ];
+        for (result, count) in counts {
+            ConstCounter::new(count).encode(ttls.encode_family(&[("result", result)])?)?;
         }
         let mut watches = encoder.encode_descriptor(
             "portcullis_watch_state",
@@ -101,6 +117,7 @@ mod tests {
         let metrics = Metrics::new("0");
         let counts = Counts {
             events: Arc::default(),
+            retention: Arc::default(),
             watches: WatchStates::default(),
             wanted: watch::channel(None).1,
             written: watch::channel(Written::default()).1,

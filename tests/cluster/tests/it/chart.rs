@@ -58,6 +58,7 @@ fn the_chart_and_the_command_give_the_same_objects() -> Result<()> {
                 "namespace.create=true,besideKyverno=true,image.repository=localhost:5000/p,image.tag=dev,replicas=3",
                 vec!["--beside-kyverno", "--image=localhost:5000/p:dev", "--replicas=3"],
             ),
+            ("portcullis", "namespace.create=true,retention.enabled=true", vec!["--retention"]),
         ];
         for (namespace, values, arguments) in same {
             let by_chart = rendered(programs, namespace, values).await?;
@@ -124,6 +125,30 @@ fn a_value_that_is_misspelt_is_refused() -> Result<()> {
             let refused = offline(programs, "helm", &["template", CHART, &value]).await?;
             ensure!(refused.code != 0 && refused.stderr.contains(told), "{refused:?}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn jobs_are_written_to_only_where_retention_is_on_and_then_by_one_rule() -> Result<()> {
+    with_helm(async |programs| {
+        let writing = async |values: &str| -> Result<Vec<String>> {
+            let objects = rendered(programs, "portcullis", values).await?;
+            let roles = objects.iter().filter(|(title, _)| title.contains("Role "));
+            let rules = roles.flat_map(|(title, role)| {
+                let rules = role.pointer("/rules").and_then(Value::as_array).into_iter().flatten();
+                rules.map(move |rule| format!("{title}: {rule}"))
+            });
+            let of_jobs = |rule: &String| rule.contains("\"jobs") && !rule.contains("\"list\"");
+            Ok(rules.filter(of_jobs).collect())
+        };
+        ensure!(writing("replicas=2").await?.is_empty());
+        let rules = writing("retention.enabled=true").await?;
+        let rule = r#"{"apiGroups":["batch"],"resources":["jobs"],"verbs":["patch"]}"#;
+        ensure!(rules == [format!("ClusterRole portcullis-retention: {rule}")], "{rules:?}");
+        let objects = rendered(programs, "portcullis", "retention.enabled=true").await?;
+        let arguments = container(&objects)?.pointer("/args").cloned().unwrap_or_default().to_string();
+        ensure!(arguments.contains("\"--retention\""), "{arguments}");
         Ok(())
     })
 }

@@ -24,6 +24,7 @@ mod own_webhooks;
 mod pod_security;
 mod policies_in_force;
 mod processes;
+mod retention;
 mod sandbox;
 mod second_webhook;
 mod serve;

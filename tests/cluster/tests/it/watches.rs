@@ -103,6 +103,7 @@ fn follow(test: &ClusterTest, connection: Connection) -> Cluster {
         configuration: (test.namespace.clone(), "portcullis".to_owned()),
         secret: None,
         jobs: true,
+        retention: false,
         services: Vec::new(),
     };
     Cluster::start(connection, &options)

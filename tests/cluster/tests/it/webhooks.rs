@@ -35,6 +35,7 @@ async fn discovery(connection: &Connection) -> Result<Discovery> {
         configuration: ("default".to_owned(), "portcullis".to_owned()),
         secret: None,
         jobs: false,
+        retention: false,
         services: Vec::new(),
     };
     let cluster = Cluster::start(connection.clone(), &options);

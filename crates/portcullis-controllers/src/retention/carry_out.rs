@@ -1,0 +1,148 @@
+//! The writes of a round, one after the other, and what comes of them.
+
+use std::time::Duration;
+
+use portcullis_cluster::{Backoff, Keeper as _, Notice, Regarding};
+use portcullis_retention::retention::Action;
+use tokio::time::{Instant, sleep_until};
+
+use super::count;
+use super::round::Granted;
+use super::term::Term;
+use super::write::{SetTtl, Written, write};
+
+/// Between two writes.
+const WRITE_PACE: Duration = Duration::from_millis(20);
+/// How often a write is put off by the API server before the rest of the round is left to the next one.
+const MOST_BUSY: u32 = 5;
+/// A longer `Retry-After` is taken for this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A round in which more than so many writes fail, and more than a part of them, goes no further.
+const FEW_FAILURES: usize = 3;
+const FAILURE_PART: usize = 10;
+
+impl Term<'_> {
+    /// Sets the TTLs, which count as set already. What was not asked for does not.
+    pub(super) async fn carry_out(&mut self, granted: Vec<Granted>) {
+        let mut failures = 0;
+        let mut granted = granted.into_iter().enumerate();
+        for (done, one) in granted.by_ref() {
+            match self.write(&one.set).await {
+                Written::Done(job) => self.wrote(&one, &job),
+                Written::Skipped(message) => {
+                    count(&self.retention.counts.skipped);
+                    self.hold_back(&one.set, &message);
+                }
+                Written::Refused(message) => {
+                    failures += 1;
+                    self.failed(&one.set, &message);
+                    self.hold_back(&one.set, &message);
+                }
+                Written::Lost(message) => {
+                    failures += 1;
+                    self.stand_in_the_way(&one.set, &message);
+                }
+                Written::Busy(_) => {
+                    self.stand_in_the_way(&one.set, "the API server is too busy");
+                    self.give_back(one.by);
+                    break;
+                }
+                Written::Forbidden(message) => {
+                    self.stand_in_the_way(&one.set, &message);
+                    self.give_back(one.by);
+                    break;
+                }
+            }
+            if failures > FEW_FAILURES.max((done + 1) / FAILURE_PART) {
+                break;
+            }
+            sleep_until(Instant::now() + WRITE_PACE).await;
+        }
+        let left: Vec<usize> = granted.map(|(_, one)| one.by).collect();
+        if !left.is_empty() || self.trouble.is_some() {
+            left.into_iter().for_each(|by| self.give_back(by));
+            self.backoff.wait().await;
+        }
+    }
+
+    /// A write that was granted was not made.
+    fn give_back(&mut self, by: usize) {
+        if let Some(progress) = self.objects.progress.get_mut(by) {
+            progress.give_back(1);
+        }
+    }
+
+    /// Writes one TTL, and comes back when the API server says so.
+    async fn write(&mut self, set: &SetTtl) -> Written {
+        let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        for _ in 1..MOST_BUSY {
+            let (outcome, date) = write(self.retention.cluster.connection(), set).await;
+            if let Some(date) = date {
+                self.ahead = date.saturating_sub(self.local());
+            }
+            match outcome {
+                Written::Busy(after) => {
+                    let asked = after.map_or_else(|| pause.next_delay(), |after| after.min(LONGEST_PAUSE));
+                    sleep_until(Instant::now() + asked).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        write(self.retention.cluster.connection(), set).await.0
+    }
+
+    fn wrote(&mut self, granted: &Granted, job: &str) {
+        let Granted { set, by, reason } = granted;
+        count(&self.retention.counts.written);
+        (self.trouble, self.has_news) = (None, true);
+        self.backoff.reset();
+        self.held.wrote(&set.uid, set.ttl);
+        if let Some(followed) = &self.followed {
+            // What cannot be read is told of by the watch.
+            let _ = self.keeper().read(job).map(|read| followed.kept.put(read));
+        }
+        tracing::info!(namespace = %set.namespace, name = %set.name, ttl = set.ttl, reason, "TTL of a Job set");
+        let action = Action::wrote(self.now(), &set.namespace, &set.name, set.ttl);
+        if let Some(actions) = self.actions.get_mut(*by) {
+            actions.push(action);
+        }
+        self.notify(set, false, "TTLSet", &format!("ttlSecondsAfterFinished: {}, since {reason}", set.ttl));
+        if self.held.is_contested(&set.uid, set.ttl) {
+            let note = "somebody takes its TTL back again and again: it was set for the last time";
+            self.notify(set, true, "TTLContested", note);
+        }
+    }
+
+    fn failed(&self, set: &SetTtl, message: &str) {
+        count(&self.retention.counts.failed);
+        tracing::warn!(namespace = %set.namespace, name = %set.name, error = message, "cannot set the TTL of a Job");
+    }
+
+    /// Something is in the way that has nothing to do with the one Job.
+    fn stand_in_the_way(&mut self, set: &SetTtl, message: &str) {
+        self.failed(set, message);
+        (self.trouble, self.has_news) = (Some(format!("cannot write to Jobs: {message}")), true);
+    }
+
+    fn hold_back(&mut self, set: &SetTtl, message: &str) {
+        let now = self.now();
+        self.held.was_refused(&set.uid, &set.resource_version, message, now);
+    }
+
+    fn notify(&self, set: &SetTtl, warning: bool, reason: &str, note: &str) {
+        self.retention.events.send(Notice {
+            regarding: Regarding {
+                api_version: "batch/v1".to_owned(),
+                kind: "Job".to_owned(),
+                namespace: set.namespace.to_string(),
+                name: set.name.to_string(),
+                uid: set.uid.to_string(),
+            },
+            related: None,
+            warning,
+            reason: reason.to_owned(),
+            action: "TTL Set".to_owned(),
+            note: note.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,160 @@
+//! One round: what becomes of all Jobs, which TTLs are written now, and what the statuses say.
+
+use std::sync::Arc;
+
+use portcullis_cluster::Namespaces;
+use portcullis_retention::retention::{
+    Action, Candidate, Fate, Mode, Namespace, Report, Scene, Tally, Write, grant,
+};
+use portcullis_value::{Arena, Object, json};
+
+use super::held_back::HeldBack;
+use super::kept_job::KeptJob;
+use super::objects::Objects;
+use super::write::SetTtl;
+
+/// How many TTLs are written in a round: what is urgent waits for no more than these, and a crash loses no more of
+/// the hour.
+const MOST: usize = 100;
+
+/// How far two clocks that are set right may be apart, in seconds.
+const SKEW: i64 = 60;
+
+/// A TTL that is to be written now.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) set: SetTtl,
+    /// The number of the object that says so.
+    pub(super) by: usize,
+    /// Why the Job stays so long, for people.
+    pub(super) reason: String,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) granted: Vec<Granted>,
+    /// Of each object.
+    pub(super) statuses: Vec<String>,
+    /// Whether a Job is thought to finish in a moment: whoever says when has another clock.
+    pub(super) is_early: bool,
+}
+
+/// What is known beside the Jobs and the objects.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    pub(super) namespaces: &'a Namespaces,
+    pub(super) held: &'a HeldBack,
+    /// What was done by each object since its last status.
+    pub(super) actions: &'a [Vec<Action>],
+    /// What stands in the way of all writes.
+    pub(super) trouble: Option<&'a str>,
+    /// The API server's clock, in seconds since 1970-01-01 UTC.
+    pub(super) now: i64,
+}
+
+/// Goes through all Jobs.
+pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, around: &Around<'_>) -> Round {
+    let Around { namespaces, held, now, .. } = *around;
+    let arena = Arena::new();
+    let namespace = |name: &str| {
+        let labels = namespaces.labels(name)?;
+        let is_terminating = namespaces.is_terminating(name);
+        Some(Namespace { labels: labels_of(&arena, labels), is_terminating })
+    };
+    let candidates: Vec<Candidate<'_>> = jobs.iter().map(|(_, job)| job.candidate()).collect();
+    let Objects { retentions, documents, progress, .. } = objects;
+    let retentions = &*retentions;
+    let scene = Scene::new(retentions, &candidates, &namespace, now);
+    let enforced = scene.round(&[Mode::Enforce]);
+    let mut troubles = vec![Troubles::default(); retentions.all().len()];
+    let mut may_write = |write: &Write| {
+        let Some((uid, job)) = jobs.get(write.job) else { return false };
+        let why = match held.is_contested(uid, write.seconds) {
+            true => Some("somebody takes it back again and again"),
+            false => held.refusal(uid, job.resource_version(), now),
+        };
+        if let (Some(why), Some(troubles)) = (why, troubles.get_mut(write.by)) {
+            troubles.add(job, why);
+        }
+        why.is_none()
+    };
+    let writes = grant(&enforced, progress, now, MOST, &mut may_write);
+    let granted = writes.iter().filter_map(|write| {
+        let (uid, job) = jobs.get(write.job)?;
+        let Some(Fate::Write(term)) = enforced.fates().get(write.job) else { return None };
+        let outcome = candidates.get(write.job)?.outcome?;
+        let set = SetTtl {
+            namespace: job.namespace().into(),
+            name: job.name().into(),
+            uid: (**uid).into(),
+            resource_version: job.resource_version().into(),
+            ttl: write.seconds,
+            force: write.is_forced,
+        };
+        Some(Granted { set, by: write.by, reason: term.sentence(retentions, outcome) })
+    });
+    let granted = granted.collect();
+
+    // What audits says what would be, were it enforced beside those that are.
+    let audits = retentions.all().iter().any(|one| one.mode == Mode::Audit);
+    let everything = audits.then(|| scene.round(&[Mode::Enforce, Mode::Audit]).tallies());
+    let tallies = enforced.tallies();
+    let statuses = retentions.all().iter().enumerate().map(|(number, retention)| {
+        let tallies = everything.as_ref().filter(|_| retention.mode == Mode::Audit).unwrap_or(&tallies);
+        let none = Tally::default();
+        let tally = tallies.get(number).unwrap_or(&none);
+        let next = tally.next.and_then(|(_, job)| jobs.get(job));
+        let next = next.map(|(_, job)| format!("{}/{}", job.namespace(), job.name()));
+        let trouble = troubles.get(number).and_then(Troubles::told);
+        let trouble = around.trouble.filter(|_| retention.mode == Mode::Enforce).or(trouble.as_deref());
+        let previous = documents.get(number).map(|document| json::read(&arena, &document.status));
+        let report = Report {
+            retentions,
+            number,
+            tally,
+            progress: progress.get(number)?,
+            actions: around.actions.get(number).map(Vec::as_slice).unwrap_or_default(),
+            trouble,
+            next: next.as_deref(),
+            now,
+        };
+        let status = report.status(&arena, previous.and_then(Result::ok).unwrap_or_default());
+        Some(json::Writer::compact().to_string(status))
+    });
+    let statuses = statuses.map(Option::unwrap_or_default).collect();
+    let is_early =
+        |job: &Candidate<'_>| job.finished.is_some_and(|at| at > now && at <= now.saturating_add(SKEW));
+    Round { granted, statuses, is_early: candidates.iter().any(is_early) }
+}
+
+/// The Jobs of an object that are left alone, although their TTL is to be written.
+#[derive(Clone, Debug, Default)]
+struct Troubles {
+    /// The first of them, and why.
+    first: Option<String>,
+    others: usize,
+}
+
+impl Troubles {
+    fn add(&mut self, job: &KeptJob, why: &str) {
+        match self.first {
+            None => self.first = Some(format!("TTL of `{}/{}` not set: {why}", job.namespace(), job.name())),
+            Some(_) => self.others += 1,
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(match self.others {
+            0 => first.clone(),
+            others => format!("{first}; and of {others} more Jobs"),
+        })
+    }
+}
+
+fn labels_of<'a>(arena: &'a Arena, labels: &[(Box<str>, Box<str>)]) -> Object<'a> {
+    let member = |(key, value): &(Box<str>, Box<str>)| (arena.str(key), arena.string(value));
+    let mut members: Vec<_> = labels.iter().map(member).collect();
+    arena.object(&mut members).as_object().unwrap_or_default()
+}

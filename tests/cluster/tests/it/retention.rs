@@ -1,0 +1,340 @@
+//! JobRetentions in a cluster: Jobs that have finished get a TTL, and Kubernetes deletes them.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use portcullis_cluster_tests::{ClusterTest, Portcullis, wait};
+use serde_json::Value;
+
+use crate::story::{example, founding_policy, get_job, is_finished, job, serving_with, ttl, until_shown};
+
+/// The TTL of a Job that is to stay.
+const NEVER: i32 = i32::MAX;
+
+/// The field manager of what retention writes.
+const MANAGER: &str = "portcullis-retention";
+
+/// Runs a test with Portcullis at work, retention included; there is no object yet.
+fn retaining(test: impl AsyncFnOnce(&ClusterTest, &mut Portcullis<'_, '_>) -> Result<()>) -> Result<()> {
+    serving_with(&["--retention"], test)
+}
+
+/// A JobRetention for the namespace of the test; `spec` is added to its specification, a line each.
+async fn retain(test: &ClusterTest, name: &str, spec: &str) -> Result<()> {
+    let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    let document = format!(
+        "\
+apiVersion: portcullis.dev/v1alpha1
+kind: JobRetention
+metadata:
+  name: {name}
+spec:
+  selector: {{}}
+  namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {}}}}}
+{spec}",
+        test.namespace
+    );
+    test.apply(&document).await?.succeeded().map(drop)
+}
+
+/// Creates a Job and waits until it has finished.
+async fn finished(test: &ClusterTest, document: &str) -> Result<()> {
+    let created = ["create", "-f", "-", "-o", "jsonpath={.metadata.name}"];
+    let name = test.control_plane.kubectl(&test.namespace).run_with(&created, document).await?.succeeded()?;
+    let has_ended = |job: Option<&Job>| is_finished(job) || job.is_some_and(has_failed);
+    wait::until_object(&test.api::<Job>(), &name, "the end of the Job", has_ended).await.map(drop)
+}
+
+fn has_failed(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Failed" && condition.status == "True")
+}
+
+/// A Job of the group `g` that fails.
+fn failing(name: &str) -> String {
+    job(name, "backoffLimit: 0").replacen("metadata:\n", "metadata:\n  labels: {group: g}\n", 1).replacen(
+        "  template:\n",
+        "  template:\n    metadata: {labels: {fails: ''}}\n",
+        1,
+    )
+}
+
+/// Waits until a Job has this TTL.
+async fn until_ttl(test: &ClusterTest, name: &str, wanted: i32) -> Result<Job> {
+    wait::until(&format!("a TTL of {wanted} of the Job `{name}`"), async || {
+        let job = get_job(test, name).await?;
+        ensure!(ttl(&job) == Some(wanted), "it is {:?}", ttl(&job));
+        Ok(Some(job))
+    })
+    .await
+}
+
+/// Waits until the status of an object is what is wanted.
+async fn until_status(
+    test: &ClusterTest,
+    name: &str,
+    what: &str,
+    is_wanted: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    wait::until(&format!("a status of `{name}` with {what}"), async || {
+        let text =
+            test.kubectl(&["get", "jobretention", name, "-o", "jsonpath={.status}"]).await?.succeeded()?;
+        let status: Value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? };
+        ensure!(is_wanted(&status), "{status:#}");
+        Ok(Some(status))
+    })
+    .await
+}
+
+/// The condition of this type in a status.
+fn condition<'s>(status: &'s Value, of: &str) -> &'s Value {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().find(|condition| condition["type"] == of).unwrap_or(&Value::Null)
+}
+
+/// What was written to Jobs of the test.
+fn writes_to_jobs(test: &ClusterTest, portcullis: &Portcullis<'_, '_>) -> Result<Vec<String>> {
+    let writes = portcullis.serve.writes()?;
+    let jobs = format!("/apis/batch/v1/namespaces/{}/jobs/", test.namespace);
+    Ok(writes.into_iter().filter(|write| write.contains(&jobs)).collect())
+}
+
+#[test]
+fn a_job_that_has_finished_gets_a_ttl_and_kubernetes_deletes_it() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "short", "ttl: {succeeded: 1s, failed: 7d}\nmode: enforce").await?;
+        test.apply(&job("of-a-user", "ttlSecondsAfterFinished: 86400")).await?.succeeded()?;
+        finished(test, &job("report", "")).await?;
+        let gone = |job: Option<&Job>| job.is_none();
+        wait::until_object(&test.api::<Job>(), "report", "the end of the Job", gone).await?;
+
+        finished(test, &failing("broken")).await?;
+        let broken = until_ttl(test, "broken", 604_800).await?;
+        let fields = broken.metadata.managed_fields.unwrap_or_default();
+        let ours = fields.iter().find(|entry| entry.manager.as_deref() == Some(MANAGER));
+        let ours = serde_json::to_string(&ours.and_then(|entry| entry.fields_v1.as_ref()))?;
+        ensure!(ours == r#"{"f:spec":{"f:ttlSecondsAfterFinished":{}}}"#, "{ours}");
+        let told = wait::until("an Event of the Job", async || {
+            let notes = r#"jsonpath={range .items[*]}{.regarding.name} {.reason}: {.note}{"\n"}{end}"#;
+            let events = test.kubectl(&["get", "events.events.k8s.io", "-o", notes]).await?.succeeded()?;
+            Ok(events.lines().find(|line| line.starts_with("broken TTLSet: ")).map(str::to_owned))
+        });
+        let told = told.await?;
+        ensure!(told.contains("ttlSecondsAfterFinished: 604800") && told.contains("`short`"), "{told}");
+
+        // The one that its user has given a TTL keeps it, and the status says so.
+        wait::until_object(&test.api::<Job>(), "of-a-user", "the end of the Job", is_finished).await?;
+        let counted = |status: &Value| status["jobs"]["existingTTL"] == 1 && status["jobs"]["expiring"] == 1;
+        let status = until_status(test, "short", "a Job that keeps its TTL", counted).await?;
+        ensure!(ttl(&get_job(test, "of-a-user").await?) == Some(86_400), "{status:#}");
+        ensure!(status["lastActions"][0]["job"] == format!("{}/broken", test.namespace), "{status:#}");
+        ensure!(condition(&status, "Ready")["status"] == "True", "{status:#}");
+        // One write for each of the two Jobs: what it writes does not make it write again.
+        let writes = writes_to_jobs(test, portcullis)?;
+        ensure!(writes.len() == 2 && writes.iter().all(|write| write.contains(MANAGER)), "{writes:#?}");
+        ensure!(portcullis.metric("portcullis_job_ttls_total", &["result=\"set\""]).await? == 2.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_audit_says_what_would_be_and_writes_nothing() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "what-if", "ttl: {succeeded: 1s}").await?;
+        finished(test, &job("report", "")).await?;
+        let counted = |status: &Value| status["jobs"]["wouldWrite"] == 1;
+        let status = until_status(test, "what-if", "a Job that would get a TTL", counted).await?;
+        ensure!(condition(&status, "Ready")["reason"] == "Audit", "{status:#}");
+        ensure!(
+            ttl(&get_job(test, "report").await?).is_none() && writes_to_jobs(test, portcullis)?.is_empty()
+        );
+
+        // An object with a mistake does nothing, and says which it is.
+        retain(test, "broken", "ttl: {succeeded: 1s}\ngroupBy: no label\nmode: enforce").await?;
+        let is_invalid = |status: &Value| condition(status, "Ready")["reason"] == "Invalid";
+        let status = until_status(test, "broken", "a mistake", is_invalid).await?;
+        ensure!(condition(&status, "Ready")["message"].to_string().contains("groupBy"), "{status:#}");
+        ensure!(writes_to_jobs(test, portcullis)?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_ttl_of_the_founding_policy_is_replaced_and_the_last_three_jobs_stay() -> Result<()> {
+    retaining(async |test, portcullis| {
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+        retain(test, "failures", "ttl: {failed: 7d}\nkeepLast: 3\ngroupBy: group\nmode: enforce").await?;
+        for name in ["first", "second", "third"] {
+            test.apply(&failing(name)).await?.succeeded()?;
+            ensure!(ttl(&get_job(test, name).await?) == Some(900));
+            wait::until_object(&test.api::<Job>(), name, "the end of the Job", |job: Option<&Job>| {
+                job.is_some_and(has_failed)
+            })
+            .await?;
+            until_ttl(test, name, NEVER).await?;
+        }
+        finished(test, &failing("fourth")).await?;
+        until_ttl(test, "fourth", NEVER).await?;
+        until_ttl(test, "first", 604_800).await?;
+        for name in ["second", "third"] {
+            ensure!(ttl(&get_job(test, name).await?) == Some(NEVER), "{name}");
+        }
+        // The policy looks at the Jobs again with every change, and finds a TTL.
+        test.kubectl(&["label", "jobs", "--all", "reviewed=once"]).await?.succeeded()?;
+        ensure!(ttl(&get_job(test, "second").await?) == Some(NEVER));
+        Ok(())
+    })
+}
+
+#[test]
+fn the_hour_of_writes_outlives_a_leader() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "paced", "ttl: {succeeded: 1h}\nwritesPerHour: 2\nmode: enforce").await?;
+        for name in ["a", "b", "c"] {
+            finished(test, &job(name, "")).await?;
+        }
+        let waits = |number: i64| {
+            move |status: &Value| {
+                status["jobs"]["toWrite"] == number && status["next"]["writesFrom"].is_string()
+            }
+        };
+        until_status(test, "paced", "a Job that waits", waits(1)).await?;
+        ensure!(writes_to_jobs(test, portcullis)?.len() == 2);
+
+        portcullis.serve.kill();
+        portcullis.serve.start()?;
+        portcullis.until_ready().await?;
+        finished(test, &job("d", "")).await?;
+        let status = until_status(test, "paced", "two Jobs that wait", waits(2)).await?;
+        let set = async |name| Ok::<_, anyhow::Error>(ttl(&get_job(test, name).await?));
+        let ttls = [set("a").await?, set("b").await?, set("c").await?, set("d").await?];
+        ensure!(ttls == [Some(3_600), Some(3_600), None, None], "{ttls:?} {status:#}");
+        ensure!(writes_to_jobs(test, portcullis)?.len() == 2);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_backlog_waits_until_its_number_is_approved() -> Result<()> {
+    retaining(async |test, portcullis| {
+        let names: Vec<String> = (1..=21).map(|number| format!("old-{number}")).collect();
+        let jobs: Vec<String> = names.iter().map(|name| job(name, "")).collect();
+        test.apply(&jobs.join("---\n")).await?.succeeded()?;
+        for name in &names {
+            wait::until_object(&test.api::<Job>(), name, "the end of the Job", is_finished).await?;
+        }
+        // What finishes in the second in which the object is enforced is no backlog.
+        finished(test, &job("later", "")).await?;
+        test.kubectl(&["delete", "job", "later"]).await?.succeeded()?;
+        let spec = "ttl: {succeeded: 1h}\nmode: enforce";
+        retain(test, "backlog", spec).await?;
+        let asks = |status: &Value| {
+            let message = condition(status, "BacklogApproved")["message"].to_string();
+            condition(status, "BacklogApproved")["status"] == "False"
+                && message.contains("approvedBacklog: 21")
+        };
+        until_status(test, "backlog", "a backlog that waits", asks).await?;
+        // A Job that finishes from now on is no backlog.
+        finished(test, &job("new", "")).await?;
+        until_ttl(test, "new", 3_600).await?;
+        ensure!(writes_to_jobs(test, portcullis)?.len() == 1);
+
+        retain(test, "backlog", &format!("{spec}\napprovedBacklog: 21")).await?;
+        for name in &names {
+            until_ttl(test, name, 3_600).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn jobs_that_came_while_portcullis_was_down_are_caught_and_those_of_cronjobs_are_not() -> Result<()> {
+    retaining(async |test, portcullis| {
+        let here = format!(
+            "namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {}}}}}",
+            test.namespace
+        );
+        let ready_made = example("dangling-jobs/job-retention.yaml")?;
+        test.apply(&ready_made.replace("selector: {}", &format!("selector: {{}}\n  {here}")))
+            .await?
+            .succeeded()?;
+        finished(test, &job("before", "")).await?;
+        until_ttl(test, "before", 900).await?;
+        portcullis.serve.kill();
+        finished(test, &job("meanwhile", "")).await?;
+        let owner = get_job(test, "meanwhile").await?.metadata.uid.unwrap_or_default();
+        let owned = format!(
+            "metadata:\n  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: meanwhile, uid: {owner}}}]\n"
+        );
+        finished(test, &job("owned", "").replacen("metadata:\n", &owned, 1)).await?;
+        portcullis.serve.start()?;
+        until_ttl(test, "meanwhile", 900).await?;
+        let protected = |status: &Value| status["jobs"]["protected"] == 1;
+        until_status(test, "dangling-jobs", "a protected Job", protected).await?;
+        ensure!(ttl(&get_job(test, "owned").await?).is_none());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_ttl_that_is_taken_back_three_times_is_left_as_it_is() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "stubborn", "ttl: {succeeded: 1h}\nmode: enforce").await?;
+        finished(test, &job("contested", "")).await?;
+        for _ in 0..3 {
+            until_ttl(test, "contested", 3_600).await?;
+            let remove = r#"[{"op": "remove", "path": "/spec/ttlSecondsAfterFinished"}]"#;
+            test.kubectl(&["patch", "job", "contested", "--type=json", "-p", remove]).await?.succeeded()?;
+        }
+        let is_told = |status: &Value| {
+            let ready = condition(status, "Ready");
+            ready["status"] == "False" && ready["message"].to_string().contains("again and again")
+        };
+        until_status(test, "stubborn", "a Job that is contested", is_told).await?;
+        ensure!(ttl(&get_job(test, "contested").await?).is_none());
+        ensure!(writes_to_jobs(test, portcullis)?.len() == 3);
+        Ok(())
+    })
+}
+
+#[test]
+fn without_its_kind_retention_is_off_says_so_and_goes_on_when_it_comes() -> Result<()> {
+    retaining(async |test, portcullis| {
+        let name = "jobretentions.portcullis.dev";
+        test.kubectl(&["delete", "crd", name]).await?.succeeded()?;
+        wait::until("a watch of a kind that is not there", async || {
+            let absent = ["watch=\"jobretentions\"", "state=\"absent\""];
+            Ok((portcullis.metric("portcullis_watch_state", &absent).await? == 1.0).then_some(()))
+        })
+        .await?;
+        portcullis.serve.until_logged("the API server does not serve this kind yet").await?;
+        ensure!(portcullis.is_ready().await?);
+        finished(test, &job("report", "")).await?;
+
+        let definitions = portcullis.command(&["crds"]).await?;
+        let apply = ["apply", "--server-side", "-f", "-"];
+        portcullis.kubectl().run_with(&apply, &definitions).await?.succeeded()?;
+        wait::until("a JobRetention that is taken", async || {
+            retain(test, "back", "ttl: {succeeded: 1h}\nmode: enforce").await.map(Some)
+        })
+        .await?;
+        until_ttl(test, "report", 3_600).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn of_several_objects_the_longest_retention_wins_and_each_says_so() -> Result<()> {
+    retaining(async |test, _| {
+        retain(test, "long", "ttl: {succeeded: 2h}\nmode: enforce").await?;
+        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce").await?;
+        finished(test, &job("report", "")).await?;
+        until_ttl(test, "report", 7_200).await?;
+        for (name, other, overruled) in [("long", "short", 0), ("short", "long", 1)] {
+            let says_so =
+                |status: &Value| status["overlaps"][0] == other && status["jobs"]["overruled"] == overruled;
+            until_status(test, name, "an overlap", says_so).await?;
+        }
+        Ok(())
+    })
+}
