@@ -1,8 +1,9 @@
 //! Policies on a control plane, and their definitions.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use http::Request;
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{ControlPlane, objects, wait};
@@ -59,6 +60,33 @@ impl ControlPlane {
             defined.push((name, metadata("/metadata/uid"), metadata("/metadata/generation")));
         }
         Ok(())
+    }
+
+    /// Waits until the API server asks Portcullis about policies, which it hears of a moment after Portcullis is ready.
+    pub(crate) async fn until_mistaken_policies_are_refused(&self) -> Result<()> {
+        let client = self.client().await?;
+        let key = json!({ "key": "{{ (a }}", "operator": "Equals", "value": "b" });
+        let policy = json!({
+            "apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": { "name": "mistaken" },
+            "spec": { "rules": [{
+                "name": "r",
+                "match": { "any": [{ "resources": { "kinds": ["ConfigMap"] } }] },
+                "preconditions": { "all": [key] },
+                "validate": { "message": "m", "deny": {} },
+            }] },
+        });
+        wait::until("a policy with a mistake to be refused", async || {
+            let create = Request::post(format!("{POLICIES}?dryRun=All"))
+                .header("content-type", "application/json")
+                .body(policy.to_string().into_bytes())?;
+            match client.request::<Value>(create).await {
+                Err(kube::Error::Api(status)) if status.message.contains("denied the request") => {
+                    Ok(Some(()))
+                }
+                outcome => bail!("{outcome:?}"),
+            }
+        })
+        .await
     }
 
     /// Waits until all cluster-wide policies are ready.

@@ -24,8 +24,8 @@ pub struct Portcullis<'s, 'a> {
 }
 
 impl Portcullis<'_, '_> {
-    /// Installs the definitions of policies, starts Portcullis with these further arguments, waits until it is ready and
-    /// runs `body`. When that went well, no policy, configuration or webhook is left for the next test.
+    /// Installs the definitions of policies, starts Portcullis with these further arguments, waits until it is ready and asked about
+    /// policies, and runs `body`. When that went well, no policy, configuration or webhook is left for the next test.
     ///
     /// # Errors
     /// As [`Serve::during`].
@@ -37,6 +37,7 @@ impl Portcullis<'_, '_> {
         let definitions = Some(control_plane.definitions().await?.to_owned());
         start(control_plane, arguments, definitions, async |portcullis| {
             portcullis.until_ready().await?;
+            control_plane.until_mistaken_policies_are_refused().await?;
             body(portcullis).await
         })
         .await
