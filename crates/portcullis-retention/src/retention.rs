@@ -8,6 +8,7 @@
 //! Invariants:
 //! - the TTL of a protected Job is not written, and none that somebody else owns, unless the object says so;
 //! - a Job that is to be kept gets no TTL that ends, and loses one that would;
+//! - while there is an object that cannot be read, no Job is made to go sooner;
 //! - carried out once, a round leaves nothing to do for the next.
 
 mod candidate;
@@ -42,13 +43,27 @@ pub struct Retentions {
     all: Vec<JobRetention>,
     /// The namespace of Portcullis.
     own_namespace: Box<str>,
+    /// The names of objects that are there and cannot be read.
+    unreadable: Box<[Box<str>]>,
 }
 
 impl Retentions {
     /// `own_namespace` is that of Portcullis, whose Jobs are left alone.
     pub fn new(mut all: Vec<JobRetention>, own_namespace: &str) -> Self {
         all.sort_by(|one, other| one.name.cmp(&other.name));
-        Self { all, own_namespace: own_namespace.into() }
+        Self { all, own_namespace: own_namespace.into(), unreadable: Box::default() }
+    }
+
+    /// The same beside objects that cannot be read. What they say might let any Job stay longer, so that none is made to go
+    /// sooner meanwhile.
+    #[must_use]
+    pub fn beside_unreadable(self, names: impl IntoIterator<Item = Box<str>>) -> Self {
+        Self { unreadable: names.into_iter().collect(), ..self }
+    }
+
+    /// The names of objects that cannot be read.
+    pub fn unreadable(&self) -> &[Box<str>] {
+        &self.unreadable
     }
 
     /// In the order of their names; their numbers are the places in this list.

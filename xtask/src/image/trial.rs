@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{files, output, test};
+use crate::{files, output};
 
 /// A cluster whose name only the file of hosts knows, and where nobody listens.
 const KUBECONFIG: &str = "\
@@ -39,7 +39,11 @@ pub(super) fn run(binary: &Path, user: u32) -> Result<()> {
     files::write(&root.join("ca.crt"), AUTHORITY.as_bytes())?;
     files::write(&root.join("etc/hosts"), b"127.0.0.1 api.cluster.test\n")?;
     if !may_change_root(&root, user) {
-        return test::skip("this user may not change the root folder, to start the binary in an empty one");
+        // No more than a line, in CI too: what a user may is no tool that could be installed.
+        output::line(
+            "skipped: this user may not change the root folder, to start the binary in an empty one",
+        );
+        return Ok(());
     }
     let version = inside(&root, user, &["--version"])?;
     ensure!(version.contains("portcullis "), "in an empty root folder the binary says: {version}");

@@ -65,7 +65,9 @@ impl Objects {
         };
         objects.progress = valid.iter().map(|(_, document)| status(document)).collect();
         let (retentions, documents) = valid.into_iter().unzip();
-        objects.retentions = Arc::new(Retentions::new(retentions, own_namespace));
+        let unreadable = objects.invalid.iter().map(|(document, _)| document.metadata.name.clone());
+        objects.retentions =
+            Arc::new(Retentions::new(retentions, own_namespace).beside_unreadable(unreadable));
         objects.documents = documents;
         Ok(objects)
     }

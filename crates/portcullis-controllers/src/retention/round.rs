@@ -68,6 +68,11 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
     let scene = Scene::new(retentions, &candidates, &namespace, now);
     let enforced = scene.round(&[Mode::Enforce]);
     let mut troubles = vec![Troubles::default(); retentions.all().len()];
+    let unreadable = retentions.unreadable().first().map(|name| {
+        format!(
+            "JobRetention `{name}` cannot be read and may let Jobs stay longer: none is made to go sooner"
+        )
+    });
     let mut may_write = |write: &Write| {
         let Some((uid, job)) = jobs.get(write.job) else { return false };
         let why = match held.is_contested(uid, write.seconds) {
@@ -107,7 +112,8 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         let next = tally.next.and_then(|(_, job)| jobs.get(job));
         let next = next.map(|(_, job)| format!("{}/{}", job.namespace(), job.name()));
         let trouble = troubles.get(number).and_then(Troubles::told);
-        let trouble = around.trouble.filter(|_| retention.mode == Mode::Enforce).or(trouble.as_deref());
+        let of_all = around.trouble.or(unreadable.as_deref());
+        let trouble = of_all.filter(|_| retention.mode == Mode::Enforce).or(trouble.as_deref());
         let previous = documents.get(number).map(|document| json::read(&arena, &document.status));
         let report = Report {
             retentions,

@@ -151,6 +151,7 @@ pub fn grant(
     may_write: &mut dyn FnMut(&Write) -> bool,
 ) -> Vec<Write> {
     let retentions = round.scene.retentions.all();
+    let has_all = round.scene.retentions.unreadable().is_empty();
     let finished = round.scene.jobs.iter().filter(|job| job.outcome.is_some()).count() as u64;
     let usual = (finished.saturating_mul(BACKLOG_PERCENT) / 100).clamp(FEW, BACKLOG);
     for (retention, progress) in retentions.iter().zip(&mut *progress) {
@@ -174,6 +175,7 @@ pub fn grant(
         let waits = progress.backlog.waits() && is_backlog(write, progress);
         let is_granted = granted < most
             && !waits
+            && (has_all || !write.hastens)
             && progress.window.writes() < retention.writes_per_hour
             && may_write(write)
             && progress.take(1, retention.writes_per_hour, now) == 1;

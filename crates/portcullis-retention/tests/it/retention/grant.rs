@@ -39,6 +39,23 @@ fn what_lets_jobs_stay_is_written_first_and_then_those_that_finished_first() {
 }
 
 #[test]
+fn beside_an_object_that_cannot_be_read_jobs_are_kept_and_none_is_made_to_go() {
+    let spec = "selector: {}, ttl: {succeeded: 10m}, keepLast: 1, mode: enforce";
+    let jobs = [
+        Ended { name: "old", ago: 90, ..SUCCEEDED },
+        Ended { name: "kept", ago: 10, ttl: Some((900, "admission")), ..SUCCEEDED },
+    ];
+    let texts: Vec<_> = jobs.iter().map(Ended::text).collect();
+    let all = retentions(&[("r", spec)]);
+    let written = |retentions: &Retentions| -> Vec<_> {
+        let writes = granted(retentions, &texts, &mut [Progress::default()], NOW);
+        writes.iter().map(|write| (write.job, write.seconds)).collect()
+    };
+    assert_eq!(written(&all), [(1, NEVER), (0, 600)]);
+    assert_eq!(written(&all.beside_unreadable(["broken".into()])), [(1, NEVER)]);
+}
+
+#[test]
 fn a_backlog_above_the_limit_waits_until_its_number_is_approved() {
     let texts = jobs(40);
     let mut progress = [Progress::default()];
