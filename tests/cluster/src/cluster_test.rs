@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -96,6 +96,19 @@ impl ClusterTest {
     /// When it cannot be run.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<CommandOutput> {
         self.control_plane.kubectl(&self.namespace).run(arguments).await
+    }
+
+    /// Waits until `kubectl explain` says a text of a field: the API server explains a definition a moment after it knows it.
+    ///
+    /// # Errors
+    /// It does not come, with what came last.
+    pub async fn until_explained(&self, field: &str, text: &str) -> Result<()> {
+        wait::until(&format!("`{text}` of {field}"), async || {
+            let explained = self.kubectl(&["explain", field]).await?.succeeded()?;
+            ensure!(explained.contains(text), "{explained}");
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Runs `kubectl apply` with these documents.

@@ -109,8 +109,8 @@ fn kubectl_sees_no_change_in_definitions_that_are_installed_and_explains_them() 
         let kubectl = test.control_plane.kubectl(&test.namespace);
         let difference = kubectl.run_with(&["diff", "--server-side", "-f", "-"], &documents).await?;
         ensure!(difference.code == 0 && difference.stdout.is_empty(), "{difference:?}");
-        let explained = test.kubectl(&["explain", "clusterpolicies.spec.rules.match"]).await?.succeeded()?;
-        ensure!(explained.contains("The objects and requests that the rule is for."), "{explained}");
+        let text = "The objects and requests that the rule is for.";
+        test.until_explained("clusterpolicies.spec.rules.match", text).await?;
         Ok(())
     })
 }

@@ -50,9 +50,7 @@ fn a_job_retention_is_stored_as_it_was_written_and_listed_by_its_short_name() ->
             "3",
         ];
         ensure!(words.starts_with(&head), "{table}");
-        let explained = test.kubectl(&["explain", "jobretentions.spec.keepLast"]).await?.succeeded()?;
-        ensure!(explained.contains("How many Jobs of each group never expire"), "{explained}");
-        Ok(())
+        test.until_explained("jobretentions.spec.keepLast", "How many Jobs of each group never expire").await
     })
 }
 
