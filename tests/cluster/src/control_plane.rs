@@ -32,8 +32,6 @@ const SHOWN_LINES: usize = 20;
 pub struct ControlPlane {
     processes: Mutex<Processes>,
     site: Site,
-    /// Held by who runs Portcullis.
-    serving: tokio::sync::Mutex<()>,
     pub(crate) defined: tokio::sync::Mutex<Vec<Applied>>,
 }
 
@@ -73,8 +71,7 @@ impl ControlPlane {
         let etcd = site.start_part("etcd")?;
         let api_server = site.start_part("kube-apiserver")?;
         let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd, folder });
-        let (serving, defined) = Default::default();
-        let plane = ControlPlane { processes, site, serving, defined };
+        let plane = ControlPlane { processes, site, defined: tokio::sync::Mutex::default() };
         plane.until_ready().await?;
         plane.start_clients()?;
         plane.register_nodes().await?;
@@ -205,11 +202,6 @@ impl ControlPlane {
 
     pub(crate) fn site(&self) -> &Site {
         &self.site
-    }
-
-    /// Waits until nobody runs Portcullis here, and keeps it so while the guard lives.
-    pub async fn without_portcullis(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.serving.lock().await
     }
 
     fn lock(&self) -> MutexGuard<'_, Processes> {

@@ -55,7 +55,6 @@ impl Replicas<'_> {
         arguments: &[&str],
         body: impl AsyncFnOnce(&mut Replicas<'_>) -> Result<()>,
     ) -> Result<()> {
-        let _alone = control_plane.without_portcullis().await;
         let program = binary()?;
         let options = ServeOptions {
             program: program.clone(),

@@ -47,8 +47,7 @@ pub struct Serve<'a> {
 
 impl Serve<'_> {
     /// Starts Portcullis, runs `body`, and stops it with SIGTERM. Then it must have ended with 0, and neither its log
-    /// nor the audit log of the API server may hold a request that was refused to it. A cluster has one Portcullis:
-    /// where another test runs it, this waits.
+    /// nor the audit log of the API server may hold a request that was refused to it.
     ///
     /// # Errors
     /// What Portcullis lacked, and the error of the body.
@@ -57,7 +56,6 @@ impl Serve<'_> {
         options: ServeOptions,
         body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
     ) -> Result<()> {
-        let _alone = control_plane.without_portcullis().await;
         let forgiven = (control_plane.audited()?, 0);
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;

@@ -46,10 +46,9 @@ pub(crate) struct Ground<'t> {
     pub(crate) test: &'t ClusterTest,
 }
 
-/// Runs a test on a control plane where nobody else installs anything, and takes out what it leaves.
+/// Runs a test on a control plane where nothing is installed, and takes out what it leaves.
 pub(crate) fn on_clear_ground(body: impl AsyncFnOnce(&Ground<'_>) -> Result<()>) -> Result<()> {
     cluster_test(async |test| {
-        let _alone = test.control_plane.without_portcullis().await;
         let ground = Ground { test };
         ground.clear().await?;
         let outcome = body(&ground).await;

@@ -18,7 +18,6 @@ const FINISHED: &str = "2026-01-02T03:04:05Z";
 #[test]
 fn what_is_planned_is_what_nobody_looks_after() -> Result<()> {
     cluster_test(async |test| {
-        let _alone = test.control_plane.without_portcullis().await;
         let with = |name: &str, metadata: &str| {
             job(name, "").replacen("metadata:\n", &format!("metadata:\n  {metadata}\n"), 1)
         };

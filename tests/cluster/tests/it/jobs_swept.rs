@@ -221,12 +221,9 @@ fn a_ttl_leaves_the_notice_and_is_taken_away_again() -> Result<()> {
     })
 }
 
-/// Runs a test without Portcullis at work, with a folder for plans.
+/// Runs a test with a folder for plans.
 fn swept(test: impl AsyncFnOnce(&ClusterTest, &TempDir) -> Result<()>) -> Result<()> {
-    cluster_test(async |prepared| {
-        let _alone = prepared.control_plane.without_portcullis().await;
-        test(prepared, &tempfile::tempdir()?).await
-    })
+    cluster_test(async |prepared| test(prepared, &tempfile::tempdir()?).await)
 }
 
 #[expect(clippy::disallowed_methods, reason = "how large a test is may be said from outside")]
