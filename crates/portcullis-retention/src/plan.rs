@@ -278,7 +278,8 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Times in RFC 3339, as Kubernetes writes them.
+/// Times in RFC 3339, as Kubernetes writes them. Another spelling of the same time is refused, as is a part of a second: the digest is
+/// of what is read, and would not see that the text was changed.
 pub(crate) mod time {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -291,6 +292,9 @@ pub(crate) mod time {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        if time.to_string() != text {
+            return Err(D::Error::custom(format_args!("the time `{text}` is not written as `{time}`")));
+        }
         Ok(time.as_second())
     }
 }
