@@ -23,6 +23,9 @@ to run it again:
   image        the binary, linked as it is released, starts in an empty root folder and resolves names (skipped with a
                word where the root folder may not be changed)
 
+The property tests of the step `tests` try the same cases each time, so that a change is answered for itself;
+PROPTEST_RNG_SEED=NUMBER gives others, and `cargo test` gives new ones each time.
+
 With CI=true a step that would be skipped fails.";
 
 /// A step: its name and its commands.
@@ -38,10 +41,7 @@ const STEPS: &[Step] = &[
         run: || shown(&mut command("cargo clippy --quiet --workspace --all-targets -- -D warnings")),
     },
     Step { name: "tidy", run: || tidy::run(&[]) },
-    Step {
-        name: "tests",
-        run: || shown(&mut command("cargo test --workspace --exclude portcullis-cluster-tests")),
-    },
+    Step { name: "tests", run: workspace },
     Step { name: "alone", run: each_crate_alone },
     Step {
         name: "docs",
@@ -75,6 +75,13 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     }
     output::line(&format!("\nall steps passed in {}", output::seconds(start.elapsed())));
     Ok(())
+}
+
+/// Tests the workspace, from the same seed unless another is given.
+fn workspace() -> Result<()> {
+    let seed = files::variable("PROPTEST_RNG_SEED").unwrap_or_else(|| "1".to_owned());
+    let mut test = command("cargo test --workspace --exclude portcullis-cluster-tests");
+    shown(test.env("PROPTEST_RNG_SEED", seed))
 }
 
 /// Runs the corpora, one of them through the binary.
