@@ -235,8 +235,8 @@ mod tests {
             if let Ok(path) = ApiPath::parse(&text) {
                 let sent = path.to_string();
                 prop_assert_eq!(ApiPath::parse(&sent), Ok(path));
-                let path = sent.split('?').next().unwrap();
-                prop_assert!(!path.contains("//") && !path.contains("..") | path.contains("..."));
+                let mut segments = sent.split('?').next().unwrap().split('/').skip(1);
+                prop_assert!(segments.all(|segment| !matches!(segment, "" | "." | "..")), "{sent}");
             }
         }
     }
