@@ -42,6 +42,7 @@ fuzz_target!(|body: &str| {
             seed: 1,
             clock: &|| 0,
             deadline: u64::MAX,
+            records: None,
         };
         let route = Route { phase, policies: Selection::All };
         let Ok(verdict) = portcullis_engine::review(&parsed, &route, &context) else { continue };

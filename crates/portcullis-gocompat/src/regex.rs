@@ -5,6 +5,7 @@
 //! constructs that the other refuses. So a pattern is read by Go's grammar and written anew in the crate's.
 
 mod class;
+mod size;
 mod template;
 mod translate;
 
@@ -21,6 +22,8 @@ const MOST_NESTING: u32 = 200;
 #[derive(Clone, Debug)]
 pub struct Regex {
     compiled: ::regex::Regex,
+    /// About how many places in the pattern a match may be at.
+    size: u64,
     /// The names of the groups, by number; group 0 is the whole match.
     names: Box<[Option<Box<str>>]>,
 }
@@ -90,7 +93,8 @@ impl Regex {
                 ::regex::Error::Syntax(_) => Error::new(ErrorKind::Nesting, pattern),
                 _ => Error::new(ErrorKind::Size, pattern),
             })?;
-        Ok(Regex { compiled, names: translated.names.into() })
+        let size = size::of(&translated.text);
+        Ok(Regex { compiled, size, names: translated.names.into() })
     }
 
     /// The pattern in the syntax of the `regex` crate.
@@ -98,9 +102,16 @@ impl Regex {
         self.compiled.as_str()
     }
 
-    /// Whether some part of `text` matches. Takes time in proportion to the pattern times the text.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.compiled.is_match(text)
+    /// What looking through `text` may take: its bytes times the size of the pattern, since a text may be made so that
+    /// each of its characters is tried at every place of the pattern. Small patterns are not told apart.
+    fn steps(&self, text: &str) -> u64 {
+        (text.len() as u64).saturating_mul(1 + self.size / 64)
+    }
+
+    /// Whether some part of `text` matches.
+    pub fn is_match(&self, text: &str, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+        budget.steps(self.steps(text))?;
+        Ok(self.compiled.is_match(text))
     }
 
     /// `text` with each match replaced by `template`, in which `$1`, `${1}`, `$name` and `${name}` stand for what a group
@@ -114,7 +125,7 @@ impl Regex {
         budget: &mut Budget<'_>,
     ) -> Result<String, Exhausted> {
         let template = template::parse(template, &self.names);
-        let mut result = Replaced { text, copied: 0, result: String::new(), budget };
+        let mut result = self.replaced(text, budget)?;
         for captures in self.compiled.captures_iter(text) {
             let Some(whole) = captures.get(0) else { continue };
             result.push_up_to(whole.range())?;
@@ -138,18 +149,31 @@ impl Regex {
         replacement: &str,
         budget: &mut Budget<'_>,
     ) -> Result<String, Exhausted> {
-        let mut result = Replaced { text, copied: 0, result: String::new(), budget };
+        let mut result = self.replaced(text, budget)?;
         for found in self.compiled.find_iter(text) {
             result.push_up_to(found.range())?;
             result.push(replacement)?;
         }
         result.finish()
     }
+
+    fn replaced<'t, 'b, 'c>(
+        &self,
+        text: &'t str,
+        budget: &'b mut Budget<'c>,
+    ) -> Result<Replaced<'t, 'b, 'c>, Exhausted> {
+        let steps = self.steps(text);
+        budget.steps(steps)?;
+        Ok(Replaced { text, per_match: 1 + steps / 64, copied: 0, result: String::new(), budget })
+    }
 }
 
 /// A text being rewritten.
 struct Replaced<'t, 'b, 'c> {
     text: &'t str,
+    /// The steps of a match. Looking for the next one may take as long as for the first: a pattern may need the whole text
+    /// to tell that a match is short. Most do not, so that each pays a part of it.
+    per_match: u64,
     /// What lies before this is done.
     copied: usize,
     result: String,
@@ -165,7 +189,7 @@ impl Replaced<'_, '_, '_> {
 
     /// Copies what lies before the match at `range` and skips the match.
     fn push_up_to(&mut self, range: std::ops::Range<usize>) -> Result<(), Exhausted> {
-        self.budget.step()?;
+        self.budget.steps(self.per_match)?;
         self.push(self.text.get(self.copied..range.start).unwrap_or_default())?;
         self.copied = range.end;
         Ok(())

@@ -89,7 +89,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         match node {
             Node::Field(name) => self.field(current, name),
             Node::Current => Ok(current),
-            Node::Index(index) => Ok(self.index(current, *index)),
+            Node::Index(index) => self.index(current, *index),
             Node::Literal(literal) => self.literal(literal),
             _ => {
                 self.budget.enter()?;
@@ -156,24 +156,24 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     }
 
     #[inline]
-    fn field(&self, current: Value<'a>, name: &'a str) -> Evaluated<'a> {
+    fn field(&mut self, current: Value<'a>, name: &'a str) -> Evaluated<'a> {
         match current {
             Value::Object(object) => match object.find(name) {
-                Some(value) => Ok(self.after_sorting(*value)),
+                Some(value) => self.after_sorting(*value),
                 None => Err(Failure::MissingKey(name)),
             },
             _ => Ok(Value::Null),
         }
     }
 
-    fn index(&self, current: Value<'a>, index: i64) -> Value<'a> {
-        let Value::Array(items) = current else { return Value::Null };
+    fn index(&mut self, current: Value<'a>, index: i64) -> Evaluated<'a> {
+        let Value::Array(items) = current else { return Ok(Value::Null) };
         let element = match usize::try_from(index.unsigned_abs()) {
             Ok(from_end) if index < 0 => items.len().checked_sub(from_end).and_then(|index| items.get(index)),
             Ok(index) => items.get(index),
             Err(_) => None,
         };
-        element.map_or(Value::Null, |value| self.after_sorting(*value))
+        element.map_or(Ok(Value::Null), |value| self.after_sorting(*value))
     }
 
     fn literal(&mut self, literal: &'a Literal) -> Evaluated<'a> {
@@ -241,6 +241,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         match elements {
             Elements::List => {
                 let Value::Array(items) = or_null(source)? else { return Ok(Value::Null) };
+                self.look_through(items.len())?;
                 if matches!(each, Node::Current) && !items.iter().any(|item| item.is_null()) {
                     return Ok(Value::Array(items));
                 }
@@ -291,6 +292,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
 
     fn flatten(&mut self, list: &'a Node, current: Value<'a>) -> Evaluated<'a> {
         let Value::Array(items) = swallow(self.evaluate(list, current))? else { return Ok(Value::Null) };
+        self.look_through(items.len())?;
         if !items.iter().any(|item| matches!(item, Value::Array(_))) {
             return Ok(Value::Array(items));
         }
@@ -334,6 +336,12 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
         Ok(self.budget.steps(count as u64)?)
     }
 
+    /// Spends steps for a glance at each of `count` elements, fewer than one for each.
+    #[inline]
+    fn look_through(&mut self, count: usize) -> Result<(), Failure<'a>> {
+        self.steps(count / 16)
+    }
+
     /// The list that was filled, charged.
     fn made(&mut self, items: ArenaVec<'a, Value<'a>>) -> Evaluated<'a> {
         self.budget.bytes(array_bytes(items.len()))?;
@@ -373,23 +381,24 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     ///
     /// COMPAT(kyverno): `sort_by` sorts its argument in place, so that the rest of the expression finds the list of
     /// the document sorted. Later expressions do not: that would make answers depend on their order.
-    fn after_sorting(&self, value: Value<'a>) -> Value<'a> {
+    fn after_sorting(&mut self, value: Value<'a>) -> Evaluated<'a> {
         match value {
-            Value::Array(items) if !self.sorted.is_empty() => Value::Array(self.sorted_form(items)),
-            other => other,
+            Value::Array(items) if !self.sorted.is_empty() => self.sorted_form(items).map(Value::Array),
+            other => Ok(other),
         }
     }
 
-    pub(crate) fn sorted_form(&self, items: &'a [Value<'a>]) -> &'a [Value<'a>] {
+    fn sorted_form(&mut self, items: &'a [Value<'a>]) -> Result<&'a [Value<'a>], Failure<'a>> {
+        self.look_through(self.sorted.len())?;
         let same = |entry: &&(&'a [Value<'a>], &'a [Value<'a>])| std::ptr::eq(entry.0, items);
-        self.sorted.iter().rev().find(same).map_or(items, |entry| entry.1)
+        Ok(self.sorted.iter().rev().find(same).map_or(items, |entry| entry.1))
     }
 
     /// `value` with every list in it that has been sorted in its sorted form.
     fn with_sorted(&mut self, value: Value<'a>) -> Evaluated<'a> {
         match value {
             Value::Array(items) => {
-                let items = self.sorted_form(items);
+                let items = self.sorted_form(items)?;
                 let mapped = self.nested(items.len(), |evaluator| {
                     items.iter().map(|item| evaluator.with_sorted(*item)).collect::<Result<Vec<_>, _>>()
                 })?;

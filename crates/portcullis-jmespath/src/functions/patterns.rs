@@ -57,8 +57,7 @@ fn pattern_match<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments
 fn regex_match<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let text = evaluator.text_argument(&arguments, 1)?;
     let regex = evaluator.regex(&arguments)?.map_err(|error| Failure::runtime(error.to_string()))?;
-    evaluator.steps(text.len())?;
-    Ok(Value::Bool(regex.is_match(text)))
+    Ok(Value::Bool(regex.is_match(text, evaluator.budget)?))
 }
 
 fn regex_replace_all<'a>(
@@ -68,7 +67,6 @@ fn regex_replace_all<'a>(
     let text = evaluator.text_argument(&arguments, 1)?;
     let template = evaluator.text_argument(&arguments, 2)?;
     let regex = evaluator.regex(&arguments)?.map_err(|error| arguments.error(error))?;
-    evaluator.steps(text.len())?;
     let replaced = regex.replace_all(text, template, evaluator.budget)?;
     Ok(evaluator.arena.string(&replaced))
 }
@@ -80,7 +78,6 @@ fn regex_replace_all_literal<'a>(
     let text = evaluator.text_argument(&arguments, 1)?;
     let replacement = evaluator.text_argument(&arguments, 2)?;
     let regex = evaluator.regex(&arguments)?.map_err(|error| arguments.error(error))?;
-    evaluator.steps(text.len())?;
     let replaced = regex.replace_all_literal(text, replacement, evaluator.budget)?;
     Ok(evaluator.arena.string(&replaced))
 }

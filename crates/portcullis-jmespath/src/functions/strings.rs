@@ -1,6 +1,7 @@
 //! Functions of strings.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use portcullis_value::{Number, Value};
 
@@ -158,12 +159,15 @@ fn replace_first<'a>(
 fn split<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let (text, separator) = (arguments.string(0)?, arguments.string(1)?);
     evaluator.scan(text)?;
-    let parts: Vec<_> = if separator.is_empty() {
+    let is_by_character = separator.is_empty();
+    // Counted first, so that what is too large is never made.
+    let count = if is_by_character { text.chars().count() } else { 1 + text.matches(separator).count() };
+    evaluator.steps(count)?;
+    let parts: Vec<_> = if is_by_character {
         text.split_inclusive(|_| true).map(Value::String).collect()
     } else {
         text.split(separator).map(Value::String).collect()
     };
-    evaluator.steps(parts.len())?;
     evaluator.array(&parts)
 }
 
@@ -188,8 +192,12 @@ fn map_characters<'a>(
 
 fn trim<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let (text, characters) = (arguments.string(0)?, arguments.string(1)?);
-    let trimmed = text.trim_matches(|char| characters.contains(char));
-    evaluator.steps((text.len() - trimmed.len()).saturating_mul(1 + characters.len() / 16))?;
+    evaluator.scan(text)?;
+    evaluator.scan(characters)?;
+    // Both may be long: a set keeps it linear.
+    let characters: HashSet<char> = characters.chars().collect();
+    let trimmed = text.trim_matches(|char| characters.contains(&char));
+    evaluator.steps(text.len() - trimmed.len())?;
     Ok(Value::String(trimmed))
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use portcullis_jmespath::{Error, Expression, MAX_DEPTH, MAX_SOURCE};
 use portcullis_value::{Exhausted, Limits};
 
-use crate::search;
+use crate::{answer, search};
 
 /// Asserts that `source` on `document` runs out of `what` within the standing limits.
 #[track_caller]
@@ -89,4 +89,42 @@ fn a_source_beyond_the_limit_is_refused() {
 fn a_literal_may_be_no_deeper_than_a_document() {
     let literal = format!("`{}`", "[".repeat(20_000));
     assert!(Expression::compile(&literal).is_err());
+}
+
+#[test]
+fn a_regular_expression_costs_its_size_times_the_text() {
+    // Each character may be at a thousand places of the large pattern, and at few of the small one.
+    let text = format!("\"{}\"", "abbabaab".repeat(5_000));
+    exhausts("regex_match('(a|b)*a(a|b){1000}c', @)", &text, Exhausted::Steps);
+    exhausts("regex_replace_all('(a|b)*a(a|b){1000}c', @, 'x')", &text, Exhausted::Steps);
+    assert_eq!(answer("regex_match('(a|b)*a(a|b){10}c', @)", &text).as_deref(), Ok("false"));
+}
+
+#[test]
+fn matches_that_look_through_the_whole_text_each_cost_steps() {
+    // No letter but a capital one can end the long match, so that each short one is looked for to the end of the text.
+    let text = format!("\"{}\"", "A".repeat(20_000));
+    let expression = Expression::compile("regex_replace_all_literal('.*[^A-Z]|[A-Z]', @, '')").unwrap();
+    let few = Limits { steps: 100_000, ..Limits::default() };
+    assert_eq!(search(&expression, &text, few), Err(Error::Exhausted(Exhausted::Steps)));
+}
+
+#[test]
+fn lists_that_are_only_glanced_at_cost_steps_too() {
+    let list = format!("[{}0]", "0,".repeat(100_000));
+    for part in ["@[*]", "@[]"] {
+        exhausts(&format!("[{}{part}]", format!("{part},").repeat(200)), &list, Exhausted::Steps);
+    }
+}
+
+#[test]
+fn lists_that_have_been_sorted_are_looked_up_within_the_budget() {
+    let lists = format!("[{}[2,1]]", "[2,1],".repeat(10_000));
+    exhausts("map(&sort_by(@, &@), @)", &lists, Exhausted::Steps);
+}
+
+#[test]
+fn a_long_text_is_trimmed_of_many_characters_one_by_one() {
+    let document = format!("[\"{0}\", \"{1}{0}\"]", "é".repeat(200_000), "ü".repeat(200_000));
+    assert_eq!(answer("trim(@[0], @[1])", &document).as_deref(), Ok("\"\""));
 }
