@@ -33,6 +33,7 @@ mod service;
 mod slots;
 mod tls;
 mod turns;
+mod weight;
 
 pub use certificate::{Authority, BACKDATED, CertificateError, Certificates, Identity, Issued};
 pub use deadline::Deadline;

@@ -18,7 +18,8 @@ pub struct Limits {
     pub path_bytes: usize,
     /// Bytes of a body. More is answered by 413 as soon as it is known.
     pub body_bytes: usize,
-    /// Bytes of bodies held at once by all requests. More is answered by 429.
+    /// Bytes of bodies held at once by all requests, with what the values of large ones take. More is answered by 429, and
+    /// what could never be held by 413.
     pub bodies_in_flight: usize,
     /// Bytes of bodies held at once by the requests of one source address, so that one cannot spend what is for all.
     pub bodies_in_flight_per_source: usize,
@@ -26,7 +27,7 @@ pub struct Limits {
     pub reviews: usize,
     /// Reviews that run at once; the others of those at work wait for their turn. One that takes long lets the next begin.
     pub seats: usize,
-    /// Bytes of a body from which its review is taken to be long, and leaves its worker to others.
+    /// Bytes of a body from which its review is taken to be long: its values are weighed, and it leaves its worker to others.
     pub long_review_bytes: usize,
     /// From the accepted connection to the end of the TLS handshake.
     pub handshake: Duration,

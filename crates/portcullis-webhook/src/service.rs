@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::connection::Peer;
 use crate::metrics::Reviewed;
-use crate::{Deadline, Reviewer, Route, Stage, Verdict, body, deadline, health, response};
+use crate::slots::Room;
+use crate::weight::weight;
+use crate::{Deadline, Limits, Reviewer, Route, Stage, Verdict, body, deadline, health, response};
 
 /// Bytes of a uid, which is 36 in practice.
 const UID_BYTES: usize = 1024;
@@ -34,6 +36,8 @@ pub(crate) enum Refusal {
     Late,
     #[error("the body is larger than is accepted")]
     TooLarge,
+    #[error("the body holds more values than are accepted")]
+    TooManyValues,
     #[error("the path is longer than is accepted")]
     PathTooLong,
     #[error("{0}")]
@@ -51,7 +55,7 @@ impl Refusal {
             Refusal::NotFound => StatusCode::NOT_FOUND,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Late => StatusCode::REQUEST_TIMEOUT,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TooLarge | Refusal::TooManyValues => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::PathTooLong => StatusCode::URI_TOO_LONG,
             Refusal::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::NoRoom | Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
@@ -131,7 +135,13 @@ async fn serve<R: Reviewer>(
         body::read(body, shared.limits.body_bytes, &mut room, due.min(start + shared.limits.body)).await?;
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
-    let answer = turn.run(long, due, |deadline| judge(peer, &route, &body, deadline, start)).await?;
+    let review = |deadline: &Deadline<'_>| {
+        if long {
+            make_room(&mut room, weight(&body), &shared.limits)?;
+        }
+        judge(peer, &route, &body, deadline, start)
+    };
+    let answer = turn.run(long, due, review).await?;
     shared.metrics.answered(path, &route, start.elapsed());
     let mut response = Response::new(Full::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -148,6 +158,14 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::MediaType("the body must not be encoded"));
     }
     Ok(())
+}
+
+/// Takes the room that the values of a body need, `weight` bytes.
+fn make_room(room: &mut Room<'_>, weight: usize, limits: &Limits) -> Result<(), Refusal> {
+    if weight > limits.bodies_in_flight_per_source.min(limits.bodies_in_flight) {
+        return Err(Refusal::TooManyValues);
+    }
+    if room.grow(weight) { Ok(()) } else { Err(Refusal::NoRoom) }
 }
 
 /// Parses and judges a review, and writes the answer.

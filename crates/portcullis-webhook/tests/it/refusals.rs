@@ -64,6 +64,18 @@ async fn a_body_over_the_limit_is_refused_as_soon_as_it_is_known() {
 }
 
 #[tokio::test]
+async fn a_body_whose_values_take_more_memory_than_there_is_is_refused() {
+    let limits = Limits { long_review_bytes: 4096, bodies_in_flight: 64 << 10, ..Limits::default() };
+    let site = Site::admitting(limits);
+    let body = |spec: &str| review("u").replace(r#"{"kind":"Job"}"#, spec);
+    let numbers = format!(r#"{{"kind":"Job","spec":[{}0]}}"#, "0,".repeat(4000));
+    check(&site, post("/validate", &body(&numbers)), 413, "more values").await;
+    let text = format!(r#"{{"kind":"Job","spec":"{}"}}"#, "0,".repeat(4000));
+    let answer = site.client().await.ask(post("/validate", &body(&text))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_chunked_body_within_the_limit_is_read() {
     let (first, second) = (&review("u")[..100], &review("u")[100..]);
     let body = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
