@@ -99,6 +99,9 @@ enum PatternSource {
     Template(Template),
 }
 
+/// Patterns with the values of their variables, or why they have none.
+type Ready<'a> = Result<Cow<'a, [Pattern]>, VariableError>;
+
 impl PatternSource {
     fn compile<'d>(document: Value<'d>, is_list: bool, parts: &Parts<'d>) -> Self {
         let template = Template::compile(document);
@@ -117,11 +120,7 @@ impl PatternSource {
     ///
     /// # Errors
     /// A variable has no value, or the patterns are too large.
-    fn ready<'a>(
-        &'a self,
-        is_list: bool,
-        scope: &mut Scope<'a, '_, '_>,
-    ) -> Result<Cow<'a, [Pattern]>, VariableError> {
+    fn ready<'a>(&'a self, is_list: bool, scope: &mut Scope<'a, '_, '_>) -> Ready<'a> {
         match self {
             PatternSource::Compiled(compiled) => Ok(Cow::Borrowed(compiled)),
             PatternSource::Template(template) => {
@@ -262,16 +261,36 @@ impl Validation {
         if !rule.is_about(&Candidate::new(&created, created.object)) {
             return Ok(false);
         }
-        let subject = Subject { value: created.object, numbers: created.numbers };
+        let numbers = created.numbers;
+        let subject = Subject { value: created.object, numbers };
+        // COMPAT(kyverno): the patterns keep the values that they were filled with for the object as it is now.
+        let filled = self.filled_patterns(scope);
         let before = within(
             scope.recorder,
-            || scope.as_created(old_object, |scope| self.judge(&self.check, rule, subject, scope)),
+            || {
+                scope.as_created(old_object, |scope| match (&self.check, filled) {
+                    (Check::AnyPattern(_), Some(patterns)) => {
+                        self.any_pattern(patterns, rule, numbers, old_object, scope).map(Some)
+                    }
+                    (_, Some(patterns)) => self.pattern(patterns, rule, numbers, old_object, scope).map(Some),
+                    (check, None) => self.judge(check, rule, subject, scope),
+                })
+            },
             |before, _| {
                 let finding = before.as_ref().ok().and_then(Option::as_ref).map(Ending::finding);
                 Step::new(Part::OldObject, "").found(finding.unwrap_or_default())
             },
         )?;
         Ok(before.is_some_and(|before| before.status == Status::Fail))
+    }
+
+    /// The patterns that the rule itself has, ready for use.
+    fn filled_patterns<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Option<Ready<'a>> {
+        match &self.check {
+            Check::Pattern(source) => Some(source.ready(false, scope)),
+            Check::AnyPattern(source) => Some(source.ready(true, scope)),
+            _ => None,
+        }
     }
 
     fn judge<'a>(
@@ -290,11 +309,11 @@ impl Validation {
             (Check::Manifests(manifests), Some(value)) => manifests.judge(value, scope).map(Some),
             (Check::Pattern(source), None) => gone(source, false, scope),
             (Check::AnyPattern(source), None) => gone(source, true, scope),
-            (Check::Pattern(pattern), Some(value)) => {
-                self.pattern(pattern, rule, numbers, value, scope).map(Some)
+            (Check::Pattern(source), Some(value)) => {
+                self.pattern(source.ready(false, scope), rule, numbers, value, scope).map(Some)
             }
-            (Check::AnyPattern(patterns), Some(value)) => {
-                self.any_pattern(patterns, rule, numbers, value, scope).map(Some)
+            (Check::AnyPattern(source), Some(value)) => {
+                self.any_pattern(source.ready(true, scope), rule, numbers, value, scope).map(Some)
             }
         }
     }
@@ -355,13 +374,13 @@ impl Validation {
 
     fn pattern<'a>(
         &'a self,
-        patterns: &'a PatternSource,
+        patterns: Ready<'a>,
         rule: &'a Rule,
         numbers: Numbers,
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        let patterns = match patterns.ready(false, scope) {
+        let patterns = match patterns {
             Ok(patterns) => patterns,
             Err(error) => return Ending::failed("variable substitution failed: ", error),
         };
@@ -419,13 +438,13 @@ impl Validation {
 
     fn any_pattern<'a>(
         &'a self,
-        patterns: &'a PatternSource,
+        patterns: Ready<'a>,
         rule: &'a Rule,
         numbers: Numbers,
         object: Value<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Ending<'a>, VariableError> {
-        let patterns = match patterns.ready(true, scope) {
+        let patterns = match patterns {
             Ok(patterns) => patterns,
             Err(error) => return Ending::failed("variable substitution failed: ", error),
         };

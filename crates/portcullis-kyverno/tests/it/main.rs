@@ -16,5 +16,6 @@ mod pattern_comparison;
 mod patterns;
 mod pod_security;
 mod policies;
+mod policy_comparison;
 mod side_effects;
 mod slow;

@@ -2,9 +2,14 @@
 //!
 //! Each can be given a [`Fault`], which a comparison with the crate must find: one that finds none compares nothing.
 
+mod autogen;
+mod matching;
 pub(crate) mod operators;
+mod overlay;
+pub(crate) mod policy;
 pub(crate) mod scalar;
 pub(crate) mod tree;
+mod variables;
 
 use serde_json::Value;
 
@@ -41,6 +46,44 @@ pub(crate) enum Fault {
     NumbersAreEqual,
     /// A duration compares with nothing but durations.
     SecondsAreNoDuration,
+    /// Every filter of `any` must hold.
+    AnyMeansAll,
+    /// A filter does not look at names.
+    NamesDoNotMatter,
+    /// Exclude blocks play no part.
+    NothingIsExcluded,
+    /// Conditions of `all` that do not hold are passed over.
+    AllAreAsked,
+    /// A rule does not see what the rules before it made of the object.
+    RulesSeeTheFirstObject,
+    /// Where one rule is enough, one that is skipped is.
+    SkipsDecide,
+    /// Patterns are held against objects that are gone.
+    GoneObjectsArePatterned,
+    /// Alternatives that are skipped count as failed.
+    SkippedAlternativesFail,
+    /// Integers of an element are no floats.
+    ElementsKeepIntegers,
+    /// An element that is skipped counts as one that passes.
+    SkippedElementsPass,
+    /// In an inner loop `element` is that of the outer one.
+    OuterElementsStay,
+    /// A violation counts although the object as it was is one too.
+    OldObjectsAreForgotten,
+    /// The patterns for the object as it was have its own values.
+    PatternsAreFilledAnew,
+    /// Loops of overlays begin with the first element.
+    LoopsAscend,
+    /// Variables in a loop see what the elements before made of the object.
+    LoopsSeeWhatTheyDo,
+    /// Conditions of an overlay play no part.
+    OverlaysHaveNoConditions,
+    /// What is added where it is absent replaces what is there.
+    AdditionsReplace,
+    /// Rules are generated for all controllers, whatever the annotation says.
+    AllControllersHaveRules,
+    /// The expressions of generated rules lead where they led before.
+    GeneratedRulesKeepPaths,
 }
 
 /// Whether `text` fits `pattern`, by definition.
@@ -88,5 +131,17 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+/// `value` with floats for its integers.
+pub(crate) fn floats(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => Value::from(number.as_f64().unwrap()),
+        Value::Array(items) => items.iter().map(floats).collect(),
+        Value::Object(entries) => {
+            Value::Object(entries.iter().map(|(key, value)| (key.clone(), floats(value))).collect())
+        }
+        _ => value.clone(),
     }
 }
