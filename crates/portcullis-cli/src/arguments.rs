@@ -1,5 +1,7 @@
 //! The commands and what is common to all of them.
 
+mod mistake;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
@@ -9,15 +11,16 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 use clap_complete::Shell;
 
 use crate::exit::{Ended, Exit, standard_output};
-use crate::surroundings::{Stream, Surroundings};
-use crate::{apply, cluster, explain, installation, jobs, jp, test};
+use crate::surroundings::Surroundings;
+use crate::{apply, explain, installation, jobs, jp, serve, test};
 
 /// A Kubernetes policy engine that runs the policies you already have.
 #[derive(Debug, Parser)]
 #[command(
     name = "portcullis",
     version,
-    propagate_version = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true,
@@ -26,6 +29,15 @@ use crate::{apply, cluster, explain, installation, jobs, jp, test};
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
+
+    // Our own, so that they stand below what a command is about.
+    /// Print help; `-h` prints a summary.
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = "Help")]
+    help: Option<bool>,
+
+    /// Print the version.
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Help")]
+    version: Option<bool>,
 }
 
 const EXAMPLES: &str = "\
@@ -45,7 +57,7 @@ Examples:
   Load completions into this shell:
       source <(portcullis completion bash)
 
-Exit code: 0 when all is well, 1 otherwise.";
+`portcullis COMMAND --help` explains a command, its flags and its exit code.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -54,7 +66,7 @@ pub(crate) enum Command {
     Test(Box<test::Arguments>),
     Jp(jp::Arguments),
     Jobs(Box<jobs::Arguments>),
-    Serve(Box<cluster::ServeArguments>),
+    Serve(Box<serve::ServeArguments>),
     Install(Box<installation::InstallArguments>),
     Uninstall(Box<installation::UninstallArguments>),
     Disarm(Box<installation::DisarmArguments>),
@@ -80,9 +92,6 @@ pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Command, Ended> {
-    let choice = |stream: &Stream<'_>| {
-        if stream.colour { clap::ColorChoice::Always } else { clap::ColorChoice::Never }
-    };
     let mut command = command();
     if let Some(width) = surroundings.stdout.width {
         command = command.term_width(width);
@@ -92,7 +101,7 @@ pub(crate) fn parse(
         command = command.bin_name("kubectl portcullis");
     }
     let arguments = spell_out_switches(arguments, &command);
-    let parsed = command.try_get_matches_from_mut(arguments).and_then(|matches| {
+    let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| {
         CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     });
     let error = match parsed {
@@ -105,14 +114,27 @@ pub(crate) fn parse(
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
-    let stream = if asked_for { &mut surroundings.stdout } else { &mut surroundings.stderr };
+    if !asked_for {
+        return Err(mistake::told(&error, &named(&command, &arguments)).into());
+    }
+    let stdout = &mut surroundings.stdout;
     let rendered = error.render();
-    let written = match choice(stream) {
-        clap::ColorChoice::Always => write!(stream, "{}", rendered.ansi()),
-        _ => write!(stream, "{rendered}"),
-    };
-    written.and_then(|()| stream.flush()).map_err(standard_output)?;
-    Err(Ended::Done(if asked_for { Exit::SUCCESS } else { Exit::FAILURE }))
+    let written =
+        if stdout.colour { write!(stdout, "{}", rendered.ansi()) } else { write!(stdout, "{rendered}") };
+    written.and_then(|()| stdout.flush()).map_err(standard_output)?;
+    Err(Ended::Done(Exit::SUCCESS))
+}
+
+/// The command that `arguments` name, as `portcullis jobs list`.
+fn named(command: &clap::Command, arguments: &[OsString]) -> String {
+    let mut name = command.get_bin_name().unwrap_or("portcullis").to_owned();
+    let mut command = command;
+    for argument in arguments.iter().skip(1) {
+        let Some(below) = argument.to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        command = below;
+        name = format!("{name} {}", command.get_name());
+    }
+    name
 }
 
 /// Whether kubectl runs this program: it finds `kubectl-portcullis` in the path when somebody writes `kubectl portcullis`.

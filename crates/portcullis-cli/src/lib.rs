@@ -29,16 +29,14 @@ mod offline;
 mod paint;
 mod printable;
 mod progress;
+mod serve;
 mod shell;
 mod surroundings;
 mod test;
 
 use std::ffi::OsString;
 
-pub use cluster::{
-    ClusterArguments, Commands, ImmutableFields, LogFormat, MutationRecord, Offline, Reach, ServeArguments,
-    WebhookNames,
-};
+pub use cluster::{ClusterArguments, Commands, Offline, Reach};
 pub use crds::definitions;
 pub use diagnostics::warning;
 pub use exit::{Exit, Hinted, cannot, hinted};
@@ -47,6 +45,7 @@ pub use given::Given;
 pub use installation::{
     DisarmArguments, InstallArguments, NamespaceArgument, RearmArguments, UninstallArguments,
 };
+pub use serve::{ImmutableFields, LogFormat, MutationRecord, ServeArguments, WebhookNames};
 pub use surroundings::{Stream, Surroundings};
 
 /// Runs the command that `arguments` give (the program's name first); `cluster` carries out those that need one.

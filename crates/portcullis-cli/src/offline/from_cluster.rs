@@ -51,7 +51,13 @@ pub(crate) struct ClusterResources {
     cluster_wide_resources: bool,
 
     /// With --cluster: how many resources are asked for at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 100,
+        requires = "cluster",
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
     batch_size: u32,
 }
 

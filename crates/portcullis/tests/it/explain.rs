@@ -63,7 +63,7 @@ fn input_that_is_wrong_is_told_as_apply_tells_it() {
         ),
         (vec!["policy.yaml"], "<RESOURCE>"),
         (vec!["--record", "decisions.jsonl"], "there is no decision in `decisions.jsonl`"),
-        (vec!["policy.yaml", "service.yaml", "--record", "decisions.jsonl"], "cannot be used with"),
+        (vec!["policy.yaml", "service.yaml", "--record", "decisions.jsonl"], "does not go with"),
     ] {
         let arguments: Vec<_> = std::iter::once("explain").chain(arguments).collect();
         let output = run(folder.path(), &arguments);
