@@ -33,7 +33,8 @@ use text::Text;
 
 use crate::cluster::Commands;
 use crate::diagnostics;
-use crate::exit::{Ended, Exit, standard_output};
+use crate::exit::{Ended, Exit, hinted, standard_output};
+use crate::files;
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
 use crate::offline::known::{From, Loaded};
@@ -58,8 +59,7 @@ pub(crate) fn apply(
     let from = reach.map_or(From::Files, |reach| From::Cluster(Box::new(reach), chosen));
     let loaded = arguments.known.load(&arguments.policies, &arguments.resource, from, surroundings)?;
     let Loaded { policies, exceptions, scopes, mut inputs, circumstances, errors } = loaded;
-    let output =
-        arguments.output.as_deref().map(|path| OutputFiles::create(&surroundings.directory.join(path)));
+    let output = arguments.output.as_deref().map(|path| output(path, arguments, surroundings));
     let explain =
         matches!(arguments.form(), Format::Text | Format::Json | Format::Yaml) && !arguments.policy_report;
     let mut work = Work {
@@ -84,6 +84,20 @@ pub(crate) fn apply(
     }
     work.form.end(&work.run, surroundings).map_err(standard_output)?;
     Ok(exit(arguments, &work.run.counts, surroundings))
+}
+
+/// Begins to write to `path`, which is none of the policies.
+fn output(
+    path: &str,
+    arguments: &Arguments,
+    surroundings: &Surroundings<'_>,
+) -> Result<OutputFiles, anyhow::Error> {
+    let at = |path: &str| surroundings.directory.join(path);
+    if arguments.policies.iter().any(|policy| files::is_same(&at(policy), &at(path)) && at(path).is_file()) {
+        let hint = Some("the mutated resources would take its place: name another file");
+        return Err(hinted(format!("cannot write `{path}`: it is one of the policies"), hint));
+    }
+    Ok(OutputFiles::create(&at(path))?)
 }
 
 /// The form that the arguments ask for.

@@ -56,6 +56,15 @@ impl FileError {
             FileError::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => {
                 Some("relative paths start in the folder that the command runs in")
             }
+            FileError::Read { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                Some("whoever runs the command is not allowed to read it")
+            }
+            FileError::Write { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Some("the folder that it is to lie in has to be there")
+            }
+            FileError::Write { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                Some("whoever runs the command is not allowed to write into its folder")
+            }
             FileError::NoTarget { .. } => Some(
                 "give a file that ends in `.yaml` or `.yml`, or a folder, which is made where it is missing",
             ),
@@ -139,6 +148,12 @@ pub(crate) fn target(path: &Path) -> Result<(Entry, PathBuf), FileError> {
     }
 }
 
+/// Whether two paths lead to the same file or folder, links followed.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    real(one).is_some_and(|one| Some(one) == real(other))
+}
+
 /// Opens a text file for reading.
 ///
 /// # Errors
@@ -158,7 +173,7 @@ pub(crate) fn not_text(start: &[u8]) -> Option<&'static str> {
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
         return Some("it is in UTF-16");
     }
-    start.contains(&0).then_some("it holds zero bytes")
+    start.contains(&0).then_some("it holds NUL bytes")
 }
 
 /// Reads a whole text file of at most `limit` bytes.

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use portcullis_kyverno::{Findings, Policy, PolicyException};
-use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
+use portcullis_model::{Diagnostic, Gvk, Resource, Severity, closest};
 use portcullis_value::{Arena, Pointer, Value};
 use portcullis_yaml::{Marks, Source};
 
@@ -26,6 +26,8 @@ pub(crate) struct Policies {
     pub(crate) ask_for_resources: bool,
     /// Documents and files that could not be used at all.
     pub(crate) errors: usize,
+    /// The kind of the first object of the file at hand that is no policy.
+    stranger: Option<String>,
     /// Exceptions in the same files, where they are looked for.
     exceptions: Option<Vec<Arc<PolicyException>>>,
 }
@@ -57,6 +59,8 @@ enum Sort {
     Classic,
     /// A policy whose family is not run yet.
     Later,
+    /// A policy by its kind, of a group that is misspelt.
+    Misspelt,
     /// An exception to policies that are run.
     Exception,
     /// Something else that lies in the same folder: a resource, a test, values.
@@ -69,11 +73,17 @@ const LATER: &[(&str, &[&str])] = &[
     ("admissionregistration.k8s.io", &["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"]),
 ];
 
+/// The group of the policies that are run.
+const GROUP: &str = "kyverno.io";
+
 impl Sort {
     fn of(gvk: Gvk<'_>) -> Self {
+        let is_policy = matches!(gvk.kind, "ClusterPolicy" | "Policy");
         match gvk.group {
-            "kyverno.io" if matches!(gvk.kind, "ClusterPolicy" | "Policy") => Sort::Classic,
-            "kyverno.io" if gvk.kind == "PolicyException" => Sort::Exception,
+            GROUP if is_policy => Sort::Classic,
+            GROUP if gvk.kind == "PolicyException" => Sort::Exception,
+            // Other groups have kinds of these names too.
+            group if is_policy && closest(group, [GROUP]).is_some() => Sort::Misspelt,
             "policies.kyverno.io" if gvk.kind.ends_with("Policy") => Sort::Later,
             group if LATER.iter().any(|later| later.0 == group && later.1.contains(&gvk.kind)) => Sort::Later,
             _ => Sort::Other,
@@ -113,6 +123,7 @@ impl Policies {
 
     fn file(&mut self, input: &mut Input, stderr: &mut Stream<'_>) {
         let before = self.found();
+        self.stranger = None;
         let (name, is_named) = (input.name.clone(), input.is_named);
         let mut arena = Arena::new();
         let told = documents::each(input, stderr, |source, stderr| {
@@ -122,7 +133,11 @@ impl Policies {
         });
         self.errors += told.unwrap_or_default();
         if is_named && before == self.found() {
-            Reporter::new(&name, stderr).whole(Severity::Warning, "there is no policy in this file", None);
+            let hint = self.stranger.take().map(|kind| {
+                format!("it holds the resource `{kind}`: did that take the place of the policy?")
+            });
+            let mut reporter = Reporter::new(&name, stderr);
+            reporter.whole(Severity::Warning, "there is no policy in this file", hint.as_deref());
         }
     }
 
@@ -140,7 +155,8 @@ impl Policies {
                 return reporter.syntax(source, &error);
             }
         };
-        let is_policy = |value| matches!(Sort::of(Gvk::of(value)), Sort::Classic | Sort::Later);
+        let is_policy =
+            |value| matches!(Sort::of(Gvk::of(value)), Sort::Classic | Sort::Later | Sort::Misspelt);
         let mut are_duplicates_told = false;
         let told = documents::objects(arena, document.value, &mut |object, place| {
             if is_policy(object) && !mem::replace(&mut are_duplicates_told, true) {
@@ -163,8 +179,13 @@ impl Policies {
         let gvk = Gvk::of(value);
         let (fault, mut diagnostics) = match Sort::of(gvk) {
             Sort::Exception => return self.exception(value, source, &marks, reporter),
-            Sort::Other => return,
+            Sort::Other => {
+                let kind = (!gvk.kind.is_empty()).then(|| gvk.to_string());
+                self.stranger = self.stranger.take().or(kind);
+                return;
+            }
             Sort::Later => (Fault::NotYet, vec![not_yet(gvk)]),
+            Sort::Misspelt => (Fault::Form, vec![unknown_version(gvk)]),
             Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => {
                 (Fault::Form, vec![unknown_version(gvk)])
             }

@@ -62,7 +62,7 @@ fn what_cannot_be_an_output_is_refused_before_any_work() {
     prepare(folder.path());
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
     let mut book = String::new();
-    for output in ["/dev/null", "/dev/null/x.yaml", "nowhere/x.yaml", "notes.txt"] {
+    for output in ["/dev/null", "/dev/null/x.yaml", "nowhere/x.yaml", "notes.txt", "./policy.yaml"] {
         let arguments = ["apply", "policy.yaml", "--resource", "job.yaml", "--output", output];
         let run = run(folder.path(), &arguments);
         assert_eq!(run.status.code(), Some(1), "{output}");

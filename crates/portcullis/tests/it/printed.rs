@@ -98,6 +98,14 @@ spec:
 apiVersion: kyverno.io/v3
 kind: ClusterPolicy
 metadata: {name: unborn}
+---
+apiVersion: kyverno.oi/v1
+kind: ClusterPolicy
+metadata: {name: misspelt}
+---
+apiVersion: nvidia.com/v1
+kind: ClusterPolicy
+metadata: {name: of-somebody-else}
 "#;
     fs::write(folder.path().join("policies.yaml"), policies).unwrap();
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
