@@ -36,7 +36,8 @@ pub(crate) fn seconds(took: Duration) -> String {
     }
 }
 
-/// `1234567` as `1,234,567`.
+/// `1234567` as `1,234,567`. The command line has such a function too; tasks use no crate of the workspace, so that they
+/// run when one of these does not build.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

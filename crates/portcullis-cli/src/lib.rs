@@ -25,6 +25,7 @@ mod grid;
 mod installation;
 mod jobs;
 mod jp;
+mod numbers;
 mod offline;
 mod paint;
 mod printable;
@@ -45,6 +46,7 @@ pub use given::Given;
 pub use installation::{
     DisarmArguments, InstallArguments, NamespaceArgument, RearmArguments, UninstallArguments,
 };
+pub use numbers::thousands;
 pub use serve::{ImmutableFields, LogFormat, MutationRecord, ServeArguments, WebhookNames};
 pub use surroundings::{Stream, Surroundings};
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use portcullis_cli::thousands;
 
 use crate::known::Known;
 use crate::score::{CorpusScores, Run, Score, Scores};
@@ -59,11 +60,11 @@ fn width<'a>(texts: impl Iterator<Item = &'a str>, head: &str) -> usize {
 
 /// The numbers of a row, aligned under the head of the table; a zero of the last two is left blank.
 fn columns(score: Score) -> String {
-    let blank = |number: usize| if number == 0 { String::new() } else { grouped(number) };
+    let blank = |number: usize| if number == 0 { String::new() } else { thousands(number) };
     let row = format!(
         "{:>8}  {:>8}  {:>7}  {:>6}  {:>6}",
-        grouped(score.passed),
-        grouped(score.all),
+        thousands(score.passed),
+        thousands(score.all),
         percent(score),
         blank(score.known),
         blank(score.failed())
@@ -75,19 +76,6 @@ fn columns(score: Score) -> String {
 fn percent(score: Score) -> String {
     let per_mille = (score.passed * 1000).checked_div(score.all).unwrap_or(1000);
     if per_mille == 1000 { "100 %".to_owned() } else { format!("{}.{} %", per_mille / 10, per_mille % 10) }
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn write_known(out: &mut impl Write, known: &Known) -> io::Result<()> {
@@ -117,7 +105,7 @@ fn write_failures(out: &mut impl Write, corpus: &CorpusScores<'_>, in_full: bool
     if failures.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n  failed in {} ({})", corpus.name, grouped(failures.len()))?;
+    writeln!(out, "\n  failed in {} ({})", corpus.name, thousands(failures.len()))?;
     let listed = if in_full { failures.len() } else { LISTED };
     for failure in failures.iter().take(listed) {
         match failure.reason.lines().next() {
@@ -127,7 +115,7 @@ fn write_failures(out: &mut impl Write, corpus: &CorpusScores<'_>, in_full: bool
     }
     if failures.len() > listed {
         let more = failures.len() - listed;
-        writeln!(out, "    … and {} more: --corpus {} --failed lists them", grouped(more), corpus.name)?;
+        writeln!(out, "    … and {} more: --corpus {} --failed lists them", thousands(more), corpus.name)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::columns::{counted, thousands};
+use crate::numbers::{counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Stream;
 

@@ -25,7 +25,6 @@ use self::drive::{Clock, drive};
 use self::report::Report;
 use self::survey::Survey;
 use super::backup::{Backup, Tombstones};
-use super::columns::counted;
 use super::confirm::confirm;
 use super::dependents::Kinds;
 use super::fetch;
@@ -35,6 +34,7 @@ use crate::cluster::{ClusterArguments, Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, cannot, hinted, standard_output};
 use crate::files::{self, Entry};
+use crate::numbers::counted;
 use crate::paint::Paint;
 use crate::surroundings::{Stream, Surroundings};
 
@@ -115,8 +115,12 @@ Examples:
   A plan that was made from a file:
       portcullis jobs apply plan.json --cluster-uid $(kubectl get namespace kube-system -o jsonpath={.metadata.uid})
 
-Exit code: 0 when every Job of the plan is gone or has its TTL; 1 when nothing was done; 2 when some were left alone, since they
-are not what was planned any more; 3 when the API server refused some or did not answer; 4 when it stopped before its end.";
+Exit code:
+  0  every Job of the plan is gone or has its TTL
+  1  nothing was done
+  2  some were left alone, since they are not what was planned any more
+  3  the API server refused some or did not answer
+  4  it stopped before its end";
 
 /// Runs the command.
 pub(super) fn apply(

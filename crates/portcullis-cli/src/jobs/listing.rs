@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::Result;
 use portcullis_retention::{Backlog, Interest, JobFacts};
 
-use super::columns::counted;
 use super::fetch;
 use super::missed::TtlPolicies;
 use super::selection::Selection;
@@ -16,6 +15,7 @@ use crate::cluster::{Commands, Reach};
 use crate::diagnostics;
 use crate::exit::hinted;
 use crate::files::{self, Entry};
+use crate::numbers::counted;
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 

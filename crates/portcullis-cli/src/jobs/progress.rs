@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::columns::{counted, thousands};
+use crate::numbers::{counted, thousands};
 use crate::surroundings::Stream;
 
 /// A line on standard error that is written over, and taken away at the end. There is none where standard error is no

@@ -13,13 +13,13 @@ use portcullis_retention::{Entry, Fate, Journal, Mode};
 
 use self::restore::{Came, Restorer};
 use super::backup::Backup;
-use super::columns::{counted, thousands};
 use super::confirm::confirm;
 use super::fetch;
 use super::progress::Progress;
 use crate::cluster::{ClusterArguments, Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, hinted, standard_output};
+use crate::numbers::{counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
@@ -59,8 +59,10 @@ Examples:
   Have them run, those that were created suspended too:
       portcullis jobs undo plan.json.applied --run
 
-Exit code: 0 when everything was taken back; 2 when there are others of the same names; 1 when the API server refused, did not
-answer, or nothing could be done.";
+Exit code:
+  0  everything was taken back
+  1  the API server refused or did not answer, or nothing could be done
+  2  some were not created, since there are others of the same names";
 
 /// Some Jobs were left alone, since there are others of their names.
 const SKIPPED: Exit = Exit(2);

@@ -2,8 +2,8 @@
 
 use portcullis_retention::{Tally, format_age};
 
-use crate::jobs::columns::thousands;
 use crate::jobs::progress::Progress;
+use crate::numbers::thousands;
 use crate::surroundings::Stream;
 
 /// How often the line is written anew, in milliseconds.

@@ -6,7 +6,7 @@ use std::path::Path;
 use portcullis_retention::{Fate, Mode, Stop, Tally, format_age};
 
 use crate::exit::Exit;
-use crate::jobs::columns::{counted, thousands};
+use crate::numbers::{counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 

@@ -6,8 +6,9 @@ use portcullis_retention::{Job, Outcome, Protections, format_age};
 
 use super::{Arguments, Summary, View};
 use crate::jobs::ages::Ages;
-use crate::jobs::columns::{self, Align, Cell, Column, Tone, counted, thousands};
+use crate::jobs::columns::{self, Align, Cell, Column, Tone};
 use crate::jobs::group::{Count, Kin};
+use crate::numbers::{self, counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
@@ -64,8 +65,8 @@ impl View<'_> {
                     outcome(*ended),
                     manager(job.manager()),
                     age(job.finished()),
-                    Cell::from(thousands(job.pods().into())),
-                    Cell::from(columns::bytes(job.bytes().into())),
+                    Cell::from(thousands(job.pods())),
+                    Cell::from(numbers::bytes(job.bytes().into())),
                     touchable(reasons(*job, *protections)),
                 ]
             };
@@ -80,7 +81,7 @@ impl View<'_> {
                     age(count.oldest()),
                     age(count.newest()),
                     Cell::from(thousands(count.pods)),
-                    Cell::from(columns::bytes(count.bytes)),
+                    Cell::from(numbers::bytes(count.bytes)),
                     touchable(kin.reason()),
                 ]
             };
@@ -118,7 +119,7 @@ impl View<'_> {
             paint.strong(counted(finished, "finished Job", "finished Jobs")),
             thousands(touchable),
             thousands(finished - touchable),
-            columns::bytes(bytes),
+            numbers::bytes(bytes),
             unfinished(self.unfinished),
         )?;
         if touchable > 0 && self.listing.continues.is_none() {

@@ -7,7 +7,8 @@ use portcullis_retention::{Digest, Job, Looked, Mode, Protection, Verdict, forma
 
 use super::{Arguments, Planned};
 use crate::exit::standard_output;
-use crate::jobs::columns::{self, Align, Cell, Column, Tone, counted, thousands};
+use crate::jobs::columns::{self, Align, Cell, Column, Tone};
+use crate::numbers::{self, counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
@@ -174,7 +175,7 @@ impl Planned<'_> {
         writeln!(
             stdout,
             "{pods} with them; {} in etcd are freed (estimated), without the Pods",
-            columns::bytes(bytes)
+            numbers::bytes(bytes)
         )?;
         self.print_dependents(surroundings)?;
         self.print_cluster(surroundings)?;
