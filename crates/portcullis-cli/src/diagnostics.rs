@@ -16,12 +16,13 @@ use std::io::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use anstyle::Style;
 use portcullis_model::{self as model, Diagnostic, Severity};
 use portcullis_value::Pointer;
 use portcullis_yaml::{Duplicate, Marks, Place, Source};
 
 use crate::files::{self, FileError};
-use crate::paint::Paint;
+use crate::paint::{self, Paint};
 use crate::printable;
 use crate::surroundings::Stream;
 
@@ -240,7 +241,7 @@ fn render(finding: &Finding<'_>, origin: &str, stderr: &Stream<'_>) -> String {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let renderer = if stderr.colour { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if stderr.colour { coloured() } else { Renderer::plain() };
         let renderer = renderer.term_width(stderr.width.unwrap_or(140));
         renderer.render(&[level.primary_title(message.as_ref()).element(snippet)])
     } else {
@@ -256,6 +257,11 @@ fn render(finding: &Finding<'_>, origin: &str, stderr: &Stream<'_>) -> String {
         let _ = writeln!(rendered, "{} {}", paint.hint("hint:"), printable::line(hint));
     }
     rendered
+}
+
+/// Snippets in the colours of all other messages.
+fn coloured() -> Renderer {
+    Renderer::styled().error(paint::ERROR).warning(paint::WARNING).emphasis(Style::new())
 }
 
 /// The line in which `span` begins, without its line break.

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use portcullis_jmespath::{Expression, functions};
+use portcullis_model::closest;
 
-use crate::exit::{Ended, Exit};
+use crate::exit::{Ended, Exit, hinted};
 use crate::files;
 use crate::surroundings::Surroundings;
 
@@ -68,6 +70,20 @@ fn expressions(
         expressions.push(text.trim().to_owned());
     }
     Ok(expressions)
+}
+
+/// Compiles an expression.
+fn compile(expression: &str) -> anyhow::Result<Expression> {
+    Expression::compile(expression).map_err(|error| {
+        let message = format!("failed to compile JMESPath: {expression}, error: {error}");
+        hinted(message, Some(error.hint(expression)))
+    })
+}
+
+/// What was probably meant by the name of a function that there is not.
+fn meant(name: &str) -> Option<String> {
+    let known = closest(name, functions().map(|function| function.name))?;
+    Some(format!("did you mean `{known}`?"))
 }
 
 /// What comes from standard input.

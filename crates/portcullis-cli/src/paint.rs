@@ -6,6 +6,12 @@ use anstyle::{AnsiColor, Style};
 
 use crate::surroundings::Stream;
 
+/// The word `error`.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// The word `warning`.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
 /// Paints text, or leaves it as it is where no colour is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Paint {
@@ -29,11 +35,11 @@ impl Paint {
     }
 
     pub(crate) fn error<T>(self, text: T) -> Painted<T> {
-        self.paint(text, AnsiColor::Red.on_default().bold())
+        self.paint(text, ERROR)
     }
 
     pub(crate) fn warning<T>(self, text: T) -> Painted<T> {
-        self.paint(text, AnsiColor::Yellow.on_default().bold())
+        self.paint(text, WARNING)
     }
 
     pub(crate) fn hint<T>(self, text: T) -> Painted<T> {

@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use portcullis_value::Arena;
 
 pub(crate) use arguments::Arguments;
@@ -30,7 +30,7 @@ use file::Test;
 use rows::{Row, RowResult, Rows};
 
 use crate::diagnostics;
-use crate::exit::{Ended, Exit};
+use crate::exit::{Ended, Exit, hinted};
 use crate::files;
 use crate::surroundings::{Stream, Surroundings};
 
@@ -87,7 +87,8 @@ fn find(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> anyhow::R
     for folder in &arguments.folders {
         let place = surroundings.directory.join(folder);
         if files::entry(&place)? != files::Entry::Folder {
-            bail!("`{folder}` is a file: tests are looked for in folders");
+            let hint = Some("name the folder that it lies in");
+            return Err(hinted(format!("`{folder}` is a file: tests are looked for in folders"), hint));
         }
         let found = files::files_named(&place, &arguments.file_name)?;
         for (path, reason) in found.passed_over {

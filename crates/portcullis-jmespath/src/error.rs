@@ -21,6 +21,23 @@ impl SyntaxError {
     pub(crate) fn raw(offset: usize, message: impl Into<Box<str>>) -> Self {
         Self { message: message.into(), offset }
     }
+
+    /// Where `source`, which it is about, breaks off, in a few words.
+    pub fn hint(&self, source: &str) -> String {
+        /// How much of the expression is shown on either side.
+        const SHOWN: usize = 24;
+        let (before, after) = source.split_at_checked(self.offset).unwrap_or((source, ""));
+        let position = before.chars().count();
+        let last: String = before.chars().skip(position.saturating_sub(SHOWN)).collect();
+        let next: String = after.chars().take(SHOWN).collect();
+        match (last.is_empty(), next.is_empty()) {
+            (_, true) => "the expression ends too early".to_owned(),
+            (true, false) => format!("it breaks off at its start, at `{next}`"),
+            (false, false) => {
+                format!("it breaks off at character {}, between `{last}` and `{next}`", position + 1)
+            }
+        }
+    }
 }
 
 /// Why a search gave no value. The texts are the reference's.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 use portcullis_jmespath::{Function, functions};
 
+use super::meant;
 use crate::diagnostics;
 use crate::exit::standard_output;
 use crate::surroundings::Surroundings;
@@ -33,7 +34,8 @@ pub(super) fn function(arguments: &Arguments, surroundings: &mut Surroundings<'_
         writeln!(surroundings.stdout, "{text}").map_err(standard_output)?;
     }
     for name in arguments.names.iter().filter(|name| !rows.iter().any(|row| row.1.name == **name)) {
-        diagnostics::warning(&mut surroundings.stderr, &format!("there is no function `{name}`"));
+        let meant = meant(name).map_or_else(String::new, |meant| format!(": {meant}"));
+        diagnostics::warning(&mut surroundings.stderr, &format!("there is no function `{name}`{meant}"));
     }
     Ok(())
 }

@@ -2,11 +2,9 @@
 
 use std::io::Write as _;
 
-use anyhow::anyhow;
 use clap::Args;
-use portcullis_jmespath::Expression;
 
-use super::{expressions, standard_input};
+use super::{compile, expressions, standard_input};
 use crate::exit::standard_output;
 use crate::surroundings::Surroundings;
 
@@ -34,8 +32,7 @@ pub(super) fn parse(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         expressions.push(standard_input(surroundings)?.trim().to_owned());
     }
     for expression in &expressions {
-        let compiled = Expression::compile(expression)
-            .map_err(|error| anyhow!("failed to compile JMESPath: {expression}, error: {error}"))?;
+        let compiled = compile(expression)?;
         write!(surroundings.stdout, "# {expression}\n{}", compiled.tree()).map_err(standard_output)?;
     }
     Ok(())

@@ -3,13 +3,13 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use clap::Args;
-use portcullis_jmespath::{Context, Expression, splitmix};
+use portcullis_jmespath::{Context, Expression, Problem, functions, splitmix};
 use portcullis_value::{Arena, Budget, Value, json};
 
-use super::{MAX_INPUT, expressions, standard_input};
-use crate::exit::standard_output;
+use super::{MAX_INPUT, compile, expressions, meant, standard_input};
+use crate::exit::{hinted, standard_output};
 use crate::files;
 use crate::surroundings::Surroundings;
 
@@ -46,7 +46,10 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         .map(|path| files::read_text(&surroundings.directory.join(Path::new(path)), MAX_INPUT))
         .transpose()?;
     let missing = match (&input, expressions.is_empty()) {
-        (None, true) => bail!("at least one query or input object is required"),
+        (None, true) => {
+            let hint = Some("write `portcullis jp query --input FILE EXPRESSION`");
+            return Err(hinted("at least one query or input object is required".to_owned(), hint));
+        }
         (Some(_), true) => "Enter a jmespath expression and hit Ctrl+D.",
         (None, false) => "Enter input object and hit Ctrl+D.",
         (Some(_), false) => "",
@@ -67,8 +70,7 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     let document = portcullis_yaml::read(&arena, &input)
         .map_err(|error| anyhow!("failed to load the input: {error}"))?;
     for expression in &expressions {
-        let compiled = Expression::compile(expression)
-            .map_err(|error| anyhow!("failed to compile JMESPath: {expression}, error: {error}"))?;
+        let compiled = compile(expression)?;
         let mut state = surroundings.seed;
         let mut budget = Budget::default();
         let mut context = Context {
@@ -77,12 +79,23 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
             now: surroundings.now,
             random: &mut || splitmix(&mut state),
         };
-        let value = compiled
-            .search(document, &mut context)
-            .map_err(|error| anyhow!("error evaluating JMESPath expression: {error}"))?;
+        let value = compiled.search(document, &mut context).map_err(|error| {
+            hinted(format!("error evaluating JMESPath expression: {error}"), hint(&compiled))
+        })?;
         print(arguments, expression, value, surroundings).map_err(standard_output)?;
     }
     Ok(())
+}
+
+/// What is to be done about an expression that cannot be evaluated, where that can be told.
+fn hint(expression: &Expression) -> Option<String> {
+    expression.problems().into_iter().find_map(|problem| match problem {
+        Problem::UnknownFunction(name) => meant(&name),
+        Problem::WrongNumberOfArguments { function, .. } => {
+            let known = functions().find(|known| known.name == function)?;
+            Some(format!("it is called as `{}`", known.signature()))
+        }
+    })
 }
 
 fn print(

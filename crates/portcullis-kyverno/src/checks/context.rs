@@ -8,7 +8,6 @@ use portcullis_value::Value;
 
 use super::document::{Rule, given, list, text};
 use super::finder::Finder;
-use super::variables::syntax_hint;
 use crate::variable::{has_variable, variables};
 
 /// The names that the engine gives itself.
@@ -117,7 +116,7 @@ fn check_jmespath(body: Value<'_>, frame: &str, finder: &mut Finder) {
             .error(format!("failed to parse JMESPath {expression}: {error}"))
             .under(["jmesPath"])
             .framed(frame)
-            .hint(syntax_hint(expression, &error));
+            .hint(error.hint(expression));
     }
 }
 

@@ -6,7 +6,6 @@ use portcullis_value::{Pointer, Value};
 
 use super::document::{Document, Rule, list, text};
 use super::finder::{Finder, Note};
-use super::variables::syntax_hint;
 use super::walk::{self, Text};
 use crate::variable::has_variable;
 
@@ -101,8 +100,7 @@ fn warn_of_bare(rule: &Rule<'_>, finder: &mut Finder) {
         match Expression::compile(text.text) {
             Ok(_) => warn_of_expression(text.text, text, finder),
             Err(error) if is_list && !text.text.is_empty() => {
-                note(text, finder, format!("the list is no JMESPath: {error}"))
-                    .hint(syntax_hint(text.text, &error));
+                note(text, finder, format!("the list is no JMESPath: {error}")).hint(error.hint(text.text));
             }
             // Others are refused elsewhere.
             Err(_) => {}

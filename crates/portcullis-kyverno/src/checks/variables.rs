@@ -6,7 +6,7 @@
 mod names;
 mod sections;
 
-use portcullis_jmespath::{Expression, SyntaxError};
+use portcullis_jmespath::Expression;
 use portcullis_value::{Arena, Pointer, Value};
 
 use self::names::Names;
@@ -125,7 +125,7 @@ impl DryRun<'_, '_> {
         match Expression::compile(expression) {
             Err(error) => {
                 let message = format!("invalid JMESPath query {expression}: {error}");
-                self.refuse(&unresolved(), &message, text).hint(syntax_hint(expression, &error));
+                self.refuse(&unresolved(), &message, text).hint(error.hint(expression));
             }
             Ok(_) if self.names.allow(expression) => {}
             Ok(_) => {
@@ -141,22 +141,5 @@ impl DryRun<'_, '_> {
         let frame = format_args!("{}{frame}", self.frame);
         let note = self.finder.error(message).under(text.path.tokens()).framed(frame);
         if text.is_key { note.about_key() } else { note }
-    }
-}
-
-/// Where an expression is broken.
-pub(super) fn syntax_hint(expression: &str, error: &SyntaxError) -> String {
-    /// How much of the expression is shown on either side.
-    const SHOWN: usize = 24;
-    let (before, after) = expression.split_at_checked(error.offset).unwrap_or((expression, ""));
-    let position = before.chars().count();
-    let last: String = before.chars().skip(position.saturating_sub(SHOWN)).collect();
-    let next: String = after.chars().take(SHOWN).collect();
-    match (last.is_empty(), next.is_empty()) {
-        (_, true) => "the expression ends too early".to_owned(),
-        (true, false) => format!("it breaks off at its start, at `{next}`"),
-        (false, false) => {
-            format!("it breaks off at character {}, between `{last}` and `{next}`", position + 1)
-        }
     }
 }
