@@ -20,7 +20,8 @@ pub(crate) const HELP: &str = "\
 Checks what no compiler checks, in the files that git tracks or would:
 
   layers        a crate depends on lower layers alone, the core (layers 0 to 4) on nothing of the edge
-  dependencies  every dependency of the workspace has a row in docs/dependencies.md
+  dependencies  every dependency of the workspace has a row in docs/dependencies.md, and that of a crate is named in its
+                sources
   sources       every .rs file opens with `//!` and has at most 600 lines, or says `//! Long because ...` (900 at
                 most); no mod.rs; no todo!, dbg!, #[ignore], sleep; no TODO without an issue; no files, clock,
                 environment, network in the core
@@ -111,6 +112,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 /// Everything but the check that asks the machine.
 fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = layers::check(tree, layers::LAYERS);
+    findings.extend(layers::check_used(tree));
     findings.extend(layers::check_documented(tree));
     findings.extend(sources::check(tree));
     findings.extend(links::check(tree));

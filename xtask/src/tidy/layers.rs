@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sources::names;
 use super::{Finding, Tree};
 
 /// A crate's place: it may depend on crates of a lower layer, or of the same layer and a lower step.
@@ -97,6 +98,32 @@ fn reaches_edge(own: &Layer, dependency: &Dependency, sections: &BTreeMap<String
         "`{}` (layer {}) must not depend on `{}`: the core uses what stands below `{CORE_HEADING}` in the root manifest",
         own.name, own.layer, dependency.name
     ))
+}
+
+/// Libraries that are not named like their package.
+const LIBRARIES: &[(&str, &str)] = &[("md-5", "md5")];
+
+/// Checks that a crate names each of its dependencies in its sources.
+pub(super) fn check_used(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, manifest) in tree.texts_named("/Cargo.toml") {
+        let folder = path.strip_suffix("Cargo.toml").unwrap_or_default();
+        let sources: Vec<&str> = tree
+            .texts_named(".rs")
+            .filter(|(source, _)| source.starts_with(folder))
+            .map(|(_, text)| text)
+            .collect();
+        for dependency in dependencies(manifest) {
+            let renamed = LIBRARIES.iter().find(|library| library.0 == dependency.name);
+            let library =
+                renamed.map_or_else(|| dependency.name.replace('-', "_"), |found| found.1.to_owned());
+            if !sources.iter().any(|text| names(text, &library)) {
+                let message = format!("`{}` is used nowhere in the crate: take it out", dependency.name);
+                findings.push(Finding::new(path, dependency.line, message));
+            }
+        }
+    }
+    findings
 }
 
 /// Checks that each dependency of the workspace has a row in docs/dependencies.md, and each row a dependency.

@@ -76,7 +76,7 @@ fn has_call(code: &str, call: &str) -> bool {
 }
 
 /// Whether the code names `path`, spelled out or in braces: `use std::{env, fs};`.
-fn names(code: &str, path: &str) -> bool {
+pub(super) fn names(code: &str, path: &str) -> bool {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let spelled = code.match_indices(path).any(|(index, _)| code.get(index + path.len()..).is_some_and(ends));
     let in_braces = path.strip_prefix("std::").is_some_and(|module| {

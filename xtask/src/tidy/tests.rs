@@ -90,6 +90,17 @@ fn a_dependency_without_a_row_and_a_row_without_a_dependency_are_found() {
     );
 }
 
+#[test]
+fn a_dependency_that_no_source_names_is_found() {
+    let manifest =
+        "[dependencies]\nserde_json.workspace = true\nmd-5.workspace = true\njiff.workspace = true\n";
+    let source = "//! A.\nuse md5::Md5;\nuse serde_json::Value;\nlet jiffy = 1;\n";
+    found(
+        layers::check_used(&tree(&[("crates/a/Cargo.toml", manifest), ("crates/a/src/lib.rs", source)])),
+        &["crates/a/Cargo.toml:4: `jiff` is used nowhere in the crate: take it out"],
+    );
+}
+
 fn sources_of(path: &str, text: &str) -> Vec<Finding> {
     sources::check(&tree(&[(path, text)]))
 }
