@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_model::explain::Recorder;
 use portcullis_model::{
-    Answer, Answers, ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Obstacle, Phase,
-    Question, RuleKind, RuleOutcome, Run, Status,
+    Answer, Answers, ChangeGuard, CompiledPolicy, Enforcement, Evaluated, Evaluation, Input, Mask, Obstacle,
+    Phase, Question, RuleKind, RuleOutcome, Run, Status,
 };
 use portcullis_value::{Arena, Budget, Exhausted, Limits};
 
@@ -33,7 +33,8 @@ pub(crate) struct Terms<'a, 'e> {
     pub(crate) side_effects: bool,
 }
 
-/// Evaluates `policy` until it asks no more. A panic, and a policy that never stops asking, are its error.
+/// Evaluates `policy` until it asks no more. A panic, and a policy that never stops asking, are its error. Of a Secret
+/// among the answers no text tells a value.
 ///
 /// # Errors
 /// The questions that have no answer yet.
@@ -60,7 +61,12 @@ pub(crate) fn evaluate<'a>(
         };
         let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
         match evaluated {
-            Ok(Evaluated::Done(evaluation)) => return Ok(evaluation),
+            Ok(Evaluated::Done(mut evaluation)) => {
+                if let Some(answers) = &answers {
+                    Mask::of_answers(answers).apply_to(&mut evaluation);
+                }
+                return Ok(evaluation);
+            }
             Ok(Evaluated::Need(questions)) => {
                 let mut open = Vec::new();
                 for question in questions {

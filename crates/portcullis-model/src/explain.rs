@@ -19,10 +19,13 @@ use portcullis_value::Value;
 /// How many characters of a value are shown.
 const LONGEST: usize = 160;
 
+/// What stands behind a text that was cut.
+pub(crate) const CUT: &str = " ...";
+
 /// A text that is read, not processed: what is over 160 characters is cut.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + CUT,
         None => text.to_owned(),
     }
 }
@@ -33,7 +36,7 @@ pub fn shown(value: Value<'_>) -> String {
     // It ends early where the text is full.
     let _ = write!(text, "{value}");
     if text.is_cut {
-        text.text.push_str(" ...");
+        text.text.push_str(CUT);
     }
     text.text
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_value::{Arena, Object, Value};
+use portcullis_value::{Arena, Object, OwnedValue, Value, json};
 
-use crate::{Evaluation, Input, Resource, SideEffect};
+use crate::explain::CUT;
+use crate::{Answer, Answers, Evaluation, Input, Resource, SideEffect};
 
 /// Shorter values are no secret within other text, and stand in every text.
 const SHORTEST: usize = 4;
@@ -42,12 +43,31 @@ impl Mask {
         mask
     }
 
+    /// Masks the values of the Secrets that are among `answers`: what was looked up, targets, sources of clones.
+    pub fn of_answers(answers: &Answers) -> Self {
+        let (mut mask, arena) = (Self::default(), Arena::new());
+        for answer in answers.values() {
+            if let Answer::Value(value) = answer
+                && holds_secrets(value)
+            {
+                mask.hide_unsettled(value.borrow(&arena));
+            }
+        }
+        mask.settle();
+        mask
+    }
+
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
     /// Masks the values of the Secret that `document` is, or of those that it lists.
     pub fn hide(&mut self, document: Value<'_>) {
+        self.hide_unsettled(document);
+        self.settle();
+    }
+
+    fn hide_unsettled(&mut self, document: Value<'_>) {
         let is_of = |document: Value<'_>, kind: &str| {
             let gvk = Resource(document).gvk();
             gvk.group.is_empty() && gvk.kind == kind
@@ -63,7 +83,6 @@ impl Mask {
                 self.hide_values(*item);
             }
         }
-        self.settle();
     }
 
     /// Masks every text in `value`.
@@ -84,13 +103,21 @@ impl Mask {
             Value::String("") => {}
             Value::String(text) => {
                 let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-                self.values.extend(decoded.filter(|text| !text.is_empty()));
-                self.values.push(text.to_owned());
+                decoded.filter(|text| !text.is_empty()).into_iter().for_each(|text| self.add(text));
+                self.add(text.to_owned());
             }
             Value::Array(items) => items.iter().for_each(|item| self.add_all(*item)),
             Value::Object(object) => object.iter().for_each(|(_, item)| self.add_all(item)),
             _ => {}
         }
+    }
+
+    /// Adds a value as it is, and as it stands in JSON.
+    fn add(&mut self, value: String) {
+        let quoted = json::quote(&value);
+        let in_json = quoted.get(1..quoted.len() - 1).filter(|text| *text != value);
+        self.values.extend(in_json.map(str::to_owned));
+        self.values.push(value);
     }
 
     fn settle(&mut self) {
@@ -109,7 +136,30 @@ impl Mask {
                 masked = Cow::Owned(masked.replace(value, Self::TEXT));
             }
         }
-        masked
+        if !self.is_empty() && masked.contains(CUT) {
+            Cow::Owned(self.without_beginnings(&masked))
+        } else {
+            masked
+        }
+    }
+
+    /// `text` without the beginnings of values that were cut where it was shortened.
+    fn without_beginnings(&self, text: &str) -> String {
+        let mut parts = text.split(CUT).peekable();
+        let mut result = String::with_capacity(text.len());
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                result.push_str(part);
+                break;
+            }
+            let longest = self.values.iter().filter_map(|value| beginning_at_end(part, value)).max();
+            let (kept, mark) = match longest.and_then(|length| part.get(..part.len() - length)) {
+                Some(kept) => (kept, Self::TEXT),
+                None => (part, ""),
+            };
+            result.extend([kept, mark, CUT]);
+        }
+        result
     }
 
     /// Masks the texts of `evaluation`, which people read: messages, reasons, properties. Objects stay as they are.
@@ -170,6 +220,32 @@ impl Mask {
     }
 }
 
+/// Whether `document` is a Secret or lists some. It is seen before it is borrowed, which costs the more the larger it is.
+fn holds_secrets(document: &OwnedValue) -> bool {
+    fn get<'d>(document: &'d OwnedValue, key: &str) -> Option<&'d OwnedValue> {
+        let OwnedValue::Object(entries) = document else { return None };
+        entries.iter().find(|(name, _)| **name == *key).map(|(_, value)| value)
+    }
+    let is_secret = |document: &OwnedValue| {
+        get(document, "kind").and_then(OwnedValue::as_str).is_some_and(|kind| kind.starts_with("Secret"))
+    };
+    let items = match document {
+        OwnedValue::Array(_) => Some(document),
+        document => get(document, "items"),
+    };
+    let items = match items {
+        Some(OwnedValue::Array(items)) => &**items,
+        _ => &[],
+    };
+    is_secret(document) || items.iter().any(is_secret)
+}
+
+/// How much of the beginning of `value` stands at the end of `text`, if enough to tell something.
+fn beginning_at_end(text: &str, value: &str) -> Option<usize> {
+    let most = text.len().min(value.len());
+    (SHORTEST..=most).rev().find(|length| value.get(..*length).is_some_and(|begin| text.ends_with(begin)))
+}
+
 #[cfg(test)]
 mod tests {
     use portcullis_value::json;
@@ -213,6 +289,23 @@ mod tests {
             arena.str(&format!(r#"{{"apiVersion":"v1","kind":"SecretList","items":{items}}}"#)),
         ));
         assert_eq!(mask.apply("first and second"), "*** and ***");
+    }
+
+    #[test]
+    fn a_value_is_masked_in_json_and_where_it_was_cut() {
+        let arena = Arena::new();
+        let read = |text| json::read(&arena, text).unwrap();
+        let secret = read(
+            r#"{"apiVersion":"v1","kind":"Secret","stringData":{"a":"one\"two","long":"abcdefghijklmnop"}}"#,
+        );
+        let mut mask = Mask::default();
+        mask.hide(secret);
+        assert_eq!(mask.apply(r#"is {"a":"one\"two"}"#), r#"is {"a":"***"}"#);
+        assert_eq!(
+            mask.apply("`x` is \"abcdefg ..., or \"abcde ... and abc ..."),
+            "`x` is \"*** ..., or \"*** ... and abc ..."
+        );
+        assert_eq!(mask.apply("abcdefg"), "abcdefg");
     }
 
     #[test]

@@ -91,6 +91,45 @@ fn no_text_of_an_outcome_tells_a_value_of_a_secret() {
 }
 
 #[test]
+fn no_text_of_an_outcome_tells_a_value_of_a_secret_that_was_looked_up() {
+    struct Changing<'a>(Plain<'a>);
+    impl<'a> Host<'a> for Changing<'a> {
+        fn input(&self, policy: &'a dyn CompiledPolicy, object: Option<Value<'a>>) -> Input<'a> {
+            self.0.input(policy, object)
+        }
+        fn answer(&self, policy: &'a dyn CompiledPolicy, question: &Question) -> Answer {
+            self.0.answer(policy, question)
+        }
+        fn side_effects(&self) -> bool {
+            true
+        }
+    }
+    let arena = Arena::new();
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {password: aHVudGVyMg==}}";
+    let check = |rule: &str, answer: &str, phase: usize, want: &str| {
+        let policy = policy("Job", rule);
+        let answer = OwnedValue::from(portcullis_yaml::read(&arena, arena.str(answer)).unwrap());
+        let host =
+            Changing(Plain { arena: &arena, answer: Answer::Value(answer), asked: RefCell::default() });
+        let object = portcullis_yaml::read(&arena, JOB).unwrap();
+        let judgement = judge(&[&policy], Some(object), &arena, &host);
+        assert_eq!(judgement.responses[phase].evaluation.outcomes[0].message, want);
+    };
+    check(
+        "context: [{name: s, apiCall: {urlPath: /api/v1/namespaces/a/secrets/s}}], validate: {message: '{{ base64_decode(s.data.password) }} of {{ s.metadata.name }}', deny: {}}",
+        secret,
+        1,
+        "*** of s",
+    );
+    check(
+        "mutate: {targets: [{apiVersion: v1, kind: Secret, namespace: a, name: s}], patchStrategicMerge: {data: {a: \"{{ time_to_cron(base64_decode(target.data.password)) }}\"}}}",
+        &format!("[{secret}]"),
+        0,
+        "variable substitution failed: failed to resolve time_to_cron(base64_decode(target.data.password)) at path /mutate/patchStrategicMerge/data/a: JMESPath query failed: parsing time \"***\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"***\" as \"2006\"",
+    );
+}
+
+#[test]
 fn questions_are_answered_until_there_are_none() {
     let arena = Arena::new();
     let rules = "context: [{name: cm, configMap: {name: x, namespace: ns}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: ns}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";
