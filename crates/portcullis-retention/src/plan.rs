@@ -161,6 +161,9 @@ pub struct Digest(String);
 pub enum PlanError {
     #[error("not a plan: {0}")]
     Unreadable(String),
+    /// It says that it is of this version, and has other fields: another build wrote it, or somebody by hand.
+    #[error("a plan that another build of this program made, or that was edited: {0}")]
+    OtherBuild(String),
     #[error("a plan of version {0}, and this program knows version {VERSION} alone")]
     Version(u32),
     #[error("the plan was changed after it was made: its digest is {found}, and it says {stated}")]
@@ -171,7 +174,9 @@ impl PlanError {
     pub fn hint(&self) -> &'static str {
         match self {
             PlanError::Unreadable(_) => "give the file that `portcullis jobs plan -o FILE` wrote",
-            PlanError::Version(_) => "carry it out with the program that made it, or make a new one",
+            PlanError::Version(_) | PlanError::OtherBuild(_) => {
+                "carry it out with the program that made it, or make a new one"
+            }
             PlanError::Changed { .. } => {
                 "make it anew with `portcullis jobs plan`: selectors and `--keep-last` say what stays"
             }
@@ -212,7 +217,8 @@ impl Plan {
         if version != VERSION {
             return Err(PlanError::Version(version));
         }
-        let plan: Plan = serde_json::from_slice(text).map_err(unreadable)?;
+        let other_build = |error: serde_json::Error| PlanError::OtherBuild(error.to_string());
+        let plan: Plan = serde_json::from_slice(text).map_err(other_build)?;
         let found = plan.computed_digest();
         if found == plan.digest { Ok(plan) } else { Err(PlanError::Changed { stated: plan.digest, found }) }
     }

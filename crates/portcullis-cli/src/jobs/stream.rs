@@ -28,7 +28,7 @@ pub(crate) enum StreamError {
     NotText,
     #[error("it ends in the middle of {}", after(.0))]
     CutShort(u64),
-    #[error("this is no JSON: {error}, in {}", after(.number))]
+    #[error("it is no JSON{}: {error}", past(.number))]
     Fault { number: u64, error: json::Error },
     #[error("item {number} is no Job: {error}")]
     NotAJob { number: u64, error: NotAJob },
@@ -43,6 +43,10 @@ pub(crate) enum StreamError {
     Taker(String),
     #[error("{0}")]
     Full(#[from] portcullis_retention::Full),
+}
+
+fn past(items: &u64) -> String {
+    if *items == 0 { String::new() } else { format!(" after item {items}") }
 }
 
 fn after(items: &u64) -> String {

@@ -63,9 +63,13 @@ fn the_layout_of_a_plan_does_not_matter_and_its_words_do() {
     let changed = text.replace("\"pi-0\"", "\"other\"");
     assert!(matches!(Plan::read(changed.as_bytes()), Err(PlanError::Changed { .. })));
     let respelled = text.replace("T00:00:00Z", "t00:00:00Z");
-    assert!(matches!(Plan::read(respelled.as_bytes()), Err(PlanError::Unreadable(_))));
+    assert!(matches!(Plan::read(respelled.as_bytes()), Err(PlanError::OtherBuild(_))));
     let unknown = text.replace("\"mode\":", "\"more\":1,\"mode\":");
-    assert!(matches!(Plan::read(unknown.as_bytes()), Err(PlanError::Unreadable(_))));
+    assert!(matches!(Plan::read(unknown.as_bytes()), Err(PlanError::OtherBuild(_))));
+    let older = text.replace(r#""safeguards":{"floor":3600,"#, r#""unguarded":{"floor":3600,"#);
+    let error = Plan::read(older.as_bytes()).unwrap_err();
+    assert!(error.to_string().starts_with("a plan that another build of this program made"), "{error}");
+    assert!(error.hint().contains("make a new one"));
     let newer = text.replace("\"version\":1", "\"version\":2");
     assert!(matches!(Plan::read(newer.as_bytes()), Err(PlanError::Version(2))));
 }

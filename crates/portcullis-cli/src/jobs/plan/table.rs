@@ -174,7 +174,7 @@ impl Planned<'_> {
         let pods = counted(pods, "Pod goes", "Pods go");
         writeln!(
             stdout,
-            "{pods} with them; {} in etcd are freed (estimated), without the Pods",
+            "{pods} along; {} in etcd are freed (estimated), without the Pods",
             numbers::bytes(bytes)
         )?;
         self.print_dependents(surroundings)?;
