@@ -21,7 +21,7 @@ use crate::reader::{Query, Reader};
 use crate::readiness::Readiness;
 use crate::served::DiscoveryRefresh;
 use crate::services::{AllowedService, Services};
-use crate::watch::{Source, Watch, WatchStates, encoded};
+use crate::watch::{Source, Watch, WatchState, WatchStates, encoded};
 
 /// What to watch beside policies.
 #[derive(Clone, Debug)]
@@ -137,6 +137,20 @@ const JOBS: Source = Source {
 };
 /// Those of which something is kept.
 const KEPT_JOBS: Source = Source { name: "kept jobs", ..JOBS };
+const KEPT_VOLUME_CLAIMS: Source = Source {
+    name: "kept persistentvolumeclaims",
+    resource: "persistentvolumeclaims",
+    path: "/api/v1/persistentvolumeclaims",
+    metadata_only: true,
+    page: 500,
+    is_needed: false,
+};
+const KEPT_WORKLOADS: Source = Source {
+    name: "kept workloads",
+    resource: "workloads.kueue.x-k8s.io",
+    path: "/apis/kueue.x-k8s.io/v1beta1/workloads",
+    ..KEPT_VOLUME_CLAIMS
+};
 const JOB_RETENTIONS: Source = Source {
     is_needed: false,
     ..documents(
@@ -238,14 +252,29 @@ impl Cluster {
     }
 
     /// Follows all Jobs, and keeps of each what `keeper` says.
-    pub fn follow_jobs<K: Keeper>(&self, keeper: K) -> FollowedJobs<K::Kept> {
+    pub fn follow_jobs<K: Keeper>(&self, keeper: K) -> Followed<K::Kept> {
+        self.follow(KEPT_JOBS, KEPT_JOBS.path, keeper)
+    }
+
+    /// Follows the metadata of all PersistentVolumeClaims, and keeps of each what `keeper` says.
+    pub fn follow_volume_claims<K: Keeper>(&self, keeper: K) -> Followed<K::Kept> {
+        self.follow(KEPT_VOLUME_CLAIMS, KEPT_VOLUME_CLAIMS.path, keeper)
+    }
+
+    /// Follows the metadata of all Workloads of Kueue, which are listed at `path`, and keeps of each what `keeper` says.
+    pub fn follow_workloads<K: Keeper>(&self, path: &str, keeper: K) -> Followed<K::Kept> {
+        self.follow(KEPT_WORKLOADS, path, keeper)
+    }
+
+    fn follow<K: Keeper>(&self, source: Source, path: &str, keeper: K) -> Followed<K::Kept> {
         let kept = Arc::new(Kept::default());
         let listed = Readiness::default();
-        let pending = Some(listed.wait_for(KEPT_JOBS.name));
-        let watch = Watch { pending, ..self.watch_of(KEPT_JOBS, KeptIndex::new(keeper, kept.clone())) };
+        let pending = Some(listed.wait_for(source.name));
+        let index = KeptIndex::new(keeper, kept.clone());
+        let watch = Watch { path: path.into(), pending, ..self.watch_of(source, index) };
         let mut task = JoinSet::new();
         task.spawn(watch.run());
-        FollowedJobs { kept, listed, states: self.states.clone(), _task: task }
+        Followed { kept, listed, source, states: self.states.clone(), _task: task }
     }
 
     fn watch<I: Index>(&mut self, source: Source, index: I) {
@@ -345,19 +374,36 @@ impl Cluster {
     }
 }
 
-/// Jobs that are followed until this is dropped.
+/// Objects that are followed until this is dropped.
 #[derive(Debug)]
-pub struct FollowedJobs<T> {
+pub struct Followed<T> {
     pub kept: Arc<Kept<T>>,
     /// Ready when they were listed once.
     pub listed: Readiness,
+    source: Source,
     states: WatchStates,
     _task: JoinSet<std::convert::Infallible>,
 }
 
-impl<T> Drop for FollowedJobs<T> {
+impl<T> Followed<T> {
+    /// The plural name of the kind, with its group.
+    pub fn resource(&self) -> &'static str {
+        self.source.resource
+    }
+
+    /// Why what is kept may not be what there is, if it may not.
+    pub fn gap(&self) -> Option<String> {
+        match self.states.of(self.source.name)? {
+            WatchState::Live | WatchState::Absent => None,
+            WatchState::Starting => Some("they were not listed yet".to_owned()),
+            WatchState::Failing(error) => Some(error),
+        }
+    }
+}
+
+impl<T> Drop for Followed<T> {
     fn drop(&mut self) {
-        self.states.forget(KEPT_JOBS.name);
+        self.states.forget(self.source.name);
     }
 }
 

@@ -18,6 +18,7 @@
 //! | get, list, watch | the ConfigMaps that rules read, each by its name | [`Cluster::find_out`] |
 //! | what an administrator grants | what rules ask the API server for | [`Cluster::find_out`] |
 //! | list, watch | jobs (`batch`), where they are counted or followed | [`Cluster`], [`Cluster::follow_jobs`] |
+//! | list, watch | persistentvolumeclaims, workloads (`kueue.x-k8s.io`), where they are followed | [`Cluster::follow_volume_claims`], [`Cluster::follow_workloads`] |
 //! | list, watch | jobretentions (`portcullis.dev`), where they are followed | [`Cluster`] |
 //! | create, patch | events (`events.k8s.io`), in all namespaces | [`EventWriter`] |
 //! | get, create, update | leases (`coordination.k8s.io`), in our namespace | [`Candidate`] |
@@ -50,7 +51,7 @@ mod watch;
 
 pub use ask::Extent;
 pub use backoff::Backoff;
-pub use cluster::{Cluster, FollowedJobs, Options, View};
+pub use cluster::{Cluster, Followed, Options, View};
 pub use connection::{Access, ConnectError, Connection};
 pub use error::{ApiError, Asked};
 pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};

@@ -65,6 +65,11 @@ impl WatchStates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The state of one watch.
+    pub(crate) fn of(&self, name: &str) -> Option<WatchState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
     /// Forgets a watch that has ended.
     pub(crate) fn forget(&self, name: &'static str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);

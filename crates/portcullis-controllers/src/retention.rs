@@ -4,12 +4,15 @@
 //! - What becomes of a Job is decided by `portcullis_retention::retention`; here is what that takes: the Jobs, the objects,
 //!   the writes.
 //! - Of each Job that an object selects a few words are kept, by the leader alone and only while there are objects.
+//! - A Job that owns a volume claim or another workload is left alone, and none is made to go sooner while it is not known
+//!   which Jobs do.
 //! - A write counts before it is made: first the status says how many there were in the hour, then the Jobs are written
 //!   to. Whoever leads next goes on from there.
 //! - A write names the one Job that was looked at, by its uid and resource version. A Job that has changed is looked at
 //!   again when the watch tells of it.
 
 mod carry_out;
+mod dependents;
 mod held_back;
 mod kept_job;
 mod objects;

@@ -17,6 +17,8 @@ pub struct JobFacts<'a> {
     pub generate_name: &'a str,
     /// The text of its labels; empty where it has none.
     pub labels: &'a str,
+    /// The text of its owner references; empty where it has none.
+    pub owners: &'a str,
     /// The text of its managed fields; empty where none are told.
     pub managed_fields: &'a str,
     /// `spec.ttlSecondsAfterFinished`, in seconds.

@@ -17,6 +17,7 @@
 
 mod age;
 mod backlog;
+mod dependents;
 mod intern;
 mod job;
 mod judge;
@@ -33,6 +34,7 @@ mod write;
 
 pub use age::{format_age, parse_age};
 pub use backlog::{Backlog, Full};
+pub use dependents::{is_held_dear, owning_jobs};
 pub use intern::Interner;
 pub use job::{Job, JobFacts};
 pub use judge::{KeepPolicy, Verdict, judge};

@@ -104,7 +104,10 @@ impl<'a> Reading<'a> {
                 }
                 "labels" => self.labels(scanner.raw()?, interest)?,
                 "annotations" => self.annotations(scanner.raw()?)?,
-                "ownerReferences" => self.owners(scanner.raw()?)?,
+                "ownerReferences" => {
+                    self.facts.owners = scanner.raw()?;
+                    self.owners(self.facts.owners)?;
+                }
                 "finalizers" => self.finalizers(scanner.raw()?)?,
                 "managedFields" => {
                     (self.facts.manager, self.facts.managed_fields) = scanner.with_text(manager)?;

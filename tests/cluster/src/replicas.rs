@@ -38,6 +38,7 @@ pub struct Replicas<'a> {
 /// One `portcullis serve`.
 #[derive(Debug)]
 pub struct Replica {
+    name: String,
     pub process: Process,
     /// Where it takes admission requests.
     pub address: SocketAddr,
@@ -112,6 +113,24 @@ impl Replicas<'_> {
     pub fn forgive(&mut self) -> Result<()> {
         self.forgiven = self.control_plane.audited()?;
         Ok(())
+    }
+
+    /// Everything that replicas have written to the cluster, as [`ControlPlane::writes`] tells it.
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn writes(&self) -> Result<Vec<String>> {
+        self.control_plane.writes(USER)
+    }
+
+    /// Which of the running replicas holds the Lease, if one does.
+    ///
+    /// # Errors
+    /// When the Lease cannot be read.
+    pub async fn leader(&self) -> Result<Option<usize>> {
+        let holder = ["get", "lease", "portcullis", "-o", "jsonpath={.spec.holderIdentity}"];
+        let holder = self.kubectl().run(&holder).await?.succeeded()?;
+        Ok(self.running.iter().position(|replica| holder.contains(&replica.name)))
     }
 
     /// What new replicas run.
@@ -231,7 +250,7 @@ impl Replicas<'_> {
         };
         let process = Process::start(&site.programs, &start)?;
         let [address, probes] = [listen, probes].map(|port| (Ipv4Addr::LOCALHOST, port).into());
-        Ok(Replica { process, address, probes })
+        Ok(Replica { name, process, address, probes })
     }
 
     /// Makes the Service and the Deployment.

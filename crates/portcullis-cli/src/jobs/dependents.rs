@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use clap::ValueEnum;
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
-use portcullis_retention::Backlog;
+use portcullis_retention::{Backlog, is_held_dear};
 use portcullis_value::{Arena, Value};
 
 use super::fetch::text;
@@ -29,22 +29,6 @@ pub(super) struct Found {
     pub(super) owned: BTreeMap<u32, BTreeMap<String, u32>>,
     /// The kinds that could not be listed.
     pub(super) unlistable: Vec<String>,
-}
-
-/// Whether objects of `kind` are missed by somebody, so that their owner is not planned unasked: volumes, and what runs.
-pub(super) fn is_held_dear(kind: &str) -> bool {
-    const DEAR: [&str; 9] = [
-        "CronJob",
-        "DaemonSet",
-        "Deployment",
-        "Job",
-        "PersistentVolumeClaim",
-        "ReplicaSet",
-        "ReplicationController",
-        "StatefulSet",
-        "Workload",
-    ];
-    DEAR.contains(&kind)
 }
 
 /// A kind whose objects are listed.
@@ -94,32 +78,75 @@ pub(super) async fn search(
         return Ok(found);
     }
     let owners = Owners::new(backlog, jobs);
+    let each = |uid: &str, kind: &str| {
+        if let Some(index) = owners.find(uid) {
+            let count = found.owned.entry(index).or_default().entry(kind.to_owned()).or_default();
+            *count = count.saturating_add(1);
+        }
+    };
     let listed = match kinds {
         Kinds::Usual => usual(connection).await,
         Kinds::All => all(connection).await,
     };
-    for listed in listed.map_err(|error| cannot("ask which kinds there are", &error))? {
+    let listed = listed.map_err(|error| cannot("ask which kinds there are", &error))?;
+    found.unlistable = each_owner(connection, namespaces, &listed, each, progress).await?;
+    Ok(found)
+}
+
+/// What was found of the objects that Jobs are left alone for.
+#[derive(Debug, Default)]
+pub(super) struct FoundDear {
+    /// One kind of what each Job owns, by the uid of the Job.
+    pub(super) kinds: BTreeMap<String, String>,
+    /// The kinds that could not be listed.
+    pub(super) unlistable: Vec<String>,
+}
+
+/// Looks for what the Jobs of `namespace` own and are left alone for.
+///
+/// # Errors
+/// The API server fails; a kind that may not be listed is no failure.
+pub(super) async fn search_dear(
+    connection: &Connection,
+    namespace: &str,
+    progress: &mut Progress<'_, '_>,
+) -> anyhow::Result<FoundDear> {
+    let listed = usual(connection).await.map_err(|error| cannot("ask which kinds there are", &error))?;
+    let dear: Vec<Listed> = listed.into_iter().filter(|listed| is_held_dear(&listed.kind)).collect();
+    let mut kinds = BTreeMap::new();
+    let each = |uid: &str, kind: &str| {
+        kinds.insert(uid.to_owned(), kind.to_owned());
+    };
+    let unlistable = each_owner(connection, &[Some(namespace)], &dear, each, progress).await?;
+    Ok(FoundDear { kinds, unlistable })
+}
+
+/// Tells `each` of the uid of every owner of an object of the kinds `listed`, and of the kind. The kinds that could not be
+/// listed.
+async fn each_owner(
+    connection: &Connection,
+    namespaces: &[Option<&str>],
+    listed: &[Listed],
+    mut each: impl FnMut(&str, &str),
+    progress: &mut Progress<'_, '_>,
+) -> anyhow::Result<Vec<String>> {
+    let mut unlistable = Vec::new();
+    for listed in listed {
         progress.show(&format!("looking for {} that the Jobs own", listed.resource));
         for namespace in namespaces {
-            let each = |object: Value<'_>| {
-                let owners_of = object.path(&["metadata", "ownerReferences"]).and_then(Value::as_array);
-                for owner in owners_of.unwrap_or_default() {
-                    if let Some(index) = owners.find(text(*owner, &["uid"])) {
-                        let count =
-                            found.owned.entry(index).or_default().entry(listed.kind.clone()).or_default();
-                        *count = count.saturating_add(1);
-                    }
+            let object = |object: Value<'_>| {
+                let owners = object.path(&["metadata", "ownerReferences"]).and_then(Value::as_array);
+                for owner in owners.unwrap_or_default() {
+                    each(text(*owner, &["uid"]), &listed.kind);
                 }
             };
             let path = listed.path(*namespace);
-            match connection
-                .each_object(&ListQuery::all(&listed.resource, &path, Extent::Metadata), each)
-                .await
-            {
+            let query = ListQuery::all(&listed.resource, &path, Extent::Metadata);
+            match connection.each_object(&query, object).await {
                 // A kind that came and went has no objects.
                 Ok(()) | Err(ApiError::NotFound { .. }) => {}
                 Err(ApiError::Forbidden { .. } | ApiError::Refused { .. } | ApiError::Unreadable { .. }) => {
-                    found.unlistable.push(listed.resource.clone());
+                    unlistable.push(listed.resource.clone());
                     break;
                 }
                 Err(error) => return Err(cannot(&format!("list `{}`", listed.resource), &error)),
@@ -129,7 +156,7 @@ pub(super) async fn search(
             }
         }
     }
-    Ok(found)
+    Ok(unlistable)
 }
 
 /// The Jobs by their uids, in a few bytes each.

@@ -127,6 +127,8 @@ struct Explanation<'e> {
     fate: Fate,
     /// Each object that selects it.
     selecting: Vec<Selecting>,
+    /// One kind of what it owns and is left alone for, where it owns such.
+    owned: Option<&'e str>,
     policies: &'e [Giving],
     /// In seconds since 1970-01-01 UTC.
     now: i64,
@@ -169,6 +171,7 @@ impl<'e> Explanation<'e> {
             held_up: &reading.held_up,
             fate: in_force.fates().get(reading.target).copied().unwrap_or(Fate::Unselected),
             selecting: selecting.collect(),
+            owned: reading.owned.as_deref(),
             policies: &reading.policies,
             now: reading.now,
         }
@@ -190,7 +193,10 @@ impl<'e> Explanation<'e> {
         }
         let first = self.facts.protections.first();
         let reason = |protection: Protection| {
-            let detail = self.facts.detail.filter(|_| first == Some(protection));
+            let detail = match protection {
+                Protection::Dependents => self.owned,
+                _ => self.facts.detail.filter(|_| first == Some(protection)),
+            };
             (protection, protection.reason(detail))
         };
         protections.without(Protection::Ttl).iter().map(reason).collect()

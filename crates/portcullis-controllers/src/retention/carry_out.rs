@@ -146,3 +146,6 @@ impl Term<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@ use portcullis_retention::retention::{Candidate, Retentions, Traits, Ttl};
 use portcullis_retention::{Interest, Outcome, Protection, Protections, read_job};
 use portcullis_value::Arena;
 
-/// A Job that an object selects: a few words, whatever its manifest holds.
+use super::dependents::{Owners, owners};
+
+/// A Job that an object selects, or that another Job owns: a few words, whatever its manifest holds.
 #[derive(Debug)]
 pub(super) struct KeptJob {
     /// Namespace, name, resource version and the prefix of a generated name, one after the other.
@@ -19,6 +21,8 @@ pub(super) struct KeptJob {
     protections: Protections,
     ttl: Option<Ttl>,
     traits: Traits,
+    /// The Jobs that own it.
+    pub(super) owners: Owners,
 }
 
 impl KeptJob {
@@ -34,15 +38,19 @@ impl KeptJob {
         self.text(usize::from(self.ends[1]), usize::from(self.ends[2]))
     }
 
-    /// As the objects see it that it was read by.
-    pub(super) fn candidate(&self) -> Candidate<'_> {
+    /// As the objects see it that it was read by; with whether it owns what is missed when it goes along.
+    pub(super) fn candidate(&self, has_dependents: bool) -> Candidate<'_> {
+        let protections = match has_dependents {
+            true => self.protections.with(Protection::Dependents),
+            false => self.protections,
+        };
         Candidate {
             namespace: self.namespace(),
             name: self.name(),
             generate_name: self.text(usize::from(self.ends[2]), self.texts.len()),
             outcome: self.outcome,
             finished: self.finished,
-            protections: self.protections,
+            protections,
             ttl: self.ttl,
             traits: &self.traits,
         }
@@ -53,7 +61,7 @@ impl KeptJob {
     }
 }
 
-/// Keeps the Jobs that these objects select.
+/// Keeps the Jobs that these objects select, and those that other Jobs own.
 #[derive(Debug)]
 pub(super) struct JobKeeper(pub(super) Arc<Retentions>);
 
@@ -66,6 +74,8 @@ impl Keeper for JobKeeper {
         let interest = Interest { instance_label: None, ..Interest::default() };
         let facts = read_job(&arena, text, &interest).map_err(|error| error.to_string())?;
         let traits = self.0.traits(&facts);
+        let owners = if facts.owners.is_empty() { Owners::default() } else { owners(facts.owners) };
+        let has_owners = !owners.is_empty();
         let kept = || {
             let mut texts = String::new();
             let mut add = |text: &str| {
@@ -82,9 +92,10 @@ impl Keeper for JobKeeper {
                 protections: facts.protections.without(Protection::Ttl),
                 ttl: Ttl::of(&facts),
                 traits: traits.clone(),
+                owners,
             })
         };
-        let kept = if traits.is_empty() { None } else { Some(kept()?) };
+        let kept = if traits.is_empty() && !has_owners { None } else { Some(kept()?) };
         Ok(Read { uid: facts.uid.into(), kept })
     }
 }
@@ -117,7 +128,7 @@ mod tests {
         let keeper = keeper(r#"{"selector":{},"groupBy":"app"}"#);
         let read = keeper.read(&manifest(r#"{"app":"report"}"#, "")).unwrap();
         let job = read.kept.unwrap();
-        let candidate = job.candidate();
+        let candidate = job.candidate(false);
         assert_eq!((candidate.namespace, candidate.name), (&*"n".repeat(63), &*"n".repeat(63)));
         assert_eq!((candidate.generate_name, job.resource_version()), ("n", "18446744073709551615"));
         assert_eq!((candidate.outcome, candidate.finished), (Some(Outcome::Failed), Some(1_790_812_800)));

@@ -1,5 +1,6 @@
 //! One round: what becomes of all Jobs, which TTLs are written now, and what the statuses say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_cluster::Namespaces;
@@ -45,6 +46,10 @@ pub(super) struct Round {
 pub(super) struct Around<'a> {
     pub(super) namespaces: &'a Namespaces,
     pub(super) held: &'a HeldBack,
+    /// The Jobs that own a volume claim or a Workload, by their uids.
+    pub(super) owners: &'a BTreeSet<Arc<str>>,
+    /// Why it is not known which do, if it is not.
+    pub(super) gap: Option<&'a str>,
     /// What was done by each object since its last status.
     pub(super) actions: &'a [Vec<Action>],
     /// What stands in the way of all writes.
@@ -62,18 +67,25 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         let is_terminating = namespaces.is_terminating(name);
         Some(Namespace { labels: labels_of(&arena, labels), is_terminating })
     };
-    let candidates: Vec<Candidate<'_>> = jobs.iter().map(|(_, job)| job.candidate()).collect();
+    let of_jobs: BTreeSet<&str> = jobs.iter().flat_map(|(_, job)| &job.owners).map(|uid| &**uid).collect();
+    let has_dependents = |uid: &str| around.owners.contains(uid) || of_jobs.contains(uid);
+    let candidates: Vec<Candidate<'_>> =
+        jobs.iter().map(|(uid, job)| job.candidate(has_dependents(uid))).collect();
     let Objects { retentions, documents, progress, .. } = objects;
     let retentions = &*retentions;
     let scene = Scene::new(retentions, &candidates, &namespace, now);
     let enforced = scene.round(&[Mode::Enforce]);
     let mut troubles = vec![Troubles::default(); retentions.all().len()];
-    let unreadable = retentions.unreadable().first().map(|name| {
-        format!(
-            "JobRetention `{name}` cannot be read and may let Jobs stay longer: none is made to go sooner"
-        )
-    });
+    let unreadable = retentions
+        .unreadable()
+        .first()
+        .map(|name| format!("JobRetention `{name}` cannot be read and may let Jobs stay longer"));
+    let unknown = unreadable.as_deref().or(around.gap);
+    let unknown = unknown.map(|why| format!("{why}: none is made to go sooner"));
     let mut may_write = |write: &Write| {
+        if write.hastens && around.gap.is_some() {
+            return false;
+        }
         let Some((uid, job)) = jobs.get(write.job) else { return false };
         let why = match held.is_contested(uid, write.seconds) {
             true => Some("somebody takes it back again and again"),
@@ -112,7 +124,7 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         let next = tally.next.and_then(|(_, job)| jobs.get(job));
         let next = next.map(|(_, job)| format!("{}/{}", job.namespace(), job.name()));
         let trouble = troubles.get(number).and_then(Troubles::told);
-        let of_all = around.trouble.or(unreadable.as_deref());
+        let of_all = around.trouble.or(unknown.as_deref());
         let trouble = of_all.filter(|_| retention.mode == Mode::Enforce).or(trouble.as_deref());
         let previous = documents.get(number).map(|document| json::read(&arena, &document.status));
         let report = Report {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use portcullis_cluster::{ApiError, Backoff, FollowedJobs};
+use portcullis_cluster::{ApiError, Backoff, Followed};
 use portcullis_retention::retention::{Action, Retentions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Retention;
+use super::dependents::Dependents;
 use super::held_back::HeldBack;
 use super::kept_job::{JobKeeper, KeptJob};
 use super::objects::{Objects, StatusWritten, write_status};
@@ -33,7 +34,8 @@ pub(super) struct Term<'r> {
     pub(super) actions: Vec<Vec<Action>>,
     /// What stands in the way of all writes.
     pub(super) trouble: Option<String>,
-    pub(super) followed: Option<FollowedJobs<KeptJob>>,
+    pub(super) followed: Option<Followed<KeptJob>>,
+    dependents: Dependents,
     pub(super) held: HeldBack,
     /// The API server's clock less ours, in seconds.
     pub(super) ahead: i64,
@@ -84,6 +86,7 @@ impl<'r> Term<'r> {
             actions: Vec::new(),
             trouble: None,
             followed: None,
+            dependents: Dependents::default(),
             held: HeldBack::default(),
             ahead: 0,
             status_due: Instant::now(),
@@ -155,6 +158,8 @@ impl<'r> Term<'r> {
     /// Makes a round once the Jobs are known, and waits until another one may bring something new.
     async fn round_when_known(&mut self, changes: &mut [watch::Receiver<()>; 2]) -> Result<(), Stopped> {
         let [retentions, namespaces] = changes;
+        let all = self.objects.retentions.all();
+        self.dependents.follow(&self.retention.cluster, all.iter().any(|one| !one.with_dependents));
         let mut jobs = match &self.followed {
             None => {
                 // There is nothing to do until there is an object.
@@ -163,8 +168,12 @@ impl<'r> Term<'r> {
             }
             Some(followed) => {
                 let jobs = followed.kept.subscribe();
+                let listed = async {
+                    followed.listed.ready().await;
+                    self.dependents.listed().await;
+                };
                 tokio::select! {
-                    () = followed.listed.ready() => jobs,
+                    () = listed => jobs,
                     _ = retentions.changed() => return Ok(()),
                 }
             }
@@ -189,14 +198,17 @@ impl<'r> Term<'r> {
         let Some(followed) = &self.followed else { return Ok(After { rest: PACE, has_more: false }) };
         let now = self.now();
         let namespaces = self.retention.cluster.namespaces.load();
+        let (owners, gap) = (self.dependents.owners(), self.dependents.gap());
         let Self { objects, held, actions, trouble, .. } = self;
         // It takes the processor for a while: other work goes on meanwhile on another thread.
         let began = Instant::now();
         let Round { granted, statuses, is_early } = tokio::task::block_in_place(|| {
             let jobs = followed.kept.all();
             held.forget(|uid| jobs.binary_search_by(|(other, _)| (**other).cmp(uid)).is_ok());
-            let trouble = trouble.as_deref();
-            round(&jobs, objects, &Around { namespaces: &namespaces, held, actions, trouble, now })
+            let (trouble, gap) = (trouble.as_deref(), gap.as_deref());
+            let around =
+                Around { namespaces: &namespaces, held, owners: &owners, gap, actions, trouble, now };
+            round(&jobs, objects, &around)
         });
         let rest = PACE.max(began.elapsed() * REST);
         let is_due = self.status_due <= Instant::now();

@@ -16,7 +16,7 @@ pub struct Candidate<'j> {
     pub outcome: Option<Outcome>,
     /// In seconds since 1970-01-01 UTC.
     pub finished: Option<i64>,
-    /// What its manifest says that protects it. A TTL does not: what becomes of it is said by [`Candidate::ttl`].
+    /// What protects it: what its manifest says, and what it owns. A TTL does not: what becomes of it is said by [`Candidate::ttl`].
     pub protections: Protections,
     pub ttl: Option<Ttl>,
     pub traits: &'j Traits,

@@ -217,7 +217,8 @@ impl<'j> Round<'_, '_, 'j> {
         let (Some(job), Some(reach)) = (self.scene.jobs.get(index), self.scene.namespaces.get(index)) else {
             return Protections::default();
         };
-        let mut protections = job.protections;
+        // What a Job owns protects it from the objects that do not say otherwise.
+        let mut protections = job.protections.without(Protection::Dependents);
         if reach.is_terminating {
             protections.insert(Protection::NamespaceTerminating);
         }
@@ -228,9 +229,12 @@ impl<'j> Round<'_, '_, 'j> {
             if one.is_instance {
                 protections.insert(Protection::ArgoCd);
             }
-            let retention = self.retention(one.retention);
-            if retention.is_some_and(|one| self.scene.retentions.leaves_alone(one, job.namespace)) {
+            let Some(retention) = self.retention(one.retention) else { continue };
+            if self.scene.retentions.leaves_alone(retention, job.namespace) {
                 protections.insert(Protection::Namespace);
+            }
+            if !retention.with_dependents && job.protections.contains(Protection::Dependents) {
+                protections.insert(Protection::Dependents);
             }
         }
         protections

@@ -62,6 +62,13 @@ impl<'a, 'e> Fields<'a, 'e> {
         self.checked(name, read)
     }
 
+    pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        let read = self.given(name).map(|value| {
+            value.as_bool().ok_or_else(|| format!("this is a {}, not `true` or `false`", value.kind()))
+        });
+        self.checked(name, read)
+    }
+
     /// A whole number of at least `least`.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, name: &'static str, least: i64) -> Option<T> {
         let read = self.given(name).map(|value| {

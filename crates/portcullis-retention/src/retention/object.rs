@@ -43,6 +43,8 @@ pub struct JobRetention {
     pub included_namespaces: BTreeSet<Box<str>>,
     /// The label by which Argo CD knows what is its own; none where there is no Argo CD.
     pub instance_label: Option<Box<str>>,
+    /// Whether Jobs are meant too that own a volume claim or another workload, which goes with them.
+    pub with_dependents: bool,
     pub mode: Mode,
     /// How many TTLs are written in any hour.
     pub writes_per_hour: u32,
@@ -129,6 +131,7 @@ fn read(document: Value<'_>, errors: &mut Vec<Diagnostic>) -> JobRetention {
         protected_namespaces: BTreeSet::new(),
         included_namespaces: BTreeSet::new(),
         instance_label: None,
+        with_dependents: false,
     };
     // What is left to read lies in maps of their own.
     spec.known(&["ttl", "protections"]);
@@ -148,12 +151,14 @@ fn read(document: Value<'_>, errors: &mut Vec<Diagnostic>) -> JobRetention {
     let label = protections.text("argoCDInstanceLabel");
     let label = label.map(|key| if key.is_empty() { Ok(None) } else { label_key(key).map(Some) });
     let label = protections.checked("argoCDInstanceLabel", label);
+    let with_dependents = protections.boolean("withDependents");
     protections.finish();
 
     JobRetention {
         ttl: by_outcome,
         protected_namespaces,
         included_namespaces,
+        with_dependents: with_dependents.unwrap_or_default(),
         instance_label: label.unwrap_or_else(|| Some(INSTANCE_LABEL.into())),
         ..retention
     }

@@ -1,8 +1,10 @@
 //! JobRetentions in a cluster: Jobs that have finished get a TTL, and Kubernetes deletes them.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
-use portcullis_cluster_tests::{ClusterTest, Portcullis, wait};
+use portcullis_cluster_tests::{ClusterTest, Portcullis, Replicas, cluster_test, wait};
 use serde_json::Value;
 
 use crate::story::{example, founding_policy, get_job, is_finished, job, serving_with, ttl, until_shown};
@@ -93,9 +95,13 @@ fn condition<'s>(status: &'s Value, of: &str) -> &'s Value {
 
 /// What was written to Jobs of the test.
 fn writes_to_jobs(test: &ClusterTest, portcullis: &Portcullis<'_, '_>) -> Result<Vec<String>> {
-    let writes = portcullis.serve.writes()?;
+    Ok(of_jobs(test, portcullis.serve.writes()?))
+}
+
+/// Those of the writes that were to Jobs of the test.
+fn of_jobs(test: &ClusterTest, writes: Vec<String>) -> Vec<String> {
     let jobs = format!("/apis/batch/v1/namespaces/{}/jobs/", test.namespace);
-    Ok(writes.into_iter().filter(|write| write.contains(&jobs)).collect())
+    writes.into_iter().filter(|write| write.contains(&jobs)).collect()
 }
 
 #[test]
@@ -337,4 +343,136 @@ fn of_several_objects_the_longest_retention_wins_and_each_says_so() -> Result<()
         }
         Ok(())
     })
+}
+
+#[test]
+fn the_next_leader_goes_on_with_the_hour_and_writes_nothing_twice() -> Result<()> {
+    cluster_test(async |test| {
+        let body = async |replicas: &mut Replicas<'_>| {
+            replicas.start(2).await?;
+            let spec = "ttl: {succeeded: 1h}\nmode: enforce\nwritesPerHour: ";
+            retain(test, "paced", &format!("{spec}2")).await?;
+            for name in ["a", "b", "c"] {
+                finished(test, &job(name, "")).await?;
+            }
+            let waits = |number: i64| move |status: &Value| status["jobs"]["toWrite"] == number;
+            until_status(test, "paced", "a Job that waits", waits(1)).await?;
+
+            // One that is killed says nothing to the next one.
+            let leader = wait::until("a leader", async || replicas.leader().await).await?;
+            replicas.kill(leader).await?;
+            finished(test, &job("d", "")).await?;
+            let status = until_status(test, "paced", "two Jobs that wait", waits(2)).await?;
+            ensure!(replicas.leader().await? == Some(0), "nobody else leads");
+            ensure!(status["jobs"]["expiring"] == 2, "{status:#}");
+            ensure!(of_jobs(test, replicas.writes()?).len() == 2);
+
+            // One that ends gives the Lease back.
+            replicas.roll_oldest().await?;
+            replicas.until_left().await?;
+            retain(test, "paced", &format!("{spec}3")).await?;
+            until_status(test, "paced", "a Job that waits", waits(1)).await?;
+            retain(test, "paced", &format!("{spec}4")).await?;
+            for name in ["a", "b", "c", "d"] {
+                until_ttl(test, name, 3_600).await?;
+            }
+            let writes = of_jobs(test, replicas.writes()?);
+            let different: BTreeSet<&String> = writes.iter().collect();
+            ensure!(writes.len() == 4 && different.len() == 4, "{writes:#?}");
+            Ok(())
+        };
+        Replicas::during(test.control_plane, &["--retention"], body).await
+    })
+}
+
+#[test]
+fn a_job_that_owns_a_volume_claim_or_a_job_is_left_alone_unless_the_object_says_otherwise() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce").await?;
+        let claim = |owner: &str| {
+            let spec = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}";
+            format!("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\n{owner}{spec}\n")
+        };
+        let owned = |owner: &str| job("child", "").replacen("metadata:\n", &format!("metadata:\n{owner}"), 1);
+        for (name, dependent) in [("with-data", &claim as &dyn Fn(&str) -> String), ("with-a-job", &owned)] {
+            // What it owns is there before it ends.
+            test.apply(&job(name, "suspend: true")).await?.succeeded()?;
+            let uid = get_job(test, name).await?.metadata.uid.unwrap_or_default();
+            let owner = format!(
+                "  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: {name}, uid: {uid}}}]\n"
+            );
+            test.apply(&dependent(&owner)).await?.succeeded()?;
+            let resume = r#"{"spec": {"suspend": false}}"#;
+            test.kubectl(&["patch", "job", name, "--type=merge", "-p", resume]).await?.succeeded()?;
+            wait::until_object(&test.api::<Job>(), name, "the end of the Job", is_finished).await?;
+        }
+        wait::until_object(&test.api::<Job>(), "child", "the end of the Job", is_finished).await?;
+        finished(test, &job("plain", "")).await?;
+        until_ttl(test, "plain", 3_600).await?;
+        let all = |status: &Value| status["jobs"]["protected"] == 3 && status["jobs"]["expiring"] == 1;
+        until_status(test, "short", "three Jobs that are left alone", all).await?;
+        ensure!(writes_to_jobs(test, portcullis)?.len() == 1);
+        let explained = portcullis.command(&["jobs", "explain", "with-data", "-n", &test.namespace]).await?;
+        ensure!(explained.contains("owns a PersistentVolumeClaim"), "{explained}");
+
+        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce\nprotections: {withDependents: true}")
+            .await?;
+        for name in ["with-data", "with-a-job"] {
+            until_ttl(test, name, 3_600).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn without_a_right_nothing_is_written_the_status_says_which_and_it_goes_on_when_it_comes() -> Result<()> {
+    retaining(async |test, portcullis| {
+        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce").await?;
+        finished(test, &job("first", "")).await?;
+        until_ttl(test, "first", 3_600).await?;
+        for (resource, message) in [
+            ("persistentvolumeclaims", "which Jobs own `persistentvolumeclaims` is not known"),
+            ("jobs", "cannot write to Jobs"),
+        ] {
+            let role = ["get", "clusterrole", "portcullis-retention", "-o", "json"];
+            let role = test.kubectl(&role).await?.succeeded()?;
+            // The rights of the one that is there are looked at when it begins to watch.
+            portcullis.serve.kill();
+            let less = role.replace(&format!("\"{resource}\""), "\"none\"");
+            let apply = ["replace", "-f", "-"];
+            let kubectl = test.control_plane.kubectl(&test.namespace);
+            kubectl.run_with(&apply, &without_version(&less)?).await?.succeeded()?;
+            let account = "system:serviceaccount:portcullis:portcullis";
+            let verb = if resource == "jobs" { "patch" } else { "list" };
+            wait::until("a right that is gone", async || {
+                let can = test.kubectl(&["auth", "can-i", verb, resource, "-A", "--as", account]).await?;
+                Ok((can.stdout.trim() == "no").then_some(()))
+            })
+            .await?;
+            portcullis.serve.start()?;
+            finished(test, &job(resource, "")).await?;
+            let is_told = |status: &Value| {
+                let ready = condition(status, "Ready");
+                ready["status"] == "False" && ready["message"].to_string().contains(message)
+            };
+            let status = until_status(test, "short", "what is missing", is_told).await?;
+            ensure!(ttl(&get_job(test, resource).await?).is_none(), "{status:#}");
+            kubectl.run_with(&apply, &without_version(&role)?).await?.succeeded()?;
+            until_ttl(test, resource, 3_600).await?;
+            until_status(test, "short", "no trouble", |status: &Value| {
+                condition(status, "Ready")["status"] == "True"
+            })
+            .await?;
+        }
+        portcullis.serve.forgive()
+    })
+}
+
+/// The object without the version that it was read in.
+fn without_version(object: &str) -> Result<String> {
+    let mut object: Value = serde_json::from_str(object)?;
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+    Ok(object.to_string())
 }

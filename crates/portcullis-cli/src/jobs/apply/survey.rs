@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Result;
 use portcullis_cluster::Connection;
 use portcullis_retention::{
-    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, judge,
+    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, is_held_dear, judge,
 };
 
 use super::deed::has_our_ttl;
 use crate::jobs::backup::Tombstones;
-use crate::jobs::dependents::{self, Kinds, is_held_dear};
+use crate::jobs::dependents::{self, Kinds};
 use crate::jobs::fetch;
 use crate::jobs::progress::Progress;
 use crate::jobs::stream::StreamError;

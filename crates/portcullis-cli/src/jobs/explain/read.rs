@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_model::{Diagnostic, Resource, closest};
 use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl, is_job_retention};
-use portcullis_retention::{Interest, JobFacts, Outcome, Protections};
+use portcullis_retention::{Interest, JobFacts, Outcome, Protection, Protections};
 use portcullis_value::{Arena, OwnedValue, Value};
 use portcullis_yaml::Source;
 
@@ -15,6 +15,7 @@ use super::Arguments;
 use crate::cluster::{Commands, Reach};
 use crate::diagnostics::{self, Reporter};
 use crate::exit::{cannot, hinted};
+use crate::jobs::dependents;
 use crate::jobs::fetch;
 use crate::jobs::listing;
 use crate::jobs::missed::{Giving, TtlPolicies};
@@ -37,6 +38,8 @@ pub(super) struct Reading {
     pub(super) text: String,
     /// What is known of its namespace.
     pub(super) namespace: Option<KnownNamespace>,
+    /// One kind of what it owns and is left alone for, where it owns such.
+    pub(super) owned: Option<String>,
     /// The policies that give such a Job a TTL.
     pub(super) policies: Vec<Giving>,
     /// In seconds since 1970-01-01 UTC.
@@ -50,6 +53,7 @@ pub(super) struct KnownNamespace {
 
 /// What is kept of a Job.
 pub(super) struct Kept {
+    uid: Box<str>,
     namespace: Box<str>,
     name: Box<str>,
     generate_name: Box<str>,
@@ -61,8 +65,9 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn of(candidate: &Candidate<'_>) -> Self {
+    fn of(candidate: &Candidate<'_>, uid: &str) -> Self {
         Self {
+            uid: uid.into(),
             namespace: candidate.namespace.into(),
             name: candidate.name.into(),
             generate_name: candidate.generate_name.into(),
@@ -148,7 +153,7 @@ impl Reading {
         let Found { jobs, target, text } = jobs.find(namespace)?;
         let policies = policies.map(|policies| policies.giving(&text)).unwrap_or_default();
         let held_up = BTreeMap::new();
-        Ok(Self { retentions, held_up, jobs, target, text, namespace: None, policies, now })
+        Ok(Self { retentions, held_up, jobs, target, text, namespace: None, owned: None, policies, now })
     }
 
     fn from_cluster(
@@ -173,10 +178,22 @@ impl Reading {
                 Ok(())
             };
             let interest = Interest::default();
+            let mut unlistable = Vec::new();
             let mut progress = Progress::on(&mut surroundings.stderr);
             fetch::each_job(connection, namespace, &interest, &mut each, &mut progress).await?;
+            let mut found = jobs.find(Some(namespace))?;
+            let mut owned = None;
+            if retentions.all().iter().any(|one| !one.with_dependents) {
+                let dear = dependents::search_dear(connection, namespace, &mut progress).await?;
+                owned = found.own(dear.kinds);
+                unlistable = dear.unlistable;
+            }
             drop(progress);
-            let found = jobs.find(Some(namespace))?;
+            if !unlistable.is_empty() {
+                let message =
+                    format!("what Jobs own is not known: {} cannot be listed", unlistable.join(", "));
+                diagnostics::warning(&mut surroundings.stderr, &message);
+            }
             let known = match known_namespace(connection, namespace).await {
                 Ok((known, date)) => {
                     now = date.unwrap_or(now);
@@ -196,11 +213,11 @@ impl Reading {
                     Vec::new()
                 }
             };
-            Ok::<_, anyhow::Error>((retentions, held_up, found, known, policies))
+            Ok::<_, anyhow::Error>((retentions, held_up, found, owned, known, policies))
         };
-        let (retentions, held_up, found, namespace, policies) = runtime.block_on(read)?;
+        let (retentions, held_up, found, owned, namespace, policies) = runtime.block_on(read)?;
         let Found { jobs, target, text } = found;
-        Ok(Self { retentions, held_up, jobs, target, text, namespace, policies, now })
+        Ok(Self { retentions, held_up, jobs, target, text, namespace, owned, policies, now })
     }
 }
 
@@ -220,6 +237,16 @@ struct Found {
     text: String,
 }
 
+impl Found {
+    /// Protects the Jobs that own an object, by their uids. The kind that the one which is asked about owns.
+    fn own(&mut self, mut kinds: BTreeMap<String, String>) -> Option<String> {
+        for job in self.jobs.iter_mut().filter(|job| kinds.contains_key(&*job.uid)) {
+            job.protections.insert(Protection::Dependents);
+        }
+        kinds.remove(&*self.jobs.get(self.target)?.uid)
+    }
+}
+
 impl<'r> Jobs<'r> {
     fn new(retentions: &'r Retentions, name: &'r str) -> Self {
         Self { retentions, name, kept: BTreeMap::new(), texts: BTreeMap::new() }
@@ -230,7 +257,7 @@ impl<'r> Jobs<'r> {
             self.texts.insert(facts.namespace.into(), text.to_owned());
         }
         let traits = self.retentions.traits(facts);
-        let kept = Kept::of(&self.retentions.candidate(facts, &traits));
+        let kept = Kept::of(&self.retentions.candidate(facts, &traits), facts.uid);
         self.kept.insert((facts.namespace.into(), facts.name.into()), kept);
     }
 

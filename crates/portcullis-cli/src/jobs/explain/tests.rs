@@ -273,6 +273,17 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     );
     assert!(text.contains("which policies give Jobs a TTL is not known"), "{text}");
 
+    let owner = r#"{"items":[{"metadata":{"name":"c","ownerReferences":[{"kind":"Job","uid":"UID"}]}}]}"#;
+    let uid = jobs().split_once(r#""uid":""#).unwrap().1.split('"').next().unwrap().to_owned();
+    for (code, told) in [
+        (200, "protected   owns a PersistentVolumeClaim\n"),
+        (403, "what Jobs own is not known: persistentvolumeclaims cannot be listed"),
+    ] {
+        let claims = ("/persistentvolumeclaims", code, owner.replace("UID", &uid));
+        let (_, text) = explained_by("report-1", &Scripted([&[claims], &cluster.0[..]].concat()));
+        assert!(text.contains(told), "{text}");
+    }
+
     let without_objects = Scripted(vec![("/namespaces/team-a/jobs", 200, jobs())]);
     let (_, text) = explained_by("report-4", &without_objects);
     assert!(

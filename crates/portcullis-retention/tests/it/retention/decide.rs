@@ -202,6 +202,27 @@ fn namespaces_are_left_alone_and_chosen_by_their_labels() {
 }
 
 #[test]
+fn a_job_that_owns_what_would_be_missed_is_left_alone_by_all_that_do_not_say_otherwise() {
+    let spec = "selector: {}, ttl: {succeeded: 1m}, mode: enforce";
+    let with = format!("{spec}, protections: {{withDependents: true}}");
+    let goes = Fate::Write(term(0, 60, Why::Ttl));
+    for (specs, want) in [
+        (&[("r", spec)][..], protected(Protection::Dependents)),
+        (&[("r", &with)], goes),
+        (&[("r", &with), ("s", spec)], protected(Protection::Dependents)),
+    ] {
+        let retentions = retentions(specs);
+        let fates = with_jobs(&retentions, &[SUCCEEDED.text(), SUCCEEDED.text()], |jobs| {
+            let mut jobs = jobs.to_vec();
+            jobs[0].protections.insert(Protection::Dependents);
+            let scene = Scene::new(&retentions, &jobs, &|_| Some(Namespace::default()), NOW);
+            scene.round(&[Mode::Enforce]).fates().to_vec()
+        });
+        assert_eq!(fates, [want, goes], "{specs:?}");
+    }
+}
+
+#[test]
 fn the_label_of_argo_cd_protects_unless_there_is_no_argo_cd() {
     let job = || Ended { metadata: r#""labels":{"app.kubernetes.io/instance":"shop"}"#, ..SUCCEEDED };
     let spec = "selector: {}, ttl: {succeeded: 1m}, mode: enforce";

@@ -55,6 +55,7 @@ const OF_SPECS: &[&str] = &[
     "replaceAny",
     "approvedBacklog",
     "argoCDInstanceLabel",
+    "withDependents",
     "app",
 ];
 

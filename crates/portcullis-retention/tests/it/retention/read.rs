@@ -26,7 +26,7 @@ fn everything_that_can_be_said_is_read() {
     let spec = "selector: {matchLabels: {app: report}}, namespaceSelector: {matchLabels: {team: a}}, \
         ttl: {succeeded: 15m, failed: 7d}, groupBy: app, keepLast: 3, keepFailed: 1, mode: enforce, \
         writesPerHour: 60, existingTTL: replaceAny, approvedBacklog: 12000, \
-        protections: {namespaces: [pay], includeNamespaces: [kube-system], argoCDInstanceLabel: ''}";
+        protections: {namespaces: [pay], includeNamespaces: [kube-system], argoCDInstanceLabel: '', withDependents: true}";
     let retention = read("r", spec).unwrap();
     assert_eq!(retention.selector.to_string(), "app=report");
     assert_eq!(retention.namespace_selector.unwrap().to_string(), "team=a");
@@ -39,7 +39,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!((retention.existing_ttl, retention.approved_backlog), (ExistingTtl::ReplaceAny, Some(12_000)));
     assert!(retention.protected_namespaces.contains("pay"));
     assert!(retention.included_namespaces.contains("kube-system"));
-    assert_eq!(retention.instance_label, None);
+    assert_eq!((retention.instance_label, retention.with_dependents), (None, true));
 }
 
 /// Checks what is said of an object with this spec: each mistake with its place.
@@ -125,7 +125,7 @@ fn the_definition_has_the_fields_that_are_read_each_described_and_none_with_a_de
         let told = read("r", &spec).unwrap_err();
         assert!(!told.iter().any(|error| error.message.contains("there is no field")), "{spec}: {told:?}");
     }
-    assert_eq!(names.len(), 14, "{names:?}");
+    assert_eq!(names.len(), 15, "{names:?}");
     let text = definition.to_string();
     assert!(!text.contains(r#""default""#), "{text}");
     undescribed(schema, "");
