@@ -1,6 +1,6 @@
 //! What a Job owns, and what would go with it.
 
-use portcullis_value::Value;
+use portcullis_value::{Arena, Value, json};
 
 /// Whether objects of `kind` are missed by somebody, so that the Job that owns one is left alone: volumes, and what runs.
 pub fn is_held_dear(kind: &str) -> bool {
@@ -18,33 +18,37 @@ pub fn is_held_dear(kind: &str) -> bool {
     DEAR.contains(&kind)
 }
 
-/// The uids of the Jobs among `owners`, which are the owner references of an object.
-pub fn owning_jobs<'a>(owners: Value<'a>) -> impl Iterator<Item = &'a str> {
+/// The uids of the Jobs among the owner references in `owners`, which is JSON; none where it is something else.
+pub fn owning_jobs(owners: &str) -> Vec<Box<str>> {
+    // Most owners are CronJobs, and the word is quoted.
+    if !owners.contains(r#""Job""#) {
+        return Vec::new();
+    }
+    let arena = Arena::new();
+    let owners = json::read(&arena, owners).unwrap_or_default();
     let owners = owners.as_array().unwrap_or_default().iter();
-    let text = |owner: &Value<'a>, key| owner.get(key).and_then(Value::as_str);
-    let jobs = owners.filter(move |owner| {
-        let is_of_batch = text(owner, "apiVersion").is_some_and(|version| version.starts_with("batch/"));
-        is_of_batch && text(owner, "kind") == Some("Job")
-    });
-    jobs.filter_map(move |owner| text(owner, "uid"))
+    let uid = |owner: &Value<'_>| {
+        let text = |key| owner.get(key).and_then(Value::as_str);
+        let is_job = text("kind")? == "Job" && text("apiVersion")?.starts_with("batch/");
+        text("uid").filter(|_| is_job).map(Box::from)
+    };
+    owners.filter_map(uid).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use portcullis_value::{Arena, json};
-
     use super::*;
 
     #[test]
     fn of_the_owners_of_an_object_the_jobs_count() {
-        let arena = Arena::new();
-        let owners = json::read(
-            &arena,
+        let owners = owning_jobs(
             r#"[{"apiVersion":"batch/v1","kind":"Job","uid":"a"},{"apiVersion":"batch/v1","kind":"CronJob","uid":"b"},
                 {"apiVersion":"example.com/v1","kind":"Job","uid":"c"},{"kind":"Job","uid":"d"},
                 {"apiVersion":"batch/v1","kind":"Job"},7,{"apiVersion":"batch/v2","kind":"Job","uid":"e"}]"#,
         );
-        assert_eq!(owning_jobs(owners.unwrap()).collect::<Vec<_>>(), ["a", "e"]);
-        assert_eq!(owning_jobs(Value::Null).count(), 0);
+        assert_eq!(owners, ["a".into(), "e".into()]);
+        for none in ["", "null", r#"{"kind":"Job"}"#, r#"["Job"]"#, r#"["Job""#] {
+            assert_eq!(owning_jobs(none), [], "{none}");
+        }
     }
 }

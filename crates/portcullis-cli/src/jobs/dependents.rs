@@ -22,6 +22,9 @@ pub(super) enum Kinds {
     All,
 }
 
+/// As RBAC names the kind.
+const JOBS: &str = "jobs.batch";
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -61,7 +64,17 @@ impl Listed {
     }
 }
 
-/// Looks for what the Jobs number `jobs` of `backlog` own in `namespaces`, everywhere where one is `None`.
+/// The Jobs whose dependents are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Searched<'s> {
+    pub(super) backlog: &'s Backlog,
+    /// By their numbers.
+    pub(super) jobs: &'s [u32],
+    /// The uids of all Jobs that own others, once for each of these, where somebody has gone through all Jobs already.
+    pub(super) owners: Option<&'s [Box<str>]>,
+}
+
+/// Looks for what Jobs own in `namespaces`, everywhere where one is `None`.
 ///
 /// # Errors
 /// The API server fails; a kind that may not be listed is no failure.
@@ -69,16 +82,15 @@ pub(super) async fn search(
     connection: &Connection,
     namespaces: &[Option<&str>],
     kinds: Kinds,
-    backlog: &Backlog,
-    jobs: &[u32],
+    searched: Searched<'_>,
     progress: &mut Progress<'_, '_>,
 ) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    if jobs.is_empty() {
+    if searched.jobs.is_empty() {
         return Ok(found);
     }
-    let owners = Owners::new(backlog, jobs);
-    let each = |uid: &str, kind: &str| {
+    let owners = Owners::new(searched.backlog, searched.jobs);
+    let mut each = |uid: &str, kind: &str| {
         if let Some(index) = owners.find(uid) {
             let count = found.owned.entry(index).or_default().entry(kind.to_owned()).or_default();
             *count = count.saturating_add(1);
@@ -88,7 +100,11 @@ pub(super) async fn search(
         Kinds::Usual => usual(connection).await,
         Kinds::All => all(connection).await,
     };
-    let listed = listed.map_err(|error| cannot("ask which kinds there are", &error))?;
+    let mut listed = listed.map_err(|error| cannot("ask which kinds there are", &error))?;
+    if let Some(owners) = searched.owners {
+        listed.retain(|listed| listed.resource != JOBS);
+        owners.iter().for_each(|uid| each(uid, "Job"));
+    }
     found.unlistable = each_owner(connection, namespaces, &listed, each, progress).await?;
     Ok(found)
 }

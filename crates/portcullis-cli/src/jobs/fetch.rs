@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_model::Resource;
-use portcullis_retention::{Backlog, Interest, JobFacts};
+use portcullis_retention::{Backlog, Interest, JobFacts, owning_jobs};
 use portcullis_value::{Arena, Value};
 
 use super::listing::Listing;
@@ -38,16 +38,17 @@ pub(super) fn from_cluster(
     if let Some(policies) = &missed {
         policies.tell_if_none(surroundings);
     }
-    let mut fetched = Fetched { backlog: Backlog::default(), date: None, missed };
+    let mut fetched = Fetched { backlog: Backlog::default(), owners: Vec::new(), date: None, missed };
     let labels = &selection.selector.text;
     let stderr = &mut surroundings.stderr;
     let terminating = runtime.block_on(async {
         fetched.jobs(connection, &namespaces, labels, interest, &mut Progress::on(stderr)).await?;
         Ok::<_, anyhow::Error>(terminating_namespaces(connection, stderr).await)
     })?;
-    let Fetched { backlog, date, .. } = fetched;
+    let Fetched { backlog, owners, date, .. } = fetched;
     Ok(Listing {
         backlog,
+        owners: labels.is_empty().then_some(owners),
         continues: None,
         others: 0,
         now: date.unwrap_or(local),
@@ -58,6 +59,8 @@ pub(super) fn from_cluster(
 
 struct Fetched {
     backlog: Backlog,
+    /// The uids of the Jobs that own others.
+    owners: Vec<Box<str>>,
     /// The API server's clock, at the last answer.
     date: Option<i64>,
     /// The policies whose absence matters, where only Jobs that they missed are meant.
@@ -75,7 +78,7 @@ impl Fetched {
         progress: &mut Progress<'_, '_>,
     ) -> Result<()> {
         for attempt in 1.. {
-            self.backlog = Backlog::default();
+            (self.backlog, self.owners) = (Backlog::default(), Vec::new());
             let mut outcome = Ok(());
             for namespace in namespaces {
                 outcome = self.pages(connection, *namespace, selector, interest, progress).await;
@@ -101,8 +104,9 @@ impl Fetched {
         interest: &Interest,
         progress: &mut Progress<'_, '_>,
     ) -> Result<(), Failure> {
-        let Fetched { backlog, date, missed } = self;
+        let Fetched { backlog, owners, date, missed } = self;
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+            owners.extend(owning_jobs(facts.owners));
             if missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
                 backlog.push(facts)?;
             }
@@ -154,7 +158,7 @@ async fn pages(
             count += 1;
             each(facts, text)
         };
-        let end = stream::read(&mut &*answer.body, interest, &mut counted)?;
+        let end = stream::read_text(answer.body, interest, &mut counted)?;
         progress.show_listed(count, end.continues.as_ref().and_then(|continues| continues.remaining));
         Ok(end.continues.map(|continues| continues.token))
     };

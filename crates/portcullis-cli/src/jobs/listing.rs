@@ -25,6 +25,8 @@ pub(super) const WHOLE_LIST: &str = "`kubectl get jobs -A -o json` gives the who
 /// The Jobs, and what is known beside them.
 pub(crate) struct Listing {
     pub(crate) backlog: Backlog,
+    /// The uids of the Jobs that own others; `None` where not all Jobs were looked at.
+    pub(crate) owners: Option<Vec<Box<str>>>,
     /// Where the list goes on: the file holds a part of it.
     pub(crate) continues: Option<Continues>,
     /// How many items of the file are of other kinds.
@@ -112,6 +114,7 @@ fn from_file(
         .map_err(|error| hinted(format!("cannot read Jobs from {name}: {error}"), error.hint()))?;
     Ok(Listing {
         backlog,
+        owners: None,
         continues: ends.continues,
         others: ends.others,
         now,

@@ -12,7 +12,7 @@ use portcullis_retention::{
     is_held_dear, judge, parse_age,
 };
 
-use super::dependents::{self, Kinds};
+use super::dependents::{self, Kinds, Searched};
 use super::fetch;
 use super::format::Format;
 use super::listing::{Listing, WHOLE_LIST};
@@ -148,8 +148,7 @@ pub(super) fn plan(
             &reach.connection,
             &namespaces,
             arguments.dependents,
-            &listing.backlog,
-            &expire,
+            Searched { backlog: &listing.backlog, jobs: &expire, owners: listing.owners.as_deref() },
             &mut progress,
         );
         let found = reach.runtime.block_on(search)?;

@@ -32,7 +32,7 @@ pub(crate) enum StreamError {
     Fault { number: u64, error: json::Error },
     #[error("item {number} is no Job: {error}")]
     NotAJob { number: u64, error: NotAJob },
-    #[error("the document in it has neither `items` nor is it a Job: {0}")]
+    #[error("the document in it has no `items`, and is no Job: {0}")]
     NoList(NotAJob),
     #[error("it holds a `{0}`, not Jobs")]
     OtherList(String),
@@ -100,7 +100,28 @@ pub(crate) fn read(
     interest: &Interest,
     each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
 ) -> Result<Ends, StreamError> {
-    let mut window = Window::new(reader);
+    read_window(&mut Window::new(reader), interest, each)
+}
+
+/// The same of a text that is in memory already.
+///
+/// # Errors
+/// It is cut short, or holds something else.
+pub(crate) fn read_text(
+    text: Vec<u8>,
+    interest: &Interest,
+    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+) -> Result<Ends, StreamError> {
+    let mut window = Window { reader: &mut io::empty(), length: text.len(), bytes: text, is_at_end: false };
+    window.end();
+    read_window(&mut window, interest, each)
+}
+
+fn read_window(
+    window: &mut Window<'_>,
+    interest: &Interest,
+    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
+) -> Result<Ends, StreamError> {
     let mut jobs =
         Jobs { lists: Lists::default(), interest, each, number: 0, documents: 0, ends: Ends::default() };
     loop {
@@ -138,6 +159,9 @@ impl<'r> Window<'r> {
 
     /// Reads on, with more room where what is there fills it.
     fn fill(&mut self) -> Result<(), StreamError> {
+        if self.is_at_end {
+            return Ok(());
+        }
         if self.length == self.bytes.len() {
             if self.bytes.len() >= LARGEST_JOB {
                 return Err(StreamError::TooLarge);

@@ -3,7 +3,6 @@
 //! Of each such object the uids of the Jobs that own it are kept, and of one that no Job owns nothing.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_cluster::{Cluster, Followed, Keeper, Read};
@@ -15,15 +14,7 @@ use tokio::time::{Instant, timeout_at};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The uids of the Jobs that own an object.
-pub(super) type Owners = Box<[Arc<str>]>;
-
-/// The uids of the Jobs among the owner references in `text`, which is JSON.
-pub(super) fn owners(text: &str) -> Owners {
-    let arena = Arena::new();
-    // What is no JSON was refused when the object was read.
-    let owners = json::read(&arena, text).unwrap_or_default();
-    owning_jobs(owners).map(Arc::from).collect()
-}
+pub(super) type Owners = Vec<Box<str>>;
 
 /// What is followed beside the Jobs.
 #[derive(Debug, Default)]
@@ -76,9 +67,9 @@ impl Dependents {
     }
 
     /// The Jobs that own one of them, by their uids.
-    pub(super) fn owners(&self) -> BTreeSet<Arc<str>> {
+    pub(super) fn owners(&self) -> BTreeSet<Box<str>> {
         let kept = self.all().flat_map(|followed| followed.kept.all());
-        kept.flat_map(|(_, owners)| owners.iter().cloned().collect::<Vec<_>>()).collect()
+        kept.flat_map(|(_, owners)| Owners::clone(&owners)).collect()
     }
 
     /// Why it is not known which Jobs own some, if it is not.
@@ -102,7 +93,7 @@ impl Keeper for OwnersOf {
         let object = json::read(&arena, text).map_err(|error| error.to_string())?;
         let uid = object.path(&["metadata", "uid"]).and_then(Value::as_str).ok_or("it has no uid")?;
         let owners = object.path(&["metadata", "ownerReferences"]).unwrap_or_default();
-        let owners: Owners = owning_jobs(owners).map(Arc::from).collect();
+        let owners = owning_jobs(&owners.to_string());
         Ok(Read { uid: uid.into(), kept: Some(owners).filter(|owners| !owners.is_empty()) })
     }
 }
@@ -120,7 +111,7 @@ mod tests {
                 .kept
         };
         let job = r#"[{"apiVersion":"batch/v1","kind":"Job","uid":"j"}]"#;
-        assert_eq!(read(job).as_deref(), Some(&["j".into()][..]));
+        assert_eq!(read(job), Some(vec!["j".into()]));
         assert_eq!(read(&job.replace("Job", "CronJob")), None);
         assert_eq!(read("null"), None);
         assert!(OwnersOf.read("{}").is_err());

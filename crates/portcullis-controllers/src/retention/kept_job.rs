@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use portcullis_cluster::{Keeper, Read};
 use portcullis_retention::retention::{Candidate, Retentions, Traits, Ttl};
-use portcullis_retention::{Interest, Outcome, Protection, Protections, read_job};
+use portcullis_retention::{Interest, Outcome, Protection, Protections, owning_jobs, read_job};
 use portcullis_value::Arena;
 
-use super::dependents::{Owners, owners};
+use super::dependents::Owners;
 
 /// A Job that an object selects, or that another Job owns: a few words, whatever its manifest holds.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Keeper for JobKeeper {
         let interest = Interest { instance_label: None, ..Interest::default() };
         let facts = read_job(&arena, text, &interest).map_err(|error| error.to_string())?;
         let traits = self.0.traits(&facts);
-        let owners = if facts.owners.is_empty() { Owners::default() } else { owners(facts.owners) };
+        let owners = owning_jobs(facts.owners);
         let has_owners = !owners.is_empty();
         let kept = || {
             let mut texts = String::new();

@@ -47,7 +47,7 @@ pub(super) struct Around<'a> {
     pub(super) namespaces: &'a Namespaces,
     pub(super) held: &'a HeldBack,
     /// The Jobs that own a volume claim or a Workload, by their uids.
-    pub(super) owners: &'a BTreeSet<Arc<str>>,
+    pub(super) owners: &'a BTreeSet<Box<str>>,
     /// Why it is not known which do, if it is not.
     pub(super) gap: Option<&'a str>,
     /// What was done by each object since its last status.

@@ -268,9 +268,10 @@ fn jobs_that_came_while_portcullis_was_down_are_caught_and_those_of_cronjobs_are
         until_ttl(test, "before", 900).await?;
         portcullis.serve.kill();
         finished(test, &job("meanwhile", "")).await?;
-        let owner = get_job(test, "meanwhile").await?.metadata.uid.unwrap_or_default();
+        let uid = ["get", "serviceaccount", "default", "-o", "jsonpath={.metadata.uid}"];
+        let uid = test.kubectl(&uid).await?.succeeded()?;
         let owned = format!(
-            "metadata:\n  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: meanwhile, uid: {owner}}}]\n"
+            "metadata:\n  ownerReferences: [{{apiVersion: v1, kind: ServiceAccount, name: default, uid: {uid}}}]\n"
         );
         finished(test, &job("owned", "").replacen("metadata:\n", &owned, 1)).await?;
         portcullis.serve.start()?;

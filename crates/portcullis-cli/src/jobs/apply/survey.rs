@@ -10,7 +10,7 @@ use portcullis_retention::{
 
 use super::deed::has_our_ttl;
 use crate::jobs::backup::Tombstones;
-use crate::jobs::dependents::{self, Kinds};
+use crate::jobs::dependents::{self, Kinds, Searched};
 use crate::jobs::fetch;
 use crate::jobs::progress::Progress;
 use crate::jobs::stream::StreamError;
@@ -88,7 +88,8 @@ impl Survey {
     ) -> Result<()> {
         let scope: Vec<Option<&str>> = namespaces(items).into_iter().map(Some).collect();
         let jobs: Vec<u32> = self.of_item.iter().take(items.len()).flatten().copied().collect();
-        let found = dependents::search(connection, &scope, kinds, &self.backlog, &jobs, progress).await?;
+        let searched = Searched { backlog: &self.backlog, jobs: &jobs, owners: None };
+        let found = dependents::search(connection, &scope, kinds, searched, progress).await?;
         for (job, kinds) in found.owned {
             if let Some(kind) = kinds.into_keys().find(|kind| is_held_dear(kind)) {
                 self.backlog.protect(job as usize, Protection::Dependents, &kind);

@@ -381,7 +381,7 @@ async fn known_namespace(
 ) -> Result<(KnownNamespace, Option<i64>), ApiError> {
     let asked = Asked { verb: "get", resource: "namespaces".to_owned() };
     let path = format!("/api/v1/namespaces/{}", encoded(name));
-    let answer = connection.get(asked.clone(), &path, Extent::Metadata).await?;
+    let answer = connection.get(asked.clone(), &path, Extent::Whole).await?;
     let arena = Arena::new();
     let date = answer.date;
     let namespace = answer.document(&arena, asked)?;

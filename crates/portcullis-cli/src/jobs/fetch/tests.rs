@@ -8,7 +8,8 @@ fn listed(namespaces: &[Option<&str>], script: Script) -> (Result<Vec<String>>, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (connection, asked) = scripted(script);
-        let mut fetched = Fetched { backlog: Backlog::default(), date: None, missed: None };
+        let mut fetched =
+            Fetched { backlog: Backlog::default(), owners: Vec::new(), date: None, missed: None };
         let mut stderr = Stream::plain(std::io::sink());
         let mut progress = Progress::on(&mut stderr);
         let interest = Interest::default();

@@ -77,10 +77,7 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
         "item 1 is no Job: it is not a Job of a cluster: a name, uid or resourceVersion is missing, or a field has another type",
     );
     assert!(
-        names("[]")
-            .unwrap_err()
-            .to_string()
-            .starts_with("the document in it has neither `items` nor is it a Job")
+        names("[]").unwrap_err().to_string().starts_with("the document in it has no `items`, and is no Job")
     );
     assert!(matches!(
         read(&mut &b"{\"a\":\"\xff\"}"[..], &Interest::default(), &mut |_, _| Ok(())),

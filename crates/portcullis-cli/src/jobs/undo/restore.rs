@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use portcullis_cluster::{Connection, Once, Reply, encoded};
-use portcullis_retention::{RESTORED_FROM, Restored};
+use portcullis_retention::{FIELD_MANAGER, RESTORED_FROM, Restored};
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
@@ -68,7 +68,10 @@ impl<'c> Restorer<'c> {
     pub(super) async fn create(&mut self, restored: &Restored) -> Came {
         let once = Once {
             method: Method::POST,
-            path: format!("/apis/batch/v1/namespaces/{}/jobs", encoded(&restored.namespace)),
+            path: format!(
+                "/apis/batch/v1/namespaces/{}/jobs?fieldManager={FIELD_MANAGER}",
+                encoded(&restored.namespace)
+            ),
             content_type: "application/json",
             body: restored.definition.to_string().into_bytes(),
         };
@@ -102,7 +105,7 @@ impl<'c> Restorer<'c> {
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"suspend": false}});
         let once = Once {
             method: Method::PATCH,
-            path,
+            path: format!("{path}?fieldManager={FIELD_MANAGER}"),
             content_type: "application/merge-patch+json",
             body: patch.to_string().into_bytes(),
         };
