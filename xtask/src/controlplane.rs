@@ -10,8 +10,8 @@ use crate::{files, no_arguments, output};
 
 pub(crate) const HELP: &str = "\
 Builds etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and kwok from the modules that
-controlplane/go.mod pins, helm from those of controlplane/helm/go.mod, and prints the folder that holds them on the last
-line of stdout. Needs `go`: from version 1.21 on it fetches the toolchain that go.mod asks for. The first time takes about
+controlplane/go.mod pins, helm from those of controlplane/helm/go.mod, promql, which reads expressions by Prometheus' own
+parser, from those of controlplane/promql/go.mod, and prints the folder that holds them on the last line of stdout. Needs `go`: from version 1.21 on it fetches the toolchain that go.mod asks for. The first time takes about
 twelve minutes of two cores and 2.5 GB of memory; after that, Go's caches make it half a minute, and nothing is done while
 nothing changed.";
 
@@ -20,7 +20,17 @@ const COMPONENTS: &[&str] =
     &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"];
 
 /// What is read of controlplane/; a change of one of these is a reason to build.
-const SOURCES: &[&str] = &["go.mod", "go.sum", "main.go", "lifeline/main.go", "helm/go.mod", "helm/go.sum"];
+const SOURCES: &[&str] = &[
+    "go.mod",
+    "go.sum",
+    "main.go",
+    "lifeline/main.go",
+    "helm/go.mod",
+    "helm/go.sum",
+    "promql/go.mod",
+    "promql/go.sum",
+    "promql/main.go",
+];
 
 /// The command of the module controlplane/helm.
 const HELM: &str = "helm.sh/helm/v4/cmd/helm";
@@ -54,6 +64,7 @@ pub(crate) fn build() -> Result<Option<PathBuf>> {
     go_build(&source, &folder.join("controlplane"), ".", &version_flags(kubernetes))?;
     // A module of its own, since Helm is built on another release of Kubernetes' libraries.
     go_build(&source.join("helm"), &folder.join("helm"), HELM, "")?;
+    go_build(&source.join("promql"), &folder.join("promql"), ".", "")?;
     for component in COMPONENTS {
         link(&folder.join(component))?;
     }

@@ -1,18 +1,20 @@
 //! The alerts and the board of the chart: they ask for what a server gives, in expressions that Prometheus reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
+use portcullis_cluster_tests::Programs;
+use serde::Deserialize;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 use crate::chart::rendered;
 use crate::story::founded;
 
 /// What Prometheus itself gives of every target.
 const OF_PROMETHEUS: [&str; 1] = ["up"];
-
-/// The functions and aggregations that expressions may use; what is spelt otherwise is a mistake.
-const FUNCTIONS: [&str; 8] = ["histogram_quantile", "max", "min", "rate", "sum", "time", "topk", "absent"];
 
 #[test]
 fn alerts_and_board_ask_for_metrics_that_a_server_gives_and_the_documentation_names() -> Result<()> {
@@ -24,17 +26,14 @@ fn alerts_and_board_ask_for_metrics_that_a_server_gives_and_the_documentation_na
             ensure!(documented.contains(&format!("`{metric}`")), "docs/serve.md does not tell of `{metric}`");
         }
         let values = "monitoring.prometheusRule=true,monitoring.dashboard=true";
-        let programs = portcullis_cluster_tests::Programs::find()?.context("no programs")?;
+        let programs = Programs::find()?.context("no programs")?;
         let objects = rendered(&programs, &test.namespace, values).await?;
         for (title, count) in [("PrometheusRule portcullis", 7), ("ConfigMap portcullis-dashboard", 10)] {
             let expressions = expressions(objects.get(title).with_context(|| format!("no {title}"))?)?;
             ensure!(expressions.len() >= count, "{title} has {expressions:?}");
-            for expression in expressions {
-                let asked = parse(&expression).with_context(|| format!("{title}: `{expression}`"))?;
-                for metric in asked {
-                    let is_given = given.contains(&metric) || OF_PROMETHEUS.contains(&&*metric);
-                    ensure!(is_given, "{title} asks for `{metric}`, which no server gives");
-                }
+            for metric in asked(&programs, &expressions).await.context(title)? {
+                let is_given = given.contains(&metric) || OF_PROMETHEUS.contains(&&*metric);
+                ensure!(is_given, "{title} asks for `{metric}`, which no server gives");
             }
         }
         Ok(())
@@ -81,118 +80,57 @@ fn expressions(object: &Value) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The metrics that an expression asks for. It is read by the part of Prometheus' grammar that ours keep to.
-fn parse(expression: &str) -> Result<BTreeSet<String>> {
-    let mut parser = Parser { rest: expression.trim(), metrics: BTreeMap::new() };
-    parser.expression()?;
-    ensure!(parser.rest.is_empty(), "`{}` is left", parser.rest);
-    // A rate is of a counter, and a counter alone says nothing.
-    for (metric, is_rate) in &parser.metrics {
-        let counts = metric.ends_with("_total") || metric.ends_with("_bucket");
-        ensure!(!is_rate || counts, "a rate of `{metric}`, which is no counter");
-    }
-    Ok(parser.metrics.into_keys().collect())
+/// What Prometheus' parser finds in an expression.
+#[derive(Debug, Deserialize)]
+struct Parsed {
+    /// Why it is no expression; empty where it is one.
+    error: String,
+    /// The metrics that it asks for, and those of them that it takes over a range of time.
+    metrics: BTreeSet<String>,
+    ranges: BTreeSet<String>,
 }
 
-struct Parser<'e> {
-    rest: &'e str,
-    /// Each with whether it is taken over a range.
-    metrics: BTreeMap<String, bool>,
+/// Has Prometheus' parser read each of these expressions.
+async fn parse(programs: &Programs, expressions: &[String]) -> Result<Vec<Parsed>> {
+    let mut promql = Command::new(programs.path("promql"));
+    let mut promql = promql.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut input = promql.stdin.take().context("promql has no stdin")?;
+    // One line each, whatever line breaks are within.
+    let lines: String = expressions.iter().map(|expression| expression.replace('\n', " ") + "\n").collect();
+    input.write_all(lines.as_bytes()).await?;
+    drop(input);
+    let output = promql.wait_with_output().await?;
+    ensure!(output.status.success(), "promql ended with {}", output.status);
+    let parsed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Parsed>();
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    ensure!(parsed.len() == expressions.len(), "promql answers {parsed:?}");
+    Ok(parsed)
 }
 
-impl<'e> Parser<'e> {
-    /// Terms with operators between them.
-    fn expression(&mut self) -> Result<()> {
-        self.term()?;
-        while ["==", "!=", ">", "<", "+", "-", "*", "/"].iter().any(|operator| self.takes(operator)) {
-            self.term()?;
+/// The metrics that these expressions ask for.
+async fn asked(programs: &Programs, expressions: &[String]) -> Result<BTreeSet<String>> {
+    let mut asked = BTreeSet::new();
+    for (expression, parsed) in expressions.iter().zip(parse(programs, expressions).await?) {
+        ensure!(parsed.error.is_empty(), "`{expression}`: {}", parsed.error);
+        for metric in &parsed.ranges {
+            // Over a time we look at counters alone: at what was there once, and is not any more, a range would look too.
+            let counts = metric.ends_with("_total") || metric.ends_with("_bucket");
+            ensure!(counts, "`{expression}` has a range of `{metric}`, which is no counter");
         }
-        Ok(())
+        asked.extend(parsed.metrics);
     }
-
-    fn term(&mut self) -> Result<()> {
-        if self.takes("(") {
-            self.expression()?;
-            return self.expect(")");
-        }
-        let word = self.word();
-        ensure!(!word.is_empty(), "something is expected at `{}`", self.rest);
-        if word.starts_with(|c: char| c.is_ascii_digit()) {
-            word.parse::<f64>().with_context(|| format!("`{word}` is no number"))?;
-            return Ok(());
-        }
-        if self.takes("by") {
-            self.expect("(")?;
-            self.list(")", |parser| {
-                ensure!(!parser.word().is_empty(), "a label is expected at `{}`", parser.rest);
-                Ok(())
-            })?;
-        }
-        if self.takes("(") {
-            ensure!(FUNCTIONS.contains(&word), "there is no function `{word}`");
-            return self.list(")", Parser::expression);
-        }
-        if self.takes("{") {
-            self.list("}", Parser::matcher)?;
-        }
-        let is_range = self.takes("[");
-        if is_range {
-            let range = self.word();
-            let number = range.trim_end_matches(['s', 'm', 'h', 'd']);
-            ensure!(range != number && number.parse::<u32>().is_ok(), "`{range}` is no duration");
-            self.expect("]")?;
-        }
-        self.metrics.insert(word.to_owned(), is_range);
-        Ok(())
-    }
-
-    fn matcher(&mut self) -> Result<()> {
-        ensure!(!self.word().is_empty(), "a label is expected at `{}`", self.rest);
-        let is_known = ["=~", "!~", "!=", "="].iter().any(|operator| self.takes(operator));
-        ensure!(is_known, "an operator is expected at `{}`", self.rest);
-        self.expect("\"")?;
-        let (_, rest) = self.rest.split_once('"').context("a string does not end")?;
-        self.rest = rest.trim_start();
-        Ok(())
-    }
-
-    /// Items with commas between them, up to `end`.
-    fn list(&mut self, end: &str, item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
-        if self.takes(end) {
-            return Ok(());
-        }
-        item(self)?;
-        while self.takes(",") {
-            item(self)?;
-        }
-        self.expect(end)
-    }
-
-    fn word(&mut self) -> &'e str {
-        let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':' || c == '.';
-        let end = self.rest.find(|c| !is_inner(c)).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at(end);
-        self.rest = rest.trim_start();
-        word
-    }
-
-    fn takes(&mut self, text: &str) -> bool {
-        let rest = self.rest.strip_prefix(text);
-        self.rest = rest.unwrap_or(self.rest).trim_start();
-        rest.is_some()
-    }
-
-    fn expect(&mut self, text: &str) -> Result<()> {
-        ensure!(self.takes(text), "`{text}` is expected at `{}`", self.rest);
-        Ok(())
-    }
+    Ok(asked)
 }
 
 #[test]
-fn an_expression_with_a_mistake_is_found_out() {
-    let asked = parse("sum by (le) (rate(a_total{b=\"c\",d!=\"e\"}[5m])) / 2 > 0").unwrap();
-    assert_eq!(asked.into_iter().collect::<Vec<_>>(), ["a_total"]);
-    for wrong in ["sum(a", "summ(a)", "a{b=c}", "rate(a_total[5])", "rate(a[5m])", "a >", "a b", "a{b=\"c}"] {
-        assert!(parse(wrong).is_err(), "{wrong}");
+fn an_expression_with_a_mistake_is_found_out() -> Result<()> {
+    let Some(programs) = Programs::find()? else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = |expression: &str| runtime.block_on(asked(&programs, &[expression.to_owned()]));
+    let good = asked("sum by (le) (rate(a_total{b=\"c\",d!=\"e\"}[5m])) / 2 > 0")?;
+    ensure!(good.into_iter().eq(["a_total".to_owned()]));
+    for wrong in ["sum(a", "summ(a)", "a{b=c}", "rate(a_total)", "rate(a[5m])", "a >", "a b", "a{b=\"c}"] {
+        ensure!(asked(wrong).is_err(), "{wrong}");
     }
+    Ok(())
 }
