@@ -10,6 +10,7 @@ pub mod departure;
 mod exceptions;
 pub mod in_force;
 pub mod kinds;
+pub mod owner;
 mod policy_admission;
 pub mod policy_status;
 pub mod retention;

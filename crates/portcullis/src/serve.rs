@@ -153,8 +153,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
             let drain = async {
                 told.await;
                 // While it is still answered: what calls us is gone before we are.
-                running.stop_writing().await;
-                parts.lifecycle.drain(&limits).await;
+                running.leave(parts.lifecycle.drain(&limits)).await;
             };
             let ended = tokio::select! {
                 ended = answer_until_drained(listener, probes, ready, &server, drain) => ended,

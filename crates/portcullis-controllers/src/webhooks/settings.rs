@@ -18,7 +18,7 @@ pub struct Settings {
     pub ca_bundle: Vec<u8>,
     /// The engine's own namespace, which is left out, if it runs in the cluster.
     pub namespace: Option<String>,
-    /// What the configurations go with when it is deleted: the engine's own namespace.
+    /// What the configurations go with when it is deleted.
     pub owner: Option<OwnerReference>,
     /// How long the API server waits where no policy asks for longer, in seconds.
     pub timeout_seconds: i32,
@@ -78,17 +78,6 @@ impl Settings {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }
-    }
-
-    /// The configurations belong to the engine's own namespace, which has this UID, from now on.
-    pub fn set_namespace_uid(&mut self, uid: Option<&str>) {
-        self.owner = self.namespace.clone().zip(uid).map(|(name, uid)| OwnerReference {
-            api_version: "v1".to_owned(),
-            kind: "Namespace".to_owned(),
-            name,
-            uid: uid.to_owned(),
-            ..OwnerReference::default()
-        });
     }
 
     /// How the API server calls the engine for `path`.

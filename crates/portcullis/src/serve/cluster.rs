@@ -11,6 +11,7 @@ use portcullis_cluster::{
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
+use portcullis_controllers::owner::Owner;
 use portcullis_controllers::retention::Retention;
 use portcullis_controllers::writer::{Writer, Written};
 use tokio::sync::watch;
@@ -86,6 +87,7 @@ impl Running {
         counts.register(&parts.metrics);
         let event_writer = tokio::spawn(event_writer.run());
 
+        let owner = Owner::new(&connection);
         let election = Election::start(&connection, arguments, &identity);
         let mut retention = JoinSet::new();
         if arguments.retention {
@@ -135,6 +137,7 @@ impl Running {
             policies: parts.policies.clone(),
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings::of(arguments, served),
+            owner,
             exceptions: exception_scope(arguments),
             lookups: lookups(arguments),
             ca_bundle: served.ca_bundle.subscribe(),
@@ -197,16 +200,22 @@ impl Running {
         }
     }
 
-    /// Writes nothing any more. Where others go on, one of them writes from now on; else the webhooks that would call nobody
-    /// are removed.
-    pub(crate) async fn stop_writing(&mut self) {
+    /// Writes nothing any more, and answers until `drained`. Where others go on, one of them writes from now on. Else the
+    /// webhooks that would call nobody are removed, and the Lease is kept from replicas that have yet to be told to end,
+    /// which would put them back: until those that come next are to do just that.
+    pub(crate) async fn leave(&mut self, drained: impl Future<Output = ()>) {
         self.writer.abort();
         self.retention.shutdown().await;
         // A write that was under way has ended by then, or the API server does not take it.
         let _ = (&mut self.writer).await;
-        if !self.farewell.leaves_for_good(self.election.leadership.is_leader()).await {
+        let leaves = self.farewell.leaves_for_good(self.election.leadership.is_leader()).await;
+        let resigned = async {
+            if leaves {
+                self.farewell.until_back().await;
+            }
             self.election.resign();
-        }
+        };
+        tokio::join!(resigned, drained);
     }
 
     /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.

@@ -11,10 +11,13 @@ use portcullis_cluster::{ApiError, Backoff, Connection, EventSender, Notice};
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long the way out may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How often who leaves for good looks whether the Deployment is back.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known of where this process runs.
 pub(super) struct Farewell {
@@ -60,6 +63,21 @@ impl Farewell {
             Err(_) => tracing::error!("the API server does not answer; hint: portcullis disarm"),
         }
         self.home.is_none()
+    }
+
+    /// Returns when the Deployment that was leaving has replicas again: they are to write the webhooks. Never for a server
+    /// outside of the cluster.
+    pub(super) async fn until_back(&self) {
+        let Some(home) = &self.home else { return std::future::pending().await };
+        loop {
+            sleep_until(Instant::now() + LOOK_AFTER).await;
+            // Whoever cannot be asked now can be asked a moment later.
+            if let Ok(None) = home.departure(&self.connection).await {
+                break;
+            }
+        }
+        self.disarmed.store(false, Ordering::Relaxed);
+        tracing::info!("the Deployment has replicas again, which write the webhooks");
     }
 
     async fn disarm(&self, leads: bool) -> Result<bool, ApiError> {

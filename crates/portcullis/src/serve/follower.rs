@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, Configuration, Pending};
 use portcullis_controllers::ExceptionScope;
 use portcullis_controllers::in_force::Compiler;
+use portcullis_controllers::owner::{self, Owner};
 use portcullis_controllers::webhooks::{self, Configurations, policy_configuration};
 use portcullis_controllers::writer::Wanted;
 use portcullis_engine::{Problem, Settings};
@@ -30,6 +32,8 @@ pub(super) struct Follower {
     pub(super) policies: Arc<ArcSwapOption<Policies>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) webhooks: webhooks::Settings,
+    /// What webhooks go with.
+    pub(super) owner: Owner,
     /// Whose exceptions count.
     pub(super) exceptions: ExceptionScope,
     /// What is looked up for rules.
@@ -65,6 +69,16 @@ impl Follower {
                 self.webhooks.ca_bundle = ca_bundle;
                 known = None;
             }
+            let namespace = self.own_namespace();
+            if self.webhooks.owner.is_none()
+                && let Some(namespace) = &namespace
+            {
+                self.owner.look(namespace).await;
+            }
+            if self.webhooks.owner.as_ref() != self.owner.reference() {
+                self.webhooks.owner = self.owner.reference().cloned();
+                known = None;
+            }
             // Compiling takes the processor: other work goes on meanwhile on another thread.
             tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
             if let Some(first) = first.take() {
@@ -80,6 +94,7 @@ impl Follower {
                     changed = configuration.changed() => changed,
                     changed = discovery.changed() => changed,
                     changed = self.ca_bundle.changed() => changed,
+                    () = self.owner.changed(namespace.as_ref()) => Ok(()),
                 }
             });
             // A sender that is gone is the end of the process.
@@ -94,6 +109,13 @@ impl Follower {
                 return;
             }
         }
+    }
+
+    /// The namespace of Portcullis. A server outside of the cluster has none, and webhooks of it go with nothing.
+    fn own_namespace(&self) -> Option<OwnerReference> {
+        let namespaces = self.cluster.namespaces.load();
+        let named = self.webhooks.namespace.as_deref().zip(namespaces.own_uid());
+        named.map(|(name, uid)| owner::namespace(name, uid))
     }
 
     fn put_in_force(&self, compiler: &mut Compiler, known: &mut Option<Known>) {
@@ -123,8 +145,7 @@ impl Follower {
                 tracing::warn!(%problem, "in the configuration");
             }
         }
-        let mut webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
-        webhooks.set_namespace_uid(self.cluster.namespaces.load().own_uid());
+        let webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
         let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));

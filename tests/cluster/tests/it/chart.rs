@@ -120,7 +120,12 @@ fn what_people_choose_ends_up_in_the_objects() -> Result<()> {
 #[test]
 fn a_value_that_is_misspelt_is_refused() -> Result<()> {
     with_helm(async |programs| {
-        for (value, told) in [("replica=3", "'replica' not allowed"), ("webhookPort=443", "minimum")] {
+        let cases = [
+            ("replica=3", "'replica' not allowed"),
+            ("webhookPort=443", "minimum"),
+            ("webhookPort=8000", "the same port"),
+        ];
+        for (value, told) in cases {
             let value = format!("--set={value}");
             let refused = offline(programs, "helm", &["template", CHART, &value]).await?;
             ensure!(refused.code != 0 && refused.stderr.contains(told), "{refused:?}");

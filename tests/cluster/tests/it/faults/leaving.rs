@@ -1,7 +1,7 @@
 //! Portcullis leaves a cluster, and comes back: its webhooks with it (threats 90 and 95).
 
-use anyhow::{Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, wait};
+use anyhow::{Context as _, Result, ensure};
+use portcullis_cluster_tests::{ClusterTest, Replica, wait};
 
 use super::replicated::{TEAMS, VALIDATING, put_in_force, replicated, uid_of_webhooks, until_pod_is};
 
@@ -63,11 +63,14 @@ fn webhooks_stay_when_a_replica_ends_go_when_all_leave_and_are_back_with_them() 
         replicas.start(2).await?;
         until_pod_is(test, "a team is wanted").await?;
 
-        // Whatever ends it: the configurations belong to the namespace.
-        let owner = ["get", VALIDATING, "-o", "jsonpath={.metadata.ownerReferences[0].uid}"];
-        let namespace = ["get", "namespace", "portcullis", "-o", "jsonpath={.metadata.uid}"];
-        let uids = [test.kubectl(&owner).await?.succeeded()?, test.kubectl(&namespace).await?.succeeded()?];
-        ensure!(uids[0] == uids[1], "{uids:?}");
+        // Whatever ends it: the configurations belong to what belongs to the namespace.
+        let told = async |object: &str, path: &str| {
+            test.kubectl(&["get", object, "-o", &format!("jsonpath={{.metadata.{path}}}")]).await?.succeeded()
+        };
+        let role = "clusterrole/portcullis-webhooks";
+        let owner = "ownerReferences[*].uid";
+        ensure!(told(VALIDATING, owner).await? == told(role, "uid").await?);
+        ensure!(told(role, owner).await? == told("namespace/portcullis", "uid").await?);
         replicas.kill_all();
         test.kubectl(&["delete", "namespace", "portcullis"]).await?.succeeded()?;
         until_disarmed(test).await?;
@@ -90,5 +93,86 @@ fn webhooks_go_with_a_deployment_that_is_deleted() -> Result<()> {
             Ok(Some(()))
         })
         .await
+    })
+}
+
+/// When a replica first said this: what a line of its log begins with. Times of different logs compare as texts.
+fn time_of(replica: &Replica, words: &str) -> Result<String> {
+    let log = replica.process.log()?;
+    let line = log.lines().find(|line| line.contains(words));
+    let line = line.with_context(|| format!("no `{words}` in {log}"))?;
+    Ok(line.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn replicas_that_come_while_others_still_leave_enforce_at_once() -> Result<()> {
+    replicated(async |test, replicas| {
+        replicas.start(2).await?;
+        put_in_force(test, TEAMS).await?;
+        until_pod_is(test, "a team is wanted").await?;
+        let kubectl = replicas.kubectl();
+        let scale = async |count: &str| {
+            kubectl.run(&["scale", "deployment/portcullis", "--replicas", count]).await?.succeeded()
+        };
+        scale("0").await?;
+        // They are there before they are wanted, so that no time goes by afterwards in which those that leave have left.
+        replicas.start(2).await?;
+        replicas.terminate_oldest()?;
+        replicas.terminate_oldest()?;
+        wait::until("webhooks that are removed", async || {
+            let logs = replicas.leaving().iter().map(|replica| replica.process.log());
+            let logs = logs.collect::<Result<Vec<_>>>()?;
+            ensure!(logs.iter().all(|log| log.contains("nothing is enforced any more")), "{logs:?}");
+            Ok(Some(()))
+        })
+        .await?;
+        // Nobody has put them back: the Lease is not given to who might be about to leave, too.
+        until_disarmed(test).await?;
+        scale("2").await?;
+        until_pod_is(test, "a team is wanted").await?;
+
+        let took = replicas.running.iter().find_map(|replica| time_of(replica, "leads=true").ok());
+        let took = took.context("nobody has taken the Lease")?;
+        let gone: Vec<_> = replicas.leaving().iter().map(|replica| replica.address).collect();
+        for address in gone {
+            wait::until("the end of a replica", async || {
+                let leaving = replicas.leaving().iter().find(|replica| replica.address == address);
+                let ended = time_of(leaving.context("a replica")?, "portcullis::serve: ended")?;
+                ensure!(took < ended, "the Lease was taken at {took}, and the replica had left at {ended}");
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        replicas.until_left().await?;
+        until_pod_is(test, "a team is wanted").await
+    })
+}
+
+#[test]
+fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_may_remove_them() -> Result<()>
+{
+    replicated(async |test, replicas| {
+        replicas.start(2).await?;
+        put_in_force(test, TEAMS).await?;
+        until_pod_is(test, "a team is wanted").await?;
+        // In the order in which Helm does it. The Pods are told to end when the rights are gone, if they are there at all.
+        let kubectl = replicas.kubectl();
+        for kind in
+            ["deployment", "serviceaccount", "rolebinding", "role", "clusterrolebinding", "clusterrole"]
+        {
+            let named = kubectl.run(&["get", kind, "-o", "name"]).await?.succeeded()?;
+            let is_ours =
+                |name: &&str| name.rsplit('/').next().is_some_and(|name| name.starts_with("portcullis"));
+            let ours: Vec<_> = named.lines().filter(is_ours).collect();
+            ensure!(!ours.is_empty(), "no {kind} of Portcullis in {named}");
+            kubectl.run(&[&["delete"], &*ours].concat()).await?.succeeded()?;
+        }
+        replicas.kill(0).await?;
+        replicas.terminate_oldest()?;
+        until_disarmed(test).await?;
+        until_pod_is(test, "pod/probe created").await?;
+        replicas.until_left().await?;
+        // Without its roles it may nothing.
+        replicas.forgive()
     })
 }
