@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use self::archive::{Blobs, Tar};
-use crate::command::{command, output_of};
+use crate::command::{command, is_there, output_of};
 use crate::{files, no_arguments, output, release, test};
 
 pub(crate) const HELP: &str = "\
@@ -73,16 +73,14 @@ fn binaries() -> Result<Vec<(&'static str, PathBuf)>> {
     let installed = output_of(&mut command("rustup target list --installed")).unwrap_or_default();
     let mut binaries = Vec::new();
     for platform in &PLATFORMS {
-        if platform.target == host.trim() {
+        let (linker, target) = (release::linker(platform.target), platform.target);
+        if target == host.trim() {
             binaries.insert(0, (platform.architecture, release::build()?));
-        } else if installed.lines().any(|target| target == platform.target) {
-            binaries.push((platform.architecture, release::build_for(platform.target)?));
+        } else if installed.lines().any(|other| other == target) && is_there(&linker) {
+            binaries.push((platform.architecture, release::build_for(target)?));
         } else {
-            let missing = format!("`rustup target add {}`", platform.target);
-            output::line(&format!(
-                "{} is left out: it takes {missing} and its linker",
-                platform.architecture
-            ));
+            let needed = format!("`rustup target add {target}` and the linker `{linker}`");
+            output::line(&format!("{} is left out: it takes {needed}", platform.architecture));
         }
     }
     match binaries.is_empty() {

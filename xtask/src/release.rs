@@ -42,12 +42,17 @@ pub(crate) fn build_debug() -> Result<PathBuf> {
     Ok(files::target().join("debug/portcullis"))
 }
 
+/// The linker for another platform, as Debian and others call it.
+pub(crate) fn linker(target: &str) -> String {
+    format!("{}-gcc", target.replace("-unknown-", "-"))
+}
+
 /// Builds it for another platform, whose standard library and linker are there.
 pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
     let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis");
     // The linker of the system is for this machine alone.
-    let linker = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
-    cargo.env(linker, format!("{}-gcc", target.replace("-unknown-", "-")));
+    let variable = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
+    cargo.env(variable, linker(target));
     run_command(cargo.args(["--target", target, "--"]).args(STATIC))?;
     Ok(files::target().join(target).join("release/portcullis"))
 }
