@@ -44,6 +44,14 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
+/// Writes a file that can be run.
+pub(crate) fn write_executable(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, text)?;
+    let changed = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+    changed.with_context(|| format!("cannot make `{}` executable", path.display()))
+}
+
 /// Opens a file for more at its end, and makes it when it is not there.
 pub(crate) fn append(path: &Path) -> Result<fs::File> {
     let opened = fs::File::options().create(true).append(true).open(path);

@@ -143,6 +143,11 @@ impl Replicas<'_> {
         program.clone_into(&mut self.program);
     }
 
+    /// Where files of the replicas may lie: it goes with the control plane.
+    pub(crate) fn folder(&self) -> &Path {
+        self.control_plane.folder()
+    }
+
     /// A copy of the program under test that has another version number, which is returned, too.
     ///
     /// # Errors

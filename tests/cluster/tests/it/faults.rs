@@ -12,6 +12,7 @@ mod api_server;
 mod bodies;
 mod clocks;
 mod compaction;
+mod confined;
 mod crash;
 mod dry_run;
 mod exhaustion;

@@ -1,6 +1,6 @@
 //! A client of the webhook that writes bytes, so that it can write wrong ones.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,7 +10,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -61,7 +61,17 @@ impl Direct {
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection> {
-        let stream = TcpStream::connect(self.address).await?;
+        self.greet(TcpStream::connect(self.address).await?).await
+    }
+
+    /// The same from this address.
+    pub(crate) async fn connect_from(&self, source: Ipv4Addr) -> Result<Connection> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        self.greet(socket.connect(self.address).await?).await
+    }
+
+    async fn greet(&self, stream: TcpStream) -> Result<Connection> {
         let stream = self.tls.connect(self.name.clone(), stream).await?;
         Ok(Connection { stream, read: Vec::new() })
     }
