@@ -9,7 +9,7 @@ mod log;
 use std::fs::{self, File, FileType};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tempfile::{NamedTempFile, SpooledTempFile};
 
@@ -234,6 +234,25 @@ pub(crate) fn yaml_files(folder: &Path, recursive: bool) -> Result<Found, FileEr
 /// A folder cannot be read, or holds too much.
 pub(crate) fn files_named(folder: &Path, name: &str) -> Result<Found, FileError> {
     walk(folder, true, &|_| true, &|path| path.file_name().is_some_and(|found| found == name))
+}
+
+/// Whether the last part of `path` begins with a dot, where `.` and `..` are parts if nothing comes before them.
+pub(crate) fn is_dotted(path: &str) -> bool {
+    let mut parts = Vec::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(parts.last(), Some(Component::Normal(_))) => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    match parts.last() {
+        Some(Component::Normal(name)) => name.as_encoded_bytes().starts_with(b"."),
+        Some(Component::ParentDir) | None => true,
+        _ => false,
+    }
 }
 
 fn is_hidden(path: &Path) -> bool {

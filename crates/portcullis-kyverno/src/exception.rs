@@ -16,6 +16,7 @@ use crate::condition::Conditions;
 use crate::ending::Ending;
 use crate::matching::{Candidate, Filter, Matching};
 use crate::pod_security::{Exclusion, exclusions};
+use crate::rule::Action;
 use crate::scope::Scope;
 use crate::variable::VariableError;
 
@@ -151,13 +152,19 @@ pub(crate) fn holding<'a>(
 }
 
 /// How a rule ends to which `exceptions` hold. `None` where there are none, or where the rule applies but for parts of it.
-pub(crate) fn skip<'a>(exceptions: &[&PolicyException], is_pod_security: bool) -> Option<Ending<'a>> {
-    if is_pod_security {
-        let whole = exceptions.iter().find(|exception| exception.pod_security.is_none())?;
-        return Some(skipped(&[whole], &format!(" {}", whole.key())));
-    }
-    // COMPAT(kyverno): there is no space before the first key.
-    (!exceptions.is_empty()).then(|| skipped(exceptions, &format!("s{}", keys(exceptions))))
+pub(crate) fn skip<'a>(exceptions: &[&PolicyException], action: &Action) -> Option<Ending<'a>> {
+    let rest = match action {
+        Action::Validate(validation) if validation.is_pod_security() => {
+            let whole = exceptions.iter().find(|exception| exception.pod_security.is_none())?;
+            return Some(skipped(&[whole], &format!(" {}", whole.key())));
+        }
+        _ if exceptions.is_empty() => return None,
+        // What is done in the background says it otherwise.
+        Action::MutateExisting(_) | Action::Generate(_) => format!(" {}", keys(exceptions)),
+        // COMPAT(kyverno): there is no space before the first key.
+        _ => format!("s{}", keys(exceptions)),
+    };
+    Some(skipped(exceptions, &rest))
 }
 
 /// How a rule about pod security ends of which `exceptions` leave nothing that an object fails.

@@ -153,10 +153,6 @@ impl Rule {
             || overrides.iter().any(|candidate| candidate.namespace_selector.is_some())
     }
 
-    fn is_pod_security(&self) -> bool {
-        matches!(&self.action, Action::Validate(validation) if validation.is_pod_security())
-    }
-
     pub(crate) fn has_preconditions(&self) -> bool {
         self.preconditions.is_some()
     }
@@ -242,7 +238,7 @@ impl Rule {
             let mut exceptions = Vec::new();
             if !self.exceptions.is_empty() {
                 exceptions = exception::holding(&self.exceptions, input, object, scope)?;
-                if let Some(ending) = exception::skip(&exceptions, self.is_pod_security()) {
+                if let Some(ending) = exception::skip(&exceptions, &self.action) {
                     return Ok(Some(ending));
                 }
             }
@@ -281,7 +277,7 @@ impl Rule {
                 return Ok(vec![ending]);
             }
             let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
-            match exception::skip(&exceptions, false) {
+            match exception::skip(&exceptions, &self.action) {
                 Some(ending) => Ok(vec![ending]),
                 None => mutation.apply(scope),
             }

@@ -112,11 +112,13 @@ impl Mask {
         }
     }
 
-    /// Adds a value as it is, and as it stands in JSON.
+    /// Adds a value as it is, and as it stands in JSON, with characters of HTML escaped and without.
     fn add(&mut self, value: String) {
         let quoted = json::quote(&value);
-        let in_json = quoted.get(1..quoted.len() - 1).filter(|text| *text != value);
-        self.values.extend(in_json.map(str::to_owned));
+        let in_json = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        let escaped = in_json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+        let others = [in_json, &escaped].into_iter().filter(|text| *text != value);
+        self.values.extend(others.map(str::to_owned));
         self.values.push(value);
     }
 
@@ -296,7 +298,7 @@ mod tests {
         let arena = Arena::new();
         let read = |text| json::read(&arena, text).unwrap();
         let secret = read(
-            r#"{"apiVersion":"v1","kind":"Secret","stringData":{"a":"one\"two","long":"abcdefghijklmnop"}}"#,
+            r#"{"apiVersion":"v1","kind":"Secret","stringData":{"a":"one\"two","html":"<three>","long":"abcdefghijklmnop"}}"#,
         );
         let mut mask = Mask::default();
         mask.hide(secret);
@@ -305,6 +307,7 @@ mod tests {
             mask.apply("`x` is \"abcdefg ..., or \"abcde ... and abc ..."),
             "`x` is \"*** ..., or \"*** ... and abc ..."
         );
+        assert_eq!(mask.apply(r#"{"html":"\u003cthree\u003e"}, <three>"#), r#"{"html":"***"}, ***"#);
         assert_eq!(mask.apply("abcdefg"), "abcdefg");
     }
 

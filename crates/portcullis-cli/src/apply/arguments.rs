@@ -213,6 +213,11 @@ impl Arguments {
                 "name a manifest: `--resource job.yaml`",
             ));
         }
+        if !self.known.crd_paths.is_empty() && self.from_cluster.access.kubeconfig.is_some() {
+            anyhow::bail!(
+                "crd-paths and kubeconfig flags are mutually exclusive, please use only one of them"
+            );
+        }
         Ok(())
     }
 

@@ -64,11 +64,6 @@ pub(crate) struct ClusterResources {
 impl ClusterResources {
     /// Refuses what has no meaning with `--cluster`.
     pub(crate) fn check(&self, resources: &[String], known: &Known) -> anyhow::Result<()> {
-        if !known.crd_paths.is_empty() && self.access.kubeconfig.is_some() {
-            anyhow::bail!(
-                "crd-paths and kubeconfig flags are mutually exclusive, please use only one of them"
-            );
-        }
         if resources.iter().any(|name| name == "-") {
             anyhow::bail!("`--resource -` names no resource of a cluster");
         }

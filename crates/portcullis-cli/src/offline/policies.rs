@@ -11,7 +11,8 @@ use portcullis_yaml::{Marks, Source};
 
 use super::documents;
 use super::inputs::{Input, Inputs};
-use crate::diagnostics::Reporter;
+use crate::diagnostics::{self, Reporter};
+use crate::files;
 use crate::surroundings::{Stream, Surroundings};
 
 /// The policies of a run.
@@ -93,8 +94,15 @@ impl Sort {
 
 impl Policies {
     /// Loads what `paths` name. Mistakes are told.
+    ///
+    /// COMPAT(kyverno): a path is passed over whose last part begins with a dot, `.` and `..` themselves too.
     pub(crate) fn load(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
-        Self::default().with_files(paths, surroundings)
+        let (hidden, seen): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| files::is_dotted(path));
+        for path in hidden {
+            let message = format!("`{path}` is passed over: its name begins with a dot");
+            diagnostics::warning(&mut surroundings.stderr, &message);
+        }
+        Self::default().with_files(&seen, surroundings)
     }
 
     /// Loads what `paths` name, and makes the exceptions that stand in the same files.

@@ -52,8 +52,8 @@ impl ExistingMutation {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Vec<Ending<'a>>, VariableError> {
         let (mut endings, mut not_found) = (Vec::new(), Vec::new());
-        for targets in &self.targets {
-            let found = match targets.find(scope) {
+        for (index, targets) in self.targets.iter().enumerate() {
+            let found = match targets.find(index, scope) {
                 Ok(found) => found,
                 Err(VariableError::Unresolved { text, .. }) => {
                     not_found.push(text);
@@ -128,13 +128,17 @@ impl Targets {
         }
     }
 
-    /// The resources that are meant: one by namespace and name, or all of the kind that fit what is written.
+    /// The resources that are meant by the entry at `index`: one by namespace and name, or all of the kind that fit what is written.
     ///
     /// # Errors
     /// A variable has no value, the one is not there, or the evaluation has to wait for an answer.
-    fn find<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Vec<Value<'a>>, VariableError> {
+    fn find<'a>(
+        &'a self,
+        index: usize,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Vec<Value<'a>>, VariableError> {
         let written = self.written.render(scope).map_err(|error| {
-            error.map_text(|text| format!("failed to substitute variables in targets: {text}"))
+            error.map_text(|text| format!("failed to substitute variables in target[{index}]: {text}"))
         })?;
         let text = |key: &str| written.get(key).and_then(Value::as_str).unwrap_or_default();
         let namespace = if self.home.is_empty() { text("namespace") } else { &self.home };

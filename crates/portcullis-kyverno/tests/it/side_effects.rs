@@ -1,6 +1,8 @@
 //! Rules about other objects than the one that triggers them: `generate` and `mutate.targets`.
 
-use portcullis_kyverno::Policy;
+use std::sync::Arc;
+
+use portcullis_kyverno::{Policy, PolicyException};
 use portcullis_model::{
     Answer, Answers, CompiledPolicy, Evaluated, Evaluation, Gvk, Input, Phase, Question, Resource,
     RuleOutcome, Run, SideEffect,
@@ -276,6 +278,35 @@ fn targets_are_found_by_name_by_wildcards_and_by_labels() {
     let gone = "  - {apiVersion: apps/v1, kind: Deployment, namespace: team-a, name: gone}";
     let error = "error failed to get target apps/v1/Deployment team-a/gone: not found";
     check_targets(&format!("{gone}\n{one}"), ANNOTATE, &[error, MUTATED_1, WEB_1]);
+    let broken = "  - {apiVersion: apps/v1, kind: Deployment, namespace: team-a, name: '{{ request.object.data.no }}'}";
+    let error = "error failed to substitute variables in target[1]: failed to resolve request.object.data.no at path /name: JMESPath query failed: Unknown key \"no\" in path";
+    // The whole rule is substituted for the other one, its targets too.
+    let other = "error variable substitution failed: failed to resolve request.object.data.no at path /mutate/targets/1/name: JMESPath query failed: Unknown key \"no\" in path";
+    check_targets(&format!("{one}\n{broken}"), ANNOTATE, &[error, other]);
+}
+
+#[test]
+fn an_exception_skips_the_whole_rule() {
+    let arena = Arena::new();
+    let read = |text: &str| portcullis_yaml::read(&arena, arena.str(text)).unwrap();
+    let exception = |name: &str| {
+        let text = format!(
+            "{{metadata: {{name: {name}, namespace: ns}}, spec: {{exceptions: [{{policyName: p, ruleNames: [r]}}], match: {{any: [{{resources: {{kinds: [Namespace]}}}}]}}}}}}"
+        );
+        Arc::new(PolicyException::compile(read(&text)))
+    };
+    let exceptions = [exception("e"), exception("f")];
+    let generate =
+        "generate: {apiVersion: v1, kind: ConfigMap, name: x, namespace: new, data: {}}".to_owned();
+    let targets = "  - {apiVersion: apps/v1, kind: Deployment, namespace: team-a, name: web-1}";
+    let mutate = format!("mutate:\n  targets:\n{targets}\n  {ANNOTATE}\n");
+    for (rule, phase) in [(mutate, Phase::Mutate), (generate, Phase::Validate)] {
+        let policy = Policy::compile(read(&policy("Namespace", &rule))).excepting(&exceptions);
+        let input = Input::create(&arena, read(NAMESPACE));
+        let evaluation = evaluation(&policy, phase, &input, CLUSTER, &arena);
+        let told: Vec<_> = evaluation.outcomes.iter().flat_map(lines).collect();
+        assert_eq!(told, ["skip rule is skipped due to policy exception ns/e, ns/f"]);
+    }
 }
 
 #[test]

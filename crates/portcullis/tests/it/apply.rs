@@ -109,6 +109,8 @@ fn exit_codes_are_those_of_the_table() {
         ("apply ttl.yaml", 1),
         ("apply ttl.yaml -r job.yaml --unknown", 1),
         ("apply ttl.yaml --cluster --kubeconfig nowhere.yaml", 1),
+        ("apply ttl.yaml -r job.yaml --kubeconfig nowhere.yaml", 0),
+        ("apply ttl.yaml -r job.yaml --kubeconfig nowhere.yaml --crd-paths job.yaml", 1),
         ("apply audit.yaml -r job.yaml", 1),
         ("apply nowhere.yaml -r job.yaml", 1),
         ("apply ttl.yaml -r nowhere.yaml", 1),
@@ -123,6 +125,25 @@ fn exit_codes_are_those_of_the_table() {
     ] {
         let output = run(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(code), "{arguments}\n{}", stderr(&output));
+    }
+}
+
+#[test]
+fn paths_whose_name_begins_with_a_dot_name_no_policies() {
+    let folder = tempfile::tempdir().unwrap();
+    let sub = folder.path().join("sub");
+    fs::create_dir(&sub).unwrap();
+    for name in ["ttl.yaml", ".ttl.yaml"] {
+        fs::copy(root().join(POLICY), sub.join(name)).unwrap();
+    }
+    fs::copy(root().join(JOB), sub.join("job.yaml")).unwrap();
+    for (policies, rules) in
+        [(".", 0), ("./", 0), ("..", 0), ("../sub/..", 0), (".ttl.yaml", 0), ("../sub", 1)]
+    {
+        let output = run(&sub, &["apply", policies, "-r", "job.yaml"]);
+        let begins = format!("Applying {rules} policy rule(s)");
+        assert!(output.status.success() && stdout(&output).contains(&begins), "{policies}: {output:?}");
+        assert_eq!(stderr(&output).contains("is passed over: its name begins with a dot"), rules == 0);
     }
 }
 
