@@ -88,6 +88,8 @@ fn the_comparison_with_the_slow_form_finds_planted_faults() {
         Fault::AdditionsReplace,
         Fault::AllControllersHaveRules,
         Fault::GeneratedRulesKeepPaths,
+        Fault::LoopsForget,
+        Fault::EntriesAreLoadedAtOnce,
     ];
     for (policy, request) in cases(20_000) {
         let quickly = quick(&policy, &request, false);

@@ -84,6 +84,10 @@ pub(crate) enum Fault {
     AllControllersHaveRules,
     /// The expressions of generated rules lead where they led before.
     GeneratedRulesKeepPaths,
+    /// What a loop asks for is not kept for what comes after the element.
+    LoopsForget,
+    /// All entries of the context are loaded with the first variable.
+    EntriesAreLoadedAtOnce,
 }
 
 /// Whether `text` fits `pattern`, by definition.

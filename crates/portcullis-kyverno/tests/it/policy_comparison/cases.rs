@@ -150,6 +150,23 @@ fn block() -> Drawn {
     .boxed()
 }
 
+/// The entries of a context.
+fn context() -> Drawn {
+    let variable = one_of([
+        json!({ "value": "x" }),
+        json!({ "value": "{{ request.object.metadata.labels.app }}" }),
+        json!({ "jmesPath": "request.object.spec.s", "default": "y" }),
+        json!({ "jmesPath": "request.object.metadata.labels.team" }),
+        json!({ "value": { "k": "{{ va }}" }, "jmesPath": "k" }),
+        json!({ "value": { "k": 1 }, "jmesPath": "no", "default": "{{ request.object.spec.n }}" }),
+        json!({ "value": "{{ element.name || 'none' }}-{{ va || '' }}" }),
+        json!({ "jmesPath": "element.image" }),
+        json!({ "value": "{{ vb }}" }),
+    ]);
+    let entry = map(vec![always("name", texts(["va", "va", "vb", "vc"])), always("variable", variable)]);
+    list(entry, 1, 3)
+}
+
 fn condition() -> Drawn {
     let key = one_of([
         json!("{{ request.object.metadata.labels.app }}"),
@@ -162,6 +179,9 @@ fn condition() -> Drawn {
         json!("{{ element.image || '' }}"),
         json!("{{ element.port }}"),
         json!("{{ elementIndex }}"),
+        json!("{{ va }}"),
+        json!("{{ va }}-{{ vb }}"),
+        json!("{{ va || 'x' }}"),
         json!("{{ element0.name || 'c1' }}"),
         json!("x"),
         json!(1),
@@ -187,6 +207,7 @@ fn condition() -> Drawn {
         json!([1, "x"]),
         json!("{{ request.object.spec.s }}"),
         json!("{{ request.object.spec.s || 'x' }}"),
+        json!("{{ vb || 'x' }}"),
     ]);
     let message = texts(["why", "n is {{ request.object.spec.n }}"]);
     map(vec![
@@ -207,8 +228,16 @@ fn conditions() -> Drawn {
 
 /// A pattern for what Pods are made of.
 fn pattern() -> Drawn {
-    let app =
-        || texts(["x", "!y", "x | z", "{{ request.object.spec.s }}", "{{ request.object.spec.s || 'x' }}"]);
+    let app = || {
+        texts([
+            "x",
+            "!y",
+            "x | z",
+            "{{ request.object.spec.s }}",
+            "{{ request.object.spec.s || 'x' }}",
+            "{{ va }}",
+        ])
+    };
     let labels = || map(vec![always("app", app())]);
     let container = one_of([
         json!({ "image": "a:*" }),
@@ -243,6 +272,7 @@ fn element_pattern() -> Drawn {
         json!({ "=(port)": 80 }),
         json!({ "=(port)": "> 80" }),
         json!({ "name": "{{ element0.name }}" }),
+        json!({ "name": "{{ vb || 'c1' }}" }),
         json!({ "name": "{{ request.object.metadata.labels.app || 'c1' }}" }),
         json!({ "spec": { "n": ">1" } }),
     ])
@@ -285,6 +315,7 @@ fn loops(list_of: &Drawn, body: &Drawn) -> Drawn {
     let around = map(vec![
         always("list", list_of.clone()),
         maybe(30, "preconditions", blocks()),
+        maybe(25, "context", context()),
         maybe(10, "elementScope", any::<bool>().prop_map(Json::from)),
     ]);
     let entry = (around, body.clone()).prop_map(|(around, body)| with(around, body));
@@ -316,6 +347,7 @@ fn validate() -> Drawn {
                 "app is {{ request.object.metadata.labels.app }}",
                 "{{ request.object.spec.n }}",
                 "{{ request.object.metadata.name }}",
+                "it is {{ va }} {{ vc }}",
             ]),
         ),
         maybe(30, "failureAction", texts(["Enforce", "Enforce", "Audit"])),
@@ -327,8 +359,13 @@ fn validate() -> Drawn {
 }
 
 fn overlay(is_in_loop: bool) -> Drawn {
-    let value =
-        texts(["x", "y", "v-{{ request.object.metadata.name }}", "{{ request.object.metadata.labels.app }}"]);
+    let value = texts([
+        "x",
+        "y",
+        "v-{{ request.object.metadata.name }}",
+        "{{ request.object.metadata.labels.app }}",
+        "{{ va }}",
+    ]);
     let element = texts([
         "{{ element.name || 'none' }}",
         "{{ elementIndex }}-{{ request.object.metadata.labels.app || '' }}",
@@ -363,6 +400,7 @@ pub(super) fn policy() -> Drawn {
         always("match", block()),
         maybe(15, "exclude", block()),
         maybe(25, "preconditions", conditions()),
+        maybe(40, "context", context()),
     ]);
     let rule = (around, prop_oneof![2 => validate(), 1 => mutate()])
         .prop_map(|(around, action)| with(around, action));

@@ -1,6 +1,6 @@
 //! Whole policies: which rules an object meets, what each says, and what is left of the object.
 //!
-//! The language is bounded: no context, no JSON Patch, and only overlays that are maps of texts.
+//! The language is bounded: no context but variables, no JSON Patch, and only overlays that are maps of texts.
 
 use std::slice;
 
@@ -81,7 +81,7 @@ impl Slow<'_> {
                 root["request"][key] = object.clone();
             }
         }
-        let scope = Scope { root, is_delete: self.request.operation == "DELETE" };
+        let scope = Scope::new(root, self.request.operation == "DELETE", &rule["context"], self.fault);
         match self.conditions(&rule["preconditions"], &scope) {
             Err(text) => return (Some(("error", format!("failed to evaluate preconditions: {text}"))), None),
             Ok((false, message)) if message.is_empty() => {
@@ -139,8 +139,7 @@ impl Slow<'_> {
                 *pattern = floats(&filled);
             }
         }
-        let root = json!({ "request": { "operation": "CREATE", "object": old } });
-        let before = self.judge(&validate, rule, Some(old), &Scope { root, is_delete: false });
+        let before = self.judge(&validate, rule, Some(old), &scope.as_created(old));
         matches!(before, Some(("fail", _)))
     }
 
@@ -261,43 +260,67 @@ impl Slow<'_> {
     }
 
     fn for_each(&self, check: &Value, rule: &Value, outer: Option<&Value>, scope: &Scope) -> Option<Ending> {
-        let mut has_passed = false;
+        let (mut has_passed, mut list_error) = (false, None);
         for entry in items(&check["foreach"]) {
-            let Ok(found) = scope.query(entry["list"].as_str().unwrap()) else { continue };
-            for (index, element) in elements(&found).iter().enumerate() {
-                let subject = match (element, &entry["elementScope"]) {
-                    (Value::Null, _) => continue,
-                    (Value::Object(_), Value::Null | Value::Bool(true)) => {
-                        Some(if self.has(Fault::ElementsKeepIntegers) {
-                            element.clone()
-                        } else {
-                            floats(element)
-                        })
-                    }
-                    (_, Value::Bool(true)) => {
-                        let found = type_name(&floats(element));
-                        let text = format!(
-                            "failed to process foreach: cannot use elementScope=true foreach rules for elements \
-                             that are not maps, expected type=map got type={found}"
-                        );
-                        return Some(("error", text));
-                    }
-                    _ => outer.cloned(),
-                };
-                let scope = scope.with_element(index, element, self.fault);
-                // What cannot be evaluated is passed over as well.
-                let Ok((true, _)) = self.conditions(&entry["preconditions"], &scope) else { continue };
-                match self.judge(entry, rule, subject.as_ref(), &scope) {
+            let found = match scope.query(entry["list"].as_str().unwrap()) {
+                Ok(found) => found,
+                Err(text) if text.contains("Unknown key") => continue,
+                Err(text) => {
+                    list_error = Some(text);
+                    continue;
+                }
+            };
+            for (index, element) in
+                elements(&found).iter().enumerate().filter(|(_, element)| !element.is_null())
+            {
+                let inner = scope.with_element(index, element, &entry["context"]);
+                let ending = self.element(entry, element, rule, outer, &inner);
+                scope.leave(&inner);
+                match ending {
                     Some(("pass", _)) => has_passed = true,
-                    Some((status @ ("fail" | "error"), message)) => {
-                        return Some((status, format!("validation failure: {message}")));
-                    }
-                    Some(_) if self.has(Fault::SkippedElementsPass) => has_passed = true,
+                    Some(("skip", _)) if self.has(Fault::SkippedElementsPass) => has_passed = true,
+                    Some(("fail" | "error", _)) => return ending,
                     _ => {}
                 }
             }
         }
-        has_passed.then(|| ("pass", "rule passed".to_owned()))
+        match list_error {
+            _ if has_passed => Some(("pass", "rule passed".to_owned())),
+            text => text.map(|text| ("error", format!("failed to evaluate list: {text}"))),
+        }
+    }
+
+    /// What `entry` of foreach says of `element`.
+    fn element(
+        &self,
+        entry: &Value,
+        element: &Value,
+        rule: &Value,
+        outer: Option<&Value>,
+        scope: &Scope,
+    ) -> Option<Ending> {
+        let subject = match (element, &entry["elementScope"]) {
+            (Value::Object(_), Value::Null | Value::Bool(true)) => {
+                Some(if self.has(Fault::ElementsKeepIntegers) { element.clone() } else { floats(element) })
+            }
+            (_, Value::Bool(true)) => {
+                let found = type_name(&floats(element));
+                let text = format!(
+                    "failed to process foreach: cannot use elementScope=true foreach rules for elements that are not \
+                     maps, expected type=map got type={found}"
+                );
+                return Some(("error", text));
+            }
+            _ => outer.cloned(),
+        };
+        // What cannot be evaluated is passed over as well.
+        let Ok((true, _)) = self.conditions(&entry["preconditions"], scope) else { return None };
+        match self.judge(entry, rule, subject.as_ref(), scope)? {
+            (status @ ("fail" | "error"), message) => {
+                Some((status, format!("validation failure: {message}")))
+            }
+            ending => Some(ending),
+        }
     }
 
     fn mutate(&self, rule: &Value, object: Option<&Value>, scope: &Scope) -> Mutated {
@@ -329,7 +352,7 @@ impl Slow<'_> {
     /// Patches `object` for one element after the other.
     fn mutate_each(&self, holder: &Value, object: &Value, scope: &Scope) -> Mutated {
         let mut patched = None;
-        let mut scope = scope.clone();
+        let scope = scope.clone();
         for entry in items(&holder["foreach"]) {
             let list = entry["list"].as_str().unwrap();
             let found = scope
@@ -344,37 +367,41 @@ impl Slow<'_> {
                 all.reverse();
             }
             for (index, element) in all.into_iter().filter(|(_, element)| !element.is_null()) {
-                let within = scope.with_element(index, element, self.fault);
+                let inner = scope.with_element(index, element, &entry["context"]);
                 let current = patched.as_ref().unwrap_or(object);
-                let failed = |text: String| ("error", format!("failed to mutate elements: {text}"));
-                let (holds, _) = self.conditions(&entry["preconditions"], &within).map_err(|text| {
-                    failed(format!("failed to evaluate mutate.foreach[{index}].preconditions: {text}"))
-                })?;
-                if !holds {
-                    continue;
-                }
-                let result = match entry.get("foreach") {
-                    Some(_) => self.mutate_each(entry, current, &within),
-                    None => {
-                        self.patch(&entry["patchStrategicMerge"], "/patchStrategicMerge", current, &within)
-                    }
-                };
+                let result = self.mutate_element(entry, index, current, &inner);
+                scope.leave(&inner);
                 match result {
                     Ok(result) => {
                         if self.has(Fault::LoopsSeeWhatTheyDo) {
-                            scope.root["request"]["object"] = result.clone();
+                            scope.set_object(&result);
                         }
                         patched = Some(result);
                     }
-                    Err(("error", text)) => return Err(failed(text)),
+                    Err(("error", text)) => {
+                        return Err(("error", format!("failed to mutate elements: {text}")));
+                    }
                     Err(_) => {}
                 }
             }
             if let Some(patched) = &patched {
-                scope.root["request"]["object"] = patched.clone();
+                scope.set_object(patched);
             }
         }
         patched.ok_or_else(|| ("skip", "0 elements processed".to_owned()))
+    }
+
+    /// Patches `object` for the element at `index`.
+    fn mutate_element(&self, entry: &Value, index: usize, object: &Value, scope: &Scope) -> Mutated {
+        match self.conditions(&entry["preconditions"], scope) {
+            Ok((true, _)) if entry.get("foreach").is_some() => self.mutate_each(entry, object, scope),
+            Ok((true, _)) => self.patch(&entry["patchStrategicMerge"], "/patchStrategicMerge", object, scope),
+            Ok((false, _)) => Err(("skip", String::new())),
+            Err(text) => {
+                let text = format!("failed to evaluate mutate.foreach[{index}].preconditions: {text}");
+                Err(("error", text))
+            }
+        }
     }
 }
 
