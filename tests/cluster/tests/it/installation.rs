@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::crds::define;
 
 /// What an installation consists of, without definitions.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     "priorityclass/portcullis",
     "namespace/portcullis",
     "serviceaccount/portcullis",
@@ -19,6 +19,7 @@ const PARTS: [&str; 16] = [
     "clusterrole/portcullis-config-maps",
     "clusterrole/portcullis-lookups",
     "clusterrole/portcullis-view-policies",
+    "clusterrole/portcullis-webhooks",
     "clusterrolebinding/portcullis",
     "clusterrolebinding/portcullis-config-maps",
     "clusterrolebinding/portcullis-lookups",
