@@ -97,8 +97,7 @@ fn answer<'a>(
     if context.settings.filters(subject.gvk, subject.subresource, subject.namespace, subject.name) {
         return Ok(Verdict::unseen(Unseen::Filtered));
     }
-    let needs =
-        members.iter().fold(Needs::default(), |needs, member| needs.or(member.policy.profile().needs));
+    let needs = members.iter().fold(Needs::default(), |needs, member| needs.or(member.needs));
     let asker = match request::user(review, context, needs) {
         Ok(asker) => asker,
         Err(problem) => return problem.verdict(route),
@@ -167,7 +166,7 @@ impl<'a> Inquiry<'_, 'a> {
         let end = clock();
         self.done.set(end);
         let took = Duration::from_nanos(end.saturating_sub(start));
-        Ok(Judged { policy, place: member.place, evaluation, took, refuses: false })
+        Ok(Judged { policy, place: member.place, alike: Vec::new(), evaluation, took, refuses: false })
     }
 }
 

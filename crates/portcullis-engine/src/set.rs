@@ -2,12 +2,13 @@
 
 mod index;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use index::Index;
 pub use index::Subject;
-use portcullis_model::{CompiledPolicy, FailurePolicy, Phase};
+use portcullis_model::{CompiledPolicy, FailurePolicy, Likeness, Needs, Phase};
 
 use crate::route::{Route, Selection};
 
@@ -19,6 +20,8 @@ use crate::route::{Route, Selection};
 #[derive(Default)]
 pub struct PolicySet {
     members: Vec<Member>,
+    /// How many likenesses several members have.
+    likenesses: usize,
     mutate: Indexes,
     validate: Indexes,
 }
@@ -33,6 +36,10 @@ pub struct Member {
     pub(crate) mutating: FailurePolicy,
     /// What becomes of a request that the policy fails to judge. One that only audits stands in nobody's way.
     pub(crate) validating: FailurePolicy,
+    /// What the policy needs, here beside the rest: of most members a review looks at nothing else.
+    pub(crate) needs: Needs,
+    /// The number of its likeness, if other members have it too.
+    pub(crate) likeness: Option<usize>,
 }
 
 impl Member {
@@ -40,7 +47,8 @@ impl Member {
         let profile = policy.profile();
         let mutating = if ignore_failures { FailurePolicy::Ignore } else { profile.failure_policy };
         let validating = if profile.may_enforce { mutating } else { FailurePolicy::Ignore };
-        Self { policy, place: 0, mutating, validating }
+        let needs = profile.needs;
+        Self { policy, place: 0, mutating, validating, needs, likeness: None }
     }
 
     /// The namespace of the policy, empty for a cluster-wide one, and its name.
@@ -79,7 +87,8 @@ impl PolicySet {
         let mut members: Vec<_> = policies.map(|policy| Member::new(policy, ignore_failures)).collect();
         members.sort_by(|a, b| a.key().cmp(&b.key()));
         members.iter_mut().enumerate().for_each(|(place, member)| member.place = place);
-        let mut set = Self { members, ..Self::default() };
+        let likenesses = number_likenesses(&mut members);
+        let mut set = Self { members, likenesses, ..Self::default() };
         for (member, number) in set.members.iter().zip(0..) {
             let profile = member.policy.profile();
             for (targets, failing, indexes) in [
@@ -100,6 +109,11 @@ impl PolicySet {
     /// All of them, in order.
     pub fn policies(&self) -> &[Member] {
         &self.members
+    }
+
+    /// How many likenesses there are that several policies have.
+    pub(crate) fn likenesses(&self) -> usize {
+        self.likenesses
     }
 
     /// Whether it has a policy of this namespace and name.
@@ -136,6 +150,25 @@ impl PolicySet {
         found.dedup();
         found.into_iter().filter_map(|number| self.members.get(usize::try_from(number).ok()?)).collect()
     }
+}
+
+/// Numbers the likenesses that several of `members` have, and says how many these are.
+fn number_likenesses(members: &mut [Member]) -> usize {
+    let mut alike: BTreeMap<Likeness, Vec<usize>> = BTreeMap::new();
+    for member in &*members {
+        if let Some(likeness) = member.policy.profile().likeness {
+            alike.entry(likeness).or_default().push(member.place);
+        }
+    }
+    alike.retain(|_, places| places.len() > 1);
+    for (number, places) in alike.values().enumerate() {
+        for place in places {
+            if let Some(member) = members.get_mut(*place) {
+                member.likeness = Some(number);
+            }
+        }
+    }
+    alike.len()
 }
 
 /// Those that take part in admission.

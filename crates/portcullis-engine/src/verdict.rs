@@ -31,6 +31,8 @@ pub struct Judged<'a> {
     pub policy: &'a dyn CompiledPolicy,
     /// The place of the policy in the set.
     pub place: usize,
+    /// The places of policies that say the same, and were not evaluated for that reason: all rules pass.
+    pub alike: Vec<usize>,
     pub evaluation: Evaluation<'a>,
     pub took: Duration,
     /// Whether it is by this policy that the request is refused.
@@ -59,11 +61,16 @@ impl<'a> Verdict<'a> {
         Self { unseen: Some(why), ..Self::allow() }
     }
 
-    /// The outcomes of all rules, each with its policy.
+    /// The outcomes of all rules, each with its policy. Of policies that are alike and pass, one speaks for all.
     pub fn outcomes(&self) -> impl Iterator<Item = (&'a dyn CompiledPolicy, &RuleOutcome<'a>)> {
         self.policies
             .iter()
             .flat_map(|judged| judged.evaluation.outcomes.iter().map(move |outcome| (judged.policy, outcome)))
+    }
+
+    /// How many policies have judged the request.
+    pub fn policies_asked(&self) -> usize {
+        self.policies.iter().map(|judged| 1 + judged.alike.len()).sum()
     }
 
     /// How many rules met this obstacle.

@@ -10,7 +10,7 @@ use crate::kind::KindSelector;
 use crate::variable::map_references;
 
 /// The annotation that says for which controllers rules are generated.
-const ANNOTATION: &str = "pod-policies.kyverno.io/autogen-controllers";
+pub(crate) const ANNOTATION: &str = "pod-policies.kyverno.io/autogen-controllers";
 pub(crate) const CRON_JOB: &str = "CronJob";
 
 /// The controllers that rules can be generated for, with the way their kinds are written in generated rules.

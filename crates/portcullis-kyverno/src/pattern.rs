@@ -129,7 +129,7 @@ impl Pattern {
             let Value::Object(object) = inner else { return Ok(Fit::Unsure) };
             inner = object.find(key).unwrap_or(&Value::Null);
         }
-        let fit = Fitting { numbers, budget }.node(&self.tree.root, inner)?;
+        let fit = Fitting { tags: &self.tree.tags, numbers, budget }.node(&self.tree.root, inner)?;
         Ok(if fit == Fit::Violated && self.tree.mentions_anchor { Fit::Unsure } else { fit })
     }
 

@@ -116,13 +116,15 @@ impl Policy {
             Some(namespace) => format!("{namespace}/{}", self.name),
             None => self.name.to_string(),
         };
-        let mut needs = self.profile.needs;
+        let (mut needs, mut is_excepted) = (self.profile.needs, false);
         for rule in self.all_rules_mut() {
             rule.exceptions =
                 all.iter().filter(|exception| exception.names(&key, &rule.name)).cloned().collect();
             needs = needs.or(exception::needs(&rule.exceptions));
+            is_excepted |= !rule.exceptions.is_empty();
         }
         self.profile.needs = needs;
+        self.profile.likeness = self.profile.likeness.filter(|_| !is_excepted);
         self
     }
 
@@ -400,6 +402,10 @@ impl CompiledPolicy for Policy {
     }
 
     fn evaluate<'a>(&'a self, phase: Phase, input: &Input<'a>, run: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
+        let is_explained = run.explain || run.recorder.is_some();
+        if self.profile.targets(phase).is_empty() && !is_explained {
+            return Evaluated::Done(Evaluation::new(run.arena));
+        }
         let guard = run.guard;
         let mut scope = Scope::new(input, run);
         match self.run(phase, input, guard, &mut scope) {

@@ -1,10 +1,12 @@
 //! What the engine has to know of a policy: when to evaluate it, and what its failures mean.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_model::{
-    FailurePolicy, KindSelector, Needs, Operation, Operations, Phase, Profile, Resource, Target,
+    FailurePolicy, KindSelector, Likeness, Needs, Operation, Operations, Phase, Profile, Resource, Target,
 };
-use portcullis_value::Value;
+use portcullis_value::{Number, Value};
 
+use crate::autogen;
 use crate::matching::Matching;
 use crate::rule::Rule;
 use crate::webhooks::may_enforce;
@@ -29,6 +31,7 @@ pub(crate) fn profile<'r>(document: Value<'_>, rules: impl Iterator<Item = &'r R
         may_enforce: may_enforce(spec),
         record: annotations.get(RECORD).and_then(Value::as_str).and_then(|mode| mode.parse().ok()),
         needs: needs(spec, rules.clone()),
+        likeness: likeness(document),
         mutates: targets(Phase::Mutate, rules.clone()),
         validates: targets(Phase::Validate, rules),
     }
@@ -39,6 +42,28 @@ fn has_match_conditions(spec: Value<'_>) -> bool {
     spec.path(&["webhookConfiguration", "matchConditions"])
         .and_then(Value::as_array)
         .is_some_and(|conditions| !conditions.is_empty())
+}
+
+/// What the policy has in common with those of other names that are written like it. What a policy says depends on its
+/// text and on the input alone; one of a namespace is limited to it, and asks for facts in its name.
+fn likeness(document: Value<'_>) -> Option<Likeness> {
+    let spec = document.get("spec")?;
+    // Policies tell integers from floats, and their texts do not.
+    if Resource(document).kind() != "ClusterPolicy" || holds_float(spec) {
+        return None;
+    }
+    let controllers = Resource(document).annotations().get(autogen::ANNOTATION).unwrap_or_default();
+    let digest = digest(&SHA256, format!("{spec}{controllers}").as_bytes());
+    Some(Likeness(digest.as_ref().try_into().ok()?))
+}
+
+fn holds_float(value: Value<'_>) -> bool {
+    match value {
+        Value::Number(number) => matches!(number, Number::Float(_)),
+        Value::Array(items) => items.iter().any(|item| holds_float(*item)),
+        Value::Object(object) => object.iter().any(|(_, value)| holds_float(value)),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 /// The facts that the policy may ask for.

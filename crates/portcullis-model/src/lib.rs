@@ -31,7 +31,7 @@ pub use kind::{KindParts, KindSelector};
 pub use mask::Mask;
 pub use outcome::{Enforcement, Evaluation, Obstacle, RuleKind, RuleOutcome, SideEffect, Status};
 pub use policy::{ChangeGuard, CompiledPolicy, Evaluated, Phase, Refusal, Run};
-pub use profile::{FailurePolicy, Needs, Operations, Profile, RecordMode, Target};
+pub use profile::{FailurePolicy, Likeness, Needs, Operations, Profile, RecordMode, Target};
 pub use question::{Answer, Answers, Purpose, Question, ResourceQuery};
 pub use resource::Resource;
 pub use review::{Request, Review, ReviewError};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{KindSelector, Operation};
+use crate::{KindSelector, Operation, Phase};
 
 /// What becomes of a request that a policy could not judge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +126,11 @@ impl Needs {
     }
 }
 
+/// The digest of all that decides what a policy says beside the input: policies that have it in common say the same, each
+/// under its own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Likeness(pub [u8; 32]);
+
 /// A policy as the engine sees it: when to evaluate it, and what its failures mean.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
@@ -142,8 +147,20 @@ pub struct Profile {
     /// Where its mutations are recorded, if it says so itself.
     pub record: Option<RecordMode>,
     pub needs: Needs,
+    /// What it has in common with policies like it; `None` where its namespace or an exception plays a part in what it says.
+    pub likeness: Option<Likeness>,
     /// What rules that change the object are about.
     pub mutates: Box<[Target]>,
     /// What all other rules are about.
     pub validates: Box<[Target]>,
+}
+
+impl Profile {
+    /// What the rules of `phase` are about; nothing where the policy has none.
+    pub fn targets(&self, phase: Phase) -> &[Target] {
+        match phase {
+            Phase::Mutate => &self.mutates,
+            Phase::Validate => &self.validates,
+        }
+    }
 }

@@ -11,18 +11,32 @@ use crate::set::Member;
 use crate::verdict::{Judged, Verdict};
 
 impl<'a> Inquiry<'_, 'a> {
-    /// Judges the object by the policies of `members`.
+    /// Judges the object by the policies of `members`. Where one passes, so do those that are like it.
     ///
     /// # Errors
     /// What all of them need to know first, so that it can be found out at once.
     pub(super) fn validate(&self, members: &[&'a Member]) -> Result<Verdict<'a>, Vec<Need>> {
         let mut needs = Vec::new();
         let mut judged: Vec<Judged<'a>> = Vec::with_capacity(members.len());
+        // Where in `judged` the one is that speaks for all of a likeness.
+        let mut passed = vec![None; self.context.policies.likenesses()];
         for member in members {
+            let known = member.likeness.and_then(|likeness| passed.get_mut(likeness));
+            if let Some(one) =
+                known.as_deref().copied().flatten().and_then(|index: usize| judged.get_mut(index))
+            {
+                one.alike.push(member.place);
+                continue;
+            }
             match self.evaluate(member, Phase::Validate, &self.input, None) {
                 Ok(mut one) => {
                     let outcomes = &one.evaluation.outcomes;
                     one.refuses = outcomes.iter().any(|outcome| refuses(member.validating, outcome));
+                    if let Some(known) = known
+                        && outcomes.iter().all(|outcome| outcome.status == Status::Pass)
+                    {
+                        *known = Some(judged.len());
+                    }
                     judged.push(one);
                 }
                 Err(open) => needs.extend(open),

@@ -33,8 +33,10 @@ struct Places {
     named: HashMap<Box<str>, Vec<Entry>>,
 }
 
+/// What is a target of some policies.
 struct Entry {
-    policy: u32,
+    /// Their numbers, ascending; one that names the target twice is there once.
+    policies: Vec<u32>,
     operations: Operations,
     kind: KindSelector,
     /// Empty where the namespace plays no part.
@@ -42,7 +44,7 @@ struct Entry {
 }
 
 impl Index {
-    /// Adds a target of `policy`, which lives in the namespace `home` (empty for a cluster-wide one).
+    /// Adds a target of `policy`, whose number is no less than those that were added before, and which lives in the namespace `home` (empty for a cluster-wide one).
     pub(super) fn insert(&mut self, policy: u32, home: &str, target: &Target) {
         let Target { kind, operations, namespaces } = target;
         let places = if contains_wildcard(&kind.kind) {
@@ -50,20 +52,27 @@ impl Index {
         } else {
             self.kinds.entry(kind.kind.clone()).or_default()
         };
-        let entry = |namespaces: &[Box<str>]| Entry {
-            policy,
-            operations: *operations,
-            kind: kind.clone(),
-            namespaces: namespaces.iter().map(|pattern| Wildcard::new(pattern)).collect(),
+        let add = |entries: &mut Vec<Entry>, namespaces: &[Box<str>]| match entries
+            .iter_mut()
+            .find(|entry| entry.is(kind, *operations, namespaces))
+        {
+            Some(entry) if entry.policies.last() == Some(&policy) => {}
+            Some(entry) => entry.policies.push(policy),
+            None => entries.push(Entry {
+                policies: vec![policy],
+                operations: *operations,
+                kind: kind.clone(),
+                namespaces: namespaces.iter().map(|pattern| Wildcard::new(pattern)).collect(),
+            }),
         };
         if !home.is_empty() {
-            places.named.entry(home.into()).or_default().push(entry(namespaces));
+            add(places.named.entry(home.into()).or_default(), namespaces);
         } else if !namespaces.is_empty() && !namespaces.iter().any(|pattern| contains_wildcard(pattern)) {
             for namespace in namespaces {
-                places.named.entry(namespace.clone()).or_default().push(entry(&[]));
+                add(places.named.entry(namespace.clone()).or_default(), &[]);
             }
         } else {
-            places.anywhere.push(entry(namespaces));
+            add(&mut places.anywhere, namespaces);
         }
     }
 
@@ -75,7 +84,7 @@ impl Index {
             let own = if subject.gvk.kind == "Namespace" { named(subject.name) } else { &[] };
             for entry in places.anywhere.iter().chain(named(subject.namespace)).chain(own) {
                 if entry.may_concern(subject) {
-                    found.push(entry.policy);
+                    found.extend_from_slice(&entry.policies);
                 }
             }
         }
@@ -83,6 +92,13 @@ impl Index {
 }
 
 impl Entry {
+    /// Whether it is the entry of this target.
+    fn is(&self, kind: &KindSelector, operations: Operations, namespaces: &[Box<str>]) -> bool {
+        self.operations == operations
+            && self.kind == *kind
+            && self.namespaces.iter().map(Wildcard::as_str).eq(namespaces.iter().map(|pattern| &**pattern))
+    }
+
     fn may_concern(&self, subject: &Subject<'_>) -> bool {
         let is_in = |namespace: &str| self.namespaces.iter().any(|pattern| pattern.matches(namespace));
         self.operations.contains(subject.operation)

@@ -471,3 +471,26 @@ fn a_connection_without_an_object_is_judged_by_conditions_alone() {
         assert_eq!((verdict.allowed, verdict.patch.len()), (true, 0))
     });
 }
+
+#[test]
+fn of_policies_that_are_written_alike_one_is_evaluated_where_it_passes_and_each_where_it_does_not() {
+    let pattern = "validate: {message: stop, pattern: {metadata: {labels: {team: '?*'}}}}";
+    let other = "validate: {message: stop, pattern: {metadata: {labels: {team: '*'}}}}";
+    let setting = Setting::of([
+        rule("a", ENFORCE, "Pod", pattern),
+        rule("b", ENFORCE, "Pod", other),
+        rule("c", ENFORCE, "Pod", pattern),
+        rule("d", ENFORCE, "Pod", pattern),
+    ]);
+    let pod =
+        |labels: &str| format!("{{apiVersion: v1, kind: Pod, metadata: {{name: n, labels: {labels}}}}}");
+    setting.review("/validate", Request::create(POD, &pod("{team: a}")), |verdict, _| {
+        let asked: Vec<_> =
+            verdict.policies.iter().map(|judged| (judged.policy.name(), &*judged.alike)).collect();
+        assert_eq!((verdict.allowed, asked), (true, vec![("a", &[2, 3][..]), ("b", &[])]));
+        assert_eq!(verdict.policies_asked(), 4);
+    });
+    setting.review("/validate", Request::create(POD, &pod("{}")), |verdict, _| {
+        assert_eq!((verdict.policies.len(), verdict.refused_by()), (4, vec![0, 1, 2, 3]));
+    });
+}

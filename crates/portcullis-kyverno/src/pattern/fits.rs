@@ -5,7 +5,7 @@ use portcullis_value::{Budget, Exhausted, Object, Value};
 
 use super::failure::mentions_anchor;
 use super::scalar::Scalar;
-use super::tree::{Entry, Map, Node};
+use super::tree::{Entry, Map, Node, Tags, TagsOfMetadata};
 use crate::anchor::AnchorKind;
 
 /// What comes of it.
@@ -20,6 +20,8 @@ pub(super) enum Fit {
 
 /// A walk and what it works with.
 pub(super) struct Fitting<'w, 't> {
+    /// The labels and annotations of the tree that are rewritten for some resources.
+    pub(super) tags: &'w [Tags],
     pub(super) numbers: Numbers,
     pub(super) budget: &'w mut Budget<'t>,
 }
@@ -31,7 +33,10 @@ impl Fitting<'_, '_> {
             (Node::Scalar(scalar), _) => self.scalar(scalar, value),
             (Node::Map(map), Value::Object(object)) => self.map(map, *object),
             (Node::List(patterns), Value::Array(items)) => self.list(patterns, value, items),
-            (Node::Tags(_), Value::Object(_)) => Ok(Fit::Unsure),
+            (Node::Tags(number), Value::Object(object)) => match self.tags.get(*number) {
+                Some(tags) => self.map(&tags.map, *object),
+                None => Ok(Fit::Unsure),
+            },
             _ => Ok(Fit::Violated),
         }
     }
@@ -59,7 +64,9 @@ impl Fitting<'_, '_> {
     /// Called as such, as lists are: a walk then makes one call for a map and none for what is no map.
     #[inline(never)]
     fn map(&mut self, map: &Map, object: Object<'_>) -> Result<Fit, Exhausted> {
-        if map.tags.is_some() {
+        if let Some(tags) = &map.tags
+            && self.are_rewritten(tags, object)?
+        {
             return Ok(Fit::Unsure);
         }
         let entries = map.entries();
@@ -71,6 +78,28 @@ impl Fitting<'_, '_> {
             }
         }
         Ok(Fit::Satisfied)
+    }
+
+    /// Whether the patterns of the labels and annotations in the metadata of `object` are rewritten for them.
+    #[cold]
+    fn are_rewritten(&mut self, of: &TagsOfMetadata, object: Object<'_>) -> Result<bool, Exhausted> {
+        let metadata = object.get("metadata").unwrap_or_default();
+        for (key, number) in [("labels", of.labels), ("annotations", of.annotations)] {
+            let pattern = number.and_then(|number| self.tags.get(number));
+            let tags = metadata.get(key).and_then(Value::as_object);
+            let (Some(pattern), Some(tags)) = (pattern, tags) else { continue };
+            if pattern.drops {
+                return Ok(true);
+            }
+            for (_, wildcard) in &pattern.wild {
+                for (key, value) in tags.iter() {
+                    if value.as_str().is_some() && wildcard.matches_within(key, self.budget)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     #[inline]

@@ -407,3 +407,24 @@ fn images_are_taken_apart() {
     check(&policy("Pod", rule), &pod("nginx"), "r fail: validation error: rule r failed");
     check(&policy("Pod", rule), &pod("ghcr.io/a/b:1"), "r pass: validation rule 'r' passed.");
 }
+
+#[test]
+fn policies_are_alike_where_nothing_but_their_names_can_make_a_difference() {
+    let arena = Arena::new();
+    let of = |kind: &str, metadata: &str, pattern: &str| {
+        let rule =
+            format!("match: {{resources: {{kinds: [Pod]}}}}, validate: {{pattern: {{spec: {pattern}}}}}");
+        let text =
+            format!("{{kind: {kind}, metadata: {{{metadata}}}, spec: {{rules: [{{name: r, {rule}}}]}}}}");
+        Policy::compile(portcullis_yaml::read(&arena, arena.str(&text)).unwrap()).profile().likeness
+    };
+    let one = of("ClusterPolicy", "name: a", "{x: 1}");
+    assert!(one.is_some());
+    assert_eq!(one, of("ClusterPolicy", "name: b, annotations: {title: t}", "{x: 1}"));
+    assert_ne!(one, of("ClusterPolicy", "name: b", "{x: 2}"));
+    let without_generated = "name: a, annotations: {pod-policies.kyverno.io/autogen-controllers: none}";
+    assert_ne!(one, of("ClusterPolicy", without_generated, "{x: 1}"));
+    // A float is written as an integer may be, and judged otherwise.
+    assert_eq!(of("ClusterPolicy", "name: a", "{x: 1.0}"), None);
+    assert_eq!(of("Policy", "name: a", "{x: 1}"), None);
+}

@@ -61,9 +61,12 @@ impl Policies {
         for judged in &verdict.policies {
             let Some(counted) = self.counted(judged.place) else { continue };
             let outcomes = &judged.evaluation.outcomes;
-            let share = judged.took / u32::try_from(outcomes.len().max(1)).unwrap_or(u32::MAX);
+            let results = outcomes.len() * (1 + judged.alike.len());
+            let share = judged.took / u32::try_from(results.max(1)).unwrap_or(u32::MAX);
             for outcome in outcomes {
-                if let Some(rule) = counted.rule(outcome.rule, metrics) {
+                let Some(number) = counted.number(outcome.rule) else { continue };
+                let alike = judged.alike.iter().filter_map(|place| self.counted(*place));
+                for rule in [counted].into_iter().chain(alike).filter_map(|one| one.rule(number, metrics)) {
                     metrics.rule_result(rule, target, outcome.status.as_str(), share);
                 }
             }
@@ -75,9 +78,12 @@ impl Policies {
         &self,
         verdict: &'v Verdict<'a>,
     ) -> impl Iterator<Item = (&Policy, &'v RuleOutcome<'a>)> {
-        verdict.policies.iter().filter_map(|judged| Some((self.counted(judged.place)?, judged))).flat_map(
-            |(counted, judged)| judged.evaluation.outcomes.iter().map(|outcome| (&*counted.policy, outcome)),
-        )
+        verdict.policies.iter().flat_map(|judged| {
+            let places = [judged.place].into_iter().chain(judged.alike.iter().copied());
+            places.filter_map(|place| self.counted(place)).flat_map(|counted| {
+                judged.evaluation.outcomes.iter().map(|outcome| (&*counted.policy, outcome))
+            })
+        })
     }
 
     /// Whether there is a policy of this name; `namespace` is as metrics write it.
@@ -87,10 +93,18 @@ impl Policies {
 }
 
 impl Counted {
-    /// The rule as it is counted. `None` for an outcome that no rule is to blame for.
-    fn rule(&self, name: &str, metrics: &Metrics) -> Option<&Rule> {
-        let mut rules = self.policy.rule_kinds().zip(&self.rules);
-        let ((_, kind), rule) = rules.find(|((rule, _), _)| *rule == name)?;
+    /// The number of a rule. `None` for an outcome that no rule is to blame for.
+    fn number(&self, name: &str) -> Option<usize> {
+        self.policy.rule_kinds().position(|(rule, _)| rule == name)
+    }
+
+    /// A rule as it is counted.
+    fn rule(&self, number: usize, metrics: &Metrics) -> Option<&Rule> {
+        let rule = self.rules.get(number)?;
+        if let Some(known) = rule.get() {
+            return Some(known);
+        }
+        let (name, kind) = self.policy.rule_kinds().nth(number)?;
         Some(rule.get_or_init(|| metrics.rule(self.labels(name, kind))))
     }
 
