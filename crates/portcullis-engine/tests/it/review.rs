@@ -286,8 +286,10 @@ fn a_panic_and_the_end_of_time_are_answered_by_the_failure_policy() {
         });
     }
     let policies = || {
-        ["a", "b", "c"]
-            .map(|name| rule(name, ENFORCE, "Job", "validate: {pattern: {spec: {parallelism: 1}}}"))
+        ["a", "b", "c"].map(|name| {
+            let validate = format!("validate: {{message: {name}, pattern: {{spec: {{parallelism: 1}}}}}}");
+            rule(name, ENFORCE, "Job", &validate)
+        })
     };
     // The clock is looked at before the first policy and after each.
     let setting = Setting { deadline: 1, ..Setting::of(policies()) };

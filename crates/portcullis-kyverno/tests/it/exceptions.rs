@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_kyverno::{Findings, Policy, PolicyException};
-use portcullis_model::{Input, User};
+use portcullis_model::{CompiledPolicy as _, Input, User};
 use portcullis_value::{Arena, Object, Value};
 
 use crate::policies::{evaluate_compiled, policy};
