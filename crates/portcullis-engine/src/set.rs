@@ -20,8 +20,6 @@ use crate::route::{Route, Selection};
 #[derive(Default)]
 pub struct PolicySet {
     members: Vec<Member>,
-    /// How many likenesses several members have.
-    likenesses: usize,
     mutate: Indexes,
     validate: Indexes,
 }
@@ -87,8 +85,8 @@ impl PolicySet {
         let mut members: Vec<_> = policies.map(|policy| Member::new(policy, ignore_failures)).collect();
         members.sort_by(|a, b| a.key().cmp(&b.key()));
         members.iter_mut().enumerate().for_each(|(place, member)| member.place = place);
-        let likenesses = number_likenesses(&mut members);
-        let mut set = Self { members, likenesses, ..Self::default() };
+        number_likenesses(&mut members);
+        let mut set = Self { members, ..Self::default() };
         for (member, number) in set.members.iter().zip(0..) {
             let profile = member.policy.profile();
             for (targets, failing, indexes) in [
@@ -109,11 +107,6 @@ impl PolicySet {
     /// All of them, in order.
     pub fn policies(&self) -> &[Member] {
         &self.members
-    }
-
-    /// How many likenesses there are that several policies have.
-    pub(crate) fn likenesses(&self) -> usize {
-        self.likenesses
     }
 
     /// Whether it has a policy of this namespace and name.
@@ -152,8 +145,8 @@ impl PolicySet {
     }
 }
 
-/// Numbers the likenesses that several of `members` have, and says how many these are.
-fn number_likenesses(members: &mut [Member]) -> usize {
+/// Numbers the likenesses that several of `members` have.
+fn number_likenesses(members: &mut [Member]) {
     let mut alike: BTreeMap<Likeness, Vec<usize>> = BTreeMap::new();
     for member in &*members {
         if let Some(likeness) = member.policy.profile().likeness {
@@ -168,7 +161,6 @@ fn number_likenesses(members: &mut [Member]) -> usize {
             }
         }
     }
-    alike.len()
 }
 
 /// Those that take part in admission.

@@ -31,7 +31,7 @@ pub struct Judged<'a> {
     pub policy: &'a dyn CompiledPolicy,
     /// The place of the policy in the set.
     pub place: usize,
-    /// The places of policies that say the same, and were not evaluated for that reason: all rules pass.
+    /// The places of policies that say the same, and were not evaluated for that reason: their rules pass or are skipped.
     pub alike: Vec<usize>,
     pub evaluation: Evaluation<'a>,
     pub took: Duration,
@@ -61,7 +61,7 @@ impl<'a> Verdict<'a> {
         Self { unseen: Some(why), ..Self::allow() }
     }
 
-    /// The outcomes of all rules, each with its policy. Of policies that are alike and pass, one speaks for all.
+    /// The outcomes of all rules, each with its policy. Of policies that are alike, one speaks for all where nothing fails.
     pub fn outcomes(&self) -> impl Iterator<Item = (&'a dyn CompiledPolicy, &RuleOutcome<'a>)> {
         self.policies
             .iter()

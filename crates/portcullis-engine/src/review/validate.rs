@@ -11,19 +11,20 @@ use crate::set::Member;
 use crate::verdict::{Judged, Verdict};
 
 impl<'a> Inquiry<'_, 'a> {
-    /// Judges the object by the policies of `members`. Where one passes, so do those that are like it.
+    /// Judges the object by the policies of `members`. Where nothing fails by one, nothing does by those that are like it.
     ///
     /// # Errors
     /// What all of them need to know first, so that it can be found out at once.
     pub(super) fn validate(&self, members: &[&'a Member]) -> Result<Verdict<'a>, Vec<Need>> {
         let mut needs = Vec::new();
         let mut judged: Vec<Judged<'a>> = Vec::with_capacity(members.len());
-        // Where in `judged` the one is that speaks for all of a likeness.
-        let mut passed = vec![None; self.context.policies.likenesses()];
+        // Where in `judged` the one is that speaks for all of a likeness, by the number of that.
+        let numbers = members.iter().filter_map(|member| member.likeness);
+        let mut speakers: Vec<Option<usize>> = vec![None; numbers.max().map_or(0, |highest| highest + 1)];
         for member in members {
-            let known = member.likeness.and_then(|likeness| passed.get_mut(likeness));
-            if let Some(one) =
-                known.as_deref().copied().flatten().and_then(|index: usize| judged.get_mut(index))
+            let speaker = member.likeness.and_then(|number| speakers.get_mut(number));
+            if let Some(Some(index)) = speaker
+                && let Some(one) = judged.get_mut(*index)
             {
                 one.alike.push(member.place);
                 continue;
@@ -32,10 +33,12 @@ impl<'a> Inquiry<'_, 'a> {
                 Ok(mut one) => {
                     let outcomes = &one.evaluation.outcomes;
                     one.refuses = outcomes.iter().any(|outcome| refuses(member.validating, outcome));
-                    if let Some(known) = known
-                        && outcomes.iter().all(|outcome| outcome.status == Status::Pass)
+                    let fails =
+                        |outcome: &RuleOutcome<'_>| matches!(outcome.status, Status::Fail | Status::Error);
+                    if let Some(speaker) = speaker
+                        && !outcomes.iter().any(fails)
                     {
-                        *known = Some(judged.len());
+                        *speaker = Some(judged.len());
                     }
                     judged.push(one);
                 }
