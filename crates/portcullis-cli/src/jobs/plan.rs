@@ -17,7 +17,7 @@ use super::fetch;
 use super::format::Format;
 use super::listing::{Listing, WHOLE_LIST};
 use super::progress::Progress;
-use super::selection::{Selection, number};
+use super::selection::{Selection, label_key, number};
 use crate::cluster::Commands;
 use crate::exit::{Ended, Exit, hinted};
 use crate::surroundings::Surroundings;
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     keep_last: Option<usize>,
 
     /// Jobs of a namespace whose value of this label is the same are a group
-    #[arg(long, value_name = "LABEL", requires = "keep_last", help_heading = "Keep")]
+    #[arg(long, value_name = "LABEL", value_parser = label_key, requires = "keep_last", help_heading = "Keep")]
     group_by: Option<String>,
 
     /// Plan Jobs too that own a PersistentVolumeClaim or another workload, which would go with them

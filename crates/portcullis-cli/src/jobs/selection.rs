@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use portcullis_cluster::Connection;
-use portcullis_gocompat::labels::Selector;
+use portcullis_gocompat::labels::{self, Selector};
 use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, Safeguards, format_age, parse_age};
 
 use crate::cluster::ClusterArguments;
@@ -75,6 +75,7 @@ pub(crate) struct Selection {
     #[arg(
         long,
         value_name = "KEY",
+        value_parser = |text: &str| if text.is_empty() { Ok(String::new()) } else { label_key(text) },
         default_value = INSTANCE_LABEL,
         help_heading = "Protection"
     )]
@@ -94,6 +95,12 @@ pub(crate) struct Selection {
 /// A count, as an argument.
 pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "write a whole number, as `3`".to_owned())
+}
+
+/// The key of a label.
+pub(super) fn label_key(text: &str) -> Result<String, String> {
+    labels::validate_key(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// A selector, and how it was written.

@@ -178,6 +178,7 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         "jobs plan --from jobs.json -o nowhere/plan.json",
         "jobs plan --from jobs.json -o .",
         "jobs plan --from jobs.json --keep-last three",
+        "jobs plan --from jobs.json --keep-last 3 --group-by a,b",
         "jobs apply .",
         "jobs apply jobs.json",
         "jobs undo .",
