@@ -17,11 +17,12 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use anstyle::Style;
+use portcullis_cluster::system_reason;
 use portcullis_model::{self as model, Diagnostic, Severity};
 use portcullis_value::Pointer;
 use portcullis_yaml::{Duplicate, Marks, Place, Source};
 
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::paint::{self, Paint};
 use crate::printable;
 use crate::surroundings::Stream;
@@ -114,7 +115,7 @@ impl<'r, 's> Reporter<'r, 's> {
 
     /// Tells why reading had to end.
     pub(crate) fn io(&mut self, error: &std::io::Error) {
-        self.whole(Severity::Error, &format!("cannot read on: {}", files::reason(error)), None);
+        self.whole(Severity::Error, &format!("cannot read on: {}", system_reason(error)), None);
     }
 
     /// Tells a mistake of the whole file.

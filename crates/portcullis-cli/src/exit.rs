@@ -2,9 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use portcullis_cluster::ApiError;
+use portcullis_cluster::{ApiError, system_reason};
 
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
 
@@ -90,7 +90,7 @@ fn tell(error: &anyhow::Error, surroundings: &mut Surroundings<'_>) {
 pub(crate) fn standard_output(error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => error.into(),
-        _ => anyhow::anyhow!("cannot write to standard output: {}", files::reason(&error)),
+        _ => anyhow::anyhow!("cannot write to standard output: {}", system_reason(&error)),
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
+use portcullis_cluster::system_reason;
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 pub(crate) use self::log::Log;
@@ -30,13 +31,13 @@ const BUFFER: usize = 64 << 10;
 /// Why a path cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("cannot read `{}`: {}", path.display(), reason(error))]
+    #[error("cannot read `{}`: {}", path.display(), system_reason(error))]
     Read { path: PathBuf, error: io::Error },
-    #[error("cannot write `{}`: {}", path.display(), reason(error))]
+    #[error("cannot write `{}`: {}", path.display(), system_reason(error))]
     Write { path: PathBuf, error: io::Error },
     #[error("cannot write `{}`: it is {what}", path.display())]
     NoTarget { path: PathBuf, what: &'static str },
-    #[error("cannot read standard input: {}", reason(.0))]
+    #[error("cannot read standard input: {}", system_reason(.0))]
     Stdin(io::Error),
     #[error("`{}` is {what}, not a file or folder", path.display())]
     Special { path: PathBuf, what: &'static str },
@@ -75,14 +76,6 @@ impl FileError {
             _ => None,
         }
     }
-}
-
-/// What the system says, in the words of these messages: lower case, no error number.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {

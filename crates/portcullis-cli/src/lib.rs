@@ -41,7 +41,6 @@ pub use cluster::{ClusterArguments, Commands, Offline, Reach};
 pub use crds::definitions;
 pub use diagnostics::warning;
 pub use exit::{Exit, Hinted, cannot, hinted};
-pub use files::reason as system_reason;
 pub use given::Given;
 pub use installation::{
     DisarmArguments, InstallArguments, NamespaceArgument, RearmArguments, UninstallArguments,

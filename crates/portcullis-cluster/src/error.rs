@@ -53,10 +53,13 @@ impl ApiError {
             ApiError::Unauthorized { .. } => Some(
                 "renew the token or the client certificate of the kubeconfig or service account".to_owned(),
             ),
-            ApiError::Forbidden { asked, .. } => Some(format!(
-                "grant it to whoever runs this: `kubectl create clusterrole NAME --verb={} --resource={}`, and bind it",
-                asked.verb, asked.resource
-            )),
+            ApiError::Forbidden { asked, message } => {
+                let (verb, resource) =
+                    missing_right(message).unwrap_or_else(|| (asked.verb, asked.resource.clone()));
+                Some(format!(
+                    "grant it to whoever runs this: `kubectl create clusterrole NAME --verb={verb} --resource={resource}`, and bind it"
+                ))
+            }
             _ => None,
         }
     }
@@ -106,6 +109,20 @@ impl ApiError {
     }
 }
 
+/// Verb and resource of what an API server says is forbidden, as kubectl writes them: `get` and `deployments.apps/scale`.
+///
+/// It says so: `... cannot get resource "deployments/scale" in API group "apps" ...`.
+fn missing_right(message: &str) -> Option<(&str, String)> {
+    let (_, right) = message.split_once(" cannot ")?;
+    let (verb, rest) = right.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, _) = rest.split_once('"')?;
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let dot = if group.is_empty() { "" } else { "." };
+    let slash = if subresource.is_empty() { "" } else { "/" };
+    Some((verb, format!("{resource}{dot}{group}{slash}{subresource}")))
+}
+
 /// The innermost reason: `connection refused` rather than the four layers around it.
 fn root_cause(error: &kube::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -126,7 +143,7 @@ fn root_cause(error: &kube::Error) -> String {
 }
 
 /// What the system says, in the words of our messages: lower case, no error number.
-pub(crate) fn system_reason(error: &std::io::Error) -> String {
+pub fn system_reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut characters = text.chars();
@@ -137,3 +154,29 @@ pub(crate) fn system_reason(error: &std::io::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", .0.as_secs())]
 pub(crate) struct TimedOut(pub(crate) Duration);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_right_that_is_missing_is_read_from_what_the_api_server_says() {
+        let check = |message: &str, want: Option<(&str, &str)>| {
+            let found = missing_right(message);
+            assert_eq!(found.as_ref().map(|(verb, resource)| (*verb, resource.as_str())), want);
+        };
+        check(
+            "jobs.batch is forbidden: User \"a\" cannot list resource \"jobs\" in API group \"batch\" at the cluster scope",
+            Some(("list", "jobs.batch")),
+        );
+        check(
+            "secrets \"a\" is forbidden: User \"a\" cannot get resource \"secrets\" in API group \"\" in the namespace \"b\"",
+            Some(("get", "secrets")),
+        );
+        check(
+            "User \"a\" cannot patch resource \"deployments/scale\" in API group \"apps\" in the namespace \"b\"",
+            Some(("patch", "deployments.apps/scale")),
+        );
+        check("exceeded quota", None);
+    }
+}

@@ -53,7 +53,7 @@ pub use ask::Extent;
 pub use backoff::Backoff;
 pub use cluster::{Cluster, Followed, Options, View};
 pub use connection::{Access, ConnectError, Connection};
-pub use error::{ApiError, Asked};
+pub use error::{ApiError, Asked, system_reason};
 pub use event::{EventCounts, EventSender, EventWriter, Notice, Regarding, events};
 pub use facts::ReviewFacts;
 pub use index::{

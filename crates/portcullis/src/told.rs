@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use portcullis_cli::{hinted, system_reason};
-use portcullis_cluster::{Access, Connection};
+use portcullis_cli::hinted;
+use portcullis_cluster::{Access, Connection, system_reason};
 
 /// The way to the API server.
 pub(crate) async fn connect(access: &Access) -> anyhow::Result<Connection> {

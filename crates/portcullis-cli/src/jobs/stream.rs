@@ -7,8 +7,6 @@ use portcullis_retention::{Interest, JobFacts, NotAJob, read_job, scan_job};
 use portcullis_value::json::{self, Lists, Part, Stop};
 use portcullis_value::{Arena, Value};
 
-use crate::files;
-
 /// How much of the stream is held at once, to begin with.
 const BUFFER: usize = 256 << 10;
 /// The largest Job that is read; of lists there is no limit.
@@ -20,7 +18,7 @@ const END: [u8; 16] = [b' '; 16];
 /// Why a stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
-    #[error("{}", files::reason(.0))]
+    #[error("{}", portcullis_cluster::system_reason(.0))]
     Read(io::Error),
     #[error("there is nothing in it")]
     Empty,

@@ -94,8 +94,9 @@ fn the_ttl_that_the_founding_policy_gives_belongs_to_nobody_until_a_user_sets_it
 
         let explain = async || {
             let arguments = ["jobs", "explain", "pi", "-n", &test.namespace, "--format", "json"];
-            let explained = test.control_plane.portcullis(&arguments).await?.succeeded()?;
-            Ok::<Value, anyhow::Error>(serde_json::from_str(&explained)?)
+            let explained = test.control_plane.portcullis(&arguments).await?;
+            ensure!(explained.stderr.is_empty(), "{}", explained.stderr);
+            Ok::<Value, anyhow::Error>(serde_json::from_str(&explained.succeeded()?)?)
         };
         let explained = explain().await?;
         ensure!(explained["ttl"] == json!({"owner": "admission", "seconds": 900}), "{explained:#}");

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use portcullis_cli::{hinted, system_reason};
+use portcullis_cli::hinted;
+use portcullis_cluster::system_reason;
 use portcullis_webhook::Identity;
 
 /// The files, and what they held when they were looked at last.
