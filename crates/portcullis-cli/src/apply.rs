@@ -5,9 +5,9 @@
 //! memory at a time, whatever the size of the files; what grows is the output.
 
 mod arguments;
+mod document;
 mod form;
 mod judged;
-mod machine;
 mod mutations;
 mod output_files;
 mod report;
@@ -21,9 +21,9 @@ use portcullis_value::{Arena, Value};
 
 pub(crate) use arguments::Arguments;
 use arguments::Format;
+use document::Document;
 use form::{Form, Run};
 use judged::Judged;
-use machine::Machine;
 use mutations::Mutations;
 use output_files::OutputFiles;
 use report::Report;
@@ -110,8 +110,8 @@ fn form(arguments: &Arguments, surroundings: &Surroundings<'_>) -> Box<dyn Form>
     match arguments.form() {
         Format::Text => Box::new(Text::new(mutations, surroundings)),
         Format::Table => Box::new(Table::new(mutations, arguments.detailed_results)),
-        Format::Json => Box::new(Machine::json()),
-        Format::Yaml => Box::new(Machine::yaml()),
+        Format::Json => Box::new(Document::json()),
+        Format::Yaml => Box::new(Document::yaml()),
     }
 }
 

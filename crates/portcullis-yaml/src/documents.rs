@@ -184,19 +184,23 @@ impl<R: BufRead> DocumentReader<R> {
         if let Some(error) = trouble {
             return Some(Err(error.into()));
         }
-        match String::from_utf8(bytes) {
+        match utf_8(bytes, first_line) {
             Ok(text) => {
                 self.document = text;
                 Some(Ok(Source::at_line(&self.document, first_line)))
             }
-            Err(error) => {
-                let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-                let line = first_line + good.iter().filter(|byte| **byte == b'\n').count();
-                let error = Error::new("text is not UTF-8", (line, 1)).with_hint("save the file as UTF-8");
-                Some(Err(error.into()))
-            }
+            Err(error) => Some(Err(error.into())),
         }
     }
+}
+
+/// The text of a document that begins on line `first_line`.
+fn utf_8(bytes: Vec<u8>, first_line: usize) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = first_line + good.iter().filter(|byte| **byte == b'\n').count();
+        Error::new("text is not UTF-8", (line, 1)).with_hint("save the file as UTF-8")
+    })
 }
 
 /// Reads to the end of the line and appends at most `room` bytes of it to `line`, so that a line without an end takes

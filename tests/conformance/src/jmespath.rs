@@ -43,18 +43,29 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<B
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// The documents that the lines of the corpus name.
+pub(crate) struct Documents(BTreeMap<String, Arc<RawValue>>);
+
+impl Documents {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let documents: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(&read_text(&folder.join("documents.json"))?)?;
+        Ok(Self(documents.into_iter().map(|(name, document)| (name, document.into())).collect()))
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<RawValue>> {
+        self.0.get(name).cloned().with_context(|| format!("no document `{name}`"))
+    }
+}
+
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let root = root.join("jmespath");
-    let documents: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(&read_text(&root.join("documents.json"))?)?;
-    let documents: BTreeMap<String, Arc<RawValue>> =
-        documents.into_iter().map(|(name, document)| (name, document.into())).collect();
+    let documents = Documents::read(&root)?;
     let mut cases = Vec::new();
     for file in FILES {
         for line in read_json_lines::<Line>(&root.join(format!("{file}.jsonl")))? {
             let Line { id, document, expression: Some(expression), expect, quirk } = line else { continue };
-            let document = documents.get(&document).with_context(|| format!("no document `{document}`"))?;
-            let document = Arc::clone(document);
+            let document = documents.named(&document)?;
             cases.push(Case::new(id, *file, move || {
                 check(&expression, document.get(), &expect, quirk.as_deref())
             }));

@@ -1,17 +1,16 @@
 //! The corpus `variables`: substitution in templates, `jmespath/variables.jsonl`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use portcullis_kyverno::substitute;
 use portcullis_model::{Answers, Input, Operation, Run};
 use portcullis_value::{Arena, Budget, Value, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::corpus::{Case, Corpus, Finding, read_json_lines, read_text};
+use crate::corpus::{Case, Corpus, Finding, read_json_lines};
+use crate::jmespath::Documents;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "variables", cases };
 
@@ -26,16 +25,12 @@ struct Line {
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let root = root.join("jmespath");
-    let documents: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(&read_text(&root.join("documents.json"))?)?;
-    let documents: BTreeMap<String, Arc<RawValue>> =
-        documents.into_iter().map(|(name, document)| (name, document.into())).collect();
+    let documents = Documents::read(&root)?;
     let mut cases = Vec::new();
     for file in ["variables", "panics"] {
         for line in read_json_lines::<Line>(&root.join(format!("{file}.jsonl")))? {
             let Line { id, document, template: Some(template), expect, quirk } = line else { continue };
-            let document = documents.get(&document).with_context(|| format!("no document `{document}`"))?;
-            let document = Arc::clone(document);
+            let document = documents.named(&document)?;
             cases.push(Case::new(id, file, move || {
                 check(template.get(), document.get(), expect.get(), quirk.as_deref())
             }));

@@ -129,6 +129,30 @@ impl Test {
     }
 }
 
+/// The fields of a row.
+const ROW: &[&str] = &[
+    "policy",
+    "rule",
+    "resources",
+    "resourceSpecs",
+    "kind",
+    "result",
+    "patchedResources",
+    "generatedResource",
+    "generatedResources",
+    "cloneSourceResource",
+    "failOnMissingResources",
+    "operation",
+    // Said for people: nothing depends on them.
+    "isValidatingAdmissionPolicy",
+    "isMutatingAdmissionPolicy",
+    "isValidatingPolicy",
+    "isMutatingPolicy",
+    "isGeneratingPolicy",
+    "isImageValidatingPolicy",
+    "isDeletingPolicy",
+];
+
 /// Reads one test.
 struct Decoder<'d> {
     /// Where relative paths start.
@@ -264,29 +288,7 @@ impl Decoder<'_> {
     }
 
     fn row(&mut self, row: Value<'_>, path: Pointer) -> Expectation {
-        let known = [
-            "policy",
-            "rule",
-            "resources",
-            "resourceSpecs",
-            "kind",
-            "result",
-            "patchedResources",
-            "generatedResource",
-            "generatedResources",
-            "cloneSourceResource",
-            "failOnMissingResources",
-            "operation",
-            // Said for people: nothing depends on them.
-            "isValidatingAdmissionPolicy",
-            "isMutatingAdmissionPolicy",
-            "isValidatingPolicy",
-            "isMutatingPolicy",
-            "isGeneratingPolicy",
-            "isImageValidatingPolicy",
-            "isDeletingPolicy",
-        ];
-        let row = self.problems.fields(row, path, &known);
+        let row = self.problems.fields(row, path, ROW);
         let text = |field, problems: &mut Problems| row.text(field, problems).to_owned();
         let result = text("result", &mut self.problems);
         if !matches!(&*result, "pass" | "fail" | "skip" | "warn" | "error") {
@@ -295,19 +297,7 @@ impl Decoder<'_> {
                 format!("`{result}` is no result: they are pass, fail, skip, warn and error"),
             );
         }
-        let operation = match row.text("operation", &mut self.problems) {
-            "" => None,
-            name => {
-                let operation = name.parse().ok().filter(|operation| *operation != Operation::Connect);
-                if operation.is_none() {
-                    self.wrong(
-                        row.path("operation"),
-                        format!("`{name}` is none of CREATE, UPDATE and DELETE"),
-                    );
-                }
-                operation
-            }
-        };
+        let operation = self.operation(&row);
         let mut specs = Vec::new();
         for (spec, path) in row.list("resourceSpecs", &mut self.problems) {
             specs.push(self.spec(spec, path));
@@ -330,6 +320,19 @@ impl Decoder<'_> {
             fail_on_missing: row.flag("failOnMissingResources", &mut self.problems),
             operation,
         }
+    }
+
+    /// What the request of a row does, where that is said.
+    fn operation(&mut self, row: &Fields<'_>) -> Option<Operation> {
+        let name = row.text("operation", &mut self.problems);
+        if name.is_empty() {
+            return None;
+        }
+        let operation = name.parse().ok().filter(|operation| *operation != Operation::Connect);
+        if operation.is_none() {
+            self.wrong(row.path("operation"), format!("`{name}` is none of CREATE, UPDATE and DELETE"));
+        }
+        operation
     }
 
     fn spec(&mut self, spec: Value<'_>, path: Pointer) -> ResourceSpec {

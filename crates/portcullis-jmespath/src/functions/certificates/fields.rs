@@ -1,18 +1,18 @@
 //! The fields of Go's `x509.Certificate` and `x509.CertificateRequest`, by their names there.
 
+mod extensions;
+
 use core::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use portcullis_value::{Arena, Value};
-use x509_parser::asn1_rs::{FromDer, Oid, Tag};
+use x509_parser::asn1_rs::{Oid, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
-use x509_parser::extensions::{
-    DistributionPointName, GeneralName, GeneralSubtree, ParsedExtension, X509Extension,
-};
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::num_bigint::BigUint;
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
@@ -167,117 +167,6 @@ impl<'a> Fields<'a> {
         self.set("ExtraExtensions", Value::Null);
     }
 
-    /// What Go reads out of the extensions of a certificate, names aside.
-    fn extension_fields(&mut self, extensions: &[X509Extension<'_>]) {
-        let (mut usage, mut basic, mut is_ca, mut path) = (0, false, false, None);
-        let (mut subject_key, mut authority_key) = (Value::Null, Value::Null);
-        let (mut usages, mut other_usages) = (Vec::new(), Vec::new());
-        let (mut ocsp, mut issuers, mut crls) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut policies, mut policy_ids, mut unhandled) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut permitted, mut excluded, mut constraints_critical) = (Vec::new(), Vec::new(), false);
-        for extension in extensions {
-            match extension.parsed_extension() {
-                ParsedExtension::KeyUsage(key_usage) => usage = i64::from(key_usage.flags),
-                ParsedExtension::BasicConstraints(constraints) => {
-                    (basic, is_ca, path) = (true, constraints.ca, constraints.path_len_constraint);
-                }
-                ParsedExtension::SubjectKeyIdentifier(id) => subject_key = self.base64(id.0),
-                ParsedExtension::AuthorityKeyIdentifier(id) => {
-                    authority_key = id.key_identifier.as_ref().map_or(Value::Null, |id| self.base64(id.0));
-                }
-                ParsedExtension::ExtendedKeyUsage(_) => {
-                    let oids =
-                        <Vec<Oid<'_>>>::from_der(extension.value).map(|(_, oids)| oids).unwrap_or_default();
-                    for oid in oids {
-                        match extended_usage(&oid.to_id_string()) {
-                            Some(number) => usages.push(Value::from(number)),
-                            None => other_usages.push(self.oid(&oid)),
-                        }
-                    }
-                }
-                ParsedExtension::AuthorityInfoAccess(access) => {
-                    for description in access.iter() {
-                        let GeneralName::URI(uri) = description.access_location else { continue };
-                        match &*description.access_method.to_id_string() {
-                            "1.3.6.1.5.5.7.48.1" => ocsp.push(self.arena.string(uri)),
-                            "1.3.6.1.5.5.7.48.2" => issuers.push(self.arena.string(uri)),
-                            _ => {}
-                        }
-                    }
-                }
-                ParsedExtension::CRLDistributionPoints(points) => {
-                    for point in &points.points {
-                        let Some(DistributionPointName::FullName(names)) = &point.distribution_point else {
-                            continue;
-                        };
-                        crls.extend(names.iter().filter_map(|name| match name {
-                            GeneralName::URI(uri) => Some(self.arena.string(uri)),
-                            _ => None,
-                        }));
-                    }
-                }
-                ParsedExtension::CertificatePolicies(found) => {
-                    for policy in found {
-                        policies.push(self.arena.string(&policy.policy_id.to_id_string()));
-                        policy_ids.push(self.oid(&policy.policy_id));
-                    }
-                }
-                ParsedExtension::NameConstraints(constraints) => {
-                    constraints_critical = extension.critical;
-                    permitted.extend(constraints.permitted_subtrees.iter().flatten());
-                    excluded.extend(constraints.excluded_subtrees.iter().flatten());
-                }
-                ParsedExtension::SubjectAlternativeName(_) => {}
-                _ if extension.critical => unhandled.push(self.oid(&extension.oid)),
-                _ => {}
-            }
-        }
-        self.set("KeyUsage", usage);
-        self.set("BasicConstraintsValid", basic);
-        self.set("IsCA", is_ca);
-        // Go says -1 where the certificate leaves the length open, and 0 where it has no such extension.
-        self.set("MaxPathLen", path.map_or(if basic { -1 } else { 0 }, i64::from));
-        self.set("MaxPathLenZero", path == Some(0));
-        self.set("SubjectKeyId", subject_key);
-        self.set("AuthorityKeyId", authority_key);
-        self.list("ExtKeyUsage", &usages);
-        self.list("UnknownExtKeyUsage", &other_usages);
-        self.list("OCSPServer", &ocsp);
-        self.list("IssuingCertificateURL", &issuers);
-        self.list("CRLDistributionPoints", &crls);
-        self.list("Policies", &policies);
-        self.list("PolicyIdentifiers", &policy_ids);
-        self.list("UnhandledCriticalExtensions", &unhandled);
-        self.set("PermittedDNSDomainsCritical", constraints_critical);
-        let fields =
-            ["PermittedDNSDomains", "PermittedEmailAddresses", "PermittedURIDomains", "PermittedIPRanges"];
-        self.subtrees(fields, &permitted);
-        let fields =
-            ["ExcludedDNSDomains", "ExcludedEmailAddresses", "ExcludedURIDomains", "ExcludedIPRanges"];
-        self.subtrees(fields, &excluded);
-    }
-
-    /// The names that a constraint permits or excludes.
-    fn subtrees(&mut self, fields: [&'static str; 4], subtrees: &[&GeneralSubtree<'_>]) {
-        let (mut dns, mut mail, mut uris, mut ranges) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for subtree in subtrees {
-            match &subtree.base {
-                GeneralName::DNSName(name) => dns.push(self.arena.string(name)),
-                GeneralName::RFC822Name(name) => mail.push(self.arena.string(name)),
-                GeneralName::URI(name) => uris.push(self.arena.string(name)),
-                GeneralName::IPAddress(range) => {
-                    let (address, mask) = range.split_at(range.len() / 2);
-                    let mut entries = vec![("IP", self.address(address)), ("Mask", self.base64(mask))];
-                    ranges.push(self.arena.object(&mut entries));
-                }
-                _ => {}
-            }
-        }
-        for (field, names) in fields.into_iter().zip([dns, mail, uris, ranges]) {
-            self.list(field, &names);
-        }
-    }
-
     /// The alternative names of the subject.
     fn names(&mut self, extensions: &[X509Extension<'_>]) {
         let (mut dns, mut mail, mut addresses, mut uris) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -365,28 +254,6 @@ impl<'a> Fields<'a> {
         let value = if extension.critical { Value::Bool(true) } else { self.base64(extension.value) };
         self.arena.object(&mut vec![("Type", self.oid(&extension.oid)), ("Value", value)])
     }
-}
-
-/// Go's number for an extended key usage.
-fn extended_usage(id: &str) -> Option<i64> {
-    let number = match id {
-        "2.5.29.37.0" => 0,
-        "1.3.6.1.5.5.7.3.1" => 1,
-        "1.3.6.1.5.5.7.3.2" => 2,
-        "1.3.6.1.5.5.7.3.3" => 3,
-        "1.3.6.1.5.5.7.3.4" => 4,
-        "1.3.6.1.5.5.7.3.5" => 5,
-        "1.3.6.1.5.5.7.3.6" => 6,
-        "1.3.6.1.5.5.7.3.7" => 7,
-        "1.3.6.1.5.5.7.3.8" => 8,
-        "1.3.6.1.5.5.7.3.9" => 9,
-        "1.3.6.1.4.1.311.10.3.3" => 10,
-        "2.16.840.1.113730.4.1" => 11,
-        "1.3.6.1.4.1.311.2.1.22" => 12,
-        "1.3.6.1.4.1.311.61.1.1" => 13,
-        _ => return None,
-    };
-    Some(number)
 }
 
 /// Go's number for a signature algorithm; 0 is one it does not know.

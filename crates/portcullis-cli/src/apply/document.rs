@@ -24,15 +24,15 @@ use super::table::policy_key;
 use crate::offline::verdict::{Counts, Verdict};
 use crate::surroundings::{Stream, Surroundings};
 
-/// The machine form.
+/// The document, as far as it is written.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct Document {
     is_json: bool,
     /// How many resources are written.
     written: usize,
 }
 
-impl Machine {
+impl Document {
     pub(crate) fn json() -> Self {
         Self { is_json: true, written: 0 }
     }
@@ -153,7 +153,7 @@ fn tail<'a>(arena: &'a Arena, run: &'a Run<'_>) -> Value<'a> {
     object(arena, entries)
 }
 
-impl Form for Machine {
+impl Form for Document {
     fn begin(&mut self, _run: &Run<'_>, stdout: &mut Stream<'_>) -> io::Result<()> {
         stdout.write_all(if self.is_json { b"{\n  \"resources\": [" } else { b"resources:" })
     }
