@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use portcullis_model::Answer;
-use portcullis_value::{Arena, OwnedValue, json};
+use portcullis_value::{Arena, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
@@ -200,7 +200,7 @@ pub(crate) fn answer(map: &[u8]) -> Answer {
             ("data", data.map_err(|error| error.to_string())?),
             ("metadata", metadata.map_err(|error| error.to_string())?),
         ];
-        Ok(Answer::Value(OwnedValue::from(arena.object(&mut parts))))
+        Ok(Answer::value(arena.object(&mut parts)))
     };
     let map = serde_json::from_slice::<ConfigMap<'_>>(map).map_err(|error| error.to_string());
     map.and_then(read)

@@ -71,7 +71,7 @@ impl Cluster {
             }
             _ => Err(format!("`{}`: facts of this sort are not looked up in a cluster", question.entry())),
         };
-        found.map_or_else(Answer::Failed, Answer::Value)
+        found.map_or_else(Answer::Failed, Answer::value)
     }
 
     /// Asks for it this once, and follows it from then on.

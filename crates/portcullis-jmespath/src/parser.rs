@@ -11,7 +11,6 @@ use crate::error::SyntaxError;
 use crate::functions::find;
 use crate::lexer::{Kind, Token, tokens};
 use crate::text::read_json;
-use crate::value::borrowed_bytes;
 
 /// How deep expressions may be nested in one another, by parentheses or otherwise.
 pub const MAX_DEPTH: usize = 128;
@@ -429,6 +428,5 @@ fn literal(token: &Token<'_>) -> Result<Tree, SyntaxError> {
 }
 
 fn literal_node(value: OwnedValue) -> Node {
-    let bytes = borrowed_bytes(&value);
-    Node::Literal(Literal { value, bytes })
+    Node::Literal(Literal { bytes: value.borrowed_bytes(), value })
 }

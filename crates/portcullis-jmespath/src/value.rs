@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use portcullis_value::{Number, OwnedValue, Value};
+use portcullis_value::{Number, Value};
 
 use crate::error::Failure;
 use crate::evaluate::Evaluator;
@@ -27,19 +27,6 @@ pub(crate) fn array_bytes(len: usize) -> usize {
 /// What a map of `len` entries takes.
 pub(crate) fn object_bytes(len: usize) -> usize {
     len.saturating_mul(size_of::<(&str, Value<'_>)>())
-}
-
-/// What borrowing `value` takes from an arena.
-pub(crate) fn borrowed_bytes(value: &OwnedValue) -> usize {
-    match value {
-        OwnedValue::Array(items) => {
-            array_bytes(items.len()) + items.iter().map(borrowed_bytes).sum::<usize>()
-        }
-        OwnedValue::Object(entries) => {
-            object_bytes(entries.len()) + entries.iter().map(|entry| borrowed_bytes(&entry.1)).sum::<usize>()
-        }
-        _ => 0,
-    }
 }
 
 impl<'a> Evaluator<'a, '_, '_> {

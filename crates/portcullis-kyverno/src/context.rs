@@ -178,7 +178,10 @@ impl ContextEntry {
                         Ok(Some(self.merged(scope, value)))
                     }
                     Err(VariableError::Unresolved { text, .. }) => match default {
-                        Some(default) => Ok(Some(default.borrow(scope.arena()))),
+                        Some(default) => {
+                            scope.spend_bytes(default.borrowed_bytes())?;
+                            Ok(Some(default.borrow(scope.arena())))
+                        }
                         None => Err(VariableError::unresolved(format!(
                             "failed to fetch data for APICall: {text}"
                         ))),

@@ -99,7 +99,8 @@ impl PolicyException {
         candidate: &Candidate<'_>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<bool, VariableError> {
-        if !self.matching.excepts(candidate, scope.recorder) {
+        let excepts = self.matching.excepts(candidate, scope.recorder);
+        if scope.budget().steps(candidate.steps()).is_err() || !excepts {
             return Ok(false);
         }
         match &self.conditions {

@@ -2,10 +2,12 @@
 
 mod told;
 
+use std::cell::Cell;
+
 use portcullis_gocompat::wildcard;
 use portcullis_model::explain::Recorder;
 use portcullis_model::{Input, Operation, Resource, User};
-use portcullis_value::Value;
+use portcullis_value::{Budget, Limits, Object, Value};
 
 use crate::kind::KindSelector;
 use crate::selector::Selection;
@@ -60,17 +62,68 @@ enum Subject {
 }
 
 /// The object that is matched, and as what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     resource: Resource<'a>,
     /// All of it but the object.
     input: &'a Input<'a>,
+    /// What its wildcards have taken. Short patterns on short texts are most of them, and take next to nothing.
+    steps: Cell<u64>,
 }
+
+/// What the wildcards of a rule may take: as much as all of its evaluation.
+const MOST_STEPS: u64 = 1_000_000;
+/// A pattern on a text of no more characters, multiplied, is not counted character by character.
+const SHORT: usize = 1024;
 
 impl<'a> Candidate<'a> {
     /// The candidate of `input` with `object` in the place of its object.
     pub(crate) fn new(input: &'a Input<'a>, object: Option<Value<'a>>) -> Self {
-        Self { resource: Resource(object.or(input.old_object).unwrap_or_default()), input }
+        let resource = Resource(object.or(input.old_object).unwrap_or_default());
+        Self { resource, input, steps: Cell::new(0) }
+    }
+
+    /// The steps that matching it has taken. Who matched it spends them: beyond [`MOST_STEPS`] nothing fits any more, and what
+    /// was found out means nothing.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    fn spend(&self, steps: u64) {
+        self.steps.set(self.steps.get().saturating_add(steps));
+    }
+
+    /// Whether `text` fits the wildcard `pattern`.
+    fn fits(&self, pattern: &str, text: &str) -> bool {
+        let most = pattern.len().saturating_mul(text.len());
+        if most <= SHORT {
+            self.spend(most as u64 / 16);
+            return wildcard::matches(pattern, text);
+        }
+        let left = Limits { steps: MOST_STEPS.saturating_sub(self.steps.get()), ..Limits::default() };
+        let mut budget = Budget::new(left, &|| false);
+        match wildcard::matches_within(pattern, text, &mut budget) {
+            Ok(fits) => {
+                self.spend(left.steps - budget.left().steps);
+                fits
+            }
+            Err(_) => {
+                self.steps.set(u64::MAX);
+                false
+            }
+        }
+    }
+
+    fn has_annotation(&self, key: &str, value: &str) -> bool {
+        self.resource.annotations().iter().any(|(actual_key, actual)| {
+            self.fits(key, actual_key) && actual.as_str().is_some_and(|actual| self.fits(value, actual))
+        })
+    }
+
+    /// Whether `selector` selects `labels`.
+    fn selects(&self, selector: &Selection, labels: Object<'_>) -> bool {
+        self.spend(selector.steps(labels));
+        self.steps() <= MOST_STEPS && selector.selects(labels)
     }
 }
 
@@ -321,9 +374,8 @@ impl Filter {
         // What no part of the filter asks for is not looked up.
         let resource = candidate.resource;
         let is_namespace = || resource.kind() == "Namespace";
-        let any = |patterns: &[Box<str>], text: &str| {
-            patterns.iter().any(|pattern| wildcard::matches(pattern, text))
-        };
+        let any =
+            |patterns: &[Box<str>], text: &str| patterns.iter().any(|pattern| candidate.fits(pattern, text));
         // COMPAT(kyverno): an exception is for all operations, whatever it says.
         if use_as != Use::Exception
             && !further.operations.is_empty()
@@ -338,7 +390,7 @@ impl Filter {
             "" => resource.generate_name(),
             name => name,
         };
-        if further.name.as_ref().is_some_and(|pattern| !wildcard::matches(pattern, name()))
+        if further.name.as_ref().is_some_and(|pattern| !candidate.fits(pattern, name()))
             || (!further.names.is_empty() && !any(&further.names, name()))
         {
             return Err(Mismatch::Name(self));
@@ -347,10 +399,10 @@ impl Filter {
         if !further.namespaces.is_empty() && !any(&further.namespaces, namespace()) {
             return Err(Mismatch::Namespace(self));
         }
-        if !further.annotations.iter().all(|(key, value)| has_annotation(resource, key, value)) {
+        if !further.annotations.iter().all(|(key, value)| candidate.has_annotation(key, value)) {
             return Err(Mismatch::Annotations);
         }
-        if further.selector.as_ref().is_some_and(|selector| !selector.selects(resource.labels())) {
+        if further.selector.as_ref().is_some_and(|selector| !candidate.selects(selector, resource.labels())) {
             return Err(Mismatch::Selector);
         }
         let mut unknown = Ok(());
@@ -359,14 +411,14 @@ impl Filter {
                 // COMPAT(kyverno): for an exception the selector plays no part there.
                 _ if is_namespace() && use_as == Use::Exception => {}
                 _ if is_namespace() => return Err(Mismatch::NamespaceSelector),
-                Some(labels) if selector.selects(labels) => {}
+                Some(labels) if candidate.selects(selector, labels) => {}
                 Some(_) => return Err(Mismatch::NamespaceSelector),
                 None => unknown = Err(Mismatch::Unknown(NAMESPACE_LABELS)),
             }
         }
         if with_user {
             let user = candidate.input.user.ok_or(Mismatch::User)?;
-            match further.names_user(&user) {
+            match further.names_user(candidate, &user) {
                 Some(true) => {}
                 Some(false) => return Err(Mismatch::User),
                 None => unknown = Err(Mismatch::Unknown("the roles of the user")),
@@ -394,9 +446,9 @@ impl Further {
     }
 
     /// `None` where the user's roles would have to be known.
-    fn names_user(&self, user: &User<'_>) -> Option<bool> {
+    fn names_user(&self, candidate: &Candidate<'_>, user: &User<'_>) -> Option<bool> {
         let any_of = |wanted: &[Box<str>], held: &[&str]| wanted.iter().any(|role| held.contains(&&**role));
-        if !self.subjects.is_empty() && !self.subjects.iter().any(|subject| subject.is(user)) {
+        if !self.subjects.is_empty() && !self.subjects.iter().any(|subject| subject.is(candidate, user)) {
             return Some(false);
         }
         if self.roles.is_empty() && self.cluster_roles.is_empty() {
@@ -408,13 +460,6 @@ impl Further {
                 && (self.cluster_roles.is_empty() || any_of(&self.cluster_roles, held.cluster_roles)),
         )
     }
-}
-
-fn has_annotation(resource: Resource<'_>, key: &str, value: &str) -> bool {
-    resource.annotations().iter().any(|(actual_key, actual)| {
-        wildcard::matches(key, actual_key)
-            && actual.as_str().is_some_and(|actual| wildcard::matches(value, actual))
-    })
 }
 
 impl Subject {
@@ -430,12 +475,12 @@ impl Subject {
         }
     }
 
-    fn is(&self, user: &User<'_>) -> bool {
+    fn is(&self, candidate: &Candidate<'_>, user: &User<'_>) -> bool {
         match self {
-            Subject::User(pattern) => wildcard::matches(pattern, user.username),
-            Subject::Group(pattern) => user.groups.iter().any(|group| wildcard::matches(pattern, group)),
+            Subject::User(pattern) => candidate.fits(pattern, user.username),
+            Subject::Group(pattern) => user.groups.iter().any(|group| candidate.fits(pattern, group)),
             Subject::ServiceAccount { namespace, name } => {
-                wildcard::matches(&format!("system:serviceaccount:{namespace}:{name}"), user.username)
+                candidate.fits(&format!("system:serviceaccount:{namespace}:{name}"), user.username)
             }
             Subject::Unknown => false,
         }

@@ -190,7 +190,13 @@ impl Rule {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Applied<'a>, VariableError> {
         let candidate = Candidate::new(input, object);
-        if let Err(mismatch) = self.check_match(&candidate, scope.recorder) {
+        let matched = self.check_match(&candidate, scope.recorder);
+        if let Err(exhausted) = scope.budget().steps(candidate.steps()) {
+            let message = format!("the rule cannot be matched: {exhausted}");
+            let obstacle = Obstacle::Exhausted(exhausted);
+            return Ok(Applied::Ended(Ending::new(Status::Error, message).with_obstacle(obstacle)));
+        }
+        if let Err(mismatch) = matched {
             return Ok(not_matched(mismatch, &candidate, scope.explain));
         }
         if let Action::MutateExisting(mutation) = &self.action

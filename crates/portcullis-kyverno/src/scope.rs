@@ -9,7 +9,7 @@ mod target;
 use portcullis_jmespath as jmespath;
 use portcullis_model::explain::{Part, Recorder, Step, within};
 use portcullis_model::{Answer, Answers, Input, Operation, Question, ResourceQuery, Run};
-use portcullis_value::{Arena, Budget, Exhausted, Object, Value};
+use portcullis_value::{Arena, Budget, Exhausted, Object, OwnedValue, Value};
 
 use crate::context::ContextEntry;
 use crate::images;
@@ -21,10 +21,15 @@ const MAX_SUBSTITUTIONS: usize = 10_000;
 /// How many elements the loops of one rule may go through, at all levels together.
 const MAX_ELEMENTS: usize = 10_000;
 
+/// How many context entries may be in the middle of being loaded: each may ask for the one before it.
+const MAX_LOADING: usize = 64;
+
 /// What an evaluation reads variables from.
 pub(crate) struct Scope<'a, 'b, 't> {
     arena: &'a Arena,
     answers: &'b Answers,
+    /// The answers that were given, each with its copy in the arena: an answer may be large, and asked for again and again.
+    copies: Vec<(&'b OwnedValue, Value<'a>)>,
     budget: &'b mut Budget<'t>,
     /// Whether outcomes say why.
     pub(crate) explain: bool,
@@ -46,6 +51,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     entries: Vec<&'a ContextEntry>,
     loaded: Vec<bool>,
     level: usize,
+    /// How many entries are being loaded.
+    loading: usize,
     substitutions: usize,
     /// How many loops are around.
     loops: usize,
@@ -65,6 +72,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         Self {
             arena: run.arena,
             answers: run.answers,
+            copies: Vec::new(),
             budget: run.budget,
             explain: run.explain || run.recorder.is_some(),
             recorder: run.recorder,
@@ -80,6 +88,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             entries: Vec::new(),
             loaded: Vec::new(),
             level: 0,
+            loading: 0,
             substitutions: 0,
             loops: 0,
             frame: None,
@@ -217,14 +226,16 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         document: Value<'a>,
     ) -> Result<Value<'a>, VariableError> {
         let arena = self.arena;
-        let copy = self.search(compiled, document)?.copy_to(arena);
-        self.spend_copy(copy)?;
-        Ok(copy)
+        let found = self.search(compiled, document)?;
+        self.weigh(found)?;
+        Ok(found.copy_to(arena))
     }
 
-    /// Outside loops there are only as many copies as the policy has places that ask for one.
-    fn spend_copy(&mut self, copy: Value<'a>) -> Result<(), VariableError> {
-        if self.loops > 0 { self.spend_bytes(size(copy)) } else { Ok(()) }
+    /// Spends the bytes that a copy of `value` takes, and a step for each element of it. What is made of variables that are
+    /// made of variables may share its parts, and be far larger and deeper than the memory that it takes.
+    pub(crate) fn weigh(&mut self, value: Value<'_>) -> Result<(), VariableError> {
+        let bytes = weight(value, self.budget)?;
+        self.spend_bytes(bytes)
     }
 
     fn query_compiled(&mut self, compiled: &'a Compiled) -> Result<Value<'a>, VariableError> {
@@ -296,7 +307,12 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.recorder,
             || {
                 let level = std::mem::replace(&mut self.level, index);
-                let loading = entry.load(self);
+                self.loading += 1;
+                let loading = match self.loading > MAX_LOADING {
+                    true => Err(VariableError::Exhausted(Exhausted::Depth)),
+                    false => entry.load(self),
+                };
+                self.loading -= 1;
                 self.level = level;
                 loading
             },
@@ -329,8 +345,14 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         }
         match answer {
             Some(Answer::Value(value)) => {
-                let copy = value.copy_to(self.arena);
-                self.spend_copy(copy)?;
+                let known = self.copies.iter().find(|(of, _)| std::ptr::eq(*of, &**value));
+                let copy = match known {
+                    Some((_, copy)) => *copy,
+                    None => value.copy_to(self.arena),
+                };
+                if known.is_none() {
+                    self.copies.push((value, copy));
+                }
                 Ok(Some(copy))
             }
             Some(Answer::Failed(text)) => Err(VariableError::unresolved(text.as_str())),
@@ -359,14 +381,21 @@ fn asked(question: &Question, answer: &Answer, recorder: &Recorder) -> Step {
 }
 
 /// About how many bytes `value` takes.
-fn size(value: Value<'_>) -> usize {
+fn weight(value: Value<'_>, budget: &mut Budget<'_>) -> Result<usize, Exhausted> {
     let inner = match value {
         Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(|item| size(*item)).sum(),
-        Value::Object(object) => {
-            object.iter().map(|(key, item)| size_of::<&str>() + key.len() + size(item)).sum()
-        }
+        Value::Array(items) => budget.nested(|budget| {
+            budget.steps(items.len() as u64)?;
+            items.iter().try_fold(0, |sum: usize, item| Ok(sum.saturating_add(weight(*item, budget)?)))
+        })?,
+        Value::Object(object) => budget.nested(|budget| {
+            budget.steps(object.len() as u64)?;
+            object.iter().try_fold(0, |sum: usize, (key, item)| {
+                let entry = (size_of::<&str>() + key.len()).saturating_add(weight(item, budget)?);
+                Ok(sum.saturating_add(entry))
+            })
+        })?,
         _ => 0,
     };
-    size_of::<Value<'_>>() + inner
+    Ok(size_of::<Value<'_>>().saturating_add(inner))
 }

@@ -104,6 +104,17 @@ impl Selection {
         self.0.as_ref().is_some_and(|selector| selector.matches(labels).unwrap_or(false))
     }
 
+    /// The steps that its wildcards may take on `labels`.
+    pub(crate) fn steps(&self, labels: Object<'_>) -> u64 {
+        let wild = self.0.as_ref().map_or(&[][..], |selector| &selector.wild);
+        if wild.is_empty() {
+            return 0;
+        }
+        let asked: usize = wild.iter().map(|(key, value)| key.as_str().len() + value.as_str().len()).sum();
+        let given = labels.iter().map(|(name, text)| name.len() + text.as_str().unwrap_or_default().len());
+        asked.saturating_mul(given.sum()) as u64 / 16
+    }
+
     /// Whether it selects as Kubernetes does, to which a wildcard is a fault.
     pub(crate) fn selects_plainly(&self, labels: Object<'_>) -> bool {
         self.0.as_ref().is_some_and(|selector| selector.wild.is_empty()) && self.selects(labels)

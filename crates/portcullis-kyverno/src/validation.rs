@@ -258,7 +258,10 @@ impl Validation {
             user: Some(User::NOBODY),
             ..*input
         };
-        if !rule.is_about(&Candidate::new(&created, created.object)) {
+        let candidate = Candidate::new(&created, created.object);
+        let is_about = rule.is_about(&candidate);
+        scope.budget().steps(candidate.steps())?;
+        if !is_about {
             return Ok(false);
         }
         let numbers = created.numbers;

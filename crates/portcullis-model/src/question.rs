@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use portcullis_value::OwnedValue;
 
@@ -115,11 +116,19 @@ impl fmt::Display for Question {
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Value(OwnedValue),
+    /// Shared by all who ask: it may be large.
+    Value(Arc<OwnedValue>),
     /// It was asked and failed; the text says why.
     Failed(String),
     /// Nobody is there to ask. The variable keeps what was given for it from outside, if anything.
     Unavailable,
+}
+
+impl Answer {
+    /// The answer that is `value`.
+    pub fn value(value: impl Into<OwnedValue>) -> Self {
+        Answer::Value(Arc::new(value.into()))
+    }
 }
 
 /// The answers known so far.

@@ -31,6 +31,21 @@ impl OwnedValue {
         }
     }
 
+    /// How many bytes [`borrow`](Self::borrow) takes from the arena.
+    pub fn borrowed_bytes(&self) -> usize {
+        match self {
+            OwnedValue::Array(items) => {
+                items.len().saturating_mul(size_of::<Value<'_>>())
+                    + items.iter().map(OwnedValue::borrowed_bytes).sum::<usize>()
+            }
+            OwnedValue::Object(entries) => {
+                entries.len().saturating_mul(size_of::<(&str, Value<'_>)>())
+                    + entries.iter().map(|(_, value)| value.borrowed_bytes()).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
     /// A copy of the value in `arena`, for those whose arena outlives this value.
     pub fn copy_to<'a>(&self, arena: &'a Arena) -> Value<'a> {
         match self {

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 
 use self::rules::Rules;
 pub use self::rules::{Cause, Rule, RuleLabels, Target};
-use self::timed::{Labels, Name, OVERFLOW, Timed};
+use self::timed::{Labels, Name, OVERFLOW, Timed, label};
 use crate::Route;
 
 /// Series of one metric. More would be a load for who scrapes them; what comes over it is counted together.
@@ -147,11 +147,8 @@ impl Metrics {
 
     /// A review was answered over HTTP.
     pub(crate) fn answered(&self, path: &str, route: &Route<'_>, time: Duration) {
-        let labels = HttpRequest {
-            http_method: "POST",
-            http_url: path.to_owned(),
-            request_webhook: configuration(route),
-        };
+        let labels =
+            HttpRequest { http_method: "POST", http_url: label(path), request_webhook: configuration(route) };
         self.requests.observe(&labels, time);
     }
 
@@ -181,8 +178,8 @@ pub(crate) struct Reviewed {
 impl Reviewed {
     pub(crate) fn new(review: &Review<'_>, route: &Route<'_>, allowed: bool) -> Self {
         Self {
-            resource_kind: review.request.gvk().kind.to_owned(),
-            resource_namespace: review.request.namespace.clone().into_owned(),
+            resource_kind: label(review.request.gvk().kind),
+            resource_namespace: label(&review.request.namespace),
             resource_request_operation: operation(review.operation),
             request_allowed: allowed,
             request_webhook: configuration(route),

@@ -26,7 +26,7 @@ impl Objects {
                     Some(found) => {
                         let part = |key| found.get(key).unwrap_or_default();
                         let mut entries = vec![("data", part("data")), ("metadata", part("metadata"))];
-                        Answer::Value(arena.object(&mut entries).into())
+                        Answer::value(arena.object(&mut entries))
                     }
                     None => Answer::Failed(format!(
                         "failed to get configmap {namespace}/{name} : configmaps \"{name}\" not found"
@@ -64,12 +64,12 @@ fn get<'a>(arena: &'a Arena, all: &[Value<'a>], path: &str) -> Answer {
     let mut found = all.iter().copied().filter(|object| is_asked(Resource(*object)));
     match name {
         Some(name) => match found.next() {
-            Some(object) => Answer::Value(object.into()),
+            Some(object) => Answer::value(object),
             None => Answer::Failed(format!("{resource} \"{name}\" not found")),
         },
         None => {
             let items: Vec<_> = found.collect();
-            Answer::Value(arena.object(&mut vec![("items", arena.array(&items))]).into())
+            Answer::value(arena.object(&mut vec![("items", arena.array(&items))]))
         }
     }
 }

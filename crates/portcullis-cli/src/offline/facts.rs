@@ -131,7 +131,7 @@ impl Facts {
         match question {
             Question::ApiCall { method, url_path, .. } => {
                 self.call(method, url_path).unwrap_or_else(|| match self.get(method, url_path) {
-                    Ok(value) => Answer::Value(value),
+                    Ok(value) => Answer::value(value),
                     Err(text) => Answer::Failed(format!(
                         "failed to {method} resource with raw url: {url_path}: {text}"
                     )),
@@ -151,17 +151,17 @@ impl Facts {
                     .get(name)
                     .cloned()
                     .or_else(of_resources)
-                    .map_or(Answer::Unavailable, Answer::Value)
+                    .map_or(Answer::Unavailable, Answer::value)
             }
             Question::ConfigMap { namespace, name, .. } if self.reach == Reach::Cluster => {
                 match self.get("GET", &format!("/api/v1/namespaces/{namespace}/configmaps/{name}")) {
-                    Ok(value) => Answer::Value(value),
+                    Ok(value) => Answer::value(value),
                     Err(text) => {
                         Answer::Failed(format!("failed to get configmap {namespace}/{name} : {text}"))
                     }
                 }
             }
-            Question::Resources(query) => Answer::Value(self.find(query, trigger)),
+            Question::Resources(query) => Answer::value(self.find(query, trigger)),
             // Registries are not asked: the variable is what the values say, or unknown.
             _ => Answer::Unavailable,
         }
@@ -197,7 +197,7 @@ impl Facts {
         let mut of_url = self.calls.iter().filter(|call| call.url == url);
         let exact = of_url.clone().find(|call| call.method.is_empty() || call.method == method);
         exact.or_else(|| of_url.next()).map(|call| match call.status {
-            200..300 => Answer::Value(call.body.clone()),
+            200..300 => Answer::value(call.body.clone()),
             status => Answer::Failed(format!("failed to {method} {url}: HTTP {status}")),
         })
     }

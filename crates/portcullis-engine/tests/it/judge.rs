@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use portcullis_engine::{Host, judge};
 use portcullis_kyverno::Policy;
 use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Profile, Question, Run, Status};
-use portcullis_value::{Arena, OwnedValue, Value};
+use portcullis_value::{Arena, Value};
 
 /// A host that gives plain creations and one answer to all questions.
 struct Plain<'a> {
@@ -135,8 +135,7 @@ fn questions_are_answered_until_there_are_none() {
     let rules = "context: [{name: cm, configMap: {name: x, namespace: ns}}, {name: other, configMap: {name: '{{ cm.data.name }}', namespace: ns}}], validate: {deny: {conditions: {all: [{key: '{{ other.data.name }}', operator: Equals, value: z}]}}}";
     let policy = policy("Job", rules);
     let answer = portcullis_yaml::read(&arena, "{data: {name: z}}").unwrap();
-    let host =
-        Plain { arena: &arena, answer: Answer::Value(OwnedValue::from(answer)), asked: RefCell::default() };
+    let host = Plain { arena: &arena, answer: Answer::value(answer), asked: RefCell::default() };
     let object = portcullis_yaml::read(&arena, JOB).unwrap();
     let judgement = judge(&[&policy], Some(object), &arena, &host);
     let outcome = &judgement.responses[1].evaluation.outcomes[0];

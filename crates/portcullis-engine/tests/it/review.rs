@@ -234,7 +234,7 @@ fn what_policies_ask_is_needed_all_at_once_and_answered_for_their_namespaces() {
 
     let answer = |stop: &str| {
         let arena = Arena::new();
-        Answer::Value(OwnedValue::from(
+        Answer::value(OwnedValue::from(
             portcullis_yaml::read(&arena, arena.str(&format!("{{data: {{stop: '{stop}'}}}}"))).unwrap(),
         ))
     };

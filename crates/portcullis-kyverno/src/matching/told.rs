@@ -43,7 +43,7 @@ impl Told<'_, '_> {
     /// What the filter asks for, clause by clause: those before the first that does not hold do, and those after it were
     /// not looked at.
     fn clauses(&self, filter: &Filter, result: &Result<(), Mismatch<'_>>, recorder: &Recorder) -> Vec<Step> {
-        let Candidate { resource, input } = *self.candidate;
+        let Candidate { resource, input, .. } = *self.candidate;
         let Input { gvk, subresource, operation, user, namespace_labels, .. } = *input;
         let mut clauses = Clauses { first_unmet: result.err().and_then(Mismatch::clause), steps: Vec::new() };
         let is_given = |texts: &[Box<str>]| !texts.is_empty();
@@ -188,7 +188,7 @@ impl Display for Reason<'_, '_> {
             }
         };
         let texts = |items: &[Box<str>]| list(&mut items.iter().map(ToString::to_string));
-        let Candidate { resource, input } = *self.candidate;
+        let Candidate { resource, input, .. } = *self.candidate;
         match self.mismatch {
             Mismatch::Empty => write!(f, "its match block names nothing"),
             Mismatch::Operation(filter) => write!(

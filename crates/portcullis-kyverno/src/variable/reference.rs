@@ -2,6 +2,8 @@
 //!
 //! A reference sees the document as it was written, so all are resolved once, when the policy is loaded.
 
+use std::cell::Cell;
+
 use portcullis_value::{Arena, Number, Object, Value};
 
 use crate::anchor::bare_key;
@@ -17,7 +19,7 @@ pub(crate) fn resolve_references<'a>(arena: &'a Arena, document: Value<'a>) -> R
     if !mentions_reference(document) {
         return Ok(document);
     }
-    Resolver { arena, document }.node(document, &mut Vec::new())
+    Resolver { arena, document, left: Cell::new(MOST_STEPS) }.node(document, &mut Vec::new())
 }
 
 fn mentions_reference(value: Value<'_>) -> bool {
@@ -44,9 +46,14 @@ pub(crate) fn map_references(text: &str, map: impl Fn(&str) -> String) -> String
     out
 }
 
+/// How many nodes of the document all of its references may look at.
+const MOST_STEPS: u32 = 1_000_000;
+
 struct Resolver<'a> {
     arena: &'a Arena,
     document: Value<'a>,
+    /// How many nodes may still be looked at.
+    left: Cell<u32>,
 }
 
 impl<'a> Resolver<'a> {
@@ -110,6 +117,9 @@ impl<'a> Resolver<'a> {
             portcullis_gocompat::path::join(&[&leaf, target])
         };
         let found = self.find(self.document, "", &target);
+        if self.left.get() == 0 {
+            return Err("references take more steps than allowed".to_owned());
+        }
         match (operator, found) {
             (_, None) if operator.is_empty() => {
                 Err(format!("got nil resolved variable {matched} at path {}: <nil>", place()))
@@ -133,6 +143,7 @@ impl<'a> Resolver<'a> {
 
     /// The leaf or key at `target`, anchors of the way being left out of account.
     fn find(&self, value: Value<'a>, at: &str, target: &str) -> Option<Value<'a>> {
+        self.left.set(self.left.get().checked_sub(1)?);
         match value {
             Value::Array(items) => items
                 .iter()
@@ -146,6 +157,7 @@ impl<'a> Resolver<'a> {
                     return Some(Value::String(key));
                 }
                 if !target.starts_with(&below) {
+                    self.left.set(self.left.get().saturating_sub(1));
                     return None;
                 }
                 self.find(item, &below, target)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use portcullis_value::{Arena, Exhausted, Object, OwnedValue, Value};
+use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use super::query::VariableError;
 use super::reference::resolve_references;
@@ -69,8 +69,8 @@ pub(crate) struct Template(Node);
 
 #[derive(Debug)]
 enum Node {
-    /// Nothing to substitute below here.
-    Literal(OwnedValue),
+    /// Nothing to substitute below here; and how many bytes it takes to borrow.
+    Literal(OwnedValue, usize),
     Text(Text),
     List(Vec<Node>),
     /// Keys and values; a key may hold variables too.
@@ -105,7 +105,7 @@ impl Template {
     /// The document, if there is nothing to substitute in it.
     pub(crate) fn literal(&self) -> Option<&OwnedValue> {
         match &self.0 {
-            Node::Literal(value) => Some(value),
+            Node::Literal(value, _) => Some(value),
             _ => None,
         }
     }
@@ -125,7 +125,7 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
     match value {
         Value::String(text) => match Text::compile(text, path) {
             Some(compiled) => Node::Text(compiled),
-            None => Node::Literal(OwnedValue::from(&*unescape(text))),
+            None => Node::Literal(OwnedValue::from(&*unescape(text)), 0),
         },
         Value::Array(items) => {
             let mut nodes = Vec::with_capacity(items.len());
@@ -134,8 +134,10 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
                 nodes.push(compile_node(*item, path));
                 path.pop();
             }
-            if nodes.iter().all(|node| matches!(node, Node::Literal(_))) {
-                return Node::Literal(OwnedValue::Array(nodes.into_iter().map(Node::into_literal).collect()));
+            if nodes.iter().all(|node| matches!(node, Node::Literal(..))) {
+                let bytes = size_of_val(items) + nodes.iter().map(Node::literal_bytes).sum::<usize>();
+                let items = nodes.into_iter().map(Node::into_literal);
+                return Node::Literal(OwnedValue::Array(items.collect()), bytes);
             }
             Node::List(nodes)
         }
@@ -149,30 +151,39 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
                 path.pop();
             }
             let literal =
-                nodes.iter().all(|(key, item)| matches!((key, item), (Node::Literal(_), Node::Literal(_))));
+                nodes.iter().all(|(key, item)| matches!((key, item), (Node::Literal(..), Node::Literal(..))));
             // A key that was unescaped may have lost its place in the order: it is then sorted when rendered.
             if literal && object.keys().all(|key| !key.contains("\\{{")) {
+                let bytes = size_of_val(object.entries())
+                    + nodes.iter().map(|(_, item)| item.literal_bytes()).sum::<usize>();
                 let entries =
                     object.keys().map(Box::from).zip(nodes.into_iter().map(|(_, item)| item.into_literal()));
-                return Node::Literal(OwnedValue::Object(entries.collect()));
+                return Node::Literal(OwnedValue::Object(entries.collect()), bytes);
             }
             Node::Map(nodes)
         }
-        scalar => Node::Literal(OwnedValue::from(scalar)),
+        scalar => Node::Literal(OwnedValue::from(scalar), 0),
     }
 }
 
 impl Node {
     fn into_literal(self) -> OwnedValue {
         match self {
-            Node::Literal(value) => value,
+            Node::Literal(value, _) => value,
             _ => OwnedValue::Null,
+        }
+    }
+
+    fn literal_bytes(&self) -> usize {
+        match self {
+            Node::Literal(_, bytes) => *bytes,
+            _ => 0,
         }
     }
 
     fn calls_function(&self) -> bool {
         match self {
-            Node::Literal(_) | Node::Broken(_) => false,
+            Node::Literal(..) | Node::Broken(_) => false,
             Node::Text(text) => text.source().contains('('),
             Node::List(items) => items.iter().any(Self::calls_function),
             Node::Map(entries) => {
@@ -183,7 +194,10 @@ impl Node {
 
     fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
         match self {
-            Node::Literal(value) => Ok(value.borrow(scope.arena())),
+            Node::Literal(value, bytes) => {
+                scope.spend_bytes(*bytes)?;
+                Ok(value.borrow(scope.arena()))
+            }
             Node::Text(text) => text.render(scope),
             Node::Broken(text) => Err(VariableError::unresolved(text.clone())),
             Node::List(items) => {
@@ -191,13 +205,14 @@ impl Node {
                 for item in items {
                     rendered.push(item.render(scope)?);
                 }
+                scope.spend_bytes(size_of_val(&*rendered))?;
                 Ok(scope.arena().array(&rendered))
             }
             Node::Map(entries) => {
                 let mut rendered = Vec::with_capacity(entries.len());
                 for (key, item) in entries {
                     let key = match key {
-                        Node::Literal(OwnedValue::String(key)) => &**key,
+                        Node::Literal(OwnedValue::String(key), _) => &**key,
                         Node::Text(text) => {
                             let value = text.render(scope)?;
                             rendered_key(text.source(), value, scope)?
@@ -206,6 +221,7 @@ impl Node {
                     };
                     rendered.push((key, item.render(scope)?));
                 }
+                scope.spend_bytes(size_of_val(&*rendered))?;
                 Ok(Value::Object(Object::from_unsorted(scope.arena(), &mut rendered)))
             }
         }
@@ -247,6 +263,7 @@ pub(super) fn render_value<'a>(
                 rendered.push(render_value(scope, *item, &path)?);
                 path.pop();
             }
+            scope.spend_bytes(size_of_val(&*rendered))?;
             Ok(scope.arena().array(&rendered))
         }
         Value::Object(object) => {
@@ -263,32 +280,34 @@ pub(super) fn render_value<'a>(
                 rendered.push((new_key, render_value(scope, item, &path)?));
                 path.pop();
             }
+            scope.spend_bytes(size_of_val(&*rendered))?;
             Ok(Value::Object(Object::from_unsorted(scope.arena(), &mut rendered)))
         }
         scalar => Ok(scalar),
     })
 }
 
-fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<bool, Exhausted> {
+/// Variables hold variables, so that a value may be deeper than any document: not deeper than the budget, though.
+fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<bool, VariableError> {
     scope.budget().step()?;
     match value {
         Value::String(text) => Ok(holds_braces(text)),
-        Value::Array(items) => {
+        Value::Array(items) => scope.nested(|scope| {
             for item in items {
                 if holds_variable(*item, scope)? {
                     return Ok(true);
                 }
             }
             Ok(false)
-        }
-        Value::Object(object) => {
+        }),
+        Value::Object(object) => scope.nested(|scope| {
             for (key, item) in object.iter() {
                 if holds_braces(key) || holds_variable(item, scope)? {
                     return Ok(true);
                 }
             }
             Ok(false)
-        }
+        }),
         _ => Ok(false),
     }
 }

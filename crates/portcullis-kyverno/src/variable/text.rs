@@ -132,7 +132,10 @@ fn insert(
 ) -> Result<String, VariableError> {
     let inserted: Cow<'_, str> = match value {
         Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(json::Writer::compact().escape_html().to_string(other)),
+        other => {
+            scope.weigh(other)?;
+            Cow::Owned(json::Writer::compact().escape_html().to_string(other))
+        }
     };
     let inserted = if shallow { Cow::Owned(inserted.replace("{{", "\\{{")) } else { inserted };
     scope.spend_bytes(text.len() + inserted.len())?;

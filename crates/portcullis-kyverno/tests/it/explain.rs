@@ -116,7 +116,7 @@ fn variables_and_what_was_asked_for_them_belong_to_the_condition_that_mentions_t
         Question::ConfigMap { entry: "cm".into(), namespace: "default".into(), name: "settings".into() };
     let arena = Arena::new();
     let answer = portcullis_yaml::read(&arena, "{data: {level: low}}").unwrap();
-    let answers = Answers::from([(question, Answer::Value(answer.into()))]);
+    let answers = Answers::from([(question, Answer::value(answer))]);
     check_with(
         &policy("Pod", body),
         POD,

@@ -11,6 +11,7 @@ mod conditions;
 mod exceptions;
 mod explain;
 mod foreach;
+mod limits;
 mod manifests;
 mod pattern_comparison;
 mod patterns;

@@ -339,7 +339,7 @@ validate:
         format!("{:?}: {}", evaluation.outcomes[0].status, evaluation.outcomes[0].message)
     };
     let map = portcullis_yaml::read(&arena, "{data: {allowed: a}}").unwrap();
-    assert_eq!(message(Answer::Value(map.into())), "Pass: validation rule 'r' passed.");
+    assert_eq!(message(Answer::value(map)), "Pass: validation rule 'r' passed.");
     assert_eq!(
         message(Answer::Failed("not found".to_owned())),
         "Error: failed to check deny conditions: failed to substitute variables in condition key: failed to resolve settings.data.allowed at path : failed to retrieve config map for context entry settings: not found"

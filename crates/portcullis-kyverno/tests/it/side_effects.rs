@@ -32,7 +32,7 @@ fn answer(cluster: Value<'_>, question: &Question) -> Answer {
     let (arena, resources) = (Arena::new(), cluster.as_array().unwrap());
     let found: Vec<_> =
         resources.iter().copied().filter(|resource| is_asked_for(Resource(*resource))).collect();
-    Answer::Value(arena.array(&found).into())
+    Answer::value(arena.array(&found))
 }
 
 /// A line for an outcome and each object that it is about.

@@ -10,7 +10,7 @@ use portcullis_model::Review;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder};
 
-use super::timed::{Name, Names, OVERFLOW, Series};
+use super::timed::{Name, Names, OVERFLOW, Series, label};
 use super::{SERIES, operation};
 
 const NAMES: Names = Names {
@@ -209,8 +209,8 @@ impl Rules {
 
     pub(super) fn target(&self, review: &Review<'_>, cause: Cause) -> Arc<Target> {
         self.target_of(TargetLabels {
-            resource_kind: review.request.gvk().kind.to_owned(),
-            resource_namespace: review.request.namespace.clone().into_owned(),
+            resource_kind: label(review.request.gvk().kind),
+            resource_namespace: label(&review.request.namespace),
             resource_request_operation: operation(review.operation),
             rule_execution_cause: match cause {
                 Cause::AdmissionRequest => "admission_request",

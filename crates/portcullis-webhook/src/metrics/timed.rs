@@ -20,6 +20,14 @@ const BOUNDS: [f64; 15] =
 /// The value of every label that the input of a request decides, in the series of all that came over the cap.
 pub(super) const OVERFLOW: &str = "other";
 
+/// The longest value of such a label, in bytes: kinds and namespaces have 63 at most, and a path names a namespace and a policy.
+const LONGEST: usize = 512;
+
+/// The value of a label that the input of a request decides.
+pub(super) fn label(text: &str) -> String {
+    if text.len() > LONGEST { OVERFLOW } else { text }.to_owned()
+}
+
 /// Labels whose values come from requests.
 pub(super) trait Labels: EncodeLabelSet + Ord + Clone + fmt::Debug + Send + Sync + 'static {
     /// The labels that take in what is over the cap: [`OVERFLOW`] where any value may come.

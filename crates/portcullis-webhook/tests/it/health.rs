@@ -134,3 +134,18 @@ async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the
     metrics.retain_policies(|namespace, name| (namespace, name) != ("-", "ttl"));
     assert!(!metrics.encode().contains("add-ttl"));
 }
+
+#[tokio::test]
+async fn names_longer_than_any_are_no_labels() {
+    let site = Site::admitting(Limits::default());
+    let long = "n".repeat(2000);
+    let path = format!("/validate/fail/finegrained/{long}");
+    let body = review("u")
+        .replace("\"team\"", &format!("\"{long}\""))
+        .replace("\"Job\",\"", &format!("\"{long}\",\""));
+    let mut client = site.client().await;
+    assert_eq!(client.ask(post(&path, &body)).await.status, 200);
+    let text = site.metrics.encode();
+    assert!(text.contains("resource_namespace=\"other\"") && text.contains("http_url=\"other\""), "{text}");
+    assert!(!text.contains(&long));
+}
