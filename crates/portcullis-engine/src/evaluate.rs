@@ -1,5 +1,6 @@
 //! One policy on one input, kept inside its budget.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_model::explain::Recorder;
@@ -21,6 +22,8 @@ static NO_ANSWERS: Answers = Answers::new();
 pub(crate) struct Terms<'a, 'e> {
     pub(crate) arena: &'a Arena,
     pub(crate) limits: Limits,
+    /// How many bytes all policies together may still make: what they make stays until the last is evaluated.
+    pub(crate) room: &'e Cell<usize>,
     /// Whether the time is over.
     pub(crate) expired: &'e dyn Fn() -> bool,
     /// The answer to a question; `None` where it has to be found out first.
@@ -46,7 +49,8 @@ pub(crate) fn evaluate<'a>(
 ) -> Result<Evaluation<'a>, Vec<Question>> {
     let mut answers = None;
     for _ in 0..MAX_ROUNDS {
-        let mut budget = Budget::new(terms.limits, terms.expired);
+        let limits = Limits { bytes: terms.limits.bytes.min(terms.room.get()), ..terms.limits };
+        let mut budget = Budget::new(limits, terms.expired);
         if let Some(recorder) = terms.recorder {
             recorder.clear();
         }
@@ -60,6 +64,8 @@ pub(crate) fn evaluate<'a>(
             side_effects: terms.side_effects,
         };
         let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
+        let made = limits.bytes.saturating_sub(budget.left().bytes);
+        terms.room.set(terms.room.get().saturating_sub(made));
         match evaluated {
             Ok(Evaluated::Done(mut evaluation)) => {
                 if let Some(answers) = &answers {

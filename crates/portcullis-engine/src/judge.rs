@@ -1,5 +1,7 @@
 //! One object through all policies.
 
+use std::cell::Cell;
+
 use portcullis_model::explain::{Explanation, RecordLimits, Recorder};
 use portcullis_model::{Answer, CompiledPolicy, Evaluation, Input, Mask, Phase, Question};
 use portcullis_value::{Arena, Limits, Value};
@@ -77,6 +79,7 @@ pub fn judge<'a>(
             let terms = Terms {
                 arena,
                 limits: host.limits(),
+                room: &Cell::new(usize::MAX),
                 expired: &|| host.expired(),
                 answer: &|question| Some(host.answer(*policy, question)),
                 explain: host.explain(),

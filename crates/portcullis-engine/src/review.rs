@@ -21,6 +21,9 @@ use crate::set::{Member, PolicySet};
 use crate::settings::Settings;
 use crate::verdict::{Judged, Unseen, Verdict};
 
+/// All policies together may make as much on one request as so many of them may each.
+const SHARES: usize = 4;
+
 /// How requests are answered, whatever the policies say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -75,6 +78,8 @@ struct Inquiry<'r, 'a> {
     input: Input<'a>,
     /// When the policy before was done, by the clock of the review.
     done: Cell<u64>,
+    /// How many bytes the policies may still make.
+    room: Cell<usize>,
 }
 
 fn answer<'a>(
@@ -117,7 +122,8 @@ fn answer<'a>(
         return Ok(Verdict::unseen(Unseen::Filtered));
     }
     input.match_conditions_hold = route.is_for_one();
-    let inquiry = Inquiry { context, input, done: Cell::new((context.clock)()) };
+    let room = Cell::new(context.options.limits.bytes.saturating_mul(SHARES));
+    let inquiry = Inquiry { context, input, done: Cell::new((context.clock)()), room };
     match route.phase {
         Phase::Mutate => inquiry.mutate(&members),
         Phase::Validate => inquiry.validate(&members),
@@ -144,6 +150,7 @@ impl<'a> Inquiry<'_, 'a> {
             let terms = Terms {
                 arena,
                 limits: options.limits,
+                room: &self.room,
                 expired: &|| clock() >= deadline,
                 answer: &|question| facts.answer(policy.namespace(), question),
                 explain: false,

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use portcullis_engine::{Host, judge};
 use portcullis_kyverno::Policy;
 use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Profile, Question, Run, Status};
-use portcullis_value::{Arena, Value};
+use portcullis_value::{Arena, OwnedValue, Value};
 
 /// A host that gives plain creations and one answer to all questions.
 struct Plain<'a> {
@@ -110,7 +110,7 @@ fn no_text_of_an_outcome_tells_a_value_of_a_secret_that_was_looked_up() {
         let policy = policy("Job", rule);
         let answer = OwnedValue::from(portcullis_yaml::read(&arena, arena.str(answer)).unwrap());
         let host =
-            Changing(Plain { arena: &arena, answer: Answer::Value(answer), asked: RefCell::default() });
+            Changing(Plain { arena: &arena, answer: Answer::value(answer), asked: RefCell::default() });
         let object = portcullis_yaml::read(&arena, JOB).unwrap();
         let judgement = judge(&[&policy], Some(object), &arena, &host);
         assert_eq!(judgement.responses[phase].evaluation.outcomes[0].message, want);

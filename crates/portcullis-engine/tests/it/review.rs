@@ -7,7 +7,7 @@ use portcullis_model::{
     Answer, CompiledPolicy, Evaluated, Input, Obstacle, Operations, Phase, Profile, Question, RecordMode,
     Roles, Run, Status, Target, User,
 };
-use portcullis_value::{Arena, Object, OwnedValue};
+use portcullis_value::{Arena, Exhausted, Object, OwnedValue};
 
 use crate::support::{JOB, POD, Request, Setting, policy, rule};
 
@@ -494,5 +494,27 @@ fn of_policies_that_are_written_alike_one_is_evaluated_where_it_passes_and_each_
     });
     setting.review("/validate", Request::create(POD, &pod("{}")), |verdict, _| {
         assert_eq!((verdict.policies.len(), verdict.refused_by()), (4, vec![0, 1, 2, 3]));
+    });
+}
+
+#[test]
+fn what_policies_make_of_a_request_is_limited_for_all_of_them_together() {
+    // No two are alike, of which one would speak for all.
+    let doubling = |index| {
+        let v = "join('', [request.object.spec.a, request.object.spec.a])";
+        let condition = format!("{{key: '{{{{ length(v) }}}}', operator: Equals, value: {index}}}");
+        format!(
+            "context: [{{name: v, variable: {{jmesPath: \"{v}\"}}}}], validate: {{deny: {{conditions: {{any: [{condition}]}}}}}}"
+        )
+    };
+    let policies = (0..10).map(|index| rule(&format!("p{index}"), ENFORCE, "Pod", &doubling(index)));
+    let mut setting = Setting::of(policies);
+    setting.options.limits.bytes = 20_000;
+    let pod =
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: w}}, spec: {{a: {}}}}}", "x".repeat(2_000));
+    setting.review("/validate", Request::create(POD, &pod), |verdict, _| {
+        let out = verdict.count(Obstacle::Exhausted(Exhausted::Bytes));
+        assert!((1..=9).contains(&out), "{out} of 10");
+        assert!(!verdict.allowed);
     });
 }
