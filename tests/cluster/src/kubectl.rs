@@ -87,10 +87,11 @@ impl CommandOutput {
     /// What was printed on stdout.
     ///
     /// # Errors
-    /// When the exit code is not 0, with what was printed on stderr.
+    /// When the exit code is not 0, with what was printed.
     pub fn succeeded(self) -> Result<String> {
         if self.code != 0 {
-            bail!("`{}` ended with {}: {}", self.command, self.code, self.stderr.trim());
+            let Self { command, code, stdout, stderr } = self;
+            bail!("`{command}` ended with {code}: {}\n{}", stderr.trim(), stdout.trim());
         }
         Ok(self.stdout)
     }

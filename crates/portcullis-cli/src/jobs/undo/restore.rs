@@ -77,29 +77,40 @@ impl<'c> Restorer<'c> {
         };
         match self.ask(once).await {
             Ok(Reply { code: 200..=299, .. }) => Came::Created,
-            Ok(Reply { code: 409, .. }) => self.look(restored).await,
+            Ok(Reply { code: 409, .. }) => self.find(restored).await,
             Ok(reply) => Came::Failed(reply.message()),
             Err(why) => Came::Failed(why),
         }
     }
 
-    /// What to do where there is a Job of that name.
-    async fn look(&mut self, restored: &Restored) -> Came {
+    /// What to do where there is a Job of that name. One that changes meanwhile, as its controller writes its status, is
+    /// looked at again.
+    async fn find(&mut self, restored: &Restored) -> Came {
+        for _ in 1..ATTEMPTS {
+            if let Some(came) = self.look(restored).await {
+                return came;
+            }
+        }
+        Came::Failed("it changes again and again".to_owned())
+    }
+
+    /// What became of a Job of that name; `None` where it has changed since it was looked at.
+    async fn look(&mut self, restored: &Restored) -> Option<Came> {
         let path = job_path(&restored.namespace, &restored.name);
         let get = Once { method: Method::GET, path: path.clone(), content_type: "", body: Vec::new() };
         let found = match self.ask(get).await {
             Ok(Reply { code: 200..=299, body, .. }) => document(&body),
-            Ok(reply) => return Came::Failed(reply.message()),
-            Err(why) => return Came::Failed(why),
+            Ok(reply) => return Some(Came::Failed(reply.message())),
+            Err(why) => return Some(Came::Failed(why)),
         };
         let metadata = found.get("metadata").unwrap_or(&Value::Null);
         let is_ours = metadata.get("annotations").and_then(|annotations| annotations.get(RESTORED_FROM))
             == Some(&Value::String(restored.uid.clone()));
         if !is_ours {
-            return Came::NameTaken;
+            return Some(Came::NameTaken);
         }
         if !self.run || found.pointer("/spec/suspend") != Some(&Value::Bool(true)) {
-            return Came::Kept;
+            return Some(Came::Kept);
         }
         let version = metadata.get("resourceVersion");
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"suspend": false}});
@@ -110,9 +121,10 @@ impl<'c> Restorer<'c> {
             body: patch.to_string().into_bytes(),
         };
         match self.ask(once).await {
-            Ok(Reply { code: 200..=299, .. }) => Came::Unsuspended,
-            Ok(reply) => Came::Failed(reply.message()),
-            Err(why) => Came::Failed(why),
+            Ok(Reply { code: 200..=299, .. }) => Some(Came::Unsuspended),
+            Ok(Reply { code: 409, .. }) => None,
+            Ok(reply) => Some(Came::Failed(reply.message())),
+            Err(why) => Some(Came::Failed(why)),
         }
     }
 
@@ -140,4 +152,33 @@ impl<'c> Restorer<'c> {
 
 fn document(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::scripted::{Script, scripted};
+
+    #[tokio::test]
+    async fn a_job_that_changes_before_it_is_unsuspended_is_looked_at_again() {
+        let suspended = json!({
+            "metadata": {"annotations": {RESTORED_FROM: "u"}, "resourceVersion": "7"}, "spec": {"suspend": true}
+        });
+        let there = || (200, suspended.to_string());
+        let (changed, done) = ((409, "{}".to_owned()), (200, "{}".to_owned()));
+        let script = Script::from([
+            ("/jobs?", vec![changed.clone()]),
+            ("/jobs/pi", vec![there(), changed, there(), done]),
+        ]);
+        let (connection, asked) = scripted(script);
+        let restored = Restored {
+            namespace: "a".to_owned(),
+            name: "pi".to_owned(),
+            uid: "u".to_owned(),
+            definition: Value::Null,
+        };
+        let came = Restorer::new(&connection, 1_000, true).create(&restored).await;
+        assert!(matches!(came, Came::Unsuspended), "{came:?}");
+        assert_eq!(asked.lock().unwrap().len(), 5);
+    }
 }

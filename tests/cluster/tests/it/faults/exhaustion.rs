@@ -15,23 +15,24 @@ use super::site::{Asked, Site, outcome, while_serving};
 const FOR_STEPS: u64 = 30;
 const FOR_TIME: u64 = 5;
 
-/// Policies with rules that ask for a checksum of all that a ConfigMap can hold, again and again.
+/// Policies with rules that ask for a checksum of all that a ConfigMap can hold, again and again. No two are alike, of which
+/// one would speak for the other.
 fn policies(site: &Site<'_, '_, '_>, failure_policy: &str, count: usize, rules: usize) -> Vec<String> {
     let namespace = &site.test.namespace;
     let lower = failure_policy.to_lowercase();
-    let rule = |number: usize| {
+    let rule = |policy: usize, number: usize| {
         format!(
             "  - name: r{number}
     match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{namespace}], names: [{lower}-*]}}}}]}}
     validate:
       failureAction: Enforce
       message: never
-      deny: {{conditions: {{all: [{{key: '{{{{ sha256(request.object.data.text) }}}}', operator: Equals, value: a}}]}}}}
+      deny: {{conditions: {{all: [{{key: '{{{{ sha256(request.object.data.text) }}}}', operator: Equals, value: a{policy}}}]}}}}
 "
         )
     };
-    let rules: String = (0..rules).map(rule).collect();
     let policy = |number: usize| {
+        let rules: String = (0..rules).map(|index| rule(number, index)).collect();
         format!(
             "\
 apiVersion: kyverno.io/v1
