@@ -9,13 +9,14 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::jobs_swept::backlog::{Lot, create_backlog, finished_job};
+use crate::story::remove_jobs_of_other_tests;
 
 const GUIDE: &str = include_str!("../../../../docs/guides/dangling-jobs.md");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -23,7 +24,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 #[test]
 fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
     cluster_test(async |test| {
-        remove_what_is_left(test).await?;
+        remove_jobs_of_other_tests(test).await?;
         let desk = Desk::new(test)?;
         // So few that no canaries are waited for: four of them may be touched, and one is among the last three.
         create_backlog(test, 8).await?;
@@ -54,30 +55,6 @@ fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// Removes the Jobs of other tests, which are no matter of the guide; those too that wait for somebody who is not there.
-async fn remove_what_is_left(test: &ClusterTest) -> Result<()> {
-    let everywhere: Api<Job> = Api::all(test.client.clone());
-    for job in everywhere.list_metadata(&ListParams::default()).await?.items {
-        let (Some(namespace), Some(name)) = (job.metadata.namespace, job.metadata.name) else { continue };
-        let jobs: Api<Job> = Api::namespaced(test.client.clone(), &namespace);
-        let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-        jobs.patch(&name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
-        jobs.delete(&name, &DeleteParams::background()).await.map(drop).or_else(unless_gone)?;
-    }
-    wait::until("a cluster without Jobs", async || {
-        let left = everywhere.list_metadata(&ListParams::default()).await?;
-        Ok(left.items.is_empty().then_some(()))
-    })
-    .await
-}
-
-fn unless_gone(error: kube::Error) -> Result<()> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(()),
-        error => Err(error.into()),
-    }
 }
 
 /// The lines of the blocks that are commands.

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use portcullis_cluster_tests::{ClusterTest, CommandOutput, Portcullis, cluster_test, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The annotation that says which rule changed what.
 pub(crate) const RECORD: &str = "policies.kyverno.io/last-applied-patches";
@@ -144,4 +146,28 @@ pub(crate) async fn until_ready_is(test: &ClusterTest, policy: &str, status: &st
         Ok(is_so.next().cloned())
     })
     .await
+}
+
+/// Removes the Jobs of other tests, where all Jobs of the cluster count; those too that wait for somebody who is not there.
+pub(crate) async fn remove_jobs_of_other_tests(test: &ClusterTest) -> Result<()> {
+    let everywhere: Api<Job> = Api::all(test.client.clone());
+    for job in everywhere.list_metadata(&ListParams::default()).await?.items {
+        let (Some(namespace), Some(name)) = (job.metadata.namespace, job.metadata.name) else { continue };
+        let jobs: Api<Job> = Api::namespaced(test.client.clone(), &namespace);
+        let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        jobs.patch(&name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
+        jobs.delete(&name, &DeleteParams::background()).await.map(drop).or_else(unless_gone)?;
+    }
+    wait::until("a cluster without Jobs", async || {
+        let left = everywhere.list_metadata(&ListParams::default()).await?;
+        Ok(left.items.is_empty().then_some(()))
+    })
+    .await
+}
+
+fn unless_gone(error: kube::Error) -> Result<()> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Ok(()),
+        error => Err(error.into()),
+    }
 }
