@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use portcullis_value::Value;
 
 /// How many characters of a value are shown.
-const LONGEST: usize = 160;
+pub(crate) const LONGEST: usize = 160;
 
 /// What stands behind a text that was cut.
 pub(crate) const CUT: &str = " ...";

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_value::{Arena, Object, OwnedValue, Value, json};
 
-use crate::explain::CUT;
+use crate::explain::{self, CUT};
 use crate::{Answer, Answers, Evaluation, Input, Resource, SideEffect};
 
 /// Shorter values are no secret within other text, and stand in every text.
@@ -242,9 +242,10 @@ fn holds_secrets(document: &OwnedValue) -> bool {
     is_secret(document) || items.iter().any(is_secret)
 }
 
-/// How much of the beginning of `value` stands at the end of `text`, if enough to tell something.
+/// How much of the beginning of `value` stands at the end of `text`, if enough to tell something; no more than is left of a
+/// text that was cut.
 fn beginning_at_end(text: &str, value: &str) -> Option<usize> {
-    let most = text.len().min(value.len());
+    let most = text.len().min(value.len()).min(4 * explain::LONGEST);
     (SHORTEST..=most).rev().find(|length| value.get(..*length).is_some_and(|begin| text.ends_with(begin)))
 }
 
