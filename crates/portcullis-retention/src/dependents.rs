@@ -3,8 +3,8 @@
 use portcullis_value::{Arena, Value, json};
 
 /// Whether objects of `kind` are missed by somebody, so that the Job that owns one is left alone: volumes, and what runs.
-pub fn is_held_dear(kind: &str) -> bool {
-    const DEAR: [&str; 9] = [
+pub fn protects_owner(kind: &str) -> bool {
+    const PROTECTING: [&str; 9] = [
         "CronJob",
         "DaemonSet",
         "Deployment",
@@ -15,7 +15,7 @@ pub fn is_held_dear(kind: &str) -> bool {
         "StatefulSet",
         "Workload",
     ];
-    DEAR.contains(&kind)
+    PROTECTING.contains(&kind)
 }
 
 /// The uids of the Jobs among the owner references in `owners`, which is JSON; none where it is something else.
@@ -24,8 +24,11 @@ pub fn owning_jobs(owners: &str) -> Vec<Box<str>> {
     if !owners.contains(r#""Job""#) {
         return Vec::new();
     }
-    let arena = Arena::new();
-    let owners = json::read(&arena, owners).unwrap_or_default();
+    jobs_among(json::read(&Arena::new(), owners).unwrap_or_default())
+}
+
+/// The uids of the Jobs among the owner references `owners`; none where it is something else.
+pub fn jobs_among(owners: Value<'_>) -> Vec<Box<str>> {
     let owners = owners.as_array().unwrap_or_default().iter();
     let uid = |owner: &Value<'_>| {
         let text = |key| owner.get(key).and_then(Value::as_str);

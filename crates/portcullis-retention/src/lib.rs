@@ -34,7 +34,7 @@ mod write;
 
 pub use age::{format_age, parse_age};
 pub use backlog::{Backlog, Full};
-pub use dependents::{is_held_dear, owning_jobs};
+pub use dependents::{jobs_among, owning_jobs, protects_owner};
 pub use intern::Interner;
 pub use job::{Job, JobFacts};
 pub use judge::{KeepPolicy, Verdict, judge};

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use clap::ValueEnum;
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
-use portcullis_retention::{Backlog, is_held_dear};
+use portcullis_retention::{Backlog, protects_owner};
 use portcullis_value::{Arena, Value};
 
 use super::fetch::text;
@@ -111,7 +111,7 @@ pub(super) async fn search(
 
 /// What was found of the objects that Jobs are left alone for.
 #[derive(Debug, Default)]
-pub(super) struct FoundDear {
+pub(super) struct FoundProtecting {
     /// One kind of what each Job owns, by the uid of the Job.
     pub(super) kinds: BTreeMap<String, String>,
     /// The kinds that could not be listed.
@@ -122,19 +122,19 @@ pub(super) struct FoundDear {
 ///
 /// # Errors
 /// The API server fails; a kind that may not be listed is no failure.
-pub(super) async fn search_dear(
+pub(super) async fn search_protecting(
     connection: &Connection,
     namespace: &str,
     progress: &mut Progress<'_, '_>,
-) -> anyhow::Result<FoundDear> {
+) -> anyhow::Result<FoundProtecting> {
     let listed = usual(connection).await.map_err(|error| cannot("ask which kinds there are", &error))?;
-    let dear: Vec<Listed> = listed.into_iter().filter(|listed| is_held_dear(&listed.kind)).collect();
+    let protecting: Vec<Listed> = listed.into_iter().filter(|listed| protects_owner(&listed.kind)).collect();
     let mut kinds = BTreeMap::new();
     let each = |uid: &str, kind: &str| {
         kinds.insert(uid.to_owned(), kind.to_owned());
     };
-    let unlistable = each_owner(connection, &[Some(namespace)], &dear, each, progress).await?;
-    Ok(FoundDear { kinds, unlistable })
+    let unlistable = each_owner(connection, &[Some(namespace)], &protecting, each, progress).await?;
+    Ok(FoundProtecting { kinds, unlistable })
 }
 
 /// Tells `each` of the uid of every owner of an object of the kinds `listed`, and of the kind. The kinds that could not be

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use portcullis_retention::{
     Backlog, Caps, Cluster, Dependents, Item, Job, Looked, Made, Mode, Plan, Protection, Verdict, format_age,
-    is_held_dear, judge, parse_age,
+    judge, parse_age, protects_owner,
 };
 
 use super::dependents::{self, Kinds, Searched};
@@ -157,7 +157,7 @@ pub(super) fn plan(
     }
     if !arguments.with_dependents {
         for (index, kinds) in &owned {
-            if let Some(kind) = kinds.keys().find(|kind| is_held_dear(kind)) {
+            if let Some(kind) = kinds.keys().find(|kind| protects_owner(kind)) {
                 listing.backlog.protect(*index as usize, Protection::Dependents, kind);
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use portcullis_cluster::{Cluster, Followed, Keeper, Read};
-use portcullis_retention::owning_jobs;
+use portcullis_retention::jobs_among;
 use portcullis_value::{Arena, Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -92,8 +92,7 @@ impl Keeper for OwnersOf {
         let arena = Arena::new();
         let object = json::read(&arena, text).map_err(|error| error.to_string())?;
         let uid = object.path(&["metadata", "uid"]).and_then(Value::as_str).ok_or("it has no uid")?;
-        let owners = object.path(&["metadata", "ownerReferences"]).unwrap_or_default();
-        let owners = owning_jobs(&owners.to_string());
+        let owners = jobs_among(object.path(&["metadata", "ownerReferences"]).unwrap_or_default());
         Ok(Read { uid: uid.into(), kept: Some(owners).filter(|owners| !owners.is_empty()) })
     }
 }

@@ -44,7 +44,8 @@ struct Entry {
 }
 
 impl Index {
-    /// Adds a target of `policy`, whose number is no less than those that were added before, and which lives in the namespace `home` (empty for a cluster-wide one).
+    /// Adds a target of `policy`, whose number is no less than those that were added before, and which lives in the namespace
+    /// `home` (empty for a cluster-wide one).
     pub(super) fn insert(&mut self, policy: u32, home: &str, target: &Target) {
         let Target { kind, operations, namespaces } = target;
         let places = if contains_wildcard(&kind.kind) {

@@ -128,7 +128,8 @@ impl Targets {
         }
     }
 
-    /// The resources that are meant by the entry at `index`: one by namespace and name, or all of the kind that fit what is written.
+    /// The resources that are meant by the entry at `index`: one by namespace and name, or all of the kind that fit what is
+    /// written.
     ///
     /// # Errors
     /// A variable has no value, the one is not there, or the evaluation has to wait for an answer.

@@ -69,8 +69,8 @@ pub(crate) struct Template(Node);
 
 #[derive(Debug)]
 enum Node {
-    /// Nothing to substitute below here; and how many bytes it takes to borrow.
-    Literal(OwnedValue, usize),
+    /// Nothing to substitute below here.
+    Literal(OwnedValue),
     Text(Text),
     List(Vec<Node>),
     /// Keys and values; a key may hold variables too.
@@ -105,7 +105,7 @@ impl Template {
     /// The document, if there is nothing to substitute in it.
     pub(crate) fn literal(&self) -> Option<&OwnedValue> {
         match &self.0 {
-            Node::Literal(value, _) => Some(value),
+            Node::Literal(value) => Some(value),
             _ => None,
         }
     }
@@ -125,7 +125,7 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
     match value {
         Value::String(text) => match Text::compile(text, path) {
             Some(compiled) => Node::Text(compiled),
-            None => Node::Literal(OwnedValue::from(&*unescape(text)), 0),
+            None => Node::Literal(OwnedValue::from(&*unescape(text))),
         },
         Value::Array(items) => {
             let mut nodes = Vec::with_capacity(items.len());
@@ -134,10 +134,8 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
                 nodes.push(compile_node(*item, path));
                 path.pop();
             }
-            if nodes.iter().all(|node| matches!(node, Node::Literal(..))) {
-                let bytes = size_of_val(items) + nodes.iter().map(Node::literal_bytes).sum::<usize>();
-                let items = nodes.into_iter().map(Node::into_literal);
-                return Node::Literal(OwnedValue::Array(items.collect()), bytes);
+            if nodes.iter().all(|node| matches!(node, Node::Literal(_))) {
+                return Node::Literal(OwnedValue::Array(nodes.into_iter().map(Node::into_literal).collect()));
             }
             Node::List(nodes)
         }
@@ -151,39 +149,30 @@ fn compile_node(value: Value<'_>, path: &mut TemplatePath) -> Node {
                 path.pop();
             }
             let literal =
-                nodes.iter().all(|(key, item)| matches!((key, item), (Node::Literal(..), Node::Literal(..))));
+                nodes.iter().all(|(key, item)| matches!((key, item), (Node::Literal(_), Node::Literal(_))));
             // A key that was unescaped may have lost its place in the order: it is then sorted when rendered.
             if literal && object.keys().all(|key| !key.contains("\\{{")) {
-                let bytes = size_of_val(object.entries())
-                    + nodes.iter().map(|(_, item)| item.literal_bytes()).sum::<usize>();
                 let entries =
                     object.keys().map(Box::from).zip(nodes.into_iter().map(|(_, item)| item.into_literal()));
-                return Node::Literal(OwnedValue::Object(entries.collect()), bytes);
+                return Node::Literal(OwnedValue::Object(entries.collect()));
             }
             Node::Map(nodes)
         }
-        scalar => Node::Literal(OwnedValue::from(scalar), 0),
+        scalar => Node::Literal(OwnedValue::from(scalar)),
     }
 }
 
 impl Node {
     fn into_literal(self) -> OwnedValue {
         match self {
-            Node::Literal(value, _) => value,
+            Node::Literal(value) => value,
             _ => OwnedValue::Null,
-        }
-    }
-
-    fn literal_bytes(&self) -> usize {
-        match self {
-            Node::Literal(_, bytes) => *bytes,
-            _ => 0,
         }
     }
 
     fn calls_function(&self) -> bool {
         match self {
-            Node::Literal(..) | Node::Broken(_) => false,
+            Node::Literal(_) | Node::Broken(_) => false,
             Node::Text(text) => text.source().contains('('),
             Node::List(items) => items.iter().any(Self::calls_function),
             Node::Map(entries) => {
@@ -194,8 +183,8 @@ impl Node {
 
     fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
         match self {
-            Node::Literal(value, bytes) => {
-                scope.spend_bytes(*bytes)?;
+            Node::Literal(value) => {
+                scope.spend_bytes(value.borrowed_bytes())?;
                 Ok(value.borrow(scope.arena()))
             }
             Node::Text(text) => text.render(scope),
@@ -212,7 +201,7 @@ impl Node {
                 let mut rendered = Vec::with_capacity(entries.len());
                 for (key, item) in entries {
                     let key = match key {
-                        Node::Literal(OwnedValue::String(key), _) => &**key,
+                        Node::Literal(OwnedValue::String(key)) => &**key,
                         Node::Text(text) => {
                             let value = text.render(scope)?;
                             rendered_key(text.source(), value, scope)?

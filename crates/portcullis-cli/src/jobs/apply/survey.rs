@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Result;
 use portcullis_cluster::Connection;
 use portcullis_retention::{
-    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, is_held_dear, judge,
+    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, judge, protects_owner,
 };
 
 use super::deed::has_our_ttl;
@@ -91,7 +91,7 @@ impl Survey {
         let searched = Searched { backlog: &self.backlog, jobs: &jobs, owners: None };
         let found = dependents::search(connection, &scope, kinds, searched, progress).await?;
         for (job, kinds) in found.owned {
-            if let Some(kind) = kinds.into_keys().find(|kind| is_held_dear(kind)) {
+            if let Some(kind) = kinds.into_keys().find(|kind| protects_owner(kind)) {
                 self.backlog.protect(job as usize, Protection::Dependents, &kind);
             }
         }

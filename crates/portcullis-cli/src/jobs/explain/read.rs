@@ -184,9 +184,9 @@ impl Reading {
             let mut found = jobs.find(Some(namespace))?;
             let mut owned = None;
             if retentions.all().iter().any(|one| !one.with_dependents) {
-                let dear = dependents::search_dear(connection, namespace, &mut progress).await?;
-                owned = found.own(dear.kinds);
-                unlistable = dear.unlistable;
+                let protecting = dependents::search_protecting(connection, namespace, &mut progress).await?;
+                owned = found.own(protecting.kinds);
+                unlistable = protecting.unlistable;
             }
             drop(progress);
             if !unlistable.is_empty() {
