@@ -32,6 +32,11 @@ use crate::table::{Limit, Line, Measure, Table};
 const CONNECTIONS: usize = 16;
 /// A measurement is repeated and the least taken: what other processes add is no cost of a review.
 const REPEATED: usize = 3;
+/// So many short runs rather than one: whatever else stops a core of this machine for some milliseconds a second holds up
+/// hundreds of reviews then, which is more than one in a hundred.
+const OPEN_LOOPS: usize = 15;
+/// Reviews of each of them.
+const OPEN_LOOP: usize = 4000;
 const VALIDATE: &str = "/validate/fail?timeout=10s";
 const MUTATE: &str = "/mutate?timeout=10s";
 
@@ -199,12 +204,18 @@ impl Bench {
         let before = server.process()?.processor_time()?;
         let closed = clients.closed_loop(row.reviews).await?;
         let each = (server.process()?.processor_time()? - before) / u32::try_from(closed.count())?;
-        let times = clients.open_loop(row.reviews, each * 2).await?;
+        let mut runs = Vec::with_capacity(OPEN_LOOPS);
+        for _ in 0..OPEN_LOOPS {
+            runs.push(clients.open_loop(OPEN_LOOP, each * 2).await?);
+        }
+        runs.sort_by_key(|times| times.at(990));
+        let worst = runs.last().map(|times| times.at(990)).unwrap_or_default();
+        let median = runs.get(runs.len() / 2).context("no run")?;
         Ok(Line {
             what: "the same at half of capacity, p99".to_owned(),
-            measured: Measure::Millis(times.at(990)),
+            measured: Measure::Millis(median.at(990)),
             limit: Limit::AtMost(Measure::Millis(Duration::from_millis(1))),
-            note: times.to_string(),
+            note: format!("the median of {OPEN_LOOPS} runs: {median}; the worst p99 {worst:.2?}"),
         })
     }
 
