@@ -39,8 +39,8 @@ mod index;
 mod lease;
 mod limiter;
 mod lookups;
-mod once;
 mod pages;
+mod raw_request;
 mod reader;
 mod readiness;
 #[cfg(test)]
@@ -61,8 +61,8 @@ pub use index::{
     Published, Read, SharedSecret, UserRoles,
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
-pub use once::{Once, Reply};
 pub use pages::{ListQuery, continues};
+pub use raw_request::{RawRequest, Reply};
 pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
 pub use services::AllowedService;

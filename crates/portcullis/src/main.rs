@@ -1,10 +1,10 @@
 //! The `portcullis` binary: arguments in, exit code out, and the commands that need a cluster wired together.
 
+mod errors;
 mod installation;
 mod log;
 mod memory;
 mod serve;
-mod told;
 
 use std::process::ExitCode;
 
@@ -59,6 +59,6 @@ impl Commands for WithCluster {
 fn reach(arguments: &ClusterArguments) -> anyhow::Result<Reach> {
     serve::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let connection = runtime.block_on(told::connect(&serve::access(arguments)))?;
+    let connection = runtime.block_on(errors::connect(&serve::access(arguments)))?;
     Ok(Reach { runtime, connection })
 }

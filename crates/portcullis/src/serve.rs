@@ -44,7 +44,7 @@ use self::judge::Judge;
 use self::ledger::Ledger;
 use self::policies::Policies;
 use self::source::Source;
-use crate::told::not_listening;
+use crate::errors::not_listening;
 use crate::{log, memory};
 
 /// The type of what `/decisions` answers.

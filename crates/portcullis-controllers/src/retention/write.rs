@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use portcullis_cluster::{ApiError, Connection, Once, Reply, encoded};
+use portcullis_cluster::{ApiError, Connection, RawRequest, Reply, encoded};
 use portcullis_retention::retention::FIELD_MANAGER;
 use serde_json::json;
 
@@ -39,12 +39,12 @@ pub(super) enum Written {
 
 /// Writes the TTL. The second value is the API server's clock, in seconds since 1970-01-01 UTC.
 pub(super) async fn write(connection: &Connection, set: &SetTtl) -> (Written, Option<i64>) {
-    let reply = connection.once(once(set)).await;
+    let reply = connection.send_once(request(set)).await;
     let date = reply.as_ref().ok().and_then(|reply| reply.date);
     (written(reply), date)
 }
 
-fn once(set: &SetTtl) -> Once {
+fn request(set: &SetTtl) -> RawRequest {
     let path = format!(
         "/apis/batch/v1/namespaces/{}/jobs/{}?fieldManager={FIELD_MANAGER}&force={}",
         encoded(&set.namespace),
@@ -60,7 +60,7 @@ fn once(set: &SetTtl) -> Once {
         },
         "spec": {"ttlSecondsAfterFinished": set.ttl}
     });
-    Once {
+    RawRequest {
         method: Method::PATCH,
         path,
         content_type: "application/apply-patch+yaml",
@@ -127,10 +127,10 @@ mod tests {
             ttl: 900,
             force: false,
         };
-        let once = once(&set);
-        assert!(once.path.starts_with("/apis/batch/v1/namespaces/a/jobs/b?"), "{}", once.path);
-        assert!(once.path.ends_with("&force=false"), "{}", once.path);
-        let body: serde_json::Value = serde_json::from_slice(&once.body).unwrap();
+        let request = request(&set);
+        assert!(request.path.starts_with("/apis/batch/v1/namespaces/a/jobs/b?"), "{}", request.path);
+        assert!(request.path.ends_with("&force=false"), "{}", request.path);
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
         let metadata = json!({"namespace": "a", "name": "b", "uid": "u", "resourceVersion": "7"});
         let expected = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
             "spec": {"ttlSecondsAfterFinished": 900}});

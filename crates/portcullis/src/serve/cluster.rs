@@ -28,7 +28,7 @@ use super::scan::{LastPass, Scanner};
 use super::source::Source;
 use super::webhook_settings;
 use super::{Parts, access, exception_scope, lookups};
-use crate::told::connect;
+use crate::errors::connect;
 
 /// A server of a cluster, with everything that runs beside it.
 pub(crate) struct Running {

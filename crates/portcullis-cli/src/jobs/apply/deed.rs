@@ -1,7 +1,7 @@
 //! One request of a sweep, sent; and what its answer means.
 
 use http::Method;
-use portcullis_cluster::{ApiError, Connection, Once, Reply, encoded};
+use portcullis_cluster::{ApiError, Connection, RawRequest, Reply, encoded};
 use portcullis_retention::{
     Answer, FIELD_MANAGER, Interest, Number, Preconditions, Protection, Request, Seen, Verb, read_job,
     sets_ttl,
@@ -25,15 +25,15 @@ pub(in crate::jobs) fn path(namespace: &str, name: &str) -> String {
 
 /// Sends `request`.
 pub(super) async fn perform(connection: &Connection, request: Request<'_>) -> Told {
-    let reply = connection.once(once(request.verb, request.namespace, request.name)).await;
+    let reply = connection.send_once(raw(request.verb, request.namespace, request.name)).await;
     let date = reply.as_ref().ok().and_then(|reply| reply.date);
     Told { number: request.number, answer: answer(request.verb, reply), date }
 }
 
-fn once(verb: Verb<'_>, namespace: &str, name: &str) -> Once {
+fn raw(verb: Verb<'_>, namespace: &str, name: &str) -> RawRequest {
     let path = path(namespace, name);
     match verb {
-        Verb::Get => Once { method: Method::GET, path, content_type: "", body: Vec::new() },
+        Verb::Get => RawRequest { method: Method::GET, path, content_type: "", body: Vec::new() },
         Verb::Delete(Preconditions { uid, resource_version }) => {
             let options = json!({
                 "apiVersion": "v1", "kind": "DeleteOptions",
@@ -41,7 +41,7 @@ fn once(verb: Verb<'_>, namespace: &str, name: &str) -> Once {
                 "propagationPolicy": "Background",
                 "preconditions": {"uid": uid, "resourceVersion": resource_version}
             });
-            Once {
+            RawRequest {
                 method: Method::DELETE,
                 path,
                 content_type: "application/json",
@@ -63,8 +63,8 @@ fn once(verb: Verb<'_>, namespace: &str, name: &str) -> Once {
 }
 
 /// A server-side apply as the field manager of sweeps, which is never forced.
-pub(in crate::jobs) fn apply(path: &str, job: String) -> Once {
-    Once {
+pub(in crate::jobs) fn apply(path: &str, job: String) -> RawRequest {
+    RawRequest {
         method: Method::PATCH,
         path: format!("{path}?fieldManager={FIELD_MANAGER}&force=false"),
         content_type: "application/apply-patch+yaml",
@@ -120,12 +120,12 @@ mod tests {
     #[test]
     fn a_deletion_takes_the_pods_along_and_says_what_the_job_has_to_be() {
         let preconditions = Preconditions { uid: "u", resource_version: "1" };
-        let body = |verb| once(verb, "team", "job").body;
+        let body = |verb| raw(verb, "team", "job").body;
         let options: serde_json::Value =
             serde_json::from_slice(&body(Verb::Delete(preconditions))).expect("JSON");
         assert_eq!(options["propagationPolicy"], "Background");
         assert_eq!(options["preconditions"], json!({"uid": "u", "resourceVersion": "1"}));
-        let Once { path, body, .. } = once(Verb::SetTtl { ttl: 900, preconditions }, "team", "job");
+        let RawRequest { path, body, .. } = raw(Verb::SetTtl { ttl: 900, preconditions }, "team", "job");
         let applied: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert!(path.ends_with("?fieldManager=portcullis-jobs&force=false"), "{path}");
         assert_eq!(

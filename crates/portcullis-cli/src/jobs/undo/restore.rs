@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use portcullis_cluster::{Connection, Once, Reply, encoded};
+use portcullis_cluster::{Connection, RawRequest, Reply, encoded};
 use portcullis_retention::{FIELD_MANAGER, RESTORED_FROM, Restored};
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -49,8 +49,8 @@ impl<'c> Restorer<'c> {
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": namespace, "name": name, "uid": uid}
         });
-        let once = server_side_apply(&job_path(namespace, name), job.to_string());
-        match self.ask(once).await {
+        let request = server_side_apply(&job_path(namespace, name), job.to_string());
+        match self.ask(request).await {
             Ok(Reply { code: 200..=299, body, .. }) => {
                 match document(&body).pointer("/spec/ttlSecondsAfterFinished") {
                     None => Came::Kept,
@@ -66,7 +66,7 @@ impl<'c> Restorer<'c> {
 
     /// Creates the Job again; where that was done already, has it run if it is to.
     pub(super) async fn create(&mut self, restored: &Restored) -> Came {
-        let once = Once {
+        let request = RawRequest {
             method: Method::POST,
             path: format!(
                 "/apis/batch/v1/namespaces/{}/jobs?fieldManager={FIELD_MANAGER}",
@@ -75,7 +75,7 @@ impl<'c> Restorer<'c> {
             content_type: "application/json",
             body: restored.definition.to_string().into_bytes(),
         };
-        match self.ask(once).await {
+        match self.ask(request).await {
             Ok(Reply { code: 200..=299, .. }) => Came::Created,
             Ok(Reply { code: 409, .. }) => self.find(restored).await,
             Ok(reply) => Came::Failed(reply.message()),
@@ -97,7 +97,7 @@ impl<'c> Restorer<'c> {
     /// What became of a Job of that name; `None` where it has changed since it was looked at.
     async fn look(&mut self, restored: &Restored) -> Option<Came> {
         let path = job_path(&restored.namespace, &restored.name);
-        let get = Once { method: Method::GET, path: path.clone(), content_type: "", body: Vec::new() };
+        let get = RawRequest { method: Method::GET, path: path.clone(), content_type: "", body: Vec::new() };
         let found = match self.ask(get).await {
             Ok(Reply { code: 200..=299, body, .. }) => document(&body),
             Ok(reply) => return Some(Came::Failed(reply.message())),
@@ -114,13 +114,13 @@ impl<'c> Restorer<'c> {
         }
         let version = metadata.get("resourceVersion");
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"suspend": false}});
-        let once = Once {
+        let request = RawRequest {
             method: Method::PATCH,
             path: format!("{path}?fieldManager={FIELD_MANAGER}"),
             content_type: "application/merge-patch+json",
             body: patch.to_string().into_bytes(),
         };
-        match self.ask(once).await {
+        match self.ask(request).await {
             Ok(Reply { code: 200..=299, .. }) => Some(Came::Unsuspended),
             Ok(Reply { code: 409, .. }) => None,
             Ok(reply) => Some(Came::Failed(reply.message())),
@@ -129,12 +129,12 @@ impl<'c> Restorer<'c> {
     }
 
     /// Sends a request that may be sent twice, until it is answered.
-    async fn ask(&mut self, once: Once) -> Result<Reply, String> {
+    async fn ask(&mut self, request: RawRequest) -> Result<Reply, String> {
         let mut delay = Duration::from_secs(1);
         let mut attempt = 1;
         loop {
             self.pace.tick().await;
-            let reply = self.connection.once(once.clone()).await.map_err(|error| error.to_string());
+            let reply = self.connection.send_once(request.clone()).await.map_err(|error| error.to_string());
             let (wait, why) = match reply {
                 Ok(reply) if reply.code != 429 && reply.code < 500 => return Ok(reply),
                 Ok(reply) => (reply.retry_after.unwrap_or(delay), reply.message()),
