@@ -8,7 +8,7 @@ use std::task::Poll;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::time::timeout;
 
 use crate::pulse::{Phase, Pulse, Watchdog, Watched};
@@ -16,6 +16,9 @@ use crate::repoll::Repoll;
 use crate::server::Shared;
 use crate::slots::Slot;
 use crate::{Reviewer, Stage, service, tls};
+
+/// Bytes that are read at once: mostly a whole review, where TLS's library would ask for four kilobytes at a time.
+const READ_AHEAD: usize = 8 << 10;
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ where
     R: Reviewer,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let stream = BufReader::with_capacity(READ_AHEAD, stream);
     let accept = timeout(shared.limits.handshake, shared.acceptor.accept(stream));
     let stream = match accept.await {
         Ok(Ok(stream)) => stream,
