@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use self::archive::{Blobs, Tar};
-use crate::command::{command, is_there, output_of};
+use crate::command::{command, output_of};
 use crate::{files, no_arguments, output, release, test};
 
 pub(crate) const HELP: &str = "\
@@ -20,26 +20,40 @@ Builds the release binary (see `cargo xtask help build`) and writes
                                                   `skopeo copy oci-archive:`
   target/image/portcullis-VERSION.cdx.json        what is in it, as CycloneDX
 
-The image is the binary and nothing else: no shell, no libraries, no users. amd64 is built on amd64; arm64 is added where
-`rustup target add aarch64-unknown-linux-gnu` and the linker aarch64-linux-gnu-gcc are there, and a line says so where
-they are not. The same binaries give the same bytes.
+The image is the binary and nothing else: no shell, no libraries, no users. The same binaries give the same bytes. amd64 is built
+on amd64 and arm64 on arm64; each is added on the other one where its standard library, linker and C library are. On Debian and
+Ubuntu these are, for arm64,
 
-At the end the binary of this machine is started in an empty root folder as the user of the image, and resolves a name; where
-that is not allowed, a line says that it is skipped.";
+  rustup target add aarch64-unknown-linux-gnu
+  apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+
+the last of which runs its binary. A line says what is missing where a platform is left out.
+
+At the end each binary is started in an empty root folder as the user of the image, and resolves a name; where that is not
+allowed, or what runs the binary is not there, a line says that it is skipped.";
 
 /// The user that the image runs as. It has no name: there is no list of users.
 const USER: u32 = 65532;
 
-/// A platform of the image: what registries call it, and what Rust does.
+/// A platform of the image: what registries call it, what Rust does, and who runs its binaries elsewhere.
 struct Platform {
     architecture: &'static str,
     target: &'static str,
+    emulator: &'static str,
 }
 
 const PLATFORMS: [Platform; 2] = [
-    Platform { architecture: "amd64", target: "x86_64-unknown-linux-gnu" },
-    Platform { architecture: "arm64", target: "aarch64-unknown-linux-gnu" },
+    Platform { architecture: "amd64", target: "x86_64-unknown-linux-gnu", emulator: "qemu-x86_64-static" },
+    Platform { architecture: "arm64", target: "aarch64-unknown-linux-gnu", emulator: "qemu-aarch64-static" },
 ];
+
+/// The binary of a platform.
+struct Binary {
+    architecture: &'static str,
+    path: PathBuf,
+    /// What runs it here; nothing where it needs nobody.
+    emulator: Option<&'static str>,
+}
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     no_arguments(words)?;
@@ -49,9 +63,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let image = folder.join(format!("portcullis-{version}.tar"));
     files::write(&image, &archive(&about(&version)?, &binaries)?)?;
     let sbom = folder.join(format!("portcullis-{version}.cdx.json"));
-    files::write(&sbom, text(&sbom::bill(&version)?).as_bytes())?;
-    if let Some((_, binary)) = binaries.first() {
-        trial::run(binary, USER)?;
+    files::write(&sbom, text(&sbom::bill(&version, PLATFORMS.map(|platform| platform.target))?).as_bytes())?;
+    for binary in &binaries {
+        trial::run(&binary.path, binary.emulator, USER)?;
     }
     output::line(&sbom.display().to_string());
     output::line(&image.display().to_string());
@@ -62,25 +76,28 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 /// it is linked, and another build with optimizations would take minutes.
 pub(crate) fn try_debug() -> Result<()> {
     match cfg!(all(target_os = "linux", target_env = "gnu")) {
-        true => trial::run(&release::build_debug()?, USER),
+        true => trial::run(&release::build_debug()?, None, USER),
         false => test::skip("an image is of Linux with glibc"),
     }
 }
 
 /// The static binary of each platform that can be built here, that of this machine first.
-fn binaries() -> Result<Vec<(&'static str, PathBuf)>> {
+fn binaries() -> Result<Vec<Binary>> {
     let host = output_of(&mut command("rustc --print host-tuple"))?;
-    let installed = output_of(&mut command("rustup target list --installed")).unwrap_or_default();
     let mut binaries = Vec::new();
-    for platform in &PLATFORMS {
-        let (linker, target) = (release::linker(platform.target), platform.target);
+    for Platform { architecture, target, emulator } in PLATFORMS {
         if target == host.trim() {
-            binaries.insert(0, (platform.architecture, release::build()?));
-        } else if installed.lines().any(|other| other == target) && is_there(&linker) {
-            binaries.push((platform.architecture, release::build_for(target)?));
+            binaries.insert(0, Binary { architecture, path: release::build()?, emulator: None });
+        } else if let Some(missing) = release::missing_for(target) {
+            output::line(&format!(
+                "{architecture} is left out: it takes {missing}; `cargo xtask help image` tells more"
+            ));
         } else {
-            let needed = format!("`rustup target add {target}` and the linker `{linker}`");
-            output::line(&format!("{} is left out: it takes {needed}", platform.architecture));
+            binaries.push(Binary {
+                architecture,
+                path: release::build_for(target)?,
+                emulator: Some(emulator),
+            });
         }
     }
     match binaries.is_empty() {
@@ -90,11 +107,11 @@ fn binaries() -> Result<Vec<(&'static str, PathBuf)>> {
 }
 
 /// An OCI image archive of the binaries.
-fn archive(about: &About, binaries: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
+fn archive(about: &About, binaries: &[Binary]) -> Result<Vec<u8>> {
     let name = format!("{}:{}", about.repository, about.version);
     let (mut blobs, mut docker) = (Blobs::default(), None);
     let mut manifests = Vec::new();
-    for (architecture, binary) in binaries {
+    for Binary { architecture, path: binary, .. } in binaries {
         let mut layer = Tar::default();
         layer.file("portcullis", 0o755, &files::read_bytes(binary)?)?;
         let layer = layer.finish();
@@ -128,7 +145,11 @@ fn archive(about: &About, binaries: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
     let names =
         json!({ "io.containerd.image.name": name, "org.opencontainers.image.ref.name": about.version });
     put(&mut index, "annotations", names);
-    let index = json!({ "schemaVersion": 2, "manifests": [index] });
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [index],
+    });
     blobs.archive(&text(&index), &text(&docker.unwrap_or_default()))
 }
 
@@ -232,7 +253,9 @@ mod tests {
             commit: "c0ffee".to_owned(),
             created: "2026-01-01T00:00:00Z".to_owned(),
         };
-        let binaries = [("amd64", files::root().join("LICENSE")), ("arm64", files::root().join("README.md"))];
+        let binary =
+            |architecture, file| Binary { architecture, path: files::root().join(file), emulator: None };
+        let binaries = [binary("amd64", "LICENSE"), binary("arm64", "README.md")];
         let archive = archive(&about, &binaries).unwrap();
         assert_eq!(archive, super::archive(&about, &binaries).unwrap(), "it is the same each time");
         let files = unpacked(&archive);
@@ -251,7 +274,7 @@ mod tests {
         let top = json("index.json")["manifests"][0].clone();
         assert_eq!(top["annotations"]["io.containerd.image.name"], name);
         let index = document(&top);
-        for (place, (architecture, binary)) in binaries.iter().enumerate() {
+        for (place, Binary { architecture, path: binary, .. }) in binaries.iter().enumerate() {
             let descriptor = &index["manifests"][place];
             assert_eq!(descriptor["platform"]["architecture"], *architecture);
             let manifest = document(descriptor);

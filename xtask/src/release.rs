@@ -1,10 +1,11 @@
 //! `cargo xtask build`: the release binary, which needs nothing of the machine that it runs on.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
-use crate::command::{command, run as run_command};
+use crate::command::{command, is_there, output_of, run as run_command};
 use crate::{files, no_arguments, output};
 
 pub(crate) const HELP: &str = "\
@@ -43,11 +44,28 @@ pub(crate) fn build_debug() -> Result<PathBuf> {
 }
 
 /// The linker for another platform, as Debian and others call it.
-pub(crate) fn linker(target: &str) -> String {
+fn linker(target: &str) -> String {
     format!("{}-gcc", target.replace("-unknown-", "-"))
 }
 
-/// Builds it for another platform, whose standard library and linker are there.
+/// What is missing here to build for another platform, if anything is.
+pub(crate) fn missing_for(target: &str) -> Option<String> {
+    let installed = output_of(&mut command("rustup target list --installed")).unwrap_or_default();
+    let linker = linker(target);
+    // A linker that has no such library gives back its bare name.
+    let library = |linker| output_of(Command::new(linker).arg("-print-file-name=libc.a"));
+    if !installed.lines().any(|other| other == target) {
+        Some(format!("`rustup target add {target}`"))
+    } else if !is_there(&linker) {
+        Some(format!("the linker `{linker}`"))
+    } else if library(&linker).is_ok_and(|path| !path.contains('/')) {
+        Some(format!("`libc.a` for `{linker}`"))
+    } else {
+        None
+    }
+}
+
+/// Builds it for another platform, for which nothing is missing here.
 pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
     let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis");
     // The linker of the system is for this machine alone.
@@ -55,4 +73,16 @@ pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
     cargo.env(variable, linker(target));
     run_command(cargo.args(["--target", target, "--"]).args(STATIC))?;
     Ok(files::target().join(target).join("release/portcullis"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_platform_takes_is_named_before_it_is_built() {
+        let missing = missing_for("sparc64-unknown-linux-gnu");
+        assert_eq!(missing.as_deref(), Some("`rustup target add sparc64-unknown-linux-gnu`"));
+        assert_eq!(linker("aarch64-unknown-linux-gnu"), "aarch64-linux-gnu-gcc");
+    }
 }

@@ -1,4 +1,4 @@
-//! What is in the image: every crate of the binary, as CycloneDX.
+//! What is in the image, as CycloneDX: every crate of the binary, and the libraries that these are linked with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,16 @@ use serde_json::{Value, json};
 use crate::command::{command, output_of};
 use crate::files;
 
-/// The bill of materials of this version.
-pub(super) fn bill(version: &str) -> Result<Value> {
+/// The bill of materials of this version, for these targets of Rust together.
+pub(super) fn bill(version: &str, targets: impl IntoIterator<Item = &'static str>) -> Result<Value> {
     let mut tree = command("cargo tree --package portcullis --edges normal --prefix none --locked");
+    for target in targets {
+        tree.args(["--target", target]);
+    }
     let tree = output_of(tree.args(["--format", "{p}|{l}"]))?;
     let checksums = checksums(&files::read(&files::root().join("Cargo.lock"))?);
+    let mut components = components(&tree, &checksums)?;
+    components.extend(libraries()?);
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -26,8 +31,30 @@ pub(super) fn bill(version: &str) -> Result<Value> {
                 "licenses": [{ "expression": "Apache-2.0" }],
             },
         },
-        "components": components(&tree, &checksums)?,
+        "components": components,
     }))
+}
+
+/// What is linked and is no crate: the standard library of Rust, and the C library of the machine that builds.
+fn libraries() -> Result<[Value; 2]> {
+    let version = |line: &str| {
+        let printed = output_of(&mut command(line))?;
+        let version = printed.split_whitespace().nth(1).map(str::to_owned);
+        version.with_context(|| format!("`{line}` says `{}`", printed.trim()))
+    };
+    let library = |name: &str, version: String, license: &str| {
+        json!({
+            "type": "library",
+            "name": name,
+            "version": version,
+            "purl": format!("pkg:generic/{name}@{version}"),
+            "licenses": [{ "expression": license }],
+        })
+    };
+    Ok([
+        library("rust-std", version("rustc --version")?, "MIT OR Apache-2.0"),
+        library("glibc", version("getconf GNU_LIBC_VERSION")?, "LGPL-2.1-or-later"),
+    ])
 }
 
 /// The crates that `cargo tree` names, each once, as `name v1.2.3 (source)|license`.
