@@ -233,7 +233,7 @@ impl Renewal {
     ) -> anyhow::Result<()> {
         match &mut self.source {
             Source::Files { files, exchange, told } => {
-                match files.changed().await {
+                match files.changed(exchange.identity(), now).await {
                     Some((identity, bundle)) => exchange.begin(identity, bundle, now),
                     None => warn_of_end(exchange.identity(), told, now),
                 }

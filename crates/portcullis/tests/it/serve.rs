@@ -182,6 +182,15 @@ fn a_certificate_that_was_exchanged_is_served_and_one_that_cannot_be_used_is_not
     serving.until_logged("the certificate in use stays");
     serving.review(&first, "/mutate", &review()).unwrap();
 
+    Certificate::expired().write(folder.path());
+    serving.signal("HUP");
+    let told = serving.until_logged("the certificate in use stays");
+    assert!(
+        told.to_string().contains("is valid from 2000-01-01T00:00:00Z to 2001-01-01T00:00:00Z"),
+        "{told}"
+    );
+    serving.review(&first, "/mutate", &review()).unwrap();
+
     second.write(folder.path());
     serving.signal("HUP");
     serving.until_logged("serving with a new certificate");

@@ -1,15 +1,19 @@
 //! The files that a certificate and its key are read from.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use portcullis_cli::hinted;
 use portcullis_cluster::system_reason;
 use portcullis_webhook::Identity;
 
+use super::rfc3339;
+
 /// The files, and what they held when they were looked at last.
 pub(super) struct Files {
     paths: Paths,
+    /// Or why they could not be used, if they could not: then they are looked at again.
     before: Result<Pair, String>,
 }
 
@@ -41,21 +45,44 @@ impl Files {
     }
 
     /// What to serve with and what is to be trusted, if the files hold something else than when they were looked at last.
-    /// What cannot be used is told once.
-    pub(super) async fn changed(&mut self) -> Option<(Identity, Vec<u8>)> {
+    /// What cannot be used is told once: a half-written pair, or a certificate out of its time where `current` is in it.
+    pub(super) async fn changed(
+        &mut self,
+        current: &Identity,
+        now: SystemTime,
+    ) -> Option<(Identity, Vec<u8>)> {
         let paths = self.paths.clone();
         // Reading may wait for a disk.
         let read = tokio::task::spawn_blocking(move || paths.read()).await.ok()?;
-        let read = read.map_err(|error| format!("{error:#}"));
-        if self.before == read {
+        if let (Ok(read), Ok(before)) = (&read, &self.before)
+            && read == before
+        {
             return None;
         }
-        self.before = read.clone();
         let used = read.and_then(|pair| {
-            let identity = self.paths.identity(&pair).map_err(|error| format!("{error:#}"))?;
-            Ok((identity, pair.certificate.into_bytes()))
+            let identity = self.paths.identity(&pair)?;
+            if current.is_valid_at(now) && !identity.is_valid_at(now) {
+                let (begins, ends) = (rfc3339(identity.not_before()), rfc3339(identity.not_after()));
+                let certificate = self.paths.certificate.display();
+                anyhow::bail!("the certificate `{certificate}` is valid from {begins} to {ends}");
+            }
+            Ok((identity, pair))
         });
-        used.inspect_err(|error| tracing::warn!(error, "the certificate in use stays")).ok()
+        match used {
+            Ok((identity, pair)) => {
+                let bundle = pair.certificate.clone().into_bytes();
+                self.before = Ok(pair);
+                Some((identity, bundle))
+            }
+            Err(error) => {
+                let error = Err(format!("{error:#}"));
+                if self.before != error {
+                    tracing::warn!(error = error.as_ref().err(), "the certificate in use stays");
+                    self.before = error;
+                }
+                None
+            }
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use portcullis_webhook::{Authority, BACKDATED, CertificateError, Identity, Issue
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::rfc3339;
+
 /// How long the authority before is trusted: as long as a replica that has lost the API server may serve with a
 /// certificate of it, and an API server may go by older webhook configurations.
 const KEPT: Duration = Duration::from_secs(600);
@@ -112,6 +114,17 @@ impl Usable {
         let issuer = (*issuer.context("`tls.crt` was issued by no authority in `ca.crt`")?).to_owned();
         let authorities = texts.len();
         Ok(Self { material, identity, newest, authorities, issuer })
+    }
+
+    /// This, unless its certificate has expired and that of `before`, which is in use, has not.
+    ///
+    /// # Errors
+    /// That is so.
+    pub(super) fn unless_expired(self, before: Option<&Usable>, now: SystemTime) -> anyhow::Result<Self> {
+        let is_over = |usable: &Usable| usable.identity.not_after() < now;
+        let is_worse = is_over(&self) && before.is_some_and(|before| !is_over(before));
+        anyhow::ensure!(!is_worse, "`tls.crt` expired at {}", rfc3339(self.identity.not_after()));
+        Ok(self)
     }
 
     /// What clients are to trust, as PEM.

@@ -84,7 +84,9 @@ impl SharedKeys {
     ) -> anyhow::Result<Option<KeyMaterial>> {
         let read = KeyMaterial::from_entries(entries).and_then(|material| match self.good.take() {
             Some(good) if good.material == material => Ok(good),
-            before => Usable::new(material).inspect_err(|_| self.good = before),
+            before => Usable::new(material)
+                .and_then(|next| next.unless_expired(before.as_ref(), now))
+                .inspect_err(|_| self.good = before),
         });
         let usable = match read {
             Ok(usable) => usable,

@@ -2,7 +2,7 @@
 
 use portcullis_cluster::SharedSecret;
 
-use super::super::tests::{NAME, start};
+use super::super::tests::{HOUR, NAME, start};
 use super::*;
 
 fn replica() -> SharedKeys {
@@ -61,6 +61,24 @@ fn a_secret_that_is_deleted_or_spoilt_is_put_back_and_the_certificate_in_use_sta
     let made = new.follow(&spoilt, &leading(), start()).unwrap().unwrap();
     assert!(matches!(made, Write::Update(made, _) if made != material));
     assert!(new.good().is_none());
+}
+
+#[test]
+fn what_has_expired_takes_the_place_of_nothing_that_has_not() {
+    let names = [NAME.to_owned()];
+    let later = start() + HOUR * 24 * 200;
+    let (expired, valid) =
+        (KeyMaterial::new(&names, start()).unwrap(), KeyMaterial::new(&names, later).unwrap());
+    let mut leader = replica();
+    leader.follow(&present(&valid, "1"), &leading(), later).unwrap();
+    let put_back = Some(Write::Update(valid.clone(), "2".to_owned()));
+    assert_eq!(leader.follow(&present(&expired, "2"), &leading(), later).unwrap(), put_back);
+    assert_eq!(leader.good().unwrap().material, valid);
+    // Who has nothing else begins with it, and renews it.
+    let mut new = replica();
+    let renewed = new.follow(&present(&expired, "2"), &leading(), later).unwrap();
+    assert!(matches!(renewed, Some(Write::Update(next, _)) if next != expired));
+    assert_eq!(new.good().unwrap().material, expired);
 }
 
 #[test]
