@@ -9,14 +9,15 @@ use clap::Args;
 use portcullis_cluster::discovery::{Discovery, ServedResource};
 use portcullis_cluster::{Answer, ApiError, Asked, Connection, Extent, ListQuery, continues};
 use portcullis_kyverno::Policy;
-use portcullis_model::{CompiledPolicy as _, Resource};
+use portcullis_model::{CompiledPolicy as _, KindSelector, Resource};
 use portcullis_value::{Arena, OwnedValue, Value, json};
 use tempfile::SpooledTempFile;
 
 use super::inputs::Inputs;
 use super::known::Known;
 use crate::cluster::{ClusterArguments, Reach};
-use crate::exit::cannot;
+use crate::diagnostics::warning;
+use crate::exit::{cannot, hinted};
 use crate::files;
 use crate::surroundings::{Stream, Surroundings};
 
@@ -90,11 +91,25 @@ impl ClusterResources {
             let discovery = discovery.map_err(|error| cannot("ask which kinds there are", &error))?;
             let namespaces = connection.namespace_labels().await;
             let namespaces = namespaces.map_err(|error| cannot("list namespaces", &error))?;
+            let namespace = self.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+            if let Some(name) = namespace.filter(|name| !namespaces.contains_key(*name)) {
+                // What is judged there would be nothing, and pass.
+                return Err(hinted(
+                    format!("the cluster has no namespace `{name}`"),
+                    Some("`kubectl get namespaces` lists those that it has"),
+                ));
+            }
+            for kind in not_served(policies, &discovery) {
+                let message =
+                    format!("the cluster serves no kind `{kind}`, which policies are about: none is judged");
+                warning(&mut surroundings.stderr, &message);
+            }
             let mut lister = Lister {
                 connection,
-                namespace: self.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
+                namespace,
                 page: self.batch_size,
                 picked: picked(names),
+                found: BTreeSet::new(),
                 read: 0,
                 progress: &mut surroundings.stderr,
             };
@@ -108,6 +123,11 @@ impl ClusterResources {
                 }
             }
             lister.clear();
+            let found = lister.found;
+            for name in names.iter().filter(|name| picked(&[(*name).clone()]).is_disjoint(&found)) {
+                let message = format!("no resource of the kinds that policies are about is named `{name}`");
+                warning(&mut surroundings.stderr, &message);
+            }
             Ok(FromCluster { inputs, namespaces })
         })
     }
@@ -115,10 +135,22 @@ impl ClusterResources {
 
 /// The kinds that `policies` are about, each once: of several versions of a resource the most stable one.
 fn kinds<'d>(policies: &[Policy], discovery: &'d Discovery) -> Vec<&'d ServedResource> {
+    let selectors: Vec<_> = selectors(policies).collect();
+    discovery.preferred(|gvk| selectors.iter().any(|kind| kind.matches(gvk, "", false)))
+}
+
+/// The kinds that `policies` name and the cluster does not serve, as they are written.
+fn not_served<'p>(policies: &'p [Policy], discovery: &Discovery) -> BTreeSet<&'p str> {
+    let served = discovery.resources();
+    let is_missing = |kind: &&KindSelector| {
+        !served.iter().any(|served| kind.matches(served.gvk(), &served.subresource, false))
+    };
+    selectors(policies).filter(is_missing).map(|kind| &*kind.written).collect()
+}
+
+fn selectors(policies: &[Policy]) -> impl Iterator<Item = &KindSelector> {
     let profiles = policies.iter().map(|policy| policy.profile());
-    let targets: Vec<_> =
-        profiles.flat_map(|profile| profile.mutates.iter().chain(&*profile.validates)).collect();
-    discovery.preferred(|gvk| targets.iter().any(|target| target.kind.matches(gvk, "", false)))
+    profiles.flat_map(|profile| profile.mutates.iter().chain(&*profile.validates)).map(|target| &target.kind)
 }
 
 /// The names of resources that were picked; none where all are wanted.
@@ -137,6 +169,8 @@ struct Lister<'l, 's> {
     namespace: Option<&'l str>,
     page: u32,
     picked: BTreeSet<String>,
+    /// The names of what was picked and is there.
+    found: BTreeSet<String>,
     read: usize,
     progress: &'l mut Stream<'s>,
 }
@@ -184,8 +218,12 @@ impl Lister<'_, '_> {
         item: Value<'a>,
         spooled: &mut SpooledTempFile,
     ) -> anyhow::Result<()> {
-        if !self.picked.is_empty() && !self.picked.contains(Resource(item).name()) {
-            return Ok(());
+        let name = Resource(item).name();
+        if !self.picked.is_empty() {
+            if !self.picked.contains(name) {
+                return Ok(());
+            }
+            self.found.insert(name.to_owned());
         }
         let document = json::Writer::compact().to_string(served.item(arena, item));
         writeln!(spooled, "---\n{document}")

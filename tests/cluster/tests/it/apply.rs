@@ -31,7 +31,7 @@ metadata: {name: namespaces}
 spec:
   rules:
   - name: has-teams
-    match: {any: [{resources: {kinds: [Namespace], names: [NAMESPACE]}}]}
+    match: {any: [{resources: {kinds: [Namespace, example.com/v1/Thing], names: [NAMESPACE]}}]}
     validate: {message: it has no teams, pattern: {metadata: {labels: {teams: '?*'}}}}
 ";
 
@@ -68,6 +68,22 @@ fn policies_judge_what_is_in_the_cluster_read_in_pages() -> Result<()> {
         // What lives outside of namespaces is looked at where it is asked for.
         let wide = judged(test, &policy, &[&here[..], &["--cluster-wide-resources"]].concat()).await?;
         ensure!(wide == ("pass: 3, fail: 8, warn: 0, error: 0, skip: 0".to_owned(), 1), "{wide:?}");
+
+        let more = ["--resource", "config-a,config-z", "--namespace", &test.namespace];
+        let told =
+            test.control_plane.portcullis(&[&["apply", &*policy, "--cluster"], &more[..]].concat()).await?;
+        let warned = [
+            "no resource of the kinds that policies are about is named `config-z`",
+            "serves no kind `example.com/v1/Thing`",
+        ];
+        ensure!(warned.iter().all(|warning| told.stderr.contains(warning)), "{told:?}");
+        ensure!(!told.stderr.contains("config-a") && !told.stderr.contains("`ConfigMap`"), "{told:?}");
+        let nowhere = ["apply", &*policy, "--cluster", "--namespace", "nowhere"];
+        let refused = test.control_plane.portcullis(&nowhere).await?;
+        ensure!(
+            refused.code == 1 && refused.stderr.contains("the cluster has no namespace `nowhere`"),
+            "{refused:?}"
+        );
 
         let elsewhere = ["apply", &*policy, "--cluster", "--context", "elsewhere"];
         let refused = test.control_plane.portcullis(&elsewhere).await?;
