@@ -53,12 +53,19 @@ impl ApiError {
             ApiError::Unauthorized { .. } => Some(
                 "renew the token or the client certificate of the kubeconfig or service account".to_owned(),
             ),
-            ApiError::Forbidden { asked, message } => {
-                let (verb, resource) =
-                    missing_right(message).unwrap_or_else(|| (asked.verb, asked.resource.clone()));
+            ApiError::Forbidden { message, .. } if message.contains(ESCALATION) => Some(
+                "who grants rights has them, or may `escalate` and `bind` roles: ask a holder of the ClusterRole `cluster-admin`"
+                    .to_owned(),
+            ),
+            ApiError::Forbidden { message, .. } => {
+                // A quota, Pod Security or the end of a namespace forbids what no right would allow.
+                let (verb, resource) = missing_right(message)?;
                 Some(format!(
                     "grant it to whoever runs this: `kubectl create clusterrole NAME --verb={verb} --resource={resource}`, and bind it"
                 ))
+            }
+            ApiError::Refused { code: 500.., .. } => {
+                Some("`kubectl get --raw='/readyz?verbose'` says what the API server waits for; try again then".to_owned())
             }
             _ => None,
         }
@@ -108,6 +115,9 @@ impl ApiError {
         }
     }
 }
+
+/// What an API server says to somebody who writes a role with more rights than he has.
+const ESCALATION: &str = "is attempting to grant RBAC permissions not currently held";
 
 /// Verb and resource of what an API server says is forbidden, as kubectl writes them: `get` and `deployments.apps/scale`.
 ///
