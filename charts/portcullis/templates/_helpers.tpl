@@ -27,3 +27,19 @@ app.kubernetes.io/name: portcullis
 {{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end }}
+
+{{/*
+Whether the definition in the file is in the cluster and no part of this release: somebody else's, or what a release before has
+left. Helm would refuse to install over it. `lookup` finds nothing where there is no cluster, as for `helm template`.
+*/}}
+{{- define "portcullis.isOfOthers" -}}
+{{- $root := first . -}}
+{{- $name := last . | base | trimSuffix ".yaml" -}}
+{{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
+{{- $noted := dig "metadata" "annotations" dict ($there | default dict) -}}
+{{- $release := get $noted "meta.helm.sh/release-name" -}}
+{{- $namespace := get $noted "meta.helm.sh/release-namespace" -}}
+{{- if and $there (ne (list $namespace $release | toJson) (list $root.Release.Namespace $root.Release.Name | toJson)) -}}
+true
+{{- end -}}
+{{- end }}

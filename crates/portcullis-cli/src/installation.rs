@@ -1,6 +1,7 @@
 //! The arguments of the commands that put Portcullis into a cluster and take it out.
 
 use clap::Args;
+use portcullis_gocompat::image::Reference;
 
 use crate::cluster::ClusterArguments;
 
@@ -21,7 +22,7 @@ pub struct NamespaceArgument {
 }
 
 /// The name of a namespace: a label of RFC 1123.
-fn namespace_name(text: &str) -> Result<String, String> {
+pub(crate) fn namespace_name(text: &str) -> Result<String, String> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_name = (1..=63).contains(&text.len())
         && text.bytes().all(is_inner)
@@ -34,6 +35,22 @@ fn namespace_name(text: &str) -> Result<String, String> {
                 .to_owned())
         }
     }
+}
+
+/// The namespace of exceptions, or `*` for all.
+pub(crate) fn exception_namespace(text: &str) -> Result<String, String> {
+    if text == "*" { Ok(text.to_owned()) } else { namespace_name(text) }
+}
+
+/// An image as a kubelet pulls it.
+fn image(text: &str) -> Result<String, String> {
+    let form = "an image is `REGISTRY/NAME:TAG` or `REGISTRY/NAME@sha256:DIGEST`, with NAME in lower case";
+    let reference = Reference::parse(text).map_err(|_| form.to_owned())?;
+    // Without either it is `latest`, which is one image today on this node and another one tomorrow on the next.
+    if reference.digest.is_empty() && !text.ends_with(&format!(":{}", reference.tag)) {
+        return Err("it names no version: add `:TAG` or `@sha256:DIGEST`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Install Portcullis in a cluster, or bring what is installed to this version.
@@ -57,9 +74,13 @@ pub struct InstallArguments {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     pub replicas: Option<u16>,
 
-    /// The image to run, as `REGISTRY/NAME:TAG`
-    #[arg(long, value_name = "IMAGE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    /// The image to run, as `REGISTRY/NAME:TAG` or `REGISTRY/NAME@sha256:DIGEST`
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub image: Option<String>,
+
+    /// The namespace whose PolicyExceptions count, `*` for all of them; without it none does
+    #[arg(long, value_name = "NAME", value_parser = exception_namespace)]
+    pub exception_namespace: Option<String>,
 
     /// Take the failure policy of every policy for Ignore: everything is admitted while nobody answers
     #[arg(long)]
@@ -145,4 +166,29 @@ pub struct RearmArguments {
     /// How long the Pods may take to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub timeout: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_one_that_a_kubelet_would_pull_and_names_a_version() {
+        let digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123";
+        for text in [
+            "ghcr.io/portcullis-policy/portcullis:0.1.0",
+            "localhost:5000/p:dev",
+            &format!("a/b@{digest}"),
+            &format!("a/b:1@{digest}"),
+            "p:latest",
+        ] {
+            assert_eq!(image(text).as_deref(), Ok(text));
+        }
+        for text in ["garbage@", "", "a/B:1", "a//b:1", "a:1:2", "a:1 ", "a@sha256:00", "https://a/b:1"] {
+            assert!(image(text).unwrap_err().starts_with("an image is "), "{text}");
+        }
+        for text in ["portcullis", "localhost:5000/p", "ghcr.io/latest"] {
+            assert!(image(text).unwrap_err().contains("it names no version"), "{text}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cluster::ClusterArguments;
+use crate::installation::{exception_namespace, namespace_name};
 
 /// Serve policies to a cluster, as its admission webhook.
 ///
@@ -24,6 +25,7 @@ pub struct ServeArguments {
         value_name = "NAME",
         env = "PORTCULLIS_NAMESPACE",
         default_value = "portcullis",
+        value_parser = namespace_name,
         help_heading = "Cluster"
     )]
     pub namespace: String,
@@ -158,7 +160,7 @@ pub struct ServeArguments {
     pub config_map: String,
 
     /// The namespace whose PolicyExceptions count, `*` for all of them; without it none does
-    #[arg(long, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Policies")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = exception_namespace, help_heading = "Policies")]
     pub exception_namespace: Option<String>,
 
     /// A service that rules may call (`apiCall.service`): a host, `*.` and a name for all below it, or an address; may be given

@@ -7,13 +7,15 @@ mod install;
 mod kyverno;
 mod objects;
 mod server_side;
+mod take_over;
 mod uninstall;
+mod waiting;
 mod workload;
 
-use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, ResourceExt};
@@ -50,6 +52,12 @@ impl Site {
     /// The objects of a kind in the whole cluster.
     fn all<K: kube::Resource<DynamicType = ()>>(&self) -> Api<K> {
         Api::all(self.connection.background().clone())
+    }
+
+    /// The namespace of Portcullis, if it is there.
+    async fn own_namespace(&self) -> anyhow::Result<Option<Namespace>> {
+        let namespace = self.all::<Namespace>().get_opt(&self.namespace).await;
+        namespace.map_err(|error| self.told("get", &format!("namespace/{}", self.namespace), &error))
     }
 
     /// The namespace that Portcullis is installed in, if it is not this one.
@@ -91,9 +99,4 @@ fn if_there<T>(found: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> 
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Waits for `work` as long as `patience` lasts; nothing when it is over.
-async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(patience, work).await.ok()
 }

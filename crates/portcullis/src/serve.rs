@@ -18,7 +18,7 @@ mod scan;
 mod source;
 mod webhook_settings;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,8 +167,17 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
     Ok(())
 }
 
+/// Listens on an address. `[::]` stands for every address, those of IPv4 too; where the system knows no IPv6, for these alone.
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| not_listening(address, flag, &error))
+    let bound = match TcpListener::bind(address).await {
+        Err(error)
+            if address.ip() == Ipv6Addr::UNSPECIFIED && error.raw_os_error() == Some(libc::EAFNOSUPPORT) =>
+        {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    };
+    bound.map_err(|error| not_listening(address, flag, &error))
 }
 
 fn server(
@@ -264,5 +273,19 @@ fn drain_limits(arguments: &ServeArguments, limits: &Limits) -> Limits {
     match arguments.external_url.is_some() || !arguments.policies.is_empty() {
         true => Limits { drain_accept: Duration::ZERO, drain_close: Duration::ZERO, ..limits.clone() },
         false => limits.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_listens_on_every_address_is_reached_by_ipv4_whether_there_is_ipv6_or_not() {
+        let every = bind("[::]:0".parse().unwrap(), "--listen").await.unwrap();
+        let port = every.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     }
 }

@@ -5,12 +5,11 @@ use std::io::Write as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::DynamicObject;
 use kube::runtime::conditions::is_crd_established;
-use kube::runtime::wait::await_condition;
 use portcullis_cli::{Surroundings, hinted};
 use portcullis_kyverno::CRD_LABEL;
 
+use super::Site;
 use super::objects::{definitions, title};
-use super::{Site, within};
 
 impl Site {
     /// Brings the definitions of policies to this version. Those of somebody else are left as they are.
@@ -36,7 +35,7 @@ impl Site {
                 writeln!(surroundings.stdout, "{title} {left}")?;
                 continue;
             }
-            writeln!(surroundings.stdout, "{title} {}", self.apply(wanted).await?.word())?;
+            self.apply_and_tell(wanted, surroundings).await?;
         }
         for wanted in &definitions {
             self.until_established(wanted).await?;
@@ -56,21 +55,13 @@ impl Site {
 
     async fn until_established(&self, wanted: &DynamicObject) -> anyhow::Result<()> {
         let name = wanted.metadata.name.as_deref().unwrap_or_default();
-        let established = await_condition(self.all(), name, is_crd_established());
-        match within(self.patience, established).await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => {
-                Err(anyhow::Error::new(error).context(format!("cannot watch {}", title(wanted))))
-            }
-            None => Err(hinted(
-                format!(
-                    "the API server does not serve {} after {} s",
-                    title(wanted),
-                    self.patience.as_secs()
-                ),
-                Some(format!("`kubectl describe crd {name}` says what is in the way")),
-            )),
+        if self.comes_true(self.all(), name, is_crd_established()).await? {
+            return Ok(());
         }
+        Err(hinted(
+            format!("the API server does not serve {} after {} s", title(wanted), self.patience.as_secs()),
+            Some(format!("`kubectl describe crd {name}` says what is in the way")),
+        ))
     }
 }
 

@@ -6,7 +6,6 @@ use std::fmt;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook, ValidatingWebhookConfiguration,
 };
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::api::ListParams;
 use kube::{Resource, ResourceExt as _};
@@ -22,8 +21,7 @@ type Labels = BTreeMap<String, String>;
 impl Site {
     /// Warns of each configuration by which somebody else decides, failing closed, whether Pods of Portcullis come up.
     pub(super) async fn warn_of_guards(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        let namespace = self.all::<Namespace>().get(&self.namespace).await;
-        let namespace = namespace.map_err(|error| self.told("get", "the namespace", &error))?;
+        let namespace = self.own_namespace().await?.unwrap_or_default();
         let mut guards = self.guards::<MutatingWebhookConfiguration>(namespace.labels()).await?;
         guards.extend(self.guards::<ValidatingWebhookConfiguration>(namespace.labels()).await?);
         for name in guards {

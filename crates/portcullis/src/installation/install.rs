@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use portcullis_cli::{InstallArguments, Surroundings, hinted};
@@ -10,9 +9,6 @@ use portcullis_value::{Arena, json};
 
 use super::objects::{Choices, Objects, definitions, kind, objects, title};
 use super::{NAME, Site, at};
-
-/// The annotation by which Helm knows the objects of a release.
-const RELEASE: &str = "meta.helm.sh/release-name";
 
 /// Runs the command.
 pub(crate) fn install(
@@ -24,7 +20,8 @@ pub(crate) fn install(
         return print(&choices, surroundings);
     }
     at(&arguments.cluster, &choices.namespace, arguments.timeout, async |site| {
-        site.refuse_release().await?;
+        site.refuse_release(&choices).await?;
+        site.refuse_end_of_namespace().await?;
         if let Some(namespace) = site.elsewhere().await? {
             let message = format!("portcullis is installed in the namespace `{namespace}`");
             let hint =
@@ -81,16 +78,27 @@ fn conclude(choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::R
 
 impl Site {
     /// Refuses to change what a Helm release holds: the next `helm upgrade` would undo it.
-    async fn refuse_release(&self) -> anyhow::Result<()> {
-        let deployment = self.namespaced::<Deployment>().get_opt(NAME).await;
-        let deployment = deployment.map_err(|error| self.told("get", "deployment/portcullis", &error))?;
-        match deployment.as_ref().and_then(|deployment| deployment.annotations().get(RELEASE)) {
+    async fn refuse_release(&self, choices: &Choices) -> anyhow::Result<()> {
+        match self.release(&objects(choices)?.chosen).await? {
             None => Ok(()),
             Some(release) => Err(hinted(
                 format!("portcullis is installed by the Helm release `{release}`"),
                 Some(format!("`helm -n {} upgrade {release}` brings it to another version", self.namespace)),
             )),
         }
+    }
+
+    /// Refuses to begin in a namespace in which nothing can be made any more.
+    async fn refuse_end_of_namespace(&self) -> anyhow::Result<()> {
+        let namespace = self.own_namespace().await?;
+        if namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_none()) {
+            return Ok(());
+        }
+        let name = &self.namespace;
+        Err(hinted(
+            format!("the namespace `{name}` is being deleted"),
+            Some(format!("`kubectl wait --for=delete namespace/{name}`, then install again")),
+        ))
     }
 
     async fn apply_all(&self, choices: &Choices, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
@@ -101,7 +109,7 @@ impl Site {
                 writeln!(surroundings.stdout, "{} {left}", title(&object))?;
                 continue;
             }
-            writeln!(surroundings.stdout, "{} {}", title(&object), self.apply(&object).await?.word())?;
+            self.apply_and_tell(&object, surroundings).await?;
         }
         for object in &left_out {
             self.remove_and_tell(object, surroundings).await?;
@@ -111,11 +119,9 @@ impl Site {
 
     /// Whether the namespace is there and somebody else has made it. Then it stays when Portcullis goes.
     pub(super) async fn is_namespace_of_others(&self) -> anyhow::Result<bool> {
-        let namespace = self.all::<Namespace>().get_opt(&self.namespace).await;
-        let namespace = namespace.map_err(|error| self.told("get", "the namespace", &error))?;
         let is_ours = |namespace: &Namespace| {
             namespace.labels().get("app.kubernetes.io/name").is_some_and(|name| name == NAME)
         };
-        Ok(namespace.is_some_and(|namespace| !is_ours(&namespace)))
+        Ok(self.own_namespace().await?.is_some_and(|namespace| !is_ours(&namespace)))
     }
 }

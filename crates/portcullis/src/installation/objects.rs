@@ -23,6 +23,7 @@ const CHART: [&str; 4] = [
 const IGNORE: &str = "--force-failure-policy-ignore";
 const BESIDE_KYVERNO: &str = "--beside-kyverno";
 const RETENTION: &str = "--retention";
+const EXCEPTIONS: &str = "--exception-namespace";
 
 /// The binding that lets it read what it judges, where nobody sends that.
 const READER: &str = "portcullis-beside-kyverno";
@@ -39,6 +40,7 @@ pub(super) struct Choices {
     pub(super) ignore_failures: bool,
     pub(super) beside_kyverno: bool,
     pub(super) retention: bool,
+    pub(super) exception_namespace: Option<String>,
 }
 
 impl Choices {
@@ -52,6 +54,7 @@ impl Choices {
             ignore_failures: false,
             beside_kyverno: false,
             retention: false,
+            exception_namespace: None,
         }
     }
 }
@@ -65,6 +68,7 @@ impl From<&InstallArguments> for Choices {
             ignore_failures: arguments.force_failure_policy_ignore,
             beside_kyverno: arguments.beside_kyverno,
             retention: arguments.retention,
+            exception_namespace: arguments.exception_namespace.clone(),
         }
     }
 }
@@ -103,9 +107,18 @@ pub(super) fn objects(choices: &Choices) -> anyhow::Result<Objects> {
         let place = if is_chosen { &mut objects.chosen } else { &mut objects.left_out };
         place.push(serde_json::from_value(object)?);
     }
-    // A Pod starts with the roles it is to have.
-    objects.chosen.sort_by_key(|object| kind(object) == "Deployment");
+    objects.chosen.sort_by_key(place);
     Ok(objects)
+}
+
+/// What comes before what: everything is in the namespace, a binding is of a role, and a Pod starts with the roles it is to have.
+fn place(object: &DynamicObject) -> u8 {
+    match kind(object) {
+        "Namespace" => 0,
+        "ClusterRoleBinding" | "RoleBinding" => 2,
+        "Deployment" => 3,
+        _ => 1,
+    }
 }
 
 /// Makes the object what is chosen. Says whether there is to be one at all; nothing if it is not what we know.
@@ -143,13 +156,14 @@ fn choose_workload(spec: &mut Json, choices: &Choices) -> Option<()> {
     let arguments = container.get_mut("args")?.as_array_mut()?;
     let is_of_log = |argument: &Json| argument.as_str().is_some_and(|text| text.starts_with("--log="));
     let place = arguments.iter().position(is_of_log)?;
-    let chosen = [
+    let flags = [
         (choices.ignore_failures, IGNORE),
         (choices.beside_kyverno, BESIDE_KYVERNO),
         (choices.retention, RETENTION),
     ];
-    let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, argument)| json!(argument));
-    arguments.splice(place..place, chosen);
+    let flags = flags.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, flag)| json!(flag));
+    let exceptions = choices.exception_namespace.iter().map(|name| json!(format!("{EXCEPTIONS}={name}")));
+    arguments.splice(place..place, flags.chain(exceptions));
     Some(())
 }
 
@@ -197,13 +211,14 @@ mod tests {
             ignore_failures: true,
             beside_kyverno: true,
             retention: true,
+            exception_namespace: Some("exceptions".to_owned()),
             ..choices
         };
         let Objects { chosen, left_out } = objects(&choices).unwrap();
         let deployment = find(&chosen, "Deployment").unwrap();
         let container = deployment.pointer(container).unwrap();
         let arguments = container["args"].as_array().unwrap();
-        for argument in [IGNORE, BESIDE_KYVERNO, RETENTION] {
+        for argument in [IGNORE, BESIDE_KYVERNO, RETENTION, "--exception-namespace=exceptions"] {
             assert!(arguments.contains(&json!(argument)), "{argument}");
         }
         assert_eq!(container["image"], "a/b:c");

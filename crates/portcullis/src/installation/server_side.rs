@@ -2,14 +2,17 @@
 
 use std::io::Write as _;
 
-use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
+use kube::{Api, ResourceExt as _};
 
 use portcullis_cli::Surroundings;
 
 use super::objects::{kind, title};
 use super::{FIELD_MANAGER, Site, if_there};
+
+/// The annotation by which Helm knows the objects of a release.
+const RELEASE: &str = "meta.helm.sh/release-name";
 
 /// What applying an object led to, as kubectl says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +51,31 @@ impl Site {
         found.map_err(|error| self.told("get", &title(object), &error))
     }
 
+    /// The Helm release that the installation is of, by the first of its `objects` that is there.
+    pub(super) async fn release(&self, objects: &[DynamicObject]) -> anyhow::Result<Option<String>> {
+        // The namespace may have been there before.
+        for object in objects.iter().rev().filter(|object| kind(object) != "Namespace") {
+            if let Some(found) = self.find(object).await? {
+                return Ok(found.annotations().get(RELEASE).cloned());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes the object what it is to be, and tells what that led to.
+    pub(super) async fn apply_and_tell(
+        &self,
+        object: &DynamicObject,
+        surroundings: &mut Surroundings<'_>,
+    ) -> anyhow::Result<()> {
+        let applied = self.apply(object).await?;
+        writeln!(surroundings.stdout, "{} {}", title(object), applied.word())?;
+        // Where it is interrupted, what was told is what was done.
+        Ok(surroundings.stdout.flush()?)
+    }
+
     /// Makes the object what it is to be: fields that we own and do not name any more go, those of others stay.
-    pub(super) async fn apply(&self, object: &DynamicObject) -> anyhow::Result<Applied> {
+    async fn apply(&self, object: &DynamicObject) -> anyhow::Result<Applied> {
         let before = self.find(object).await?;
         // A field that somebody else has set to something else is ours: it is what makes the installation work.
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -84,7 +110,6 @@ impl Site {
         let removed = self.remove(object).await?;
         if removed {
             writeln!(surroundings.stdout, "{} removed", title(object))?;
-            // Where it is interrupted, what was told is what was done.
             surroundings.stdout.flush()?;
         }
         Ok(usize::from(removed))

@@ -1,21 +1,23 @@
 //! `uninstall`: from whatever is there, in whatever state, to nothing that calls or is called.
 
+use std::fmt::Debug;
 use std::io::Write as _;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, ResourceExt as _};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope};
+use kube::runtime::wait::{Condition, conditions};
+use kube::{Api, Resource, ResourceExt as _};
 use portcullis_cli::{Surroundings, UninstallArguments, hinted};
+use serde::de::DeserializeOwned;
 
 use super::definitions::is_ours;
 use super::objects::{Choices, Objects, definitions, kind, objects, title};
-use super::{NAME, Site, at, if_there, within};
+use super::{NAME, Site, at, if_there};
 
 /// The Secret with the certificate, which Portcullis makes.
 const CERTIFICATE: &str = "portcullis-tls";
@@ -49,6 +51,7 @@ pub(crate) fn uninstall(
             ));
         }
         let Objects { chosen, left_out } = objects(&Choices::in_namespace(namespace))?;
+        let release = site.release(&chosen).await?;
         // Without this binding a replica that still runs cannot put back what is removed next, so that at no time is
         // somebody called who is not there.
         let binding = if_there(site.all::<ClusterRoleBinding>().delete(NAME, &DeleteParams::default()).await);
@@ -76,6 +79,15 @@ pub(crate) fn uninstall(
         } else if !arguments.delete_policies {
             writeln!(surroundings.stdout, "policies, exceptions and their definitions stay")?;
         }
+        // What Helm has noted of it goes with the namespace, where that goes.
+        if let Some(release) = release
+            && site.own_namespace().await?.is_some()
+        {
+            let left = format!(
+                "Helm still lists the release `{release}`: `helm uninstall {release} --namespace {namespace}` ends that"
+            );
+            writeln!(surroundings.stdout, "{left}")?;
+        }
         Ok(())
     })
 }
@@ -85,23 +97,27 @@ impl Site {
     async fn until_gone(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
         self.until_stopped(surroundings).await?;
         let is_gone = |deployment: Option<&Deployment>| deployment.is_none();
-        self.until(await_condition(self.namespaced(), NAME, is_gone), "deployment/portcullis").await
+        self.until(self.namespaced(), NAME, is_gone, "deployment/portcullis").await
     }
 
-    /// Waits for the end of `gone`, which is when the object `title` is not there any more.
-    async fn until<T>(
+    /// Waits until `gone` holds of the object `name`, which people call `title`.
+    async fn until<K>(
         &self,
-        gone: impl Future<Output = Result<T, kube::runtime::wait::Error>>,
+        api: Api<K>,
+        name: &str,
+        gone: impl Condition<K>,
         title: &str,
-    ) -> anyhow::Result<()> {
-        match within(self.patience, gone).await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(anyhow::Error::new(error).context(format!("cannot watch {title}"))),
-            None => Err(hinted(
-                format!("{title} is still there after {} s", self.patience.as_secs()),
-                Some("`kubectl get -o yaml` says what keeps it; `portcullis uninstall` goes on from here"),
-            )),
+    ) -> anyhow::Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        if self.comes_true(api, name, gone).await? {
+            return Ok(());
         }
+        Err(hinted(
+            format!("{title} is still there after {} s", self.patience.as_secs()),
+            Some("`kubectl get -o yaml` says what keeps it; `portcullis uninstall` goes on from here"),
+        ))
     }
 
     /// What Portcullis itself has written in its namespace, and the configuration of it.
@@ -137,9 +153,8 @@ impl Site {
             }
             removed += self.remove_and_tell(&wanted, surroundings).await?;
             let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
-            let gone =
-                await_condition(self.all::<CustomResourceDefinition>(), &name, conditions::is_deleted(&uid));
-            self.until(gone, &title(&wanted)).await?;
+            let definitions = self.all::<CustomResourceDefinition>();
+            self.until(definitions, &name, conditions::is_deleted(&uid), &title(&wanted)).await?;
         }
         Ok(removed)
     }
@@ -180,39 +195,51 @@ impl Site {
     /// gone, so that it can be made again.
     async fn remove_namespace(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<usize> {
         let namespaces = self.all::<Namespace>();
-        let found = namespaces.get_opt(&self.namespace).await;
-        let Some(found) = found.map_err(|error| self.told("get", "the namespace", &error))? else {
-            return Ok(0);
-        };
+        let Some(found) = self.own_namespace().await? else { return Ok(0) };
         let title = format!("namespace/{}", self.namespace);
         if self.is_namespace_of_others().await? {
             writeln!(surroundings.stdout, "{title} stays: it was there before")?;
             return Ok(0);
         }
         let kept = self.kept_in_namespace().await?;
-        if kept > 0 {
-            writeln!(surroundings.stdout, "{title} stays: it holds {kept} policies or exceptions")?;
+        if !kept.is_empty() {
+            writeln!(surroundings.stdout, "{title} stays: it holds {}", kept.join(", "))?;
             return Ok(0);
         }
         let deleted = if_there(namespaces.delete(&self.namespace, &DeleteParams::default()).await);
         deleted.map_err(|error| self.told("delete", &title, &error))?;
         let uid = found.uid().unwrap_or_default();
-        let gone = await_condition(namespaces, &self.namespace, conditions::is_deleted(&uid));
-        self.until(gone, &title).await?;
+        self.until(namespaces, &self.namespace, conditions::is_deleted(&uid), &title).await?;
         writeln!(surroundings.stdout, "{title} removed")?;
         Ok(1)
     }
 
-    /// How many custom resources would go with the namespace.
-    async fn kept_in_namespace(&self) -> anyhow::Result<usize> {
-        let mut kept = 0;
+    /// What people keep in the namespace and would lose with it: policies and exceptions, and what is theirs and runs or stores
+    /// something there.
+    async fn kept_in_namespace(&self) -> anyhow::Result<Vec<String>> {
+        let mut policies = 0;
         for wanted in definitions()? {
             let Some(found) = self.definition(&wanted).await? else { continue };
             let objects = self.custom_resources(&found).await?;
             let is_inside =
                 |object: &&DynamicObject| object.metadata.namespace.as_ref() == Some(&self.namespace);
-            kept += objects.iter().filter(is_inside).count();
+            policies += objects.iter().filter(is_inside).count();
         }
-        Ok(kept)
+        let pods = self.of_others::<Pod>().await?;
+        let claims = self.of_others::<PersistentVolumeClaim>().await?;
+        let found =
+            [(policies, "policies or exceptions"), (pods, "Pods of others"), (claims, "volume claims")];
+        let kept = found.into_iter().filter(|(number, _)| *number > 0);
+        Ok(kept.map(|(number, what)| format!("{number} {what}")).collect())
+    }
+
+    /// How many objects of a kind there are in the namespace that are none of an installation.
+    async fn of_others<K>(&self) -> anyhow::Result<usize>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let theirs = ListParams::default().labels("app.kubernetes.io/name!=portcullis");
+        let listed = self.namespaced::<K>().list_metadata(&theirs).await;
+        Ok(listed.map_err(|error| self.told("list", &K::plural(&()), &error))?.items.len())
     }
 }

@@ -6,10 +6,9 @@ use std::io::Write as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
-use kube::runtime::wait::await_condition;
 use portcullis_cli::{Surroundings, hinted};
 
-use super::{NAME, Site, within};
+use super::{NAME, Site};
 
 impl Site {
     /// Waits until all Pods of the newest version answer, and says how many do.
@@ -25,11 +24,9 @@ impl Site {
                 ready >= wanted
             })
         };
-        let waited = within(self.patience, await_condition(self.namespaced(), NAME, is_ready)).await;
-        match waited {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(anyhow::Error::new(error).context("cannot watch deployment/portcullis")),
-            None => Err(self.not_ready().await),
+        match self.comes_true(self.namespaced(), NAME, is_ready).await? {
+            true => Ok(()),
+            false => Err(self.not_ready().await),
         }
     }
 
@@ -37,26 +34,28 @@ impl Site {
     pub(super) async fn until_stopped(&self, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
         let progress = Progress::new(surroundings);
         let is_stopped = |deployment: Option<&Deployment>| {
-            let status = deployment.and_then(|deployment| deployment.status.as_ref());
-            let left = status.and_then(|status| status.replicas).unwrap_or(0);
+            let Some(deployment) = deployment else { return true };
+            let left = deployment.status.as_ref().and_then(|status| status.replicas).unwrap_or(0);
             progress.tell(&format!("{left} Pods are left"));
             left == 0
         };
-        match within(self.patience, await_condition(self.namespaced(), NAME, is_stopped)).await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(anyhow::Error::new(error).context("cannot watch deployment/portcullis")),
-            None => Err(hinted(
-                format!("the Pods of portcullis are still there after {} s", self.patience.as_secs()),
-                Some(format!("`kubectl -n {} get pods` shows them", self.namespace)),
-            )),
+        if self.comes_true(self.namespaced(), NAME, is_stopped).await? {
+            return Ok(());
         }
+        Err(hinted(
+            format!("the Pods of portcullis are still there after {} s", self.patience.as_secs()),
+            Some(format!("`kubectl -n {} get pods` shows them", self.namespace)),
+        ))
     }
 
     async fn not_ready(&self) -> anyhow::Error {
         let label = ListParams::default().labels("app.kubernetes.io/name=portcullis");
         // Whatever the reason, the Pods are not ready: what cannot be listed is no other error.
         let pods = self.namespaced::<Pod>().list(&label).await.map(|pods| pods.items).unwrap_or_default();
-        let reason = pods.iter().find_map(waits_for).unwrap_or_else(|| "their log says why".to_owned());
+        let deployment = self.namespaced::<Deployment>().get(NAME).await.ok();
+        let reason = pods.iter().find_map(waits_for);
+        let reason = reason.or_else(|| deployment.as_ref().and_then(refused_pods));
+        let reason = reason.unwrap_or_else(|| "their log says why".to_owned());
         hinted(
             format!("the Pods of portcullis are not ready after {} s: {reason}", self.patience.as_secs()),
             Some(format!(
@@ -90,6 +89,14 @@ fn waits_for(pod: &Pod) -> Option<String> {
     let mut unscheduled = status.conditions.iter().flatten().filter(|condition| condition.status == "False");
     let reason = waiting.next().or_else(|| unscheduled.find_map(|condition| condition.message.clone()))?;
     Some(format!("`{name}` waits: {reason}"))
+}
+
+/// Why there is no Pod, in the words of who has refused it: a quota, Pod Security, a webhook.
+fn refused_pods(deployment: &Deployment) -> Option<String> {
+    let conditions = deployment.status.as_ref()?.conditions.iter().flatten();
+    let mut failures =
+        conditions.filter(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True");
+    failures.find_map(|condition| condition.message.clone())
 }
 
 /// Tells on standard error how far a wait has come, each time it has come further.

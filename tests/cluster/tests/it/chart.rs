@@ -58,7 +58,11 @@ fn the_chart_and_the_command_give_the_same_objects() -> Result<()> {
                 "namespace.create=true,besideKyverno=true,image.repository=localhost:5000/p,image.tag=dev,replicas=3",
                 vec!["--beside-kyverno", "--image=localhost:5000/p:dev", "--replicas=3"],
             ),
-            ("portcullis", "namespace.create=true,retention.enabled=true", vec!["--retention"]),
+            (
+                "portcullis",
+                "namespace.create=true,retention.enabled=true,exceptionNamespace=exceptions",
+                vec!["--retention", "--exception-namespace=exceptions"],
+            ),
         ];
         for (namespace, values, arguments) in same {
             let by_chart = rendered(programs, namespace, values).await?;
@@ -109,7 +113,7 @@ fn what_people_choose_ends_up_in_the_objects() -> Result<()> {
         ensure!(!at("Role portcullis", "/rules")?.to_string().contains("secrets"));
         let arguments = container(&objects)?.pointer("/args").cloned().unwrap_or_default().to_string();
         for argument in
-            ["--listen=0.0.0.0:10443", "--exception-namespace=exceptions", "--tls-cert=/certificate/tls.crt"]
+            ["--listen=[::]:10443", "--exception-namespace=exceptions", "--tls-cert=/certificate/tls.crt"]
         {
             ensure!(arguments.contains(argument), "{argument} is not among {arguments}");
         }

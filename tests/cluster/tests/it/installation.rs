@@ -4,10 +4,15 @@
 //! that the level `restricted` of Pod Security admits the Pods, and what is left afterwards. What the Pods would do is
 //! tested with `portcullis serve` as a process.
 
+mod helm;
+mod obstacles;
+mod take_over;
+
 use anyhow::{Context as _, Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, CommandOutput, cluster_test, wait};
+use portcullis_cluster_tests::{ClusterTest, CommandOutput, cluster_test};
 use serde_json::{Value, json};
 
+pub(crate) use self::take_over::KYVERNO;
 use crate::crds::define;
 
 /// What an installation consists of, without definitions.
@@ -303,9 +308,13 @@ fn what_was_there_before_and_what_people_keep_is_not_removed() -> Result<()> {
         let exception = "{apiVersion: kyverno.io/v2, kind: PolicyException, metadata: {name: e, namespace: portcullis}, \
             spec: {exceptions: [{policyName: kept, ruleNames: [a]}], match: {any: [{resources: {kinds: [ConfigMap]}}]}}}";
         ground.apply(exception).await?;
+        let claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: theirs, namespace: portcullis}, \
+            spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}";
+        ground.apply(claim).await?;
         let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
-        ensure!(told.contains("namespace/portcullis stays: it holds 1 policies or exceptions"), "{told}");
-        ensure!(ground.there(&["policyexception/e"]).await?.len() == 1);
+        let stays = "namespace/portcullis stays: it holds 1 policies or exceptions, 1 volume claims\n";
+        ensure!(told.contains(stays), "{told}");
+        ensure!(ground.there(&["policyexception/e", "persistentvolumeclaim/theirs"]).await?.len() == 2);
         Ok(())
     })
 }
@@ -377,99 +386,5 @@ fn definitions_of_others_are_left_where_they_are_compatible_and_are_never_remove
         );
         ensure!(ground.kubectl(&["get", "clusterpolicies", "-o", "name"]).await?.is_empty());
         ground.kubectl(&["delete", "crd", "clusterpolicies.kyverno.io"]).await.map(drop)
-    })
-}
-
-/// A Kyverno that serves: a webhook that calls it, and its Deployment. Nobody answers, which does not matter for an object
-/// that no test writes.
-pub(crate) const KYVERNO: &str = "
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: kyverno-resource-validating-webhook-cfg, labels: {webhook.kyverno.io/managed-by: kyverno}}
-webhooks:
-- name: validate.kyverno.svc-fail
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  clientConfig: {service: {name: kyverno-svc, namespace: NAMESPACE}}
-  rules: [{apiGroups: [example.com], apiVersions: [v1], resources: [things], operations: [CREATE]}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: kyverno-admission-controller, namespace: NAMESPACE, labels: {app.kubernetes.io/part-of: kyverno}}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: kyverno}}
-  template:
-    metadata: {labels: {app: kyverno}}
-    spec: {containers: [{name: kyverno, image: registry.example.com/kyverno}]}
-";
-
-#[test]
-fn beside_a_kyverno_that_serves_nothing_is_installed_unless_it_is_said_how() -> Result<()> {
-    on_clear_ground(async |ground| {
-        let kyverno = KYVERNO.replace("NAMESPACE", &ground.test.namespace);
-        ground.test.apply(&kyverno).await?.succeeded()?;
-        let refused = ground.portcullis(&["install"]).await?;
-        let told = "Kyverno serves this cluster: it is called by `kyverno-resource-validating-webhook-cfg`";
-        ensure!(refused.code == 1 && refused.stderr.contains(told), "{refused:?}");
-        ensure!(ground.there(&PARTS).await?.is_empty(), "installed all the same");
-
-        ground.portcullis(&["install", "--beside-kyverno"]).await?.succeeded()?;
-        let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
-        let arguments = ground.kubectl(&["get", "deployment", "portcullis", "-o", arguments]).await?;
-        ensure!(arguments.contains("--beside-kyverno"), "{arguments}");
-        let refused = ground.portcullis(&["uninstall", "--delete-policies"]).await?;
-        ensure!(refused.code == 1 && refused.stderr.contains("are its own as well"), "{refused:?}");
-
-        let told = ground.portcullis(&["install", "--take-over"]).await?.succeeded()?;
-        let back = "scale deployment kyverno-admission-controller --replicas=2";
-        ensure!(told.contains("of Kyverno removed") && told.contains(back), "{told}");
-        let scaled = ["get", "deployment", "kyverno-admission-controller", "-o", "jsonpath={.spec.replicas}"];
-        ensure!(ground.test.kubectl(&scaled).await?.succeeded()? == "0");
-        let theirs = "validatingwebhookconfiguration/kyverno-resource-validating-webhook-cfg";
-        ensure!(ground.there(&[theirs]).await?.is_empty());
-        Ok(())
-    })
-}
-
-#[test]
-fn helm_installs_the_chart_and_leaves_the_definitions_when_it_goes() -> Result<()> {
-    on_clear_ground(async |ground| {
-        // One definition is somebody else's.
-        let kubectl = ground.test.control_plane.kubectl("default");
-        let theirs = definition_of_others(|_| ())?;
-        kubectl.run_with(&["apply", "--server-side", "-f", "-"], &theirs).await?.succeeded()?;
-        let helm = async |arguments: &[&str]| {
-            let arguments = [arguments, &["--namespace=portcullis"]].concat();
-            ground.test.control_plane.helm(&arguments).await?.succeeded()
-        };
-        let chart = ["portcullis", "charts/portcullis", "--create-namespace", "--wait"];
-        let told = helm(&[&["install"], &chart[..]].concat()).await?;
-        ensure!(told.contains("clusterpolicies.kyverno.io was there before and is left"), "{told}");
-        ensure!(told.contains("Policies fail closed unless they say"), "{told}");
-        ensure!(ground.there(&PARTS).await?.len() == PARTS.len());
-        let refused = ground.portcullis(&["install"]).await?;
-        ensure!(
-            refused.code == 1 && refused.stderr.contains("by the Helm release `portcullis`"),
-            "{refused:?}"
-        );
-
-        helm(&[&["upgrade"], &chart[..], &["--set=replicas=1"]].concat()).await?;
-        ensure!(ground.replicas().await? == "1");
-        ensure!(ground.there(&["poddisruptionbudget/portcullis"]).await?.is_empty());
-
-        helm(&["uninstall", "portcullis", "--wait"]).await?;
-        // Helm leaves the namespace that it has made for the release, and what the chart asks it to keep.
-        let left = wait::until("an uninstalled chart", async || {
-            let left = ground.there(&PARTS).await?;
-            ensure!(left == ["namespace/portcullis"], "{left:?}");
-            Ok(Some(left))
-        });
-        left.await?;
-        let definitions = ["crd/clusterpolicies.kyverno.io", "crd/policies.kyverno.io"];
-        ensure!(ground.there(&definitions).await?.len() == 2);
-        ground.kubectl(&["delete", "crd", "clusterpolicies.kyverno.io"]).await?;
-        // Other tests find the definitions by their own means.
-        define(&kubectl).await.map(drop)
     })
 }
