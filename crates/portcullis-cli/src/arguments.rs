@@ -88,16 +88,13 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Parses the arguments. Help and version are printed here; wrong arguments are told.
-pub(crate) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    surroundings: &mut Surroundings<'_>,
-) -> Result<Command, Ended> {
+pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_>) -> Result<Command, Ended> {
     let mut command = command();
     if let Some(width) = surroundings.stdout.width {
         command = command.term_width(width);
     }
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if is_plugin(arguments.first().map(OsString::as_os_str)) {
+    // kubectl runs a program of this name where somebody writes `kubectl portcullis`.
+    if arguments.first().is_some_and(|program| is_called(program, "kubectl-portcullis")) {
         command = command.bin_name("kubectl portcullis");
     }
     let arguments = spell_out_switches(arguments, &command);
@@ -137,11 +134,9 @@ fn named(command: &clap::Command, arguments: &[OsString]) -> String {
     name
 }
 
-/// Whether kubectl runs this program: it finds `kubectl-portcullis` in the path when somebody writes `kubectl portcullis`.
-fn is_plugin(program: Option<&OsStr>) -> bool {
-    program
-        .and_then(|program| Path::new(program).file_name())
-        .is_some_and(|name| name == "kubectl-portcullis")
+/// Whether the path `program`, by which somebody runs this one, ends in `name`.
+pub(crate) fn is_called(program: &OsStr, name: &str) -> bool {
+    Path::new(program).file_name().is_some_and(|file| file == name)
 }
 
 /// Spells `--switch=true` and `--switch=false` without the value, as pipelines written for the reference have them.

@@ -57,7 +57,23 @@ pub fn run(
     surroundings: &mut Surroundings<'_>,
     cluster: &dyn Commands,
 ) -> Exit {
-    let finished = arguments::parse(arguments, surroundings).and_then(|command| match command {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let finished = match &*arguments {
+        [program, words @ ..] if arguments::is_called(program, "kubectl_complete-portcullis") => {
+            shell::complete_for_kubectl(words, surroundings)
+        }
+        _ => arguments::parse(arguments, surroundings)
+            .and_then(|command| carry_out(command, surroundings, cluster)),
+    };
+    exit::conclude(finished, surroundings)
+}
+
+fn carry_out(
+    command: arguments::Command,
+    surroundings: &mut Surroundings<'_>,
+    cluster: &dyn Commands,
+) -> Result<Exit, exit::Ended> {
+    match command {
         arguments::Command::Apply(arguments) => apply::apply(&arguments, surroundings, cluster),
         arguments::Command::Test(arguments) => test::test(&arguments, surroundings),
         arguments::Command::Jp(arguments) => jp::jp(&arguments, surroundings),
@@ -71,8 +87,7 @@ pub fn run(
         arguments::Command::Rearm(arguments) => done(cluster.rearm(&arguments, surroundings)),
         arguments::Command::Completion { shell } => shell::completion(shell, surroundings),
         arguments::Command::Man => shell::manual(surroundings),
-    });
-    exit::conclude(finished, surroundings)
+    }
 }
 
 fn done(finished: anyhow::Result<()>) -> Result<Exit, exit::Ended> {

@@ -1,5 +1,8 @@
 //! What a shell and `man` want to know of the command line.
 
+mod kubectl;
+
+use std::ffi::OsString;
 use std::io::Write as _;
 
 use clap_complete::Shell;
@@ -13,6 +16,18 @@ pub(crate) fn completion(shell: Shell, surroundings: &mut Surroundings<'_>) -> R
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut arguments::command(), "portcullis", &mut script);
     surroundings.stdout.write_all(&script).map_err(standard_output)?;
+    Ok(Exit::SUCCESS)
+}
+
+/// Tells kubectl how the command line goes on whose words behind `kubectl portcullis` are `words`.
+pub(crate) fn complete_for_kubectl(
+    words: &[OsString],
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Exit, Ended> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let answer = kubectl::answer(arguments::command(), &words);
+    surroundings.stdout.write_all(answer.as_bytes()).map_err(standard_output)?;
     Ok(Exit::SUCCESS)
 }
 

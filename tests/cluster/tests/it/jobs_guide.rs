@@ -52,6 +52,11 @@ fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
                 _ => true,
             };
             ensure!(is_true, "`{command}` shows {screen}");
+            if command.ends_with("/kubectl_complete-portcullis") {
+                // What a shell runs at the tabulator key.
+                let screen = desk.types("kubectl __complete portcullis jobs ap").await?;
+                ensure!(screen.contains("\napply\t"), "{screen}");
+            }
         }
         Ok(())
     })
