@@ -24,10 +24,11 @@ pub enum NotAJob {
     Json(json::Error),
     #[error("it is a `{0}`, not a `Job` of `batch/v1`")]
     Kind(Box<str>),
-    #[error(
-        "it is not a Job of a cluster: a name, uid or resourceVersion is missing, or a field has another type"
-    )]
-    Shape,
+    #[error("`{0}` is missing, which every Job of a cluster has")]
+    Missing(&'static str),
+    /// A member of the document cannot be that of a Job.
+    #[error("its `{0}` is not that of a Job: a field has another type")]
+    Member(&'static str),
 }
 
 /// Reads the Job in `text`.
@@ -48,7 +49,33 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
     }
     // Printed anew it has no escapes where it needs none.
     let plain = arena.str(&document.to_string());
-    scan_job(&mut Scanner::new(plain), interest).ok_or(NotAJob::Shape)
+    scan_job(&mut Scanner::new(plain), interest).ok_or_else(|| why_no_job(document, interest))
+}
+
+/// Why `document` is no Job.
+fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
+    for (name, path) in [
+        ("metadata.name", ["metadata", "name"]),
+        ("metadata.uid", ["metadata", "uid"]),
+        ("metadata.resourceVersion", ["metadata", "resourceVersion"]),
+    ] {
+        if document.path(&path).is_none_or(|value| value.is_null() || value.as_str() == Some("")) {
+            return NotAJob::Missing(name);
+        }
+    }
+    let is_read = |member: &str| {
+        let Some(value) = document.get(member) else { return true };
+        let text = value.to_string();
+        let (mut reading, mut scanner) = (Reading::default(), Scanner::new(&text));
+        let read = match member {
+            "metadata" => reading.metadata(&mut scanner, interest),
+            "spec" => reading.spec(&mut scanner),
+            _ => reading.status(&mut scanner),
+        };
+        read.is_some()
+    };
+    let unread = ["metadata", "spec", "status"].into_iter().find(|member| !is_read(member));
+    NotAJob::Member(unread.unwrap_or("kind"))
 }
 
 /// Takes a Job from where `scanner` stands; `None` where the text ends before it does, or [`read_job`] has to look at it.

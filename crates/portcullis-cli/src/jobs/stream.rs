@@ -30,7 +30,7 @@ pub(crate) enum StreamError {
     Fault { number: u64, error: json::Error },
     #[error("item {number} is no Job: {error}")]
     NotAJob { number: u64, error: NotAJob },
-    #[error("the document in it has no `items`, and is no Job: {0}")]
+    #[error("it is neither a list of Jobs, which has `items`, nor a Job: {0}")]
     NoList(NotAJob),
     #[error("it holds a `{0}`, not Jobs")]
     OtherList(String),

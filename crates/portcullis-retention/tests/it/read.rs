@@ -184,8 +184,22 @@ fn what_is_no_job_is_told() {
     let why = |text: &str| read_job(&arena, text, &Interest::default()).unwrap_err().to_string();
     assert_eq!(why(r#"{"kind":"Pod","metadata":{"name":"x"}}"#), "it is a `Pod`, not a `Job` of `batch/v1`");
     assert!(matches!(read_job(&arena, "{", &Interest::default()), Err(NotAJob::Json(_))));
-    assert!(why(r#"{"kind":"Job","metadata":{"name":7}}"#).starts_with("it is not a Job of a cluster"));
-    assert!(why("{}").starts_with("it is not a Job of a cluster"));
+    let missing = |member: &str| format!("`metadata.{member}` is missing, which every Job of a cluster has");
+    assert_eq!(why("{}"), missing("name"));
+    assert_eq!(why("[]"), missing("name"));
+    assert_eq!(why(r#"{"kind":"Job","metadata":{"name":"x","uid":""}}"#), missing("uid"));
+    let identity = r#""name":"x","uid":"u""#;
+    assert_eq!(why(&format!(r#"{{"metadata":{{{identity}}}}}"#)), missing("resourceVersion"));
+    let of_another_type =
+        |member: &str| format!("its `{member}` is not that of a Job: a field has another type");
+    for (member, text) in [
+        ("metadata", r#"{"metadata":{"name":7,"uid":"u","resourceVersion":"1"}}"#.to_owned()),
+        ("spec", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"spec":{{"suspend":"no"}}}}"#)),
+        ("status", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"status":[]}}"#)),
+        ("kind", format!(r#"{{"kind":7,"metadata":{{{identity},"resourceVersion":"1"}}}}"#)),
+    ] {
+        assert_eq!(why(&text), of_another_type(member));
+    }
 }
 
 #[test]
