@@ -29,7 +29,8 @@ pub(crate) struct Record {
     /// Where its texts begin: name, resource version, and the uid where it is no number.
     start: u32,
     pub(crate) namespace: u32,
-    pub(crate) group: u32,
+    /// The number of a word, or [`START_OF_NAME`] and how long that is.
+    group: u32,
     pub(crate) manager: u32,
     pub(crate) detail: u32,
     pub(crate) pods: u32,
@@ -56,7 +57,7 @@ impl Backlog {
             finished: facts.finished.unwrap_or_default(),
             start,
             namespace: self.words.intern(facts.namespace),
-            group: facts.group.map_or(Interner::NONE, |group| self.words.intern(group)),
+            group: self.group(facts),
             manager: self.words.intern(facts.manager),
             detail: facts.detail.map_or(Interner::NONE, |detail| self.words.intern(detail)),
             pods: facts.pods,
@@ -72,6 +73,15 @@ impl Backlog {
         }
         self.records.push(record);
         Ok(())
+    }
+
+    /// What stands for the group of a Job. A name that was generated begins with it, however many there are of these.
+    fn group(&mut self, facts: &JobFacts<'_>) -> u32 {
+        let Some(group) = facts.group else { return Interner::NONE };
+        match u16::try_from(group.len()) {
+            Ok(length) if facts.name.starts_with(group) => START_OF_NAME | u32::from(length),
+            _ => self.words.intern(group),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -116,6 +126,17 @@ impl Backlog {
 }
 
 impl Record {
+    /// That which the Job shares with others, if there is anything.
+    pub(crate) fn group<'b>(&self, backlog: &'b Backlog) -> Option<&'b str> {
+        match self.group {
+            Interner::NONE => None,
+            group if group & START_OF_NAME != 0 => {
+                self.name(&backlog.texts).get(..(group ^ START_OF_NAME) as usize)
+            }
+            group => backlog.words.word(group),
+        }
+    }
+
     pub(crate) fn name<'t>(&self, texts: &'t str) -> &'t str {
         self.text(texts, 0, usize::from(self.name_length))
     }
@@ -137,6 +158,9 @@ impl Record {
         texts.get(start..start + length).unwrap_or_default()
     }
 }
+
+/// Says of a group that it is what the name begins with. Words are not so many that a number of one has it.
+const START_OF_NAME: u32 = 1 << 31;
 
 /// Stands for the length of a uid that is kept as a number.
 const AS_NUMBER: u8 = u8::MAX;
@@ -189,21 +213,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_with_the_longest_name_takes_less_than_150_bytes() {
+    fn a_job_with_the_longest_name_takes_less_than_150_bytes_though_its_group_is_its_own() {
         let texts = 63 + "18446744073709551615".len();
         assert!(size_of::<Record>() + texts <= 150, "{}", size_of::<Record>() + texts);
+        let mut backlog = Backlog::default();
+        for number in 0..10 {
+            let (name, group) = (format!("report-{number}-x"), format!("report-{number}-"));
+            let facts = JobFacts { name: &name, group: Some(&group), ..JobFacts::default() };
+            backlog.push(&facts).unwrap();
+        }
+        assert!(backlog.words.find("report-3-").is_none());
+        assert_eq!(backlog.job(3).unwrap().group(), "report-3-");
     }
 
     proptest! {
         #[test]
-        fn what_is_kept_is_what_was_read(uids in proptest::collection::vec("[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z0-9-]{0,40}|[0-9a-f-]{36}", 1..4), version in "[0-9]{1,20}|[a-z]*") {
+        fn what_is_kept_is_what_was_read(uids in proptest::collection::vec("[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z0-9-]{0,40}|[0-9a-f-]{36}", 1..4), version in "[0-9]{1,20}|[a-z]*", group in "n?|g") {
+            let group = &*group;
             let mut backlog = Backlog::default();
             for uid in &uids {
-                let facts = JobFacts { name: "n", namespace: "s", uid, resource_version: &version, group: Some("g"), ..JobFacts::default() };
+                let facts = JobFacts { name: "n", namespace: "s", uid, resource_version: &version, group: Some(group), ..JobFacts::default() };
                 backlog.push(&facts).unwrap();
             }
             for (uid, job) in uids.iter().zip(backlog.jobs()) {
-                prop_assert_eq!((&job.uid(), job.resource_version(), job.name(), job.namespace(), job.group()), (uid, version.as_str(), "n", "s", "g"));
+                prop_assert_eq!((&job.uid(), job.resource_version(), job.name(), job.namespace(), job.group()), (uid, version.as_str(), "n", "s", group));
             }
         }
     }

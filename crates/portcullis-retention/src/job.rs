@@ -74,7 +74,7 @@ impl<'b> Job<'b> {
 
     /// That which it shares with others; `None` where its own name is its group.
     pub fn shared_group(self) -> Option<&'b str> {
-        self.backlog.words().word(self.record.group)
+        self.record.group(self.backlog)
     }
 
     /// The field manager that made it; empty where none is told.

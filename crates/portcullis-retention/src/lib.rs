@@ -13,7 +13,7 @@
 //! Invariants:
 //! - a Job that a [`Protection`] holds for is never planned, nor given a TTL;
 //! - what is not known for certain (a finish time that is missing, or lies in the future) protects;
-//! - a Job takes at most 150 bytes, whatever its manifest holds.
+//! - a Job takes at most 150 bytes beside words that it shares with others, as its namespace, whatever its manifest holds.
 
 mod age;
 mod backlog;
