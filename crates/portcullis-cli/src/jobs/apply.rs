@@ -150,18 +150,16 @@ pub(super) fn apply(
     }
     let folder = folder(&path, arguments.backup.as_ref().map(|folder| surroundings.directory.join(folder)));
     let mut backup = Backup::open(&folder)?;
-    let goes_on = backup.journal().is_some();
     check_journal(backup.journal(), &plan, &uid, &folder)?;
 
-    let stderr = &mut surroundings.stderr;
-    let looked = runtime.block_on(survey(&connection, &plan, number, arguments, &backup, date, stderr));
-    let (survey, tombstones) = looked?;
+    let order = Order { arguments, plan: &plan, number, connection: &connection, now: date };
+    let (survey, tombstones) = runtime.block_on(order.survey(&backup, &mut surroundings.stderr))?;
     if !survey.unlistable.is_empty() {
         let message =
             format!("what the Jobs own of these kinds is not known: {}", survey.unlistable.join(", "));
         diagnostics::warning(&mut surroundings.stderr, &message);
     }
-    ask(&plan, number, &connection, goes_on, arguments.yes, surroundings)?;
+    order.confirm(backup.journal(), surroundings)?;
     if let Some(tombstones) = tombstones {
         tombstones.finish()?;
     }
@@ -267,48 +265,55 @@ fn folder(plan: &Path, given: Option<PathBuf>) -> PathBuf {
     })
 }
 
-/// Looks at all Jobs of the plan; the first time their manifests are put by. The first `number` of them are to be touched.
-async fn survey(
-    connection: &Connection,
-    plan: &Plan,
+/// A plan that is about to be carried out.
+struct Order<'o> {
+    arguments: &'o Arguments,
+    plan: &'o Plan,
+    /// How many of its Jobs, the first ones, are to be touched.
     number: usize,
-    arguments: &Arguments,
-    backup: &Backup,
+    connection: &'o Connection,
+    /// By the API server's clock, in seconds since 1970-01-01 UTC.
     now: i64,
-    stderr: &mut Stream<'_>,
-) -> Result<(Survey, Option<Tombstones>)> {
-    // Those that went in an earlier run can be kept no more.
-    let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
-    let mut progress = Progress::on(stderr);
-    let mut survey = Survey::take(connection, plan, tombstones.as_mut(), &mut progress).await?;
-    if !(arguments.with_dependents || plan.dependents.allowed) {
-        let items = plan.items.get(..number).unwrap_or(&plan.items);
-        let kinds = if plan.dependents.looked == Looked::All { Kinds::All } else { arguments.dependents };
-        survey.find_dependents(connection, items, kinds, &mut progress).await?;
-    }
-    drop(progress);
-    survey.judge(plan, fetch::terminating_namespaces(connection, stderr).await, now);
-    Ok((survey, tombstones))
 }
 
-fn ask(
-    plan: &Plan,
-    number: usize,
-    connection: &Connection,
-    goes_on: bool,
-    yes: bool,
-    surroundings: &mut Surroundings<'_>,
-) -> Result<()> {
-    let jobs = counted(number as u64, "Job", "Jobs");
-    let what = match plan.mode {
-        Mode::Delete => format!("delete {jobs} with their Pods"),
-        Mode::Ttl => format!("give {jobs} a TTL, by which Kubernetes deletes them with their Pods"),
-    };
-    let included: Vec<_> = plan.safeguards.include_namespaces.iter().map(String::as_str).collect();
-    let included = match &*included {
-        [] => String::new(),
-        names => format!(", of {} too", names.join(", ")),
-    };
-    let again = if goes_on { ", where an earlier run ended" } else { "" };
-    confirm(&format!("{what}{included}, at {}{again}", connection.server()), yes, surroundings)
+impl Order<'_> {
+    /// Looks at all Jobs of the plan; the first time their manifests are put by in `backup`.
+    ///
+    /// # Errors
+    /// The API server fails, or a manifest cannot be written.
+    async fn survey(&self, backup: &Backup, stderr: &mut Stream<'_>) -> Result<(Survey, Option<Tombstones>)> {
+        let Order { arguments, plan, connection, .. } = self;
+        // Those that went in an earlier run can be kept no more.
+        let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
+        let mut progress = Progress::on(stderr);
+        let mut survey = Survey::take(connection, plan, tombstones.as_mut(), &mut progress).await?;
+        if !(arguments.with_dependents || plan.dependents.allowed) {
+            let items = plan.items.get(..self.number).unwrap_or(&plan.items);
+            let kinds = if plan.dependents.looked == Looked::All { Kinds::All } else { arguments.dependents };
+            survey.find_dependents(connection, items, kinds, &mut progress).await?;
+        }
+        drop(progress);
+        survey.judge(plan, fetch::terminating_namespaces(connection, stderr).await, self.now);
+        Ok((survey, tombstones))
+    }
+
+    /// Returns if whoever sits at the terminal agrees; `journal` is of an earlier run, where there was one.
+    ///
+    /// # Errors
+    /// He does not, or there is no terminal to ask at.
+    fn confirm(&self, journal: Option<&Journal>, surroundings: &mut Surroundings<'_>) -> Result<()> {
+        let jobs = counted(self.number as u64, "Job", "Jobs");
+        let what = match self.plan.mode {
+            Mode::Delete => format!("delete {jobs} with their Pods"),
+            Mode::Ttl => format!("give {jobs} a TTL, by which Kubernetes deletes them with their Pods"),
+        };
+        let included: Vec<_> = self.plan.safeguards.include_namespaces.iter().map(String::as_str).collect();
+        let included = match &*included {
+            [] => String::new(),
+            names => format!(", of {} too", names.join(", ")),
+        };
+        let again = if journal.is_some() { ", where an earlier run ended" } else { "" };
+        let at = self.connection.server();
+        confirm(&format!("{what}{included}, at {at}{again}"), self.arguments.yes, surroundings)
+    }
 }

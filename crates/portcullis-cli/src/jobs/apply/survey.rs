@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Result;
 use portcullis_cluster::Connection;
 use portcullis_retention::{
-    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, judge, protects_owner,
+    Backlog, Interest, Item, JobFacts, Plan, Protection, Protections, Seen, Verdict, judge, owning_jobs,
+    protects_owner,
 };
 
 use super::deed::has_our_ttl;
@@ -24,6 +25,8 @@ pub(super) struct Survey {
     of_item: Vec<Option<u32>>,
     /// Those whose TTL is one that a sweep wrote.
     expiring: BTreeSet<u32>,
+    /// The uids of the Jobs of these namespaces that own others.
+    owners: Vec<Box<str>>,
     /// What protects each, by its number.
     protections: Vec<Protections>,
     /// The kinds of dependents that could not be listed.
@@ -49,6 +52,7 @@ impl Survey {
         }
         let mut survey = Survey { of_item: vec![None; items.len()], ..Survey::default() };
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
+            survey.owners.extend(owning_jobs(facts.owners));
             let Some(index) = numbers.get(&(facts.namespace, facts.name)) else { return Ok(()) };
             let number = u32::try_from(survey.backlog.len()).map_err(|_| portcullis_retention::Full)?;
             survey.backlog.push(facts)?;
@@ -88,7 +92,7 @@ impl Survey {
     ) -> Result<()> {
         let scope: Vec<Option<&str>> = namespaces(items).into_iter().map(Some).collect();
         let jobs: Vec<u32> = self.of_item.iter().take(items.len()).flatten().copied().collect();
-        let searched = Searched { backlog: &self.backlog, jobs: &jobs, owners: None };
+        let searched = Searched { backlog: &self.backlog, jobs: &jobs, owners: Some(&self.owners) };
         let found = dependents::search(connection, &scope, kinds, searched, progress).await?;
         for (job, kinds) in found.owned {
             if let Some(kind) = kinds.into_keys().find(|kind| protects_owner(kind)) {
