@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
 use serde_json::{Value, json};
 
+use crate::kueue;
 use crate::story::{get_job, is_finished, job};
 
 /// When all Jobs of these tests are made to have finished.
@@ -88,6 +89,39 @@ fn what_is_planned_is_what_nobody_looks_after() -> Result<()> {
         ensure!(planned(&all) == ["dangling", "with-a-settings-map", "with-a-volume"], "{all:#}");
         ensure!(all["items"][2]["dependents"] == json!({"PersistentVolumeClaim": 1}), "{all:#}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_job_that_kueue_has_taken_in_is_left_alone_also_where_it_did_so_since_the_plan() -> Result<()> {
+    cluster_test(async |test| {
+        let queued = job("queued", "").replacen(
+            "metadata:\n",
+            "metadata:\n  labels: {kueue.x-k8s.io/queue-name: main}\n",
+            1,
+        );
+        test.apply(&[queued, job("taken-in", ""), job("later", "")].join("---\n")).await?.succeeded()?;
+        for name in ["queued", "taken-in", "later"] {
+            finish(test, name).await?;
+        }
+        let workload = json!({"apiVersion": kueue::VERSION, "kind": "Workload"});
+        kueue::with_workloads(test, async || {
+            own(test, "taken-in", &workload).await?;
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("plan.json").display().to_string();
+            let before = plan(test, &["-o", &path]).await?;
+            ensure!(before["items"].as_array().is_some_and(|items| items.len() == 1), "{before:#}");
+            ensure!(before["items"][0]["name"] == "later", "{before:#}");
+            let with_all = plan(test, &["--with-dependents"]).await?;
+            ensure!(with_all["items"][1]["dependents"] == json!({"Workload": 1}), "{with_all:#}");
+
+            own(test, "later", &workload).await?;
+            let apply = ["jobs", "apply", &path, "--yes", "--canary", "0"];
+            let applied = test.control_plane.portcullis(&apply).await?;
+            ensure!(applied.code == 2 && applied.stdout.contains("owns a Workload"), "{applied:?}");
+            get_job(test, "later").await.map(drop)
+        })
+        .await
     })
 }
 

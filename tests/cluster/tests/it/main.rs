@@ -17,6 +17,7 @@ mod jobs;
 mod jobs_guide;
 mod jobs_swept;
 mod kubectl_users;
+mod kueue;
 mod lookups;
 mod monitoring;
 mod old_jobs;

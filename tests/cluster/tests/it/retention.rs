@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use portcullis_cluster_tests::{ClusterTest, Portcullis, Replicas, cluster_test, wait};
 use serde_json::Value;
 
+use crate::kueue;
 use crate::story::{
     example, founding_policy, get_job, is_finished, job, remove_jobs_of_other_tests, serving_with, ttl,
     until_shown,
@@ -95,6 +96,9 @@ fn condition<'s>(status: &'s Value, of: &str) -> &'s Value {
     let conditions = status["conditions"].as_array().into_iter().flatten();
     conditions.into_iter().find(|condition| condition["type"] == of).unwrap_or(&Value::Null)
 }
+
+/// Writes a document of something that the Job owns whose owner reference it is given.
+type Dependent<'d> = &'d dyn Fn(&str) -> String;
 
 /// What was written to Jobs of the test.
 fn writes_to_jobs(test: &ClusterTest, portcullis: &Portcullis<'_, '_>) -> Result<Vec<String>> {
@@ -392,41 +396,60 @@ fn the_next_leader_goes_on_with_the_hour_and_writes_nothing_twice() -> Result<()
 }
 
 #[test]
-fn a_job_that_owns_a_volume_claim_or_a_job_is_left_alone_unless_the_object_says_otherwise() -> Result<()> {
+fn a_job_that_owns_a_volume_claim_a_job_or_a_workload_is_left_alone_unless_the_object_says_otherwise()
+-> Result<()> {
     retaining(async |test, portcullis| {
-        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce").await?;
-        let claim = |owner: &str| {
-            let spec = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}";
-            format!("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\n{owner}{spec}\n")
-        };
-        let owned = |owner: &str| job("child", "").replacen("metadata:\n", &format!("metadata:\n{owner}"), 1);
-        for (name, dependent) in [("with-data", &claim as &dyn Fn(&str) -> String), ("with-a-job", &owned)] {
-            // What it owns is there before it ends.
-            test.apply(&job(name, "suspend: true")).await?.succeeded()?;
-            let uid = get_job(test, name).await?.metadata.uid.unwrap_or_default();
-            let owner = format!(
-                "  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: {name}, uid: {uid}}}]\n"
-            );
-            test.apply(&dependent(&owner)).await?.succeeded()?;
-            let resume = r#"{"spec": {"suspend": false}}"#;
-            test.kubectl(&["patch", "job", name, "--type=merge", "-p", resume]).await?.succeeded()?;
-            wait::until_object(&test.api::<Job>(), name, "the end of the Job", is_finished).await?;
-        }
-        wait::until_object(&test.api::<Job>(), "child", "the end of the Job", is_finished).await?;
-        finished(test, &job("plain", "")).await?;
-        until_ttl(test, "plain", 3_600).await?;
-        let all = |status: &Value| status["jobs"]["protected"] == 3 && status["jobs"]["expiring"] == 1;
-        until_status(test, "short", "three Jobs that are left alone", all).await?;
-        ensure!(writes_to_jobs(test, portcullis)?.len() == 1);
-        let explained = portcullis.command(&["jobs", "explain", "with-data", "-n", &test.namespace]).await?;
-        ensure!(explained.contains("owns a PersistentVolumeClaim"), "{explained}");
+        kueue::with_workloads(test, async || {
+            // By now it knows the kind.
+            portcullis.serve.kill();
+            portcullis.serve.start()?;
+            retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce").await?;
+            let claim = |owner: &str| {
+                let spec = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}";
+                format!(
+                    "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\n{owner}{spec}\n"
+                )
+            };
+            let owned =
+                |owner: &str| job("child", "").replacen("metadata:\n", &format!("metadata:\n{owner}"), 1);
+            let workload = |owner: &str| {
+                format!("apiVersion: {}\nkind: Workload\nmetadata:\n  name: child\n{owner}", kueue::VERSION)
+            };
+            let owning: [(&str, Dependent<'_>); 3] =
+                [("with-data", &claim), ("with-a-job", &owned), ("with-a-workload", &workload)];
+            for (name, dependent) in owning {
+                // What it owns is there before it ends.
+                test.apply(&job(name, "suspend: true")).await?.succeeded()?;
+                let uid = get_job(test, name).await?.metadata.uid.unwrap_or_default();
+                let owner = format!(
+                    "  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: {name}, uid: {uid}}}]\n"
+                );
+                test.apply(&dependent(&owner)).await?.succeeded()?;
+                let resume = r#"{"spec": {"suspend": false}}"#;
+                test.kubectl(&["patch", "job", name, "--type=merge", "-p", resume]).await?.succeeded()?;
+                wait::until_object(&test.api::<Job>(), name, "the end of the Job", is_finished).await?;
+            }
+            wait::until_object(&test.api::<Job>(), "child", "the end of the Job", is_finished).await?;
+            finished(test, &job("plain", "")).await?;
+            until_ttl(test, "plain", 3_600).await?;
+            let all = |status: &Value| status["jobs"]["protected"] == 4 && status["jobs"]["expiring"] == 1;
+            until_status(test, "short", "four Jobs that are left alone", all).await?;
+            ensure!(writes_to_jobs(test, portcullis)?.len() == 1);
+            for (name, what) in
+                [("with-data", "owns a PersistentVolumeClaim"), ("with-a-workload", "owns a Workload")]
+            {
+                let explained = portcullis.command(&["jobs", "explain", name, "-n", &test.namespace]).await?;
+                ensure!(explained.contains(what), "{explained}");
+            }
 
-        retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce\nprotections: {withDependents: true}")
-            .await?;
-        for name in ["with-data", "with-a-job"] {
-            until_ttl(test, name, 3_600).await?;
-        }
-        Ok(())
+            retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce\nprotections: {withDependents: true}")
+                .await?;
+            for (name, _) in owning {
+                until_ttl(test, name, 3_600).await?;
+            }
+            Ok(())
+        })
+        .await
     })
 }
 
