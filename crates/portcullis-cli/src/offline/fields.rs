@@ -132,7 +132,8 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn below(path: &Pointer, key: &str) -> Pointer {
+/// The path of `key` in the map at `path`.
+pub(super) fn below(path: &Pointer, key: &str) -> Pointer {
     let mut path = path.clone();
     path.push(key);
     path

@@ -1,13 +1,16 @@
 //! The Values file and `--set`: what variables read where no cluster is asked.
 
+mod named;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
 use portcullis_model::{Diagnostic, Operation};
-use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
+use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value, json};
 
-use super::fields::{Fields, Problems};
+use self::named::Named;
+use super::fields::{Fields, Problems, below};
 use crate::diagnostics::{self, Reporter};
 use crate::files;
 use crate::surroundings::Surroundings;
@@ -17,9 +20,6 @@ const MAX_FILE: u64 = 64 << 20;
 
 /// What rules get of a rule that was written for a Pod.
 const AUTOGEN_PREFIXES: [&str; 3] = ["", "autogen-", "autogen-cronjob-"];
-
-/// Values of variables by their dotted names, in the order they are set.
-type Named = Vec<(String, OwnedValue)>;
 
 /// The values of one run.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +35,8 @@ pub(crate) struct Values {
 
 #[derive(Clone, Debug, Default)]
 struct PolicyValues {
-    /// By resource name: everything that is set for it.
-    resources: BTreeMap<String, OwnedValue>,
+    /// By resource name: what is set for it beside the global values.
+    resources: BTreeMap<String, Named>,
     /// By rule name, those of generated rules included.
     rules: Vec<(String, OwnedValue)>,
 }
@@ -94,6 +94,7 @@ impl Values {
             let problem = match parts.as_slice() {
                 [name, value] if name.is_empty() || value.is_empty() => "a part of it is empty",
                 [name, _] if name.contains("request.object.") => "the object cannot be set here",
+                [name, _] if named::is_too_deep(name) => "its name has too many parts",
                 [name, _] if values.set.iter().any(|(known, _)| known == name) => "it is set already",
                 [name, value] => {
                     values.set.push(((*name).to_owned(), OwnedValue::from(*value)));
@@ -136,7 +137,7 @@ impl Values {
             "subresources",
         ];
         let file = problems.fields(document, path, &known);
-        self.global = named(file.map("globalValues", problems));
+        self.global = read_named(&file, "globalValues", problems);
         for (policy, path) in file.list("policies", problems) {
             self.policy(policy, path, problems);
         }
@@ -163,20 +164,21 @@ impl Values {
         let mut values = self.policies.remove(&name).unwrap_or_default();
         for (resource, path) in policy.list("resources", problems) {
             let resource = problems.fields(resource, path, &["name", "values"]);
-            let own = named(resource.map("values", problems));
-            let all = overlaid(&self.global, &own);
-            values.resources.insert(resource.text("name", problems).to_owned(), tree(&all));
+            let own = read_named(&resource, "values", problems);
+            values.resources.insert(resource.text("name", problems).to_owned(), own);
         }
         for (rule, path) in policy.list("rules", problems) {
             let rule = problems.fields(rule, path, &["name", "values", "foreachValues"]);
-            let mut own = named(rule.map("values", problems));
-            let of_elements = Fields::new(rule.map("foreachValues", problems), rule.path("foreachValues"));
+            let mut own = read_named(&rule, "values", problems);
+            let of_elements = rule.map("foreachValues", problems);
+            check_names(of_elements, &rule.path("foreachValues"), problems);
+            let of_elements = Fields::new(of_elements, rule.path("foreachValues"));
             for name in of_elements.names() {
                 // COMPAT(kyverno): there is one value for each element, and the first stands for all of them.
                 let first = of_elements.list(name, problems).first().map(|(value, _)| (*value).into());
                 own.extend(first.map(|value: OwnedValue| (name.to_owned(), value)));
             }
-            let own = tree(&own);
+            let own = OwnedValue::from(Value::Object(named::document(&Arena::new(), &own)));
             let name = rule.text("name", problems);
             values.rules.extend(AUTOGEN_PREFIXES.map(|prefix| (format!("{prefix}{name}"), own.clone())));
         }
@@ -214,11 +216,13 @@ impl Values {
 
     /// Works out what is common to all, and refuses operations that do not exist.
     fn settle(mut self) -> anyhow::Result<Self> {
-        self.common = tree(&overlaid(&self.global, &self.set));
-        let trees = self.policies.values().flat_map(|policy| policy.resources.values()).chain([&self.common]);
         let arena = Arena::new();
-        for tree in trees {
-            if let Some(operation) = tree.borrow(&arena).path(&["request", "operation"])
+        let common = Value::Object(named::document(&arena, named::overlaid(&self.global, &self.set)));
+        self.common = common.into();
+        let of_resources = self.policies.values().flat_map(|policy| policy.resources.values());
+        let documents = of_resources.map(|own| Value::Object(named::document(&arena, own)));
+        for document in documents.chain([common]) {
+            if let Some(operation) = document.path(&["request", "operation"])
                 && operation.as_str().is_none_or(|text| text.parse::<Operation>().is_err())
             {
                 let text = operation.as_str().map_or_else(|| operation.to_string(), str::to_owned);
@@ -232,8 +236,10 @@ impl Values {
 
     /// The variables for `policy` and the resource named `resource`.
     pub(crate) fn variables<'a>(&'a self, arena: &'a Arena, policy: &str, resource: &str) -> Object<'a> {
-        let own = self.policies.get(policy).and_then(|policy| policy.resources.get(resource));
-        own.unwrap_or(&self.common).borrow(arena).as_object().unwrap_or_default()
+        match self.policies.get(policy).and_then(|policy| policy.resources.get(resource)) {
+            Some(own) => named::document(arena, named::overlaid(&self.global, own)),
+            None => self.common.borrow(arena).as_object().unwrap_or_default(),
+        }
     }
 
     /// The variables for single rules of `policy`.
@@ -263,43 +269,19 @@ impl Values {
     }
 }
 
-fn named(object: Object<'_>) -> Named {
-    object.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+/// The map `field` of `holder` by its dotted names.
+fn read_named(holder: &Fields<'_>, field: &str, problems: &mut Problems) -> Named {
+    let map = holder.map(field, problems);
+    check_names(map, &holder.path(field), problems);
+    map.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
-/// Both, but for names of `below` that `above` sets too.
-fn overlaid(below: &Named, above: &Named) -> Named {
-    let is_kept = |entry: &&(String, OwnedValue)| !above.iter().any(|(name, _)| *name == entry.0);
-    below.iter().filter(is_kept).chain(above).cloned().collect()
-}
-
-/// The document in which each value stands at its dotted name.
-fn tree(values: &Named) -> OwnedValue {
-    let arena = Arena::new();
-    let mut root = Object::default();
-    for (name, value) in values {
-        let path: Vec<&str> = path_of(name).iter().map(|part| arena.str(part)).collect();
-        let value = value.borrow(&arena);
-        if let Some(branch) = Value::Null.with(&arena, &path, value).as_object() {
-            root = root.merged(&arena, branch);
-        }
+/// Notes the dotted names in `map`, which is at `path`, that lead too deep.
+fn check_names(map: Object<'_>, path: &Pointer, problems: &mut Problems) {
+    for name in map.keys().filter(|name| named::is_too_deep(name)) {
+        let message = format!("the name has more than {} parts", json::MAX_DEPTH);
+        problems.0.push(Diagnostic::error(below(path, name), message).at_key());
     }
-    Value::Object(root).into()
-}
-
-/// The parts of a dotted name; a part in double quotes may hold dots, as in CSV: `labels."a.b/c"`.
-fn path_of(name: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut quoted = false;
-    for character in name.chars() {
-        match (character, parts.last_mut()) {
-            ('"', _) => quoted = !quoted,
-            ('.', _) if !quoted => parts.push(String::new()),
-            (_, Some(part)) => part.push(character),
-            (_, None) => {}
-        }
-    }
-    parts
 }
 
 /// Reads the one document of the file at `path` with `decode`, which notes what is wrong.
@@ -338,17 +320,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dotted_names_become_nested_maps_and_quotes_keep_dots_together() {
-        assert_eq!(path_of("a.b.c"), ["a", "b", "c"]);
-        assert_eq!(path_of(r#"labels."a.b/c""#), ["labels", "a.b/c"]);
-        let values = vec![
-            ("cm.data.a".to_owned(), OwnedValue::from("1")),
-            ("cm.data.b".to_owned(), OwnedValue::from("2")),
-        ];
-        assert_eq!(format!("{:?}", tree(&values)), r#"{"cm":{"data":{"a":"1","b":"2"}}}"#);
-    }
-
-    #[test]
     fn values_of_a_resource_come_before_global_ones() {
         let mut values = Values::default();
         let arena = Arena::new();
@@ -370,5 +341,20 @@ mod tests {
             Values { global: vec![("request.operation".to_owned(), "PATCH".into())], ..Values::default() };
         let error = values.settle().unwrap_err().to_string();
         assert!(error.starts_with("invalid request.operation value \"PATCH\""), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_leads_deeper_than_any_document_is_a_mistake() {
+        let name = vec!["a"; json::MAX_DEPTH + 1].join(".");
+        for text in [
+            format!("{{globalValues: {{? {name} : 1}}}}"),
+            format!("{{policies: [{{name: p, rules: [{{name: r, foreachValues: {{? {name} : [1]}}}}]}}]}}"),
+        ] {
+            let (arena, mut problems) = (Arena::new(), Problems::default());
+            let file = portcullis_yaml::read(&arena, &text).unwrap();
+            Values::default().file(file, Pointer::root(), &mut problems);
+            let told: Vec<_> = problems.0.iter().map(|problem| &*problem.message).collect();
+            assert_eq!(told, ["the name has more than 256 parts"]);
+        }
     }
 }
