@@ -1,6 +1,6 @@
 //! What the policies of a test said of its resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context as _, bail};
 use portcullis_engine::Response;
@@ -68,12 +68,14 @@ impl Loaded {
         sources.dedup();
         let (clone_sources, source_errors) = read_paths(&sources, &scopes, surroundings);
         let mut entries = BTreeMap::new();
+        let mut entry_errors = 0;
         for entry in &test.entries {
-            let content = content(entry, &scopes, surroundings);
+            let (content, told) = content(entry, &scopes, surroundings);
+            entry_errors += told;
             project(entry, content, &mut entries)?;
         }
         let errors = cluster.errors + scope_errors + resource_errors;
-        if errors + target_errors + source_errors > 0 {
+        if errors + target_errors + source_errors + entry_errors > 0 {
             bail!("not all resources could be read");
         }
         let resources = without_doubles(read, surroundings);
@@ -135,7 +137,7 @@ fn without_doubles(resources: Vec<OwnedValue>, surroundings: &mut Surroundings<'
         let text = |text: &str| arena.str(text);
         (text(resource.gvk().group), text(resource.kind()), text(resource.namespace()), text(resource.name()))
     };
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     let mut kept = Vec::new();
     for resource in resources {
         let identity = identity(&resource);
@@ -145,7 +147,7 @@ fn without_doubles(resources: Vec<OwnedValue>, surroundings: &mut Surroundings<'
                 format!("found duplicated resource {kind} {name} {namespace}: the first one counts");
             diagnostics::warning(&mut surroundings.stderr, &message);
         } else {
-            seen.push(identity);
+            seen.insert(identity);
             kept.push(resource);
         }
     }
@@ -163,12 +165,13 @@ fn read_paths(
     (read, inputs.errors + told)
 }
 
-/// The content of an entry of the global context.
-fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings<'_>) -> OwnedValue {
+/// The content of an entry of the global context, and how many errors were told.
+fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings<'_>) -> (OwnedValue, usize) {
     if let Some(data) = &entry.data {
-        return data.clone();
+        return (data.clone(), 0);
     }
-    OwnedValue::Array(read_paths(&entry.files, scopes, surroundings).0.into())
+    let (resources, told) = read_paths(&entry.files, scopes, surroundings);
+    (OwnedValue::Array(resources.into()), told)
 }
 
 /// Puts an entry with `content` among the `entries`: each projection by `entry.projection`, and all of them, by their

@@ -91,6 +91,11 @@ fn what_a_test_names_and_cannot_be_used_fails_it() {
         ("policies: [policy.yaml]", "policies: [policies.yaml]", "cannot read"),
         ("resources: [pods.yaml]", "resources: [pod.yaml]", "cannot read"),
         ("resources: [pods.yaml]", "resources: [pods.yaml]\nvariables: values.yaml", "cannot read"),
+        (
+            "results:",
+            "globalContextEntries: [{name: pods, resourceFiles: [pod.yaml]}]\nresults:",
+            "cannot read",
+        ),
     ] {
         fs::write(folder.path().join("kyverno-test.yaml"), good.replace(from, to)).unwrap();
         let output = run(folder.path(), &["test", "."]);
