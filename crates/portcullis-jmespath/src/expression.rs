@@ -1,5 +1,6 @@
 //! A compiled expression.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use portcullis_value::Value;
@@ -7,7 +8,7 @@ use portcullis_value::Value;
 use crate::ast::Node;
 use crate::error::{Error, SyntaxError};
 use crate::evaluate::{Context, Evaluator};
-use crate::inspect::{Problem, RootFields, problems, root_fields};
+use crate::inspect::{Problem, problems, sources};
 use crate::parser::parse;
 use crate::tree::Tree;
 
@@ -71,9 +72,10 @@ impl Expression {
         problems(&self.node)
     }
 
-    /// The fields of the root that a search may look at.
-    pub fn root_fields(&self) -> RootFields<'_> {
-        root_fields(&self.node)
+    /// Where in the document the texts come from that a search may find or make: paths of fields from the root. What lies at
+    /// a path is read as a whole; an empty path is the root.
+    pub fn sources(&self) -> BTreeSet<Vec<&str>> {
+        sources(&self.node)
     }
 }
 

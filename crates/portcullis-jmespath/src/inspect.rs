@@ -23,15 +23,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The fields of the root that an expression reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RootFields<'a> {
-    /// The root as a whole: by `@`, `*` or an index.
-    All,
-    /// These alone.
-    Only(BTreeSet<&'a str>),
-}
-
 pub(crate) fn problems(node: &Node) -> Vec<Problem> {
     let mut found = Vec::new();
     visit(node, &mut |node| {
@@ -75,85 +66,61 @@ fn visit<'a>(node: &'a Node, look: &mut impl FnMut(&'a Node)) {
     }
 }
 
-pub(crate) fn root_fields(node: &Node) -> RootFields<'_> {
-    let mut reads = Reads { fields: BTreeSet::new(), all: false };
-    reads.whole(node, true);
-    if reads.all { RootFields::All } else { RootFields::Only(reads.fields) }
+/// The functions that say nothing of the values in their argument.
+const OPAQUE: [&str; 3] = ["keys", "length", "type"];
+
+/// The paths of fields, from the root, of all that text in the value of `node` may come from.
+pub(crate) fn sources(node: &Node) -> BTreeSet<Vec<&str>> {
+    let mut found = BTreeSet::new();
+    let place = follow(node, Some(Vec::new()), &mut found);
+    found.extend(place);
+    found
 }
 
-struct Reads<'a> {
-    fields: BTreeSet<&'a str>,
-    all: bool,
+/// Where the value of `node` lies, evaluated on what lies at `place`: `None` where it is put together, and what it is put
+/// together from is among those `found`.
+fn follow<'n>(
+    node: &'n Node,
+    place: Option<Vec<&'n str>>,
+    found: &mut BTreeSet<Vec<&'n str>>,
+) -> Option<Vec<&'n str>> {
+    match node {
+        Node::Current => return place,
+        Node::Field(name) => {
+            return place.map(|mut path| {
+                path.push(name);
+                path
+            });
+        }
+        Node::Chain(nodes) | Node::Pipe(nodes) => {
+            return nodes.iter().fold(place, |place, node| follow(node, place, found));
+        }
+        Node::Index(_) | Node::Slice(_) => found.extend(place),
+        Node::Or(nodes) | Node::And(nodes) | Node::List(nodes) => {
+            nodes.iter().for_each(|node| read(node, &place, found));
+        }
+        Node::Hash(entries) => entries.iter().for_each(|(_, node)| read(node, &place, found)),
+        Node::Flatten(list) => read(list, &place, found),
+        Node::Project(project) => {
+            read(&project.source, &place, found);
+            follow(&project.each, None, found);
+        }
+        Node::Call(call) => {
+            for argument in &call.arguments {
+                match follow(argument, place.clone(), found) {
+                    Some(_) if OPAQUE.contains(&&*call.name) => {}
+                    place => found.extend(place),
+                }
+            }
+        }
+        // A reference is evaluated on parts of another argument.
+        Node::Literal(_) | Node::Not(_) | Node::Compare(_) | Node::Reference(_) => {}
+    }
+    None
 }
 
-impl<'a> Reads<'a> {
-    /// Notes what `node` reads if its value is used as a whole.
-    fn whole(&mut self, node: &'a Node, on_root: bool) {
-        if self.follow(node, on_root) {
-            self.all = true;
-        }
-    }
-
-    /// Notes what `node` reads, and tells whether its value may be the root itself. `on_root` tells that of the value
-    /// it is evaluated on.
-    fn follow(&mut self, node: &'a Node, on_root: bool) -> bool {
-        match node {
-            Node::Current => on_root,
-            Node::Field(name) => {
-                if on_root {
-                    self.fields.insert(name);
-                }
-                false
-            }
-            Node::Literal(_) => false,
-            Node::Index(_) | Node::Slice(_) => {
-                self.all |= on_root;
-                false
-            }
-            Node::Chain(nodes) | Node::Pipe(nodes) => {
-                nodes.iter().fold(on_root, |on_root, node| self.follow(node, on_root))
-            }
-            Node::Or(nodes) | Node::And(nodes) => {
-                let mut may_be_root = false;
-                for node in nodes {
-                    may_be_root |= self.follow(node, on_root);
-                }
-                may_be_root
-            }
-            Node::Not(operand) | Node::Flatten(operand) => {
-                self.whole(operand, on_root);
-                false
-            }
-            Node::Compare(compare) => {
-                self.whole(&compare.left, on_root);
-                self.whole(&compare.right, on_root);
-                false
-            }
-            Node::List(nodes) => {
-                nodes.iter().for_each(|node| self.whole(node, on_root));
-                false
-            }
-            Node::Hash(entries) => {
-                entries.iter().for_each(|entry| self.whole(&entry.1, on_root));
-                false
-            }
-            Node::Project(project) => {
-                self.whole(&project.source, on_root);
-                if let Elements::Where(condition) = &project.elements {
-                    self.whole(condition, false);
-                }
-                self.whole(&project.each, false);
-                false
-            }
-            Node::Call(call) => {
-                call.arguments.iter().for_each(|node| self.whole(node, on_root));
-                false
-            }
-            // Whatever the function evaluates it on lies below another argument, which is read as a whole.
-            Node::Reference(inner) => {
-                self.whole(inner, false);
-                false
-            }
-        }
-    }
+/// Notes what the value of `node` is made of, evaluated on what lies at `place`.
+fn read<'n>(node: &'n Node, place: &Option<Vec<&'n str>>, found: &mut BTreeSet<Vec<&'n str>>) {
+    let place = follow(node, place.clone(), found);
+    found.extend(place);
 }

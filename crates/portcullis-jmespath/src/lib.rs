@@ -34,7 +34,7 @@ pub use error::{Error, SyntaxError};
 pub use evaluate::Context;
 pub use expression::{Expression, MAX_SOURCE};
 pub use functions::{Function, Parameter, Type, functions};
-pub use inspect::{Problem, RootFields};
+pub use inspect::Problem;
 pub use parser::MAX_DEPTH;
 
 /// The next 64 pseudo-random bits after `state` (SplitMix64, Steele, Lea and Flood 2014): what `random()` takes where

@@ -215,32 +215,10 @@ impl ContextEntry {
     ) -> Step {
         let step = Step::new(Part::Variable, &*self.name);
         match loading {
-            Ok(Some(value)) => {
-                // What a function made of a Secret is as secret.
-                if self.calls_function() {
-                    recorder.hide_derived(*value);
-                }
-                step.found(true).seen(recorder.show(*value))
-            }
+            Ok(Some(value)) => step.found(true).seen(recorder.show(*value)),
             Ok(None) => step.note("it is not looked up here"),
             Err(error) => step.found(false).note(error.to_string()),
         }
-    }
-
-    fn calls_function(&self) -> bool {
-        let parts = match &self.source {
-            Source::Variable { value, path, default } => [value.as_ref(), path.as_ref(), default.as_ref()],
-            Source::ApiCall { path, .. }
-            | Source::GlobalReference { path, .. }
-            | Source::ImageRegistry { path, .. } => [path.as_ref(), None, None],
-            Source::ConfigMap { .. } | Source::None => [None; 3],
-        };
-        // A path is an expression itself, without braces around it.
-        let calls = |part: &Template| {
-            let written = part.literal().and_then(portcullis_value::OwnedValue::as_str);
-            part.calls_function() || written.is_some_and(|text| text.contains('('))
-        };
-        parts.into_iter().flatten().any(calls)
     }
 
     /// The order is the reference's: path, default, value; a default that cannot be substituted fails the entry even

@@ -409,7 +409,10 @@ impl CompiledPolicy for Policy {
         let guard = run.guard;
         let mut scope = Scope::new(input, run);
         match self.run(phase, input, guard, &mut scope) {
-            Ok(evaluation) => Evaluated::Done(evaluation),
+            Ok(mut evaluation) => {
+                scope.made_of_secrets().apply_to(&mut evaluation);
+                Evaluated::Done(evaluation)
+            }
             // Nothing but the wait for an answer comes this far: all else became the outcome of a rule.
             Err(_) => Evaluated::Need(std::mem::take(&mut scope.questions)),
         }

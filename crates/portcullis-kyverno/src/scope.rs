@@ -8,7 +8,7 @@ mod target;
 
 use portcullis_jmespath as jmespath;
 use portcullis_model::explain::{Part, Recorder, Step, within};
-use portcullis_model::{Answer, Answers, Input, Operation, Question, ResourceQuery, Run};
+use portcullis_model::{Answer, Answers, Input, Mask, Operation, Question, ResourceQuery, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Object, OwnedValue, Value};
 
 use crate::context::ContextEntry;
@@ -33,6 +33,10 @@ pub(crate) struct Scope<'a, 'b, 't> {
     budget: &'b mut Budget<'t>,
     /// Whether outcomes say why.
     pub(crate) explain: bool,
+    /// Whether the object is a Secret, or one was looked up.
+    is_secret: bool,
+    /// What functions made of Secrets. Their values themselves are masked by who knows all of them.
+    made_of_secrets: Mask,
     /// Takes down the steps of the evaluation.
     pub(crate) recorder: Option<&'b Recorder>,
     /// Whether rules about other objects are evaluated.
@@ -75,6 +79,8 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             copies: Vec::new(),
             budget: run.budget,
             explain: run.explain || run.recorder.is_some(),
+            is_secret: input.gvk.group.is_empty() && input.gvk.kind == "Secret",
+            made_of_secrets: Mask::default(),
             recorder: run.recorder,
             side_effects: run.side_effects,
             awaits_match_conditions: false,
@@ -99,6 +105,11 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
 
     pub(crate) fn arena(&self) -> &'a Arena {
         self.arena
+    }
+
+    /// What functions made of Secrets.
+    pub(crate) fn made_of_secrets(&self) -> &Mask {
+        &self.made_of_secrets
     }
 
     /// Nanoseconds since 1970-01-01 UTC.
@@ -261,13 +272,34 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             now: self.now,
             random: &mut || jmespath::splitmix(random),
         };
-        expression.search(document, &mut context).map_err(|error| match error {
+        let found = expression.search(document, &mut context);
+        if self.is_secret && compiled.source.contains('(') {
+            self.hide_made(expression, &found);
+        }
+        found.map_err(|error| match error {
             jmespath::Error::Exhausted(exhausted) => VariableError::Exhausted(exhausted),
             error => VariableError::Unresolved {
                 missing_key: matches!(error, jmespath::Error::MissingKey(_)),
                 text: format!("JMESPath query failed: {error}"),
             },
         })
+    }
+
+    /// Masks what the functions of `expression` made of a Secret, which is no value of it any more and as secret, and what an
+    /// error tells of it.
+    fn hide_made(&mut self, expression: &jmespath::Expression, found: &Result<Value<'_>, jmespath::Error>) {
+        if expression.sources().iter().all(|path| is_open(path)) {
+            return;
+        }
+        let made = match found {
+            Ok(value) => *value,
+            Err(jmespath::Error::Runtime(text)) if expression.problems().is_empty() => Value::String(text),
+            Err(_) => return,
+        };
+        self.made_of_secrets.hide_all(made);
+        if let Some(recorder) = self.recorder {
+            recorder.hide_derived(made);
+        }
     }
 
     /// Loads what an expression mentions, once per rule.
@@ -351,6 +383,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
                     None => value.copy_to(self.arena),
                 };
                 if known.is_none() {
+                    self.is_secret |= Mask::is_needed_for(value);
                     self.copies.push((value, copy));
                 }
                 Ok(Some(copy))
@@ -362,6 +395,20 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
                 Err(VariableError::Need)
             }
         }
+    }
+}
+
+/// Whether what lies at `path` of the variable context is no secret, even of a Secret: who asks, and what the object is called.
+fn is_open(path: &[&str]) -> bool {
+    match path {
+        ["request", "object" | "oldObject", rest @ ..] => match rest {
+            // One annotation may hold the whole object.
+            ["metadata", field, ..] => *field != "annotations",
+            [field, ..] => !matches!(*field, "data" | "stringData" | "metadata"),
+            [] => false,
+        },
+        ["request", _, ..] | ["serviceAccountName"] | ["serviceAccountNamespace"] => true,
+        _ => false,
     }
 }
 

@@ -48,13 +48,33 @@ impl Mask {
         let (mut mask, arena) = (Self::default(), Arena::new());
         for answer in answers.values() {
             if let Answer::Value(value) = answer
-                && holds_secrets(value)
+                && Self::is_needed_for(value)
             {
                 mask.hide_unsettled(value.borrow(&arena));
             }
         }
         mask.settle();
         mask
+    }
+
+    /// Whether `document` is a Secret or lists some. It is seen before it is borrowed, which costs the more the larger it is.
+    pub fn is_needed_for(document: &OwnedValue) -> bool {
+        fn get<'d>(document: &'d OwnedValue, key: &str) -> Option<&'d OwnedValue> {
+            let OwnedValue::Object(entries) = document else { return None };
+            entries.iter().find(|(name, _)| **name == *key).map(|(_, value)| value)
+        }
+        let is_secret = |document: &OwnedValue| {
+            get(document, "kind").and_then(OwnedValue::as_str).is_some_and(|kind| kind.starts_with("Secret"))
+        };
+        let items = match document {
+            OwnedValue::Array(_) => Some(document),
+            document => get(document, "items"),
+        };
+        let items = match items {
+            Some(OwnedValue::Array(items)) => &**items,
+            _ => &[],
+        };
+        is_secret(document) || items.iter().any(is_secret)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -87,8 +107,11 @@ impl Mask {
 
     /// Masks every text in `value`.
     pub fn hide_all(&mut self, value: Value<'_>) {
-        self.add_all(value);
-        self.settle();
+        // Beyond that everything is masked.
+        if self.values.len() <= MOST {
+            self.add_all(value);
+            self.settle();
+        }
     }
 
     fn hide_values(&mut self, secret: Value<'_>) {
@@ -220,26 +243,6 @@ impl Mask {
             value => value,
         }
     }
-}
-
-/// Whether `document` is a Secret or lists some. It is seen before it is borrowed, which costs the more the larger it is.
-fn holds_secrets(document: &OwnedValue) -> bool {
-    fn get<'d>(document: &'d OwnedValue, key: &str) -> Option<&'d OwnedValue> {
-        let OwnedValue::Object(entries) = document else { return None };
-        entries.iter().find(|(name, _)| **name == *key).map(|(_, value)| value)
-    }
-    let is_secret = |document: &OwnedValue| {
-        get(document, "kind").and_then(OwnedValue::as_str).is_some_and(|kind| kind.starts_with("Secret"))
-    };
-    let items = match document {
-        OwnedValue::Array(_) => Some(document),
-        document => get(document, "items"),
-    };
-    let items = match items {
-        Some(OwnedValue::Array(items)) => &**items,
-        _ => &[],
-    };
-    is_secret(document) || items.iter().any(is_secret)
 }
 
 /// How much of the beginning of `value` stands at the end of `text`, if enough to tell something; no more than is left of a

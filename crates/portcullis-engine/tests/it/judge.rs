@@ -125,8 +125,41 @@ fn no_text_of_an_outcome_tells_a_value_of_a_secret_that_was_looked_up() {
         "mutate: {targets: [{apiVersion: v1, kind: Secret, namespace: a, name: s}], patchStrategicMerge: {data: {a: \"{{ time_to_cron(base64_decode(target.data.password)) }}\"}}}",
         &format!("[{secret}]"),
         0,
-        "variable substitution failed: failed to resolve time_to_cron(base64_decode(target.data.password)) at path /mutate/patchStrategicMerge/data/a: JMESPath query failed: parsing time \"***\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"***\" as \"2006\"",
+        "variable substitution failed: failed to resolve time_to_cron(base64_decode(target.data.password)) at path /mutate/patchStrategicMerge/data/a: JMESPath query failed: ***",
     );
+    check(
+        "context: [{name: s, apiCall: {urlPath: /api/v1/namespaces/a/secrets/s, jmesPath: \"data.password | base64_decode(@) | to_upper(@)\"}}], validate: {message: 'not {{ s }}', deny: {}}",
+        secret,
+        1,
+        "not ***",
+    );
+}
+
+#[test]
+fn what_a_function_makes_of_a_secret_is_masked_and_what_it_makes_of_its_name_is_not() {
+    let arena = Arena::new();
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: ns}, type: Opaque, data: {password: aHVudGVyMg==}}";
+    let check = |context: &str, message: &str, want: &str| {
+        let policy = policy("Secret", &format!("{context}validate: {{message: \"{message}\", deny: {{}}}}"));
+        let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
+        let object = portcullis_yaml::read(&arena, secret).unwrap();
+        let judgement = judge(&[&policy], Some(object), &arena, &host);
+        assert_eq!(judgement.responses[1].evaluation.outcomes[0].message, want);
+    };
+    let password = "base64_decode(request.object.data.password)";
+    check("", &format!("not {{{{ to_upper({password}) }}}}"), "not ***");
+    check("", &format!("not {{{{ truncate({password}, `5`) }}}}"), "not ***");
+    check("", &format!("hash {{{{ {password} | [sha256(@), md5(@)] }}}}"), "hash [\"***\",\"***\"]");
+    check("", "all of {{ to_string(request.object) }}", "all of ***");
+    let entry = format!("context: [{{name: made, variable: {{jmesPath: \"reverse({password})\"}}}}], ");
+    check(&entry, "not {{ made }}", "not ***");
+    check("", "{{ join('/', [request.namespace, request.object.metadata.name]) }}", "ns/s");
+    check(
+        "",
+        "{{ to_lower(request.object.type) }} with {{ keys(request.object.data) }}",
+        "opaque with [\"password\"]",
+    );
+    check("", "{{ length(request.object.data) }} value", "1 value");
 }
 
 #[test]

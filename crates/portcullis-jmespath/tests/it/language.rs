@@ -1,6 +1,6 @@
 //! The language: missing keys, precedence, projections, what is refused.
 
-use portcullis_jmespath::{Expression, Problem, RootFields};
+use portcullis_jmespath::{Expression, Problem};
 
 use crate::check;
 
@@ -172,21 +172,29 @@ fn what_no_document_can_mend_is_told_without_one() {
 }
 
 #[test]
-fn the_fields_of_the_root_are_told() {
-    for (source, fields) in [
-        ("request.object.spec[?a == b].c", Some(vec!["request"])),
-        ("a || b | c", Some(vec!["a", "b"])),
-        ("length(x) == y.z", Some(vec!["x", "y"])),
-        ("map(&x, y)", Some(vec!["y"])),
-        ("@.a.b", Some(vec!["a"])),
-        ("'text'", Some(vec![])),
-        ("@", None),
-        ("*", None),
-        ("to_string(@)", None),
-        ("a || @", None),
+fn where_the_texts_that_an_expression_makes_come_from_is_told() {
+    for (source, paths) in [
+        ("request.object.spec", &["request.object.spec"][..]),
+        ("request.object.spec[?a == b].c", &["request.object.spec"]),
+        ("a || b | c", &["a", "b"]),
+        ("a | b | @.c", &["a.b.c"]),
+        ("[a.b, {x: c.d[0]}]", &["a.b", "c.d"]),
+        ("map(&x, y.z)", &["y.z"]),
+        ("join('-', [a.b, to_upper(c)])", &["a.b", "c"]),
+        ("a.{x: b, y: c}", &["a.b", "a.c"]),
+        // Neither a truth nor a length nor the keys of a map tell a text in it.
+        ("a == b || !c", &[]),
+        ("length(x) == y.z", &[]),
+        ("join(',', keys(x.y))", &[]),
+        ("keys(parse_json(x.y))", &["x.y"]),
+        ("'text'", &[]),
+        ("@", &[""]),
+        ("*", &[""]),
+        ("to_string(@)", &[""]),
+        ("a || @", &["", "a"]),
     ] {
         let expression = Expression::compile(source).unwrap();
-        let want = fields.map_or(RootFields::All, |fields| RootFields::Only(fields.into_iter().collect()));
-        assert_eq!(expression.root_fields(), want, "{source}");
+        let told: Vec<_> = expression.sources().iter().map(|path| path.join(".")).collect();
+        assert_eq!(told, paths, "{source}");
     }
 }

@@ -70,9 +70,6 @@ impl<'a> Scope<'a, '_, '_> {
                 Ok(elements) => step.note(format!("{} elements", elements.len())),
                 Err(error) => step.found(false).note(error.to_string()),
             });
-            if let (Ok(elements), true) = (&found, list.source.contains('(')) {
-                recorder.hide_derived(Value::Array(elements));
-            }
         }
         found
     }

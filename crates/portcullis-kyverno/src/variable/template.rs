@@ -110,11 +110,6 @@ impl Template {
         }
     }
 
-    /// Whether an expression in it calls a function. A bracket in it is taken for a call.
-    pub(crate) fn calls_function(&self) -> bool {
-        self.0.calls_function()
-    }
-
     /// The document with the values put in.
     pub(crate) fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
         self.0.render(scope)
@@ -167,17 +162,6 @@ impl Node {
         match self {
             Node::Literal(value) => value,
             _ => OwnedValue::Null,
-        }
-    }
-
-    fn calls_function(&self) -> bool {
-        match self {
-            Node::Literal(_) | Node::Broken(_) => false,
-            Node::Text(text) => text.source().contains('('),
-            Node::List(items) => items.iter().any(Self::calls_function),
-            Node::Map(entries) => {
-                entries.iter().any(|(key, item)| key.calls_function() || item.calls_function())
-            }
         }
     }
 
