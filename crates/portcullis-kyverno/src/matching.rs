@@ -72,7 +72,7 @@ pub(crate) struct Candidate<'a> {
 }
 
 /// What the wildcards of a rule may take: as much as all of its evaluation.
-const MOST_STEPS: u64 = 1_000_000;
+const MOST_STEPS: u64 = Limits::STANDING.steps;
 /// A pattern on a text of no more characters, multiplied, is not counted character by character.
 const SHORT: usize = 1024;
 

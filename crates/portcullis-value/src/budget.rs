@@ -13,10 +13,14 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-impl Default for Limits {
+impl Limits {
     /// The standing limits: a million steps, depth 256, 16 MiB.
+    pub const STANDING: Self = Self { steps: 1_000_000, depth: 256, bytes: 16 << 20 };
+}
+
+impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 1_000_000, depth: 256, bytes: 16 << 20 }
+        Self::STANDING
     }
 }
 

@@ -148,61 +148,78 @@ impl Attestor {
         for (key, pattern) in &self.annotations {
             let value = object.annotations().get(key).and_then(Value::as_str).unwrap_or_default();
             if !wildcard::matches_within(pattern, value, scope.budget())? {
-                let why =
-                    format!("annotations mismatch: `{key}` does not match the required value `{pattern}`");
-                return Ok(Attested::Failed(format!("{path}: failed to verify signature: {why}")));
+                return Ok(Attested::Failed(unverified(
+                    path,
+                    format_args!(
+                        "annotations mismatch: `{key}` does not match the required value `{pattern}`"
+                    ),
+                )));
             }
         }
-        let signatory = match &self.who {
+        match &self.who {
             Who::Set(set) => {
-                return scope.nested(|scope| set.verify(&format!("{path}.attestor"), object, signed, scope));
+                scope.nested(|scope| set.verify(&format!("{path}.attestor"), object, signed, scope))
             }
-            Who::Signatory(Ok(signatory)) => signatory,
+            Who::Signatory(Ok(signatory)) => {
+                verify_signature(signatory, &format!("{path}.{}", signatory.field()), signed, scope)
+            }
             Who::Signatory(Err(reason)) => {
-                return Ok(Attested::Error(format!("{path}.keys: failed to verify signature: {reason}")));
+                Ok(Attested::Error(unverified(&format!("{path}.keys"), format_args!("{reason}"))))
             }
-        };
-        let path = format!("{path}.{}", signatory.field());
-        let (message, comparison) = match signed {
-            Signed::Not(reason) => {
-                return Ok(Attested::Failed(format!(
-                    "{path}: YAML manifest not found for this resource: {reason}"
-                )));
-            }
-            Signed::Manifest { signatures, .. } if signatures.is_empty() => {
-                return Ok(Attested::Failed(format!(
-                    "{path}: failed to verify signature: signature not found"
-                )));
-            }
-            Signed::Manifest { message, signatures, comparison } => {
-                let count = signatures.len();
-                scope.budget().steps(SIGNATURE_STEPS * u64::try_from(count).unwrap_or(u64::MAX))?;
-                let mut trials = Vec::new();
-                for (index, signature) in signatures.iter().enumerate() {
-                    match signatory.try_signature(message, signature, scope.now()) {
-                        Trial::Verified => break,
-                        Trial::Refused(why) => trials.push(Value::String(scope.arena().format(
-                            format_args!("[publickey 1/1] [signature {}/{count}] error: {why}", index + 1),
-                        ))),
-                    }
-                }
-                if trials.len() == count {
-                    let trials = key::json(Value::Array(&trials));
-                    return Ok(Attested::Error(format!(
-                        "{path}: failed to verify signature: verification failed for {count} signature. \
-                         all trials: {trials}"
-                    )));
-                }
-                (signatory.name(), comparison)
-            }
-        };
-        Ok(match comparison {
-            Comparison::Same => Attested::Verified(format!("singed by a valid signer: {message}")),
+        }
+    }
+}
+
+/// Whether one of the signatures is that of `signatory`, who stands at `path`.
+fn verify_signature<'a>(
+    signatory: &Signatory,
+    path: &str,
+    signed: &Signed<'a>,
+    scope: &mut Scope<'a, '_, '_>,
+) -> Result<Attested, VariableError> {
+    let (message, signatures, comparison) = match signed {
+        Signed::Not(reason) => {
+            return Ok(Attested::Failed(format!(
+                "{path}: YAML manifest not found for this resource: {reason}"
+            )));
+        }
+        Signed::Manifest { message, signatures, comparison } => (message, signatures, comparison),
+    };
+    let count = signatures.len();
+    if count == 0 {
+        return Ok(Attested::Failed(unverified(path, format_args!("signature not found"))));
+    }
+    scope.budget().steps(SIGNATURE_STEPS * u64::try_from(count).unwrap_or(u64::MAX))?;
+    let mut trials = Vec::new();
+    for (index, signature) in signatures.iter().enumerate() {
+        match signatory.try_signature(message, signature, scope.now()) {
+            Trial::Verified => break,
+            Trial::Refused(why) => trials.push(Value::String(
+                scope
+                    .arena()
+                    .format(format_args!("[publickey 1/1] [signature {}/{count}] error: {why}", index + 1)),
+            )),
+        }
+    }
+    Ok(if trials.len() == count {
+        let trials = key::json(Value::Array(&trials));
+        Attested::Error(unverified(
+            path,
+            format_args!("verification failed for {count} signature. all trials: {trials}"),
+        ))
+    } else {
+        match comparison {
+            Comparison::Same => Attested::Verified(format!("singed by a valid signer: {}", signatory.name())),
             Comparison::Differs(differences) => {
                 Attested::Failed(format!("{path}: failed to verify signature. diff found; {differences}"))
             }
-        })
-    }
+        }
+    })
+}
+
+/// Why a signature is not what it should be, in the reference's words.
+fn unverified(path: &str, why: std::fmt::Arguments<'_>) -> String {
+    format!("{path}: failed to verify signature: {why}")
 }
 
 /// The keys of an attestor in PEM, one by one.

@@ -29,7 +29,7 @@ const fn condition(operator: &'static Shape) -> [Field; 4] {
     ]
 }
 
-static OPERATOR: Shape = Enum(&[
+static OPERATOR: Shape = Enum(&with_orders::<16>(&[
     "Equals",
     "NotEquals",
     "In",
@@ -38,24 +38,14 @@ static OPERATOR: Shape = Enum(&[
     "NotIn",
     "AnyNotIn",
     "AllNotIn",
-    "GreaterThanOrEquals",
-    "GreaterThan",
-    "LessThanOrEquals",
-    "LessThan",
-    "DurationGreaterThanOrEquals",
-    "DurationGreaterThan",
-    "DurationLessThanOrEquals",
-    "DurationLessThan",
-]);
+]));
 
 /// Without `In` and `NotIn`.
-static OPERATOR_V2: Shape = Enum(&[
-    "Equals",
-    "NotEquals",
-    "AnyIn",
-    "AllIn",
-    "AnyNotIn",
-    "AllNotIn",
+static OPERATOR_V2: Shape =
+    Enum(&with_orders::<14>(&["Equals", "NotEquals", "AnyIn", "AllIn", "AnyNotIn", "AllNotIn"]));
+
+/// The operators that compare by size.
+const ORDERS: [&str; 8] = [
     "GreaterThanOrEquals",
     "GreaterThan",
     "LessThanOrEquals",
@@ -64,4 +54,17 @@ static OPERATOR_V2: Shape = Enum(&[
     "DurationGreaterThan",
     "DurationLessThanOrEquals",
     "DurationLessThan",
-]);
+];
+
+/// `first`, and after them [`ORDERS`]; `N` is how many that are.
+#[expect(clippy::indexing_slicing, reason = "out of range would be an error of the build")]
+const fn with_orders<const N: usize>(first: &[&'static str]) -> [&'static str; N] {
+    assert!(first.len() + ORDERS.len() == N, "`N` is not their number");
+    let mut all = [""; N];
+    let mut index = 0;
+    while index < N {
+        all[index] = if index < first.len() { first[index] } else { ORDERS[index - first.len()] };
+        index += 1;
+    }
+    all
+}
