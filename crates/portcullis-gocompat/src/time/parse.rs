@@ -95,8 +95,9 @@ struct Parts {
     minute: i64,
     second: i64,
     nanoseconds: u32,
-    /// Whether the hour is one after noon, where that is said.
-    afternoon: Option<bool>,
+    /// Whether it says that the hour is one before noon, and that it is one after noon. It may say both.
+    forenoon: bool,
+    afternoon: bool,
     zone: Zone,
 }
 
@@ -138,8 +139,8 @@ impl Parts {
                     self.read_fraction_if_any(value)?;
                 }
             }
-            Element::UpperMeridiem => self.afternoon = Some(meridiem(value, [b"AM", b"PM"])?),
-            Element::LowerMeridiem => self.afternoon = Some(meridiem(value, [b"am", b"pm"])?),
+            Element::UpperMeridiem => self.read_meridiem(value, b"AM", b"PM")?,
+            Element::LowerMeridiem => self.read_meridiem(value, b"am", b"pm")?,
             Element::Offset { zulu: true, .. } if value.starts_with(b"Z") => {
                 take(value, 1)?;
                 self.zone.utc = true;
@@ -166,12 +167,21 @@ impl Parts {
         Ok(())
     }
 
+    fn read_meridiem(&mut self, value: &mut &[u8], forenoon: &[u8], afternoon: &[u8]) -> Parsed<()> {
+        match take(value, 2)? {
+            name if name == forenoon => self.forenoon = true,
+            name if name == afternoon => self.afternoon = true,
+            _ => return Err(Fault::Form),
+        }
+        Ok(())
+    }
+
     /// The time that the parts make.
     fn time(self) -> Result<Time, &'static str> {
-        let hour = match (self.afternoon, self.hour) {
-            (Some(true), hour @ ..12) => hour + 12,
-            (Some(false), 12) => 0,
-            (_, hour) => hour,
+        let hour = match self.hour {
+            hour @ ..12 if self.afternoon => hour + 12,
+            12 if self.forenoon && !self.afternoon => 0,
+            hour => hour,
         };
         let (month, day) = self.month_and_day()?;
         if !(1..=days_in(self.year, month)).contains(&day) {
@@ -279,11 +289,6 @@ fn name(value: &mut &[u8], names: &[&str], long: bool) -> Parsed<i64> {
 }
 
 /// Whether the second of `names` is written there; the other possibility is the first.
-fn meridiem(value: &mut &[u8], names: [&[u8; 2]; 2]) -> Parsed<bool> {
-    let name = take(value, 2)?;
-    names.iter().position(|known| known.as_slice() == name).map(|index| index == 1).ok_or(Fault::Form)
-}
-
 /// An offset from UTC in seconds.
 fn offset(value: &mut &[u8], form: OffsetForm) -> Parsed<i32> {
     let (sign, digits): (&[u8], [&[u8]; 3]) = match form {

@@ -76,6 +76,15 @@ fn truncation_counts_from_the_year_one_in_utc() {
     assert_eq!(time("1970-01-01T00:00:00Z").truncate(Duration(0)).unwrap(), time("1970-01-01T00:00:00Z"));
 }
 
+#[test]
+fn a_time_that_is_said_to_be_both_before_and_after_noon_is_after() {
+    for text in ["12 am PM", "12 pm AM", "12 pm PM"] {
+        let time = Time::parse("3 pm PM", text).unwrap();
+        assert_eq!(time.to_string(), "0000-01-01T12:00:00Z", "{text}");
+    }
+    assert_eq!(Time::parse("3 pm PM", "12 am AM").unwrap().to_string(), "0000-01-01T00:00:00Z");
+}
+
 proptest! {
     #[test]
     fn what_is_printed_reads_back(seconds in -62_167_219_200_i64..253_402_300_800, minutes in -1439_i32..1440) {
