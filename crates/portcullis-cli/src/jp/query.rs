@@ -11,6 +11,7 @@ use portcullis_value::{Arena, Budget, Value, json};
 use super::{MAX_INPUT, compile, expressions, meant, standard_input};
 use crate::exit::{hinted, standard_output};
 use crate::files;
+use crate::offline::documents;
 use crate::surroundings::Surroundings;
 
 /// Evaluate expressions on a document.
@@ -67,8 +68,11 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     };
 
     let arena = Arena::new();
-    let document = portcullis_yaml::read(&arena, &input)
-        .map_err(|error| anyhow!("failed to load the input: {error}"))?;
+    let document = match documents::read_json(&arena, &input) {
+        Some(document) => document,
+        None => portcullis_yaml::read(&arena, &input)
+            .map_err(|error| anyhow!("failed to load the input: {error}"))?,
+    };
     for expression in &expressions {
         let compiled = compile(expression)?;
         let mut state = surroundings.seed;

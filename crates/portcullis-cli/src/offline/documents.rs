@@ -72,7 +72,7 @@ pub(crate) fn read_quietly<'a>(arena: &'a Arena, source: Source<'a>) -> Option<V
 
 /// The value of a text that is JSON. It is YAML too, and quicker read as what it is; but only the YAML reader tells
 /// where a key stands twice.
-fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
+pub(crate) fn read_json<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
     text.trim_ascii_start().starts_with('{').then(|| json::read_unique(arena, text).ok().flatten()).flatten()
 }
 
