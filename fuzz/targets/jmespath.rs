@@ -18,7 +18,7 @@ const DOCUMENT: &str = r#"{
 fuzz_target!(|source: &str| {
     let Ok(expression) = Expression::compile(source) else { return };
     let _ = expression.problems();
-    let _ = expression.root_fields();
+    let _ = expression.sources();
     let arena = Arena::new();
     let Ok(document) = json::read(&arena, DOCUMENT) else { panic!("the document is no JSON") };
     // Enough for any short expression, and little enough for libFuzzer to go on.
