@@ -29,11 +29,9 @@ impl Given {
     /// A file cannot be used, or a policy has a mistake: what is served would not be what was written.
     pub fn read(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
         let policies = Policies::load_with_exceptions(&arguments.policies, surroundings);
-        let mistakes = policies.errors + policies.left_out.len();
-        match mistakes {
-            0 => {}
-            1 => bail!("one policy cannot be served"),
-            mistakes => bail!("{mistakes} policies cannot be served"),
+        // Each reason was told, and may be a file that is not there.
+        if policies.errors > 0 || !policies.left_out.is_empty() {
+            bail!("nothing is served: not all that `--policies` names can be used");
         }
         let namespaces = match &arguments.values_file {
             Some(path) => Values::read(path, surroundings)?.into_namespaces(),
