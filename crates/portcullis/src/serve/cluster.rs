@@ -59,22 +59,16 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let connection = connect(&access(&arguments.cluster)).await?;
         tracing::info!(server = connection.server(), "serving a cluster");
-        let is_external = arguments.external_url.is_some();
         let identity = identity();
-        let configuration = (arguments.namespace.clone(), arguments.config_map.clone());
-        let secret = is_shared(arguments).then(|| (arguments.namespace.clone(), SECRET.to_owned()));
-        let services = services(&arguments.allow_service)?;
-        let options = Options { configuration, secret, jobs: true, retention: arguments.retention, services };
-        let cluster = Arc::new(Cluster::start(connection.clone(), &options));
+        let cluster = Arc::new(Cluster::start(connection.clone(), &options(arguments)?));
         let (events, event_writer) = events(&connection, "portcullis", &identity, timestamp);
+        let event_writer = tokio::spawn(event_writer.run());
+        let mut tasks = JoinSet::new();
+        let farewell = Farewell::new(&connection, &events, home(arguments), &mut tasks);
+        let election = Election::start(&connection, arguments, &identity);
         let (wanted, wanted_now) = watch::channel(None);
         let (written, written_now) = watch::channel(Written::default());
-        let mut tasks = JoinSet::new();
-        let home = (!is_external).then(|| Home {
-            namespace: arguments.namespace.clone(),
-            deployment: arguments.deployment.clone(),
-        });
-        let farewell = Farewell::new(&connection, &events, home, &mut tasks);
+
         let retention_counts = Arc::default();
         let counts = Counts {
             retention: Arc::clone(&retention_counts),
@@ -85,10 +79,6 @@ impl Running {
             disarmed: farewell.disarmed(),
         };
         counts.register(&parts.metrics);
-        let event_writer = tokio::spawn(event_writer.run());
-
-        let owner = Owner::new(&connection);
-        let election = Election::start(&connection, arguments, &identity);
         let mut retention = JoinSet::new();
         if arguments.retention {
             let of_jobs = Retention {
@@ -102,48 +92,28 @@ impl Running {
             retention.spawn(of_jobs.run());
         }
         let writer = Writer {
-            connection,
+            connection: connection.clone(),
             wanted: wanted_now,
             leadership: election.leadership.clone(),
             written,
             clock: timestamp,
         };
-        let scanner = arguments.beside_kyverno.then(|| {
-            let last_pass = LastPass::default();
-            last_pass.register(&parts.metrics);
-            Scanner {
-                connection: writer.connection.clone(),
-                cluster: cluster.clone(),
-                metrics: parts.metrics.clone(),
-                wanted: writer.wanted.clone(),
-                leadership: writer.leadership.clone(),
-                interval: Duration::from_secs(arguments.background_scan_interval),
-                last_pass,
-            }
-        });
-        let writer = tokio::spawn(async move {
-            // What an earlier run wrote would call nobody, or beside Kyverno somebody who is not to be asked.
-            if (is_external || scanner.is_some()) && writer.leadership.clone().gained().await {
-                remove_leftovers(&writer.connection).await;
-            }
-            let Some(scanner) = scanner else { match writer.run().await {} };
-            tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
-            scanner.run().await;
-        });
+        let scanner = arguments.beside_kyverno.then(|| scanner(arguments, parts, &cluster, &writer));
+        let writer = tokio::spawn(write(writer, scanner, arguments.external_url.is_some()));
+
         let in_force = Readiness::default();
-        let first = in_force.wait_for("policies in force");
         let follower = Follower {
             cluster: cluster.clone(),
             policies: parts.policies.clone(),
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings::of(arguments, served),
-            owner,
+            owner: Owner::new(&connection),
             exceptions: exception_scope(arguments),
             lookups: lookups(arguments),
             ca_bundle: served.ca_bundle.subscribe(),
             wanted,
         };
-        tasks.spawn(async move { follower.run(first).await });
+        tasks.spawn(follower.run(in_force.wait_for("policies in force")));
         Ok(Self {
             cluster,
             events,
@@ -227,6 +197,54 @@ impl Running {
         let _ = timeout(GOODBYE, self.event_writer).await;
         self.election.end(GOODBYE).await;
     }
+}
+
+/// What is followed of the cluster.
+///
+/// # Errors
+/// A service that rules may call is misspelt.
+fn options(arguments: &ServeArguments) -> anyhow::Result<Options> {
+    Ok(Options {
+        configuration: (arguments.namespace.clone(), arguments.config_map.clone()),
+        secret: is_shared(arguments).then(|| (arguments.namespace.clone(), SECRET.to_owned())),
+        jobs: true,
+        retention: arguments.retention,
+        services: services(&arguments.allow_service)?,
+    })
+}
+
+/// The Deployment that this process is of: none for a server outside of the cluster.
+fn home(arguments: &ServeArguments) -> Option<Home> {
+    arguments
+        .external_url
+        .is_none()
+        .then(|| Home { namespace: arguments.namespace.clone(), deployment: arguments.deployment.clone() })
+}
+
+/// What judges beside Kyverno, in place of `writer`.
+fn scanner(arguments: &ServeArguments, parts: &Parts, cluster: &Arc<Cluster>, writer: &Writer) -> Scanner {
+    let last_pass = LastPass::default();
+    last_pass.register(&parts.metrics);
+    Scanner {
+        connection: writer.connection.clone(),
+        cluster: cluster.clone(),
+        metrics: parts.metrics.clone(),
+        wanted: writer.wanted.clone(),
+        leadership: writer.leadership.clone(),
+        interval: Duration::from_secs(arguments.background_scan_interval),
+        last_pass,
+    }
+}
+
+/// Writes what the policies in force call for; where there is a `scanner`, nothing is written and that is run instead.
+async fn write(writer: Writer, scanner: Option<Scanner>, is_external: bool) {
+    // What an earlier run wrote would call nobody, or beside Kyverno somebody who is not to be asked.
+    if (is_external || scanner.is_some()) && writer.leadership.clone().gained().await {
+        remove_leftovers(&writer.connection).await;
+    }
+    let Some(scanner) = scanner else { match writer.run().await {} };
+    tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
+    scanner.run().await;
 }
 
 /// Removes what an earlier run left when it crashed, and what would call a process that is not there. Waits for an API
