@@ -8,7 +8,6 @@ use portcullis_kyverno::{Findings, PolicyException};
 use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value, json};
 
-use crate::in_force::PolicyName;
 use crate::policy_admission::{PolicyAdmission, line};
 
 /// The namespaces whose exceptions count: whoever may write there may let anything through.
@@ -73,16 +72,22 @@ pub fn exception_admission(document: Value<'_>, scope: &ExceptionScope) -> Polic
 /// Compiles exceptions, each once for as long as its text stays the same.
 #[derive(Debug, Default)]
 pub(crate) struct ExceptionCompiler {
-    /// By namespace and name: the text, and what it was compiled to unless there is a mistake in it.
-    known: BTreeMap<PolicyName, (Arc<str>, Option<Arc<PolicyException>>)>,
+    /// By namespace and name.
+    known: BTreeMap<(Box<str>, Box<str>), Known>,
 }
+
+/// The text of an exception, and what it was compiled to unless there is a mistake in it.
+type Known = (Arc<str>, Option<Arc<PolicyException>>);
 
 /// Exceptions by the key of the policy that they name: `name`, or `namespace/name`.
 pub(crate) type ExceptionsOf = BTreeMap<Box<str>, Vec<Arc<PolicyException>>>;
 
 impl ExceptionCompiler {
     /// The exceptions that count, `documents` being all of them in the order of namespace and name.
-    pub(crate) fn compile<'d>(&mut self, documents: impl IntoIterator<Item = &'d Document>) -> ExceptionsOf {
+    pub(crate) fn compile<'d>(
+        &mut self,
+        documents: impl IntoIterator<Item = &'d Arc<Document>>,
+    ) -> ExceptionsOf {
         let mut before = std::mem::take(&mut self.known);
         let mut of = ExceptionsOf::new();
         for document in documents {

@@ -1,7 +1,6 @@
 //! The policies of a cluster, compiled: which are in force, and what is wrong with the others.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_cluster::Document;
@@ -26,7 +25,7 @@ pub struct InForce {
 #[derive(Clone, Debug)]
 pub struct PolicyInForce {
     /// As it lies in the cluster, with the status that it has there.
-    pub document: Document,
+    pub document: Arc<Document>,
     pub compiled: Arc<Compiled>,
 }
 
@@ -118,13 +117,11 @@ impl PolicyInForce {
     }
 }
 
-/// The namespace of a policy, empty for a ClusterPolicy, and its name.
-pub type PolicyName = (Box<str>, Box<str>);
-
 /// Compiles policies, each once for as long as its text and the exceptions to it stay the same.
 #[derive(Debug, Default)]
 pub struct Compiler {
-    known: BTreeMap<PolicyName, Known>,
+    /// In the order of namespace and name.
+    known: Vec<Known>,
     exceptions: ExceptionCompiler,
     lookups: Lookups,
 }
@@ -132,14 +129,14 @@ pub struct Compiler {
 /// What a policy was compiled from, and what to.
 #[derive(Debug)]
 struct Known {
-    text: Arc<str>,
+    document: Arc<Document>,
     exceptions: Vec<Arc<PolicyException>>,
     compiled: Arc<Compiled>,
 }
 
 impl Known {
-    fn is_of(&self, text: &Arc<str>, exceptions: &[Arc<PolicyException>]) -> bool {
-        Arc::ptr_eq(&self.text, text)
+    fn is_of(&self, document: &Document, exceptions: &[Arc<PolicyException>]) -> bool {
+        Arc::ptr_eq(&self.document.text, &document.text)
             && self.exceptions.len() == exceptions.len()
             && self.exceptions.iter().zip(exceptions).all(|(ours, theirs)| Arc::ptr_eq(ours, theirs))
     }
@@ -151,38 +148,80 @@ impl Compiler {
         Self { lookups, ..Self::default() }
     }
 
-    /// The policies in force: `documents` are all there are, `exceptions` all that count.
+    /// The policies in force: `documents` are all there are, in the order of namespace and name, `exceptions` all that
+    /// count.
+    ///
+    /// It is called for every change of one policy among thousands. What is made anew each time is therefore little, and
+    /// in few pieces: what is kept for long would come to lie scattered among what is not.
     pub fn compile<'d>(
         &mut self,
-        documents: impl IntoIterator<Item = &'d Document>,
-        exceptions: impl IntoIterator<Item = &'d Document>,
+        documents: impl IntoIterator<Item = &'d Arc<Document>>,
+        exceptions: impl IntoIterator<Item = &'d Arc<Document>>,
         discovery: &Discovery,
     ) -> InForce {
         let mut exceptions_of = self.exceptions.compile(exceptions);
-        let mut before = std::mem::take(&mut self.known);
-        let mut policies = Vec::new();
-        for document in documents {
-            let name = (document.metadata.namespace.clone(), document.metadata.name.clone());
-            let exceptions = exceptions_of.remove(&*key(&name)).unwrap_or_default();
-            let known = match before.remove(&name) {
-                Some(known) if known.is_of(&document.text, &exceptions) => known,
-                _ => Known {
-                    compiled: Arc::new(Compiled::of(&document.text, &exceptions, discovery, self.lookups)),
-                    text: document.text.clone(),
-                    exceptions,
-                },
+        let before = std::mem::take(&mut self.known);
+        let known = documents.into_iter().map(|document| {
+            let exceptions = exceptions_of.remove(&*key(document)).unwrap_or_default();
+            let known = before.binary_search_by(|known| name(&known.document).cmp(&name(document)));
+            let known = known.ok().and_then(|place| before.get(place));
+            let compiled = match known.filter(|known| known.is_of(document, &exceptions)) {
+                Some(known) => known.compiled.clone(),
+                None => Arc::new(Compiled::of(&document.text, &exceptions, discovery, self.lookups)),
             };
-            policies.push(PolicyInForce { document: document.clone(), compiled: known.compiled.clone() });
-            self.known.insert(name, known);
-        }
-        InForce { policies }
+            Known { document: document.clone(), exceptions, compiled }
+        });
+        self.known = known.collect();
+        let in_force = |known: &Known| PolicyInForce {
+            document: known.document.clone(),
+            compiled: known.compiled.clone(),
+        };
+        InForce { policies: self.known.iter().map(in_force).collect() }
     }
 }
 
+/// The namespace of a policy, empty for a ClusterPolicy, and its name.
+fn name(document: &Document) -> (&str, &str) {
+    (&document.metadata.namespace, &document.metadata.name)
+}
+
 /// As exceptions name a policy.
-fn key((namespace, name): &PolicyName) -> Cow<'_, str> {
-    match &**namespace {
-        "" => Cow::Borrowed(name),
-        namespace => Cow::Owned(format!("{namespace}/{name}")),
+fn key(document: &Document) -> Cow<'_, str> {
+    match name(document) {
+        ("", name) => Cow::Borrowed(name),
+        (namespace, name) => Cow::Owned(format!("{namespace}/{name}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(namespace: &str, name: &str, image: &str) -> Arc<Document> {
+        let kind = if namespace.is_empty() { "ClusterPolicy" } else { "Policy" };
+        let rule = format!(
+            r#"{{"name":"r","match":{{"any":[{{"resources":{{"kinds":["Pod"]}}}}]}},"validate":{{"pattern":{{"x":"{image}"}}}}}}"#
+        );
+        let metadata = format!(r#"{{"namespace":"{namespace}","name":"{name}"}}"#);
+        let text = format!(
+            r#"{{"apiVersion":"kyverno.io/v1","kind":"{kind}","metadata":{metadata},"spec":{{"rules":[{rule}]}}}}"#
+        );
+        Arc::new(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn a_policy_is_compiled_anew_when_its_text_is_another_one_and_not_when_others_come_and_go() {
+        let mut compiler = Compiler::default();
+        let mut compile = |documents: &[&Arc<Document>]| {
+            compiler.compile(documents.iter().copied(), [], &Discovery::default()).policies
+        };
+        let (a, b, c) = (policy("", "a", "1"), policy("", "b", "1"), policy("n", "b", "1"));
+        let before = compile(&[&a, &b, &c]);
+        assert!(before.iter().all(|policy| policy.compiled.policy.is_some()));
+        let (changed, new) = (policy("", "b", "2"), policy("", "c", "1"));
+        let after = compile(&[&changed, &new, &c]);
+        assert!(!Arc::ptr_eq(&before[1].compiled, &after[0].compiled), "its text is another one");
+        assert!(Arc::ptr_eq(&before[2].compiled, &after[2].compiled), "one of the same name changed");
+        assert!(Arc::ptr_eq(&after[1].compiled, &compile(&[&a, &new])[1].compiled));
     }
 }

@@ -19,7 +19,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
-use crate::in_force::PolicyName;
 use bucket::Buckets;
 
 pub(crate) use exclusions::never_asked;
@@ -34,6 +33,9 @@ pub struct Configurations {
     /// The webhooks of each policy, by their names. A policy that nothing is asked of has none.
     pub webhooks_of: WebhooksOf,
 }
+
+/// The namespace of a policy, empty for a ClusterPolicy, and its name. Shared with what is known of the policy's needs.
+pub type PolicyName = (Arc<str>, Arc<str>);
 
 /// The names of webhooks by policy.
 pub type WebhooksOf = BTreeMap<PolicyName, Vec<Arc<str>>>;

@@ -20,7 +20,8 @@ const STATUSES: usize = 4;
 /// What is to be in the cluster.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    pub configurations: Configurations,
+    /// Shared by those that follow one another when statuses change alone.
+    pub configurations: Arc<Configurations>,
     pub policy_configuration: ValidatingWebhookConfiguration,
     /// The `caBundle` in all of them, as PEM.
     pub ca_bundle: Vec<u8>,
@@ -47,8 +48,8 @@ pub struct Missing {
 impl Wanted {
     /// Why the API server asks nobody about what `policy` is for, if so.
     pub fn unasked(&self, policy: &PolicyInForce, missing: &Missing) -> Option<String> {
-        let metadata = &policy.document.metadata;
-        let name = (metadata.namespace.clone(), metadata.name.clone());
+        let needs = &policy.compiled.needs;
+        let name = (needs.namespace.clone().unwrap_or_default(), needs.name.clone());
         let webhooks = self.configurations.webhooks_of.get(&name)?;
         if let Some(reason) = &missing.all {
             return Some(reason.clone());

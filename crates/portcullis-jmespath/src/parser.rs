@@ -386,7 +386,7 @@ impl<'s> Parser<'s> {
     fn chain(&self, left: Tree, right: Tree) -> Result<Tree, SyntaxError> {
         let (mut below, mut links) = match left {
             Tree { node: Node::Chain(links), height } => (height - 1, links),
-            Tree { node, height } => (height, vec![node]),
+            Tree { node, height } => (height, begun(node)),
         };
         match right {
             Tree { node: Node::Chain(more), height } => {
@@ -407,7 +407,7 @@ impl<'s> Parser<'s> {
             (Kind::Pipe, Tree { node: Node::Pipe(parts), height })
             | (Kind::Or, Tree { node: Node::Or(parts), height })
             | (Kind::And, Tree { node: Node::And(parts), height }) => (height - 1, parts),
-            (_, Tree { node, height }) => (height, vec![node]),
+            (_, Tree { node, height }) => (height, begun(node)),
         };
         let below = below.max(right.height);
         parts.push(right.node);
@@ -418,6 +418,13 @@ impl<'s> Parser<'s> {
         };
         self.over(below, node)
     }
+}
+
+/// A list that begins with `first`: most have a second and no more, and are kept for as long as their policy.
+fn begun(first: Node) -> Vec<Node> {
+    let mut nodes = Vec::with_capacity(2);
+    nodes.push(first);
+    nodes
 }
 
 fn literal(token: &Token<'_>) -> Result<Tree, SyntaxError> {

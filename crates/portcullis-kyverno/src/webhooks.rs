@@ -3,6 +3,8 @@
 
 mod requests;
 
+use std::sync::Arc;
+
 pub use portcullis_model::FailurePolicy;
 use portcullis_model::Resource;
 use portcullis_value::{Arena, Value};
@@ -15,9 +17,9 @@ pub use requests::Requests;
 /// What one policy needs of webhook configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookNeeds {
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// `None` for a ClusterPolicy.
-    pub namespace: Option<Box<str>>,
+    pub namespace: Option<Arc<str>>,
     pub failure_policy: FailurePolicy,
     /// Whether a violation may refuse a request anywhere. A policy that only audits must not stand in the way.
     pub may_enforce: bool,

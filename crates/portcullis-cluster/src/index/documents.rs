@@ -13,8 +13,9 @@ use crate::index::{Index, Metadata, Published, fields};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     pub metadata: Metadata,
-    /// The object as JSON, without `status`, `metadata.managedFields`, `metadata.resourceVersion`: what its author
-    /// wrote. While it stays the same, snapshots share it, so that `Arc::ptr_eq` tells what to compile anew.
+    /// The object as JSON, without `status`, `metadata.managedFields`, `metadata.resourceVersion` and what kubectl notes
+    /// of it in an annotation: what its author wrote. While it stays the same, snapshots share it, so that
+    /// `Arc::ptr_eq` tells what to compile anew.
     pub text: Arc<str>,
     /// The `status` as JSON; empty when there is none. The rules in its `autogen`, which are longer than the policy, are
     /// a [fingerprint](Value::fingerprint) in hexadecimal digits.
@@ -38,8 +39,8 @@ impl Documents {
     }
 
     /// In the order of namespace and name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> {
-        self.by_key.values().map(Arc::as_ref)
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Document>> {
+        self.by_key.values()
     }
 
     /// Grows when a document comes, goes or says something else. A status that is written is none of these: whoever
@@ -70,11 +71,25 @@ impl<'de> Deserialize<'de> for Document {
         let mut kept: Fields<'_> = serde_json::from_str(written).map_err(error)?;
         kept.remove("managedFields");
         kept.remove("resourceVersion");
+        let annotations = kept.get("annotations").and_then(|annotations| without_last_applied(annotations));
+        if let Some(annotations) = &annotations {
+            kept.insert("annotations".into(), annotations);
+        }
         let kept = serde_json::value::to_raw_value(&kept).map_err(error)?;
         fields.insert("metadata".into(), &kept);
         let text = serde_json::to_string(&fields).map_err(error)?.into();
         Ok(Self { metadata, text, status })
     }
+}
+
+/// The annotation in which `kubectl apply` keeps the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Annotations without that of `kubectl apply`, where they have it.
+fn without_last_applied(annotations: &RawValue) -> Option<Box<RawValue>> {
+    let mut annotations: Fields<'_> = serde_json::from_str(annotations.get()).ok()?;
+    annotations.remove(LAST_APPLIED)?;
+    serde_json::value::to_raw_value(&annotations).ok()
 }
 
 /// A status with a fingerprint in place of its `autogen`.

@@ -75,7 +75,8 @@ fn a_namespace_is_terminating_until_it_is_gone() {
 fn policy(version: &str, status: &str, rule: &str) -> Value {
     json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy",
         "metadata": {"name": "p", "uid": "u", "resourceVersion": version, "generation": 1,
-            "annotations": {"a": "b"}, "managedFields": [{"manager": version}]},
+            "annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": version},
+            "managedFields": [{"manager": version}]},
         "spec": {"rules": [{"name": rule, "amount": 1.50}]}, "status": {"ready": status}})
 }
 

@@ -7,8 +7,8 @@ use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, Requests, WebhookNeeds};
 
+use super::PolicyName;
 use super::rules::RuleSet;
-use crate::in_force::PolicyName;
 
 /// The webhooks of one configuration.
 #[derive(Debug, Default)]

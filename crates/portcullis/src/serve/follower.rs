@@ -146,7 +146,8 @@ impl Follower {
             }
         }
         let webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
-        let configurations = Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks);
+        let configurations =
+            Arc::new(Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks));
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));
         self.policies.store(Some(next.clone()));

@@ -13,15 +13,24 @@ use portcullis_webhook::{Metrics, Rule, RuleLabels, Target};
 pub(crate) struct Policies {
     pub(crate) set: PolicySet,
     pub(crate) settings: Settings,
-    /// The rules of each policy of the set, as they are counted.
-    counted: Box<[Counted]>,
+    /// Each policy of the set, and where its rules are among those counted.
+    members: Box<[Member]>,
+    /// The rules of all of them as they are counted, each looked up when there is a first result of it.
+    rules: Box<[OnceLock<Rule>]>,
 }
 
-/// A policy and its rules as they are counted, each looked up when there is a first result of it.
 #[derive(Debug)]
-struct Counted {
+struct Member {
     policy: Arc<Policy>,
-    rules: Box<[OnceLock<Rule>]>,
+    /// The place of its first rule.
+    rules: usize,
+}
+
+/// A policy and its rules as they are counted.
+#[derive(Clone, Copy, Debug)]
+struct Counted<'p> {
+    policy: &'p Policy,
+    rules: &'p [OnceLock<Rule>],
 }
 
 impl Policies {
@@ -43,17 +52,21 @@ impl Policies {
     fn with(set: PolicySet, policies: &[Arc<Policy>], settings: Settings) -> Self {
         let by_key: BTreeMap<_, _> =
             policies.iter().map(|policy| ((policy.namespace(), policy.name()), policy)).collect();
-        let members = set.policies().iter().filter_map(|member| by_key.get(&member.key()));
-        let counted = members.map(|policy| Counted {
-            policy: (*policy).clone(),
-            rules: policy.rule_kinds().map(|_| OnceLock::new()).collect(),
+        let mut rules = 0;
+        let members = set.policies().iter().filter_map(|member| by_key.get(&member.key())).map(|policy| {
+            let first = rules;
+            rules += policy.rule_kinds().count();
+            Member { policy: (*policy).clone(), rules: first }
         });
-        Self { counted: counted.collect(), set, settings }
+        let members = members.collect();
+        let rules = std::iter::repeat_with(OnceLock::new).take(rules).collect();
+        Self { members, rules, set, settings }
     }
 
     /// The rules of the policy at `place` in the set, as they are counted.
-    fn counted(&self, place: usize) -> Option<&Counted> {
-        self.counted.get(place)
+    fn counted(&self, place: usize) -> Option<Counted<'_>> {
+        let Member { policy, rules } = self.members.get(place)?;
+        Some(Counted { policy, rules: self.rules.get(*rules..)? })
     }
 
     /// Counts the results of a review of `target`.
@@ -81,7 +94,7 @@ impl Policies {
         verdict.policies.iter().flat_map(|judged| {
             let places = [judged.place].into_iter().chain(judged.alike.iter().copied());
             places.filter_map(|place| self.counted(place)).flat_map(|counted| {
-                judged.evaluation.outcomes.iter().map(|outcome| (&*counted.policy, outcome))
+                judged.evaluation.outcomes.iter().map(move |outcome| (counted.policy, outcome))
             })
         })
     }
@@ -92,14 +105,14 @@ impl Policies {
     }
 }
 
-impl Counted {
+impl<'p> Counted<'p> {
     /// The number of a rule. `None` for an outcome that no rule is to blame for.
-    fn number(&self, name: &str) -> Option<usize> {
+    fn number(self, name: &str) -> Option<usize> {
         self.policy.rule_kinds().position(|(rule, _)| rule == name)
     }
 
     /// A rule as it is counted.
-    fn rule(&self, number: usize, metrics: &Metrics) -> Option<&Rule> {
+    fn rule(self, number: usize, metrics: &Metrics) -> Option<&'p Rule> {
         let rule = self.rules.get(number)?;
         if let Some(known) = rule.get() {
             return Some(known);
@@ -108,8 +121,8 @@ impl Counted {
         Some(rule.get_or_init(|| metrics.rule(self.labels(name, kind))))
     }
 
-    fn labels(&self, rule: &str, kind: RuleKind) -> RuleLabels {
-        let policy = &self.policy;
+    fn labels(self, rule: &str, kind: RuleKind) -> RuleLabels {
+        let policy = self.policy;
         RuleLabels {
             policy_validation_mode: if policy.profile().may_enforce { "enforce" } else { "audit" },
             policy_type: if policy.is_namespaced() { "namespaced" } else { "cluster" },
