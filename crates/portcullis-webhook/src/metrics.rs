@@ -66,7 +66,7 @@ impl Metrics {
             certificate: Gauge::default(),
         };
         // What is alerted on is there from the start: of a series that begins with 1 no rate tells.
-        metrics.refused(StatusCode::TOO_MANY_REQUESTS.as_u16());
+        drop(metrics.refusals.get_or_create(&Refused { code: StatusCode::TOO_MANY_REQUESTS.as_u16() }));
         metrics.register(|registry| {
             registry.register_collector(Box::new(metrics.reviews.clone()));
             registry.register_collector(Box::new(metrics.requests.clone()));

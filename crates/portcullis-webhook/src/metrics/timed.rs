@@ -58,7 +58,7 @@ impl Series {
     }
 
     fn encode_times(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<_> =
             bounds.zip(&self.counts).map(|(bound, count)| (bound, count.load(Relaxed))).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
