@@ -18,7 +18,7 @@ const TRUSTED_BYTES: usize = 64 << 10;
 pub(crate) async fn read(
     mut body: Incoming,
     limit: usize,
-    room: &mut Room<'_>,
+    room: &mut Room,
     due: Instant,
 ) -> Result<Bytes, Refusal> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);

@@ -24,7 +24,7 @@ const READ_AHEAD: usize = 8 << 10;
 #[derive(Debug)]
 pub(crate) struct Peer<R> {
     pub(crate) shared: Arc<Shared<R>>,
-    pub(crate) slot: Slot,
+    pub(crate) slot: Arc<Slot>,
     pub(crate) pulse: Arc<Pulse>,
 }
 
@@ -47,7 +47,7 @@ where
     let http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
     let pulse = Pulse::new((!http2).then_some(shared.limits.header_bytes));
     let io = TokioIo::new(Watched::new(stream, pulse.clone()));
-    let peer = Arc::new(Peer { shared, slot, pulse });
+    let peer = Arc::new(Peer { shared, slot: Arc::new(slot), pulse });
     let of_service = peer.clone();
     let service = service_fn(move |request| service::answer(of_service.clone(), request));
     let limits = &peer.shared.limits;

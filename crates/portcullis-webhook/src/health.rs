@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,21 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{Lifecycle, Metrics, Stage};
+use crate::slots::{Slot, Slots};
+use crate::{Lifecycle, Limits, Metrics, Stage};
 
-/// Connections at once: a kubelet and some scrapers.
-const CONNECTIONS: usize = 64;
-/// A connection that asks nothing for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+/// Connections at once, and from one source address: a kubelet, some scrapers, some people. One more is closed at once, so
+/// that a probe never waits for what others leave open.
+const CONNECTIONS: usize = 256;
+const CONNECTIONS_PER_SOURCE: usize = 16;
+/// A connection lasts no longer, whatever its client does or leaves undone.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// What is being asked at the end of that is answered within this time.
+const LEAVE: Duration = Duration::from_secs(5);
 /// How long nothing is accepted after the system could not.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The type of what `/metrics` answers.
@@ -81,36 +86,48 @@ impl Health {
 
     /// Serves `/healthz`, `/readyz`, `/metrics` and what was added until it is dropped.
     pub async fn serve(self, listener: TcpListener) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let slots = Slots::new(&Limits {
+            connections: CONNECTIONS,
+            connections_per_source: CONNECTIONS_PER_SOURCE,
+            ..Limits::default()
+        });
         loop {
-            // The semaphore is never closed.
-            let permit = permits.clone().acquire_owned().await;
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, peer)) = listener.accept().await else {
                 sleep_until(Instant::now() + ACCEPT_PAUSE).await;
                 continue;
             };
-            let health = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| std::future::ready(health.answer(&request)));
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(IDLE)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Err(reason) = connection.await {
-                    tracing::debug!(%reason, "connection failed");
-                }
-                drop(permit);
-            });
+            match slots.take(peer.ip()) {
+                Ok(slot) => drop(tokio::spawn(self.clone().converse(stream, slot))),
+                Err(full) => tracing::debug!(reason = full.reason(), "connection not taken"),
+            }
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    /// Serves one connection to its end.
+    async fn converse(self, stream: TcpStream, _slot: Slot) {
+        let service = service_fn(move |request| {
+            std::future::ready(Ok::<_, Infallible>(self.answer(&request).map(Full::new)))
+        });
+        let connection =
+            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let mut end = timeout(LIFETIME, connection.as_mut()).await;
+        if end.is_err() {
+            connection.as_mut().graceful_shutdown();
+            end = timeout(LEAVE, connection).await;
+        }
+        if let Ok(Err(reason)) = end {
+            tracing::debug!(%reason, "connection failed");
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Bytes> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Ok(response);
+            return response;
         }
-        Ok(match request.uri().path() {
+        match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.ready() {
                 Ok(()) => text(StatusCode::OK, "ok\n"),
@@ -124,7 +141,7 @@ impl Health {
                 },
                 None => text(StatusCode::NOT_FOUND, "nothing is served at this path\n"),
             },
-        })
+        }
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -137,7 +154,7 @@ impl Health {
 
 /// COMPAT(kyverno): the probes on the webhook's own port, for manifests written for it. Readiness there is that of the
 /// server.
-pub(crate) fn on_webhook_port(path: &str, lifecycle: &Lifecycle) -> Option<Response<Full<Bytes>>> {
+pub(crate) fn on_webhook_port(path: &str, lifecycle: &Lifecycle) -> Option<Response<Bytes>> {
     match path {
         "/health/liveness" => Some(text(StatusCode::OK, "")),
         "/health/readiness" if lifecycle.stage() == Stage::Serving => Some(text(StatusCode::OK, "")),
@@ -146,14 +163,14 @@ pub(crate) fn on_webhook_port(path: &str, lifecycle: &Lifecycle) -> Option<Respo
     }
 }
 
-fn typed(content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+fn typed(content_type: &'static str, body: String) -> Response<Bytes> {
     let mut response = text(StatusCode::OK, body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

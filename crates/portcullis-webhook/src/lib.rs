@@ -14,6 +14,7 @@
 //! - A refusal closes its connection, so that nothing a refused request brought is taken for the next one.
 //! - A review is judged synchronously, on the worker thread that read it, unless that would leave no worker for others.
 
+mod answer;
 mod body;
 mod certificate;
 mod connection;

@@ -41,6 +41,8 @@ struct State {
     since: Instant,
     /// Requests at work: one in HTTP/1, one per stream in HTTP/2.
     active: usize,
+    /// Answers that the client has not taken yet: in HTTP/2 it says for each stream how much it takes.
+    untaken: usize,
     /// Whether there was a request.
     served: bool,
     head: Head,
@@ -60,6 +62,7 @@ impl Pulse {
             phase: Phase::Idle,
             since: Instant::now(),
             active: 0,
+            untaken: 0,
             served: false,
             head: Head::default(),
         };
@@ -100,7 +103,7 @@ impl Pulse {
 
     fn flushed(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Answering {
+        if state.phase == Phase::Answering && state.untaken == 0 {
             state.enter(Phase::Idle);
         }
     }
@@ -132,6 +135,26 @@ impl Pulse {
 /// A request at work.
 #[derive(Debug)]
 pub(crate) struct Beat(Arc<Pulse>);
+
+impl Beat {
+    /// The request has its answer, which the client is to take.
+    pub(crate) fn answered(self) -> Untaken {
+        self.0.state().untaken += 1;
+        Untaken(self.0.clone())
+    }
+}
+
+/// An answer that waits for the client. It is dropped when its last byte is written, before the stream is flushed, or when
+/// the client has given it up.
+#[derive(Debug)]
+pub(crate) struct Untaken(Arc<Pulse>);
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.untaken = state.untaken.saturating_sub(1);
+    }
+}
 
 impl Drop for Beat {
     fn drop(&mut self) {

@@ -16,7 +16,7 @@ use crate::connection::Peer;
 use crate::metrics::Reviewed;
 use crate::slots::Room;
 use crate::weight::weight;
-use crate::{Deadline, Limits, Reviewer, Route, Stage, Verdict, body, deadline, health, response};
+use crate::{Deadline, Limits, Reviewer, Route, Stage, Verdict, answer, body, deadline, health, response};
 
 /// Bytes of a uid, which is 36 in practice.
 const UID_BYTES: usize = 1024;
@@ -62,8 +62,8 @@ impl Refusal {
         }
     }
 
-    fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(format!("{self}\n")));
+    fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(format!("{self}\n")));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -83,27 +83,28 @@ pub(crate) async fn answer<R: Reviewer>(
     peer: Arc<Peer<R>>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let _beat = peer.pulse.begin();
+    let beat = peer.pulse.begin();
     let version = request.version();
     let answered = serve(&peer, request).await;
     // What a refused request still brings must not be read as the next one. When only the review was refused, all was
     // read, and a new handshake would be work for nothing.
     let refused = answered.as_ref().is_err_and(|refusal| !matches!(refusal, Refusal::Busy));
-    let mut response = answered.unwrap_or_else(|refusal| {
+    let (mut response, room) = answered.unwrap_or_else(|refusal| {
         peer.shared.metrics.refused(refusal.status().as_u16());
-        refusal.response()
+        (refusal.response(), None)
     });
     let close = refused || peer.shared.lifecycle.stage() >= Stage::Closing;
     if close && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    Ok(response.map(|bytes| answer::body(bytes, beat.answered(), room)))
 }
 
+/// The response, and the room that its body has, which is as large as policies make it.
 async fn serve<R: Reviewer>(
     peer: &Peer<R>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Refusal> {
+) -> Result<(Response<Bytes>, Option<Room>), Refusal> {
     let start = Instant::now();
     let shared = &peer.shared;
     let (head, body) = request.into_parts();
@@ -115,7 +116,7 @@ async fn serve<R: Reviewer>(
     if head.method == Method::GET
         && let Some(response) = health::on_webhook_port(path, &shared.lifecycle)
     {
-        return Ok(response);
+        return Ok((response, None));
     }
     let route = Route::parse(path).ok_or(Refusal::NotFound)?;
     if head.method != Method::POST {
@@ -142,10 +143,14 @@ async fn serve<R: Reviewer>(
         judge(peer, &route, &body, deadline, start)
     };
     let answer = turn.run(long, due, review).await?;
+    drop(body);
+    if !room.hold_instead(answer.len()) {
+        return Err(Refusal::NoRoom);
+    }
     shared.metrics.answered(path, &route, start.elapsed());
-    let mut response = Response::new(Full::from(answer));
+    let mut response = Response::new(Bytes::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok((response, Some(room)))
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -161,7 +166,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Takes the room that the values of a body need, `weight` bytes.
-fn make_room(room: &mut Room<'_>, weight: usize, limits: &Limits) -> Result<(), Refusal> {
+fn make_room(room: &mut Room, weight: usize, limits: &Limits) -> Result<(), Refusal> {
     if weight > limits.bodies_in_flight_per_source.min(limits.bodies_in_flight) {
         return Err(Refusal::TooManyValues);
     }

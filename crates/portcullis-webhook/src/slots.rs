@@ -110,9 +110,9 @@ impl Slot {
         self.slots.crowded()
     }
 
-    /// Room for a body, none at first.
-    pub(crate) fn room(&self) -> Room<'_> {
-        Room { slot: self, bytes: 0 }
+    /// Room for a body or an answer, none at first.
+    pub(crate) fn room(self: &Arc<Self>) -> Room {
+        Room { slot: self.clone(), bytes: 0 }
     }
 }
 
@@ -128,14 +128,14 @@ impl Drop for Slot {
     }
 }
 
-/// The bytes of one body, given back when it is dropped.
+/// The bytes of one body, or of the answer to it, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Room<'a> {
-    slot: &'a Slot,
+pub(crate) struct Room {
+    slot: Arc<Slot>,
     bytes: usize,
 }
 
-impl Room<'_> {
+impl Room {
     /// Takes `bytes` more, as they arrive: what a client only announces takes nothing. `false` is no room.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let (all, own) = (&self.slot.slots.bodies_in_flight, &self.slot.source.bodies_in_flight);
@@ -144,12 +144,25 @@ impl Room<'_> {
         let own = own.fetch_add(bytes, Relaxed) + bytes;
         all <= self.slot.slots.bodies && own <= self.slot.slots.bodies_per_source
     }
+
+    /// Takes `bytes` in place of what it has: what was read is gone, and this is the answer to it. `false` is no room.
+    pub(crate) fn hold_instead(&mut self, bytes: usize) -> bool {
+        let surplus = self.bytes.saturating_sub(bytes);
+        self.give_back(surplus);
+        let missing = bytes - self.bytes;
+        missing == 0 || self.grow(missing)
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.slot.slots.bodies_in_flight.fetch_sub(bytes, Relaxed);
+        self.slot.source.bodies_in_flight.fetch_sub(bytes, Relaxed);
+    }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
-        self.slot.slots.bodies_in_flight.fetch_sub(self.bytes, Relaxed);
-        self.slot.source.bodies_in_flight.fetch_sub(self.bytes, Relaxed);
+        self.give_back(self.bytes);
     }
 }
 
@@ -189,14 +202,18 @@ mod tests {
     #[test]
     fn bodies_have_room_together_and_by_source() {
         let slots = slots();
-        let first = slots.take(ip("10.0.0.1")).unwrap();
-        let second = slots.take(ip("10.0.0.2")).unwrap();
+        let first = Arc::new(slots.take(ip("10.0.0.1")).unwrap());
+        let second = Arc::new(slots.take(ip("10.0.0.2")).unwrap());
         let mut one = first.room();
         assert!(one.grow(60));
         assert!(!first.room().grow(1), "the source has its share");
         assert!(second.room().grow(40));
         assert!(!second.room().grow(41), "all have the rest");
+        assert!(one.hold_instead(20), "the answer takes the place of the body");
+        assert!(first.room().grow(40));
+        assert!(!one.hold_instead(61), "and has no more room than bodies have");
         drop(one);
         assert!(second.room().grow(41));
+        assert_eq!(slots.bodies_in_flight.load(Relaxed), 0);
     }
 }

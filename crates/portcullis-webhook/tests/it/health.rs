@@ -1,16 +1,20 @@
 //! Probes and the scrape.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_webhook::health::Health;
 use portcullis_webhook::{Cause, Limits, Metrics, RuleLabels, Verdict};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
 
 use crate::harness::{Answer, Client, LOCAL, Site, post, review};
 
 struct Probed {
+    address: SocketAddr,
     client: Client<TcpStream>,
 }
 
@@ -25,12 +29,23 @@ impl Probed {
         let listener = TcpListener::bind((LOCAL, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(health.serve(listener));
-        Self { client: Client::new(TcpStream::connect(address).await.unwrap()) }
+        Self { address, client: Client::new(TcpStream::connect(address).await.unwrap()) }
     }
 
     async fn get(&mut self, path: &str) -> Answer {
-        self.client.ask(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await
+        self.client.ask(asks(path)).await
     }
+
+    /// A connection more, from this address.
+    async fn connect(&self, source: [u8; 4]) -> Client<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Client::new(socket.connect(self.address).await.unwrap())
+    }
+}
+
+fn asks(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
 #[tokio::test]
@@ -65,6 +80,39 @@ async fn a_process_is_alive_always_and_ready_when_it_says_so_and_serves() {
     stopping.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_leaves_connections_open_keeps_no_one_else_from_asking() {
+    let site = Site::admitting(Limits::default());
+    let probed = Probed::new(&site, Arc::new(AtomicBool::new(true))).await;
+    let start = Instant::now();
+    let mut open = Vec::new();
+    for _ in 0..15 {
+        open.push(probed.connect([127, 0, 0, 1]).await);
+    }
+    probed.connect([127, 0, 0, 1]).await.closed().await;
+    assert_eq!(probed.connect([127, 0, 0, 2]).await.ask(asks("/healthz")).await.status, 200);
+    assert_eq!(open.pop().unwrap().ask(asks("/healthz")).await.status, 200);
+    assert_eq!(start.elapsed().as_secs(), 0, "nobody waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_lasts_a_minute_whatever_its_client_does() {
+    let site = Site::admitting(Limits::default());
+    let mut probed = Probed::new(&site, Arc::new(AtomicBool::new(true))).await;
+    let (mut silent, mut begun) =
+        (probed.connect([127, 0, 0, 1]).await, probed.connect([127, 0, 0, 1]).await);
+    begun.send("GET /healthz HTTP/1.1\r\n").await;
+    let start = Instant::now();
+    // It takes no answer, so that the server stops reading what it asks.
+    let asking = probed.client.stream.write_all(asks("/metrics").repeat(1 << 20).as_bytes()).await;
+    assert!(asking.is_err());
+    let took = start.elapsed().as_secs();
+    assert!((60..70).contains(&took), "{took}");
+    silent.closed().await;
+    begun.closed().await;
+    assert_eq!(start.elapsed().as_secs(), took);
+}
+
 #[tokio::test]
 async fn the_scrape_is_open_metrics_with_the_names_of_the_reference() {
     let site = Site::judging(Limits::default(), |_, _, _| Verdict::denied("no"));
@@ -91,6 +139,8 @@ async fn the_scrape_is_open_metrics_with_the_names_of_the_reference() {
         format!("kyverno_http_requests_duration_seconds_count{{{called}}} 3"),
         "kyverno_info{version=\"0.0.0\"} 1".to_owned(),
         "portcullis_webhook_refusals_total{code=\"404\"} 1".to_owned(),
+        "portcullis_webhook_refusals_total{code=\"429\"} 0".to_owned(),
+        format!("kyverno_admission_review_duration_seconds_bucket{{le=\"+Inf\",{reviewed}}} 3"),
     ] {
         assert!(answer.body.lines().any(|have| have == line), "{line}\n{}", answer.body);
     }

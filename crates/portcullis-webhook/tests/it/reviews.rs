@@ -6,15 +6,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_engine::Selection;
 use portcullis_webhook::{Limits, Route, Verdict};
 use serde_json::json;
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep_until};
 
 use crate::harness::{LOCAL, NAME, Site, handshake, post, review};
 
@@ -104,21 +104,33 @@ async fn the_deadline_is_what_the_api_server_waits_less_a_tenth() {
 
 /// An HTTP/2 client over a stream in memory.
 async fn http2_client(site: &Site) -> SendRequest<BoxBody> {
+    http2_client_that_takes(site, 1 << 20).await
+}
+
+/// One that takes so many bytes of an answer without being asked for them.
+async fn http2_client_that_takes(site: &Site, window: u32) -> SendRequest<BoxBody> {
     let mut config = site.trusting().with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = handshake(config, NAME, site.open(LOCAL)).await.unwrap();
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
 }
 
-/// Asks over HTTP/2: status and body of the answer.
-async fn ask(mut sender: SendRequest<BoxBody>, path: &str, body: BoxBody) -> (u16, Bytes) {
+/// Asks over HTTP/2: the answer, whose body is still to be taken.
+async fn begin(sender: &mut SendRequest<BoxBody>, path: &str, body: BoxBody) -> Response<Incoming> {
     let request = Request::post(format!("https://x{path}"))
         .header("content-type", "application/json")
         .body(body)
         .unwrap();
-    let answer = sender.send_request(request).await.unwrap();
+    sender.send_request(request).await.unwrap()
+}
+
+/// Asks over HTTP/2: status and body of the answer.
+async fn ask(mut sender: SendRequest<BoxBody>, path: &str, body: BoxBody) -> (u16, Bytes) {
+    let answer = begin(&mut sender, path, body).await;
     (answer.status().as_u16(), answer.into_body().collect().await.unwrap().to_bytes())
 }
 
@@ -152,6 +164,36 @@ async fn a_stream_that_is_refused_or_late_leaves_the_others_alone() {
     assert_eq!(late.await.unwrap().0, 408);
     assert_eq!(start.elapsed().as_secs(), 9);
     assert_eq!(ask(sender, "/validate", whole(review("u"))).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_an_http2_client_does_not_take_has_ten_seconds_and_one_given_up_has_no_end() {
+    let site = Site::admitting(Limits::default());
+    let mut sender = http2_client_that_takes(&site, 0).await;
+    // A stream that the client resets leaves the connection as it was.
+    drop(begin(&mut sender, "/validate", whole(review("u"))).await);
+    sleep_until(Instant::now() + Duration::from_secs(60)).await;
+    assert!(!sender.is_closed());
+    let start = Instant::now();
+    let untaken = begin(&mut sender, "/validate", whole(review("u"))).await;
+    assert_eq!(untaken.status(), 200);
+    assert!(untaken.into_body().collect().await.is_err(), "it never comes");
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(site.metric("portcullis_webhook_connections_closed_total{reason=\"response_timeout\"}"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_not_taken_have_no_more_room_than_bodies() {
+    let limits = Limits { bodies_in_flight_per_source: 3 << 20, ..Limits::default() };
+    let site =
+        Site::judging(limits, |_, _, _| Verdict { patch: Some(vec![b' '; 1 << 20]), ..Verdict::allowed() });
+    let mut sender = http2_client_that_takes(&site, 0).await;
+    let first = begin(&mut sender, "/mutate", whole(review("1"))).await;
+    let second = begin(&mut sender, "/mutate", whole(review("2"))).await;
+    assert_eq!([first.status(), second.status()], [200; 2]);
+    assert_eq!(begin(&mut sender, "/mutate", whole(review("3"))).await.status(), 429);
+    drop((first, second));
+    while begin(&mut sender, "/mutate", whole(review("4"))).await.status() != 200 {}
 }
 
 #[tokio::test(start_paused = true)]
