@@ -1,6 +1,7 @@
 //! Fields that cannot change once an object is there: the API server would refuse the update that a mutation of them
 //! makes, and with it updates that nobody thinks of as one, such as the removal of a finalizer.
 
+mod change;
 mod fields;
 
 use fields::FIELDS;
@@ -51,7 +52,10 @@ impl ChangeGuard for Guard<'_> {
         let Some(stored) = self.stored else { return Ok(()) };
         // What makes the field what it is already is no change of it.
         let touched = FIELDS.iter().find(|field| {
-            field.is_fixed(self.gvk, stored) && field.differs(before, after) && field.differs(stored, after)
+            field.is_fixed(self.gvk, stored)
+                && field.differs(before, after)
+                && field.differs(stored, after)
+                && !field.admits(stored, after)
         });
         match touched {
             Some(field) => Err(Refusal::Immutable(field.path.join("."))),

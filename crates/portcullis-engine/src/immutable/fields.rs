@@ -3,6 +3,8 @@
 use portcullis_model::Gvk;
 use portcullis_value::Value;
 
+use super::change::Change;
+
 /// A field that is fixed, and what below it is not.
 #[derive(Debug)]
 pub(super) struct Field {
@@ -12,6 +14,8 @@ pub(super) struct Field {
     /// Paths below it that can change; `*` is every element of a list.
     except: &'static [&'static [&'static str]],
     when: When,
+    /// The changes of it that are made all the same.
+    unless: Change,
 }
 
 /// When a field is fixed, by the object as it is stored.
@@ -28,10 +32,28 @@ enum When {
     Gated,
     /// A ConfigMap or Secret that says `immutable: true`.
     Sealed,
+    /// An object with this text at this path.
+    Is(&'static [&'static str], &'static str),
+    /// An object with another text there, or none.
+    IsNot(&'static [&'static str], &'static str),
 }
 
 const fn fixed(group: &'static str, kind: &'static str, path: &'static [&'static str]) -> Field {
-    Field { group, kind, path, except: &[], when: When::Always }
+    Field { group, kind, path, except: &[], when: When::Always, unless: Change::No }
+}
+
+impl Field {
+    const fn except(self, except: &'static [&'static [&'static str]]) -> Field {
+        Field { except, ..self }
+    }
+
+    const fn when(self, when: When) -> Field {
+        Field { when, ..self }
+    }
+
+    const fn unless(self, unless: Change) -> Field {
+        Field { unless, ..self }
+    }
 }
 
 /// What says where the Pods of a suspended Job may run.
@@ -72,44 +94,85 @@ const STATEFUL_SET: &[&[&str]] = &[
     &["minReadySeconds"],
 ];
 
-/// The fields. The completions of an indexed Job can change with its parallelism, which no rule can see.
-#[rustfmt::skip]
+/// What of a claim that is bound can change.
+const BOUND_CLAIM: &[&[&str]] = &[&["resources"], &["volumeAttributesClassName"]];
+
+const VOLUME: &[&[&str]] = &[
+    &["capacity"],
+    &["accessModes"],
+    &["claimRef"],
+    &["persistentVolumeReclaimPolicy"],
+    &["storageClassName"],
+    &["mountOptions"],
+    &["nodeAffinity"],
+    &["volumeAttributesClassName"],
+    &["csi", "controllerExpandSecretRef"],
+];
+
+const PHASE: &[&str] = &["status", "phase"];
+const COMPLETION_MODE: &[&str] = &["spec", "completionMode"];
+const SERVICE_TYPE: &[&str] = &["spec", "type"];
+/// A Service that is a name for another host has no addresses.
+const ADDRESSED: When = When::IsNot(SERVICE_TYPE, "ExternalName");
+
+/// The fields.
 pub(super) const FIELDS: &[Field] = &[
-    Field { group: "batch", kind: "Job", path: &["spec", "template"], except: &[], when: When::Started },
-    Field { group: "batch", kind: "Job", path: &["spec", "template"], except: SCHEDULING, when: When::NeverStarted },
+    fixed("batch", "Job", &["spec", "template"]).when(When::Started),
+    fixed("batch", "Job", &["spec", "template"]).except(SCHEDULING).when(When::NeverStarted),
     fixed("batch", "Job", &["spec", "selector"]),
-    fixed("batch", "Job", &["spec", "completionMode"]),
+    fixed("batch", "Job", COMPLETION_MODE),
+    fixed("batch", "Job", &["spec", "completions"]).when(When::IsNot(COMPLETION_MODE, "Indexed")),
+    fixed("batch", "Job", &["spec", "completions"])
+        .when(When::Is(COMPLETION_MODE, "Indexed"))
+        .unless(Change::Equals(&["spec", "parallelism"])),
     fixed("batch", "Job", &["spec", "podFailurePolicy"]),
     fixed("batch", "Job", &["spec", "successPolicy"]),
     fixed("batch", "Job", &["spec", "backoffLimitPerIndex"]),
     fixed("batch", "Job", &["spec", "managedBy"]),
-    Field { group: "", kind: "Pod", path: &["spec"], except: POD, when: When::Schedulable },
-    Field { group: "", kind: "Pod", path: &["spec"], except: GATED_POD, when: When::Gated },
-    Field { group: "", kind: "ConfigMap", path: &["data"], except: &[], when: When::Sealed },
-    Field { group: "", kind: "ConfigMap", path: &["binaryData"], except: &[], when: When::Sealed },
-    Field { group: "", kind: "ConfigMap", path: &["immutable"], except: &[], when: When::Sealed },
-    Field { group: "", kind: "Secret", path: &["data"], except: &[], when: When::Sealed },
-    Field { group: "", kind: "Secret", path: &["stringData"], except: &[], when: When::Sealed },
-    Field { group: "", kind: "Secret", path: &["immutable"], except: &[], when: When::Sealed },
+    fixed("", "Pod", &["spec"]).except(POD).when(When::Schedulable),
+    fixed("", "Pod", &["spec"]).except(GATED_POD).when(When::Gated),
+    fixed("", "Pod", &["spec", "tolerations"]).except(&[&["*", "tolerationSeconds"]]).unless(Change::Adds),
+    fixed("", "Pod", &["spec", "activeDeadlineSeconds"]).unless(Change::Lowers),
+    fixed("", "Pod", &["spec", "nodeSelector"]).when(When::Gated).unless(Change::Adds),
+    fixed("", "Pod", &["spec", "schedulingGates"]).when(When::Gated).unless(Change::Removes),
+    fixed("", "ConfigMap", &["data"]).when(When::Sealed),
+    fixed("", "ConfigMap", &["binaryData"]).when(When::Sealed),
+    fixed("", "ConfigMap", &["immutable"]).when(When::Sealed),
+    fixed("", "Secret", &["data"]).when(When::Sealed),
+    fixed("", "Secret", &["stringData"]).when(When::Sealed),
+    fixed("", "Secret", &["immutable"]).when(When::Sealed),
     fixed("", "Secret", &["type"]),
-    Field {
-        group: "", kind: "PersistentVolumeClaim", path: &["spec"],
-        except: &[&["resources"], &["volumeAttributesClassName"]], when: When::Always,
-    },
+    fixed("", "Service", &["spec", "clusterIP"]).when(ADDRESSED).unless(Change::Sets),
+    fixed("", "Service", &["spec", "clusterIPs"]).when(ADDRESSED).unless(Change::KeepsFirst),
+    fixed("", "Service", &["spec", "ipFamilies"]).when(ADDRESSED).unless(Change::KeepsFirst),
+    fixed("", "Service", &["spec", "loadBalancerClass"]).when(When::Is(SERVICE_TYPE, "LoadBalancer")),
+    fixed("", "PersistentVolumeClaim", &["spec"]).when(When::IsNot(PHASE, "Bound")),
+    fixed("", "PersistentVolumeClaim", &["spec"]).except(BOUND_CLAIM).when(When::Is(PHASE, "Bound")),
+    fixed("", "PersistentVolumeClaim", &["spec", "resources", "requests", "storage"])
+        .when(When::Is(PHASE, "Bound"))
+        .unless(Change::Raises),
+    fixed("", "PersistentVolume", &["spec"]).except(VOLUME),
+    fixed("", "PersistentVolume", &["spec", "nodeAffinity"]).unless(Change::Sets),
+    fixed("", "Node", &["spec", "providerID"]).unless(Change::Sets),
+    fixed("", "Node", &["spec", "podCIDR"]).unless(Change::Sets),
+    fixed("", "ResourceQuota", &["spec", "scopes"]),
     fixed("apps", "Deployment", &["spec", "selector"]),
     fixed("apps", "ReplicaSet", &["spec", "selector"]),
     fixed("apps", "DaemonSet", &["spec", "selector"]),
-    Field { group: "apps", kind: "StatefulSet", path: &["spec"], except: STATEFUL_SET, when: When::Always },
+    fixed("apps", "StatefulSet", &["spec"]).except(STATEFUL_SET),
     fixed("apps", "ControllerRevision", &["data"]),
     fixed("discovery.k8s.io", "EndpointSlice", &["addressType"]),
     fixed("rbac.authorization.k8s.io", "RoleBinding", &["roleRef"]),
     fixed("rbac.authorization.k8s.io", "ClusterRoleBinding", &["roleRef"]),
     fixed("scheduling.k8s.io", "PriorityClass", &["value"]),
+    fixed("scheduling.k8s.io", "PriorityClass", &["preemptionPolicy"]),
     fixed("storage.k8s.io", "StorageClass", &["provisioner"]),
     fixed("storage.k8s.io", "StorageClass", &["parameters"]),
     fixed("storage.k8s.io", "StorageClass", &["reclaimPolicy"]),
     fixed("storage.k8s.io", "StorageClass", &["volumeBindingMode"]),
     fixed("storage.k8s.io", "VolumeAttachment", &["spec"]),
+    fixed("storage.k8s.io", "CSIDriver", &["spec", "attachRequired"]),
+    fixed("storage.k8s.io", "CSIDriver", &["spec", "volumeLifecycleModes"]),
     fixed("node.k8s.io", "RuntimeClass", &["handler"]),
     fixed("networking.k8s.io", "IngressClass", &["spec", "controller"]),
     fixed("certificates.k8s.io", "CertificateSigningRequest", &["spec"]),
@@ -135,6 +198,8 @@ impl Field {
                 When::Schedulable => !is_gated(),
                 When::Gated => is_gated(),
                 When::Sealed => is_true(&["immutable"]),
+                When::Is(path, text) => stored.path(path) == Some(Value::String(text)),
+                When::IsNot(path, text) => stored.path(path) != Some(Value::String(text)),
             }
     }
 
@@ -146,10 +211,15 @@ impl Field {
             _ => at(before) != at(after),
         }
     }
+
+    /// Whether what `after` makes of the field, as it is stored, is a change that is made all the same.
+    pub(super) fn admits(&self, stored: Value<'_>, after: Value<'_>) -> bool {
+        self.unless.is_made(self.path, self.except, stored, after)
+    }
 }
 
 /// Whether the values differ, but for what lies at the paths `except`. What is null is as good as absent.
-fn differ(before: Value<'_>, after: Value<'_>, except: &[&[&str]]) -> bool {
+pub(super) fn differ(before: Value<'_>, after: Value<'_>, except: &[&[&str]]) -> bool {
     if before.is_same(after) || except.iter().any(|path| path.is_empty()) {
         return false;
     }
@@ -174,7 +244,7 @@ fn differ(before: Value<'_>, after: Value<'_>, except: &[&[&str]]) -> bool {
 }
 
 /// What is left of the paths that begin with `token`.
-fn below<'p>(paths: &[&'p [&'p str]], token: &str) -> Vec<&'p [&'p str]> {
+pub(super) fn below<'p>(paths: &[&'p [&'p str]], token: &str) -> Vec<&'p [&'p str]> {
     let begins = |path: &&[&str]| path.first() == Some(&token);
     paths.iter().copied().filter(begins).filter_map(|path| path.get(1..)).collect()
 }

@@ -68,6 +68,55 @@ fn most_of_a_pod_is_fixed() {
 }
 
 #[test]
+fn some_fields_can_change_in_one_way_alone() {
+    let check = |gvk: [&str; 3], object: &str, overlay: &str, want: bool| {
+        let object = format!("{{kind: {}, metadata: {{name: x}}, {object}}}", gvk[2]);
+        assert_eq!(is_taken(gvk, &object, &object, overlay), want, "{object} {overlay}");
+    };
+    let completions = "{spec: {completions: 3}}";
+    check(JOB, "spec: {completions: 2}", completions, false);
+    let indexed = "spec: {completionMode: Indexed, completions: 2, parallelism: 2}";
+    check(JOB, indexed, completions, false);
+    check(JOB, indexed, "{spec: {completions: 3, parallelism: 3}}", true);
+    check(JOB, indexed, "{spec: {parallelism: 3}}", true);
+
+    let tolerant = "spec: {tolerations: [{key: a, operator: Exists, tolerationSeconds: 9}]}";
+    let [kept, replaced] = ["{key: a, operator: Exists}, {key: b}", "{key: b}"]
+        .map(|tolerations| format!("{{spec: {{tolerations: [{tolerations}]}}}}"));
+    check(POD, tolerant, &kept, true);
+    check(POD, tolerant, &replaced, false);
+    check(POD, "spec: {activeDeadlineSeconds: 60}", "{spec: {activeDeadlineSeconds: 30}}", true);
+    check(POD, "spec: {activeDeadlineSeconds: 60}", "{spec: {activeDeadlineSeconds: 90}}", false);
+    check(POD, "spec: {}", "{spec: {activeDeadlineSeconds: 90}}", true);
+    let gated = "spec: {schedulingGates: [{name: g}], nodeSelector: {a: b}}";
+    check(POD, gated, "{spec: {nodeSelector: {c: d}}}", true);
+    check(POD, gated, "{spec: {nodeSelector: {a: c}}}", false);
+    check(POD, gated, "{spec: {schedulingGates: [{name: other}]}}", false);
+
+    let service = ["", "v1", "Service"];
+    let addressed =
+        "spec: {type: ClusterIP, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ipFamilies: [IPv4]}";
+    check(service, addressed, "{spec: {clusterIP: 10.0.0.2}}", false);
+    check(service, addressed, "{spec: {clusterIPs: [10.0.0.2]}}", false);
+    check(service, addressed, "{spec: {clusterIPs: [10.0.0.1, fd00::1], ipFamilies: [IPv4, IPv6]}}", true);
+    check(service, addressed, "{spec: {ipFamilies: [IPv6]}}", false);
+    check(service, "spec: {type: ExternalName}", "{spec: {clusterIP: 10.0.0.2}}", true);
+
+    let claim = ["", "v1", "PersistentVolumeClaim"];
+    let size = |size: &str| format!("{{spec: {{resources: {{requests: {{storage: {size}}}}}}}}}");
+    let claimed = |phase: &str| {
+        format!("spec: {{resources: {{requests: {{storage: 1Gi}}}}}}, status: {{phase: {phase}}}")
+    };
+    check(claim, &claimed("Bound"), &size("1.5Gi"), true);
+    check(claim, &claimed("Bound"), &size("1000Mi"), false);
+    check(claim, &claimed("Pending"), &size("2Gi"), false);
+
+    let volume = ["", "v1", "PersistentVolume"];
+    check(volume, "spec: {hostPath: {path: /a}}", "{spec: {hostPath: {path: /b}}}", false);
+    check(volume, "spec: {hostPath: {path: /a}}", "{spec: {persistentVolumeReclaimPolicy: Retain}}", true);
+}
+
+#[test]
 fn what_restores_a_fixed_field_is_no_change_of_it() {
     let old = "{apiVersion: v1, kind: Pod, metadata: {name: w}, spec: {containers: [{name: c, image: i}], nodeSelector: {spot: 'true'}}}";
     let new = "{apiVersion: v1, kind: Pod, metadata: {name: w}, spec: {containers: [{name: c, image: i}]}}";
