@@ -9,6 +9,7 @@ mod documented;
 mod example_policies;
 mod exceptions;
 mod faults;
+mod fixed_fields;
 mod flags;
 mod founding_story;
 mod installation;
