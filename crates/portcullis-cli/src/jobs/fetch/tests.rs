@@ -33,7 +33,8 @@ fn page(names: &[&str], token: &str) -> (u16, String) {
 }
 
 fn failure(code: u16, message: &str) -> (u16, String) {
-    (code, format!(r#"{{"kind":"Status","status":"Failure","code":{code},"message":"{message}"}}"#))
+    let status = serde_json::json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
+    (code, status.to_string())
 }
 
 #[test]
@@ -61,12 +62,10 @@ fn a_list_whose_beginning_is_forgotten_is_begun_anew() {
 fn namespaces_are_listed_one_after_the_other_and_a_refusal_says_what_to_grant() {
     let script = Script::from([("/one/", vec![page(&["a"], "")]), ("/two/", vec![page(&["b"], "")])]);
     assert_eq!(listed(&[Some("one"), Some("two")], script).0.unwrap(), ["a", "b"]);
-    let script = Script::from([("/one/", vec![failure(403, "jobs.batch is forbidden")])]);
+    let said = "jobs.batch is forbidden: User \"a\" cannot list resource \"jobs\" in API group \"batch\"";
+    let script = Script::from([("/one/", vec![failure(403, said)])]);
     let error = listed(&[Some("one")], script).0.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot list Jobs: not allowed to list `jobs.batch`: jobs.batch is forbidden"
-    );
+    assert_eq!(error.to_string(), format!("cannot list Jobs: not allowed to list `jobs.batch`: {said}"));
     let hint = &error.downcast_ref::<crate::Hinted>().unwrap().hint;
     assert!(hint.contains("--verb=list --resource=jobs.batch"), "{hint}");
 }
