@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use portcullis_cli::{DisarmArguments, RearmArguments, Surroundings, cannot, hinted};
@@ -54,6 +55,7 @@ pub(crate) fn rearm(arguments: &RearmArguments, surroundings: &mut Surroundings<
             writeln!(surroundings.stdout, "deployment/portcullis scaled to {}", before.unwrap_or(2))?;
         }
         site.until_ready(surroundings).await?;
+        site.disown_replicas().await?;
         writeln!(surroundings.stdout, "portcullis serves")?;
         Ok(())
     })
@@ -90,6 +92,25 @@ impl Site {
     async fn deployment(&self) -> anyhow::Result<Option<Deployment>> {
         let found = self.namespaced::<Deployment>().get_opt(NAME).await;
         found.map_err(|error| self.told("get", "deployment/portcullis", &error))
+    }
+
+    /// Leaves the number of replicas to who has installed the Deployment: a `helm upgrade` that changes it would meet a conflict
+    /// with who has scaled it.
+    async fn disown_replicas(&self) -> anyhow::Result<()> {
+        let Some(deployment) = self.deployment().await? else { return Ok(()) };
+        let is_scaling = |entry: &ManagedFieldsEntry| {
+            entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Update")
+        };
+        let mut entries = deployment.metadata.managed_fields.unwrap_or_default();
+        let before = entries.len();
+        entries.retain(|entry| !is_scaling(entry));
+        // A list of none would be taken for one that is left out.
+        if entries.is_empty() || entries.len() == before {
+            return Ok(());
+        }
+        let patch = Patch::Merge(json!({ "metadata": { "managedFields": entries } }));
+        let left = self.namespaced::<Deployment>().patch(NAME, &PatchParams::default(), &patch).await;
+        left.map(drop).map_err(|error| self.told("patch", "deployment/portcullis", &error))
     }
 
     /// Sets the number of replicas, and notes what it was `before`.

@@ -48,6 +48,10 @@ fn helm_installs_the_chart_and_leaves_the_definitions_when_it_goes() -> Result<(
         let command: Vec<_> = command.context("nothing is told of an emergency")?.split(' ').collect();
         ground.portcullis(&command).await?.succeeded()?;
         ensure!(ground.replicas().await? == "0", "after `portcullis {}`", command.join(" "));
+        // Once it is armed again, the release is Helm's as before.
+        ground.portcullis(&["rearm"]).await?.succeeded()?;
+        helm(&[&["upgrade"], &chart[..], &["--set=replicas=2"]].concat()).await?;
+        ensure!(ground.replicas().await? == "2");
 
         helm(&["uninstall", "portcullis", "--wait"]).await?;
         // Helm leaves the namespace that it has made for the release, and what the chart asks it to keep.
