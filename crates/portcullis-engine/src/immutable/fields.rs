@@ -173,10 +173,16 @@ pub(super) const FIELDS: &[Field] = &[
     fixed("storage.k8s.io", "VolumeAttachment", &["spec"]),
     fixed("storage.k8s.io", "CSIDriver", &["spec", "attachRequired"]),
     fixed("storage.k8s.io", "CSIDriver", &["spec", "volumeLifecycleModes"]),
+    fixed("storage.k8s.io", "VolumeAttributesClass", &["driverName"]),
+    fixed("storage.k8s.io", "VolumeAttributesClass", &["parameters"]),
     fixed("node.k8s.io", "RuntimeClass", &["handler"]),
+    fixed("networking.k8s.io", "IPAddress", &["spec", "parentRef"]),
+    fixed("networking.k8s.io", "ServiceCIDR", &["spec", "cidrs"]).unless(Change::KeepsFirst),
     fixed("networking.k8s.io", "IngressClass", &["spec", "controller"]),
     fixed("certificates.k8s.io", "CertificateSigningRequest", &["spec"]),
     fixed("resource.k8s.io", "ResourceClaim", &["spec"]),
+    fixed("resource.k8s.io", "ResourceClaimTemplate", &["spec"]),
+    fixed("apiextensions.k8s.io", "CustomResourceDefinition", &["spec", "scope"]),
 ];
 
 impl Field {

@@ -114,6 +114,12 @@ fn some_fields_can_change_in_one_way_alone() {
     let volume = ["", "v1", "PersistentVolume"];
     check(volume, "spec: {hostPath: {path: /a}}", "{spec: {hostPath: {path: /b}}}", false);
     check(volume, "spec: {hostPath: {path: /a}}", "{spec: {persistentVolumeReclaimPolicy: Retain}}", true);
+
+    let range = ["networking.k8s.io", "v1", "ServiceCIDR"];
+    check(range, "spec: {cidrs: [10.0.0.0/24]}", "{spec: {cidrs: [10.0.0.0/24, fd00::/112]}}", true);
+    check(range, "spec: {cidrs: [10.0.0.0/24]}", "{spec: {cidrs: [10.1.0.0/24]}}", false);
+    let template = ["resource.k8s.io", "v1", "ResourceClaimTemplate"];
+    check(template, "spec: {spec: {}}", "{spec: {spec: {devices: {}}}}", false);
 }
 
 #[test]
