@@ -1,12 +1,13 @@
 //! The way to the API server: where it is, who we are, and the clients that everybody uses.
 
+mod bulk;
+mod client;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kube::Client;
-use kube::client::ClientBuilder;
 use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use crate::error::system_reason;
@@ -82,15 +83,11 @@ impl Connection {
     ///
     /// # Errors
     /// Credentials or certificates in it cannot be used.
-    pub fn from_config(mut config: Config) -> Result<Self, ConnectError> {
-        config.connect_timeout = Some(Duration::from_secs(5));
-        config.write_timeout = Some(Duration::from_secs(30));
-        // The limiter retries, for all clients together.
-        config.default_retry = false;
+    pub fn from_config(config: Config) -> Result<Self, ConnectError> {
         let server = config.cluster_url.to_string();
-        let client = ClientBuilder::try_from(config)
-            .map_err(|error| ConnectError::Client { reason: error.to_string() })?;
-        Ok(Self::over(&client.build(), &server))
+        let client =
+            client::client(config).map_err(|error| ConnectError::Client { reason: error.to_string() })?;
+        Ok(Self::over(&client, &server))
     }
 
     /// Over a client that exists; `server` names it in errors.
