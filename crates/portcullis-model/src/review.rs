@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::{Gvk, Gvr, Operation};
 
+/// As many fields as a request has, and some that who reads them adds.
+const FIELDS: usize = 16;
+
 /// A request for admission. Objects stay text until something asks for them: most requests match no policy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,11 +156,12 @@ impl<'a> Request<'a> {
             ("kind", Value::String(&self.kind.kind)),
             ("version", Value::String(&self.kind.version)),
         ];
-        let mut fields = vec![
+        let mut fields = Vec::with_capacity(FIELDS);
+        fields.extend([
             ("uid", Value::String(&self.uid)),
             ("kind", Value::Object(Object::from_sorted(arena.slice(&kind)))),
             ("operation", Value::String(&self.operation)),
-        ];
+        ]);
         let texts =
             [("name", &self.name), ("namespace", &self.namespace), ("subResource", &self.sub_resource)];
         let given = texts.into_iter().filter(|(_, text)| !text.is_empty());

@@ -26,7 +26,8 @@ impl<'a> Object<'a> {
 
     /// A map of entries in any order; of equal keys the last wins. `entries` is left sorted.
     pub fn from_unsorted(arena: &'a Arena, entries: &mut Vec<(&'a str, Value<'a>)>) -> Self {
-        sort_last_wins(entries, 0);
+        let unique = sort_last_wins(entries);
+        entries.truncate(unique);
         Self { entries: arena.slice(entries) }
     }
 
@@ -165,25 +166,24 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Sorts the entries from `start` on by key and drops all but the last of equal keys. Says whether there were such.
-pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> bool {
-    let Some(new) = entries.get_mut(start..) else { return false };
-    if new.is_sorted_by(|a, b| compare(a.0, b.0).is_lt()) {
-        return false;
+/// Sorts entries by key, and puts all but the last of equal keys behind the others. Says how many those are.
+pub(crate) fn sort_last_wins<V>(entries: &mut [(&str, V)]) -> usize {
+    if entries.is_sorted_by(|a, b| compare(a.0, b.0).is_lt()) {
+        return entries.len();
     }
     // The sort is stable, so that of equal keys the one written last comes last.
     // Two that come to stand side by side have been compared with each other, so that none equal is missed.
     let mut repeats = false;
-    new.sort_by(|a, b| {
+    entries.sort_by(|a, b| {
         let order = compare(a.0, b.0);
         repeats |= order.is_eq();
         order
     });
     if !repeats {
-        return false;
+        return entries.len();
     }
-    let mut kept = start;
-    for index in start..entries.len() {
+    let mut kept = 0;
+    for index in 0..entries.len() {
         let superseded = match (entries.get(index), entries.get(index + 1)) {
             (Some(entry), Some(next)) => entry.0 == next.0,
             _ => false,
@@ -193,8 +193,7 @@ pub(crate) fn sort_last_wins<V>(entries: &mut Vec<(&str, V)>, start: usize) -> b
             kept += 1;
         }
     }
-    entries.truncate(kept);
-    true
+    kept
 }
 
 /// Which of two keys comes first, bytewise. That of most is known from what they begin with.

@@ -1,89 +1,161 @@
-//! Reading the JSON that machines write into an arena, as a [`Scanner`] goes through it.
+//! Reading the JSON that machines write into an arena, token by token as a [`Scanner`] takes them.
+//!
+//! The lists and maps around the place that is read are kept on a stack: a call for each of them, and for each of their
+//! values, would cost more than taking the tokens does.
 
+use super::MAX_DEPTH;
 use super::scan::Scanner;
 use crate::object::sort_last_wins;
-use crate::{Arena, Object, Value};
+use crate::{Arena, ArenaVec, Object, Value};
 
-/// Room for the entries of most documents, so that it is taken once.
+/// How many bytes an entry takes at least, and how many entries the maps around a value have in most documents: there is
+/// room for so many, and in the arena, since the allocator takes its time over so much.
+const SHORTEST_ENTRY: usize = 6;
 const ENTRIES: usize = 64;
+/// The same of the lists and maps themselves.
+const LEVELS: usize = 16;
 
 /// The document, or `None` where the general reader has to look at it. Never another value than that one reads.
 pub(super) fn read<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
     let mut scanner = Scanner::new(text);
-    let mut reader = Reader { arena, items: Vec::new(), entries: Vec::with_capacity(ENTRIES) };
+    let mut reader = Reader {
+        arena,
+        around: arena.vec(LEVELS),
+        items: arena.vec(0),
+        entries: arena.vec(ENTRIES.min(text.len() / SHORTEST_ENTRY)),
+    };
     let value = reader.value(&mut scanner)?;
     scanner.is_at_end().then_some(value)
 }
 
 struct Reader<'a> {
     arena: &'a Arena,
-    /// Children of the lists and maps that are being read, innermost last.
-    items: Vec<Value<'a>>,
-    entries: Vec<(&'a str, Value<'a>)>,
+    /// The lists and maps that are being read, innermost last.
+    around: ArenaVec<'a, Around>,
+    /// Items of the lists.
+    items: ArenaVec<'a, Value<'a>>,
+    /// Entries of the maps; the last one of the innermost has its key alone until its value is read.
+    entries: ArenaVec<'a, (&'a str, Value<'a>)>,
+}
+
+/// A list or a map, and how many items or entries those around it had when it began.
+#[derive(Clone, Copy)]
+enum Around {
+    List(usize),
+    Map(usize),
 }
 
 impl<'a> Reader<'a> {
     fn value(&mut self, scanner: &mut Scanner<'a>) -> Option<Value<'a>> {
-        match scanner.take()? {
-            b'"' => self.string(scanner).map(Value::String),
-            b'{' => self.map(scanner),
-            b'[' => self.list(scanner),
-            b't' => scanner.word("rue").map(|()| Value::Bool(true)),
-            b'f' => scanner.word("alse").map(|()| Value::Bool(false)),
-            b'n' => scanner.word("ull").map(|()| Value::Null),
-            b'-' | b'0'..=b'9' => scanner.number().map(Value::Number),
-            _ => None,
+        loop {
+            // A value begins here.
+            let mut value = match scanner.take()? {
+                b'"' => Value::String(self.string(scanner)?),
+                b'{' => {
+                    self.enter(Around::Map(self.entries.len()))?;
+                    match scanner.take()? {
+                        b'"' => {
+                            self.key(scanner)?;
+                            continue;
+                        }
+                        b'}' => self.leave()?,
+                        _ => return None,
+                    }
+                }
+                b'[' => {
+                    self.enter(Around::List(self.items.len()))?;
+                    scanner.skip_blanks();
+                    if scanner.peek()? != b']' {
+                        continue;
+                    }
+                    scanner.next()?;
+                    self.leave()?
+                }
+                b't' => scanner.word("rue").map(|()| Value::Bool(true))?,
+                b'f' => scanner.word("alse").map(|()| Value::Bool(false))?,
+                b'n' => scanner.word("ull").map(|()| Value::Null)?,
+                b'-' | b'0'..=b'9' => scanner.number().map(Value::Number)?,
+                _ => return None,
+            };
+            // And ends here: what is around it goes on, or ends with it.
+            loop {
+                match self.around.last() {
+                    None => return Some(value),
+                    Some(Around::Map(_)) => {
+                        self.entries.last_mut()?.1 = value;
+                        match scanner.take()? {
+                            b',' if scanner.take()? == b'"' => {
+                                self.key(scanner)?;
+                                break;
+                            }
+                            b'}' => value = self.leave()?,
+                            _ => return None,
+                        }
+                    }
+                    Some(Around::List(_)) => {
+                        self.items.push(value);
+                        match scanner.take()? {
+                            b',' => break,
+                            b']' => value = self.leave()?,
+                            _ => return None,
+                        }
+                    }
+                }
+            }
         }
     }
 
-    fn list(&mut self, scanner: &mut Scanner<'a>) -> Option<Value<'a>> {
-        let start = self.items.len();
-        scanner.rest_of_list(&mut |scanner| {
-            let item = self.value(scanner)?;
-            self.items.push(item);
-            Some(())
-        })?;
-        let array = self.arena.array(self.items.get(start..)?);
-        self.items.truncate(start);
-        Some(array)
+    /// Begins a list or a map.
+    fn enter(&mut self, around: Around) -> Option<()> {
+        (self.around.len() < MAX_DEPTH).then(|| self.around.push(around))
     }
 
-    fn map(&mut self, scanner: &mut Scanner<'a>) -> Option<Value<'a>> {
-        let start = self.entries.len();
-        scanner.rest_of_map(&mut |scanner| {
-            let key = self.string(scanner)?;
-            scanner.colon()?;
-            let value = self.value(scanner)?;
-            self.entries.push((key, value));
-            Some(())
-        })?;
-        sort_last_wins(&mut self.entries, start);
-        let entries = self.arena.slice(self.entries.get(start..)?);
-        self.entries.truncate(start);
-        Some(Value::Object(Object::from_sorted(entries)))
+    /// Ends the innermost list or map, and gives it.
+    fn leave(&mut self) -> Option<Value<'a>> {
+        Some(match self.around.pop()? {
+            Around::List(start) => {
+                let array = self.arena.array(self.items.get(start..)?);
+                self.items.truncate(start);
+                array
+            }
+            Around::Map(start) => {
+                let entries = self.entries.get_mut(start..)?;
+                let unique = sort_last_wins(entries);
+                let entries = self.arena.slice(entries.get(..unique)?);
+                self.entries.truncate(start);
+                Value::Object(Object::from_sorted(entries))
+            }
+        })
+    }
+
+    /// Begins an entry whose opening quote was taken: its value comes next.
+    fn key(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        let key = self.string(scanner)?;
+        scanner.colon()?;
+        self.entries.push((key, Value::Null));
+        Some(())
     }
 
     /// A string whose opening quote was taken.
+    #[inline]
     fn string(&mut self, scanner: &mut Scanner<'a>) -> Option<&'a str> {
-        let plain = scanner.plain()?;
-        match scanner.next()? {
-            b'"' => Some(plain),
-            b'\\' => self.escaped(plain, scanner),
-            _ => None,
+        match scanner.unescaped() {
+            Some(text) => Some(text),
+            None => self.escaped(scanner),
         }
     }
 
-    /// A string that begins with `before`, and of which a backslash was taken.
-    fn escaped(&mut self, before: &str, scanner: &mut Scanner<'a>) -> Option<&'a str> {
-        let mut text = before.to_owned();
+    /// A string with escapes whose opening quote was taken.
+    #[cold]
+    fn escaped(&mut self, scanner: &mut Scanner<'a>) -> Option<&'a str> {
+        let mut text = scanner.plain()?.to_owned();
         loop {
-            text.push(scanner.escape()?);
-            text.push_str(scanner.plain()?);
             match scanner.next()? {
                 b'"' => return Some(self.arena.str(&text)),
-                b'\\' => {}
+                b'\\' => text.push(scanner.escape()?),
                 _ => return None,
             }
+            text.push_str(scanner.plain()?);
         }
     }
 }

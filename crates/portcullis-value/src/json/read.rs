@@ -183,8 +183,10 @@ impl<'de: 'a, 'a> Visitor<'de> for Node<'_, 'a> {
             stack.entries.push((key, value));
         }
         stack.depth -= 1;
-        stack.repeats |= sort_last_wins(&mut stack.entries, start);
-        let entries = stack.arena.slice(stack.entries.get(start..).unwrap_or_default());
+        let entries = stack.entries.get_mut(start..).unwrap_or_default();
+        let unique = sort_last_wins(entries);
+        stack.repeats |= unique < entries.len();
+        let entries = stack.arena.slice(entries.get(..unique).unwrap_or_default());
         stack.entries.truncate(start);
         Ok(Value::Object(Object::from_sorted(entries)))
     }

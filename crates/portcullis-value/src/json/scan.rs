@@ -128,15 +128,20 @@ impl<'a> Scanner<'a> {
         while depth > 0 {
             let byte = *self.bytes.get(at)?;
             at += 1;
-            match byte {
-                b'"' => {
+            // Most of what is no string begins one, or stands between two.
+            if byte == b'"' {
+                at = special(self.bytes, at)?;
+                if self.bytes.get(at) == Some(&b'"') {
+                    at += 1;
+                } else {
                     self.at = at;
                     self.rest_of_string()?;
                     at = self.at;
                 }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
+            } else if matches!(byte, b'{' | b'[') {
+                depth += 1;
+            } else if matches!(byte, b'}' | b']') {
+                depth -= 1;
             }
         }
         self.at = at;
@@ -263,6 +268,16 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
+    /// Takes the rest of a string whose quote was taken. Nothing is taken of one that holds an escape, or that does not end.
+    pub(super) fn unescaped(&mut self) -> Option<&'a str> {
+        let end = special(self.bytes, self.at)?;
+        let text = self.text.get(self.at..end)?;
+        (self.bytes.get(end) == Some(&b'"')).then(|| {
+            self.at = end + 1;
+            text
+        })
+    }
+
     /// Goes to the next quote, backslash or control character, or to the end where there is none.
     #[inline]
     fn find_special(&mut self) -> Option<()> {
@@ -362,25 +377,26 @@ impl<'a> Scanner<'a> {
 /// The place of the first quote, backslash or control character from `at` on.
 ///
 /// Eight bytes are looked at together: subtracting from each byte of a word borrows from its high bit where the byte is
-/// small enough, which above the first such byte means nothing, but the first is what is asked for.
+/// small enough, which above the first such byte means nothing, but the first is what is asked for. With one bit of each
+/// byte turned, the quote is next to the control characters, and small enough together with them.
 #[inline]
-fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
+fn special(bytes: &[u8], at: usize) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGH: u64 = ONES * 0x80;
-    const QUOTES: u64 = ONES * b'"' as u64;
+    const TURNED: u64 = ONES * 0x02;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    while let Some(word) = bytes.get(at..)?.first_chunk::<8>() {
+    let (words, rest) = bytes.get(at..)?.as_chunks();
+    let mut place = at;
+    for word in words {
         let word = u64::from_le_bytes(*word);
-        let borrows = word.wrapping_sub(ONES * 0x20)
-            | (word ^ QUOTES).wrapping_sub(ONES)
-            | (word ^ BACKSLASHES).wrapping_sub(ONES);
+        let borrows = (word ^ TURNED).wrapping_sub(ONES * 0x21) | (word ^ BACKSLASHES).wrapping_sub(ONES);
         // Bytes whose own high bit is set are parts of other characters.
         let found = borrows & !word & HIGH;
         if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
+            return Some(place + (found.trailing_zeros() / 8) as usize);
         }
-        at += 8;
+        place += 8;
     }
-    let place = bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    Some(at + place)
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    Some(place + found)
 }
