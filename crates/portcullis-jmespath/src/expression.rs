@@ -8,7 +8,7 @@ use portcullis_value::Value;
 use crate::ast::Node;
 use crate::error::{Error, SyntaxError};
 use crate::evaluate::{Context, Evaluator};
-use crate::inspect::{Problem, problems, sources};
+use crate::inspect::{Problem, problems, reads_only, sources};
 use crate::parser::parse;
 use crate::tree::Tree;
 
@@ -76,6 +76,11 @@ impl Expression {
     /// a path is read as a whole; an empty path is the root.
     pub fn sources(&self) -> BTreeSet<Vec<&str>> {
         sources(&self.node)
+    }
+
+    /// Whether a search plainly depends on nothing but what stands at the fields of `path`, one in the other.
+    pub fn reads_only(&self, path: &[&str]) -> bool {
+        reads_only(&self.node, path)
     }
 }
 

@@ -66,6 +66,20 @@ fn visit<'a>(node: &'a Node, look: &mut impl FnMut(&'a Node)) {
     }
 }
 
+/// Whether `node` reads what stands at `path` of the root and nothing else. Where it says no it may be so all the same:
+/// what functions and projections do is not followed.
+pub(crate) fn reads_only(node: &Node, path: &[&str]) -> bool {
+    let is_field = |(node, name): (&Node, &&str)| matches!(node, Node::Field(field) if **field == **name);
+    match node {
+        Node::Literal(_) => true,
+        Node::Chain(links) => links.len() == path.len() && links.iter().zip(path).all(is_field),
+        Node::Or(nodes) | Node::And(nodes) => nodes.iter().all(|node| reads_only(node, path)),
+        Node::Not(operand) => reads_only(operand, path),
+        Node::Compare(compare) => reads_only(&compare.left, path) && reads_only(&compare.right, path),
+        _ => false,
+    }
+}
+
 /// The functions that say nothing of the values in their argument.
 const OPAQUE: [&str; 3] = ["keys", "length", "type"];
 

@@ -141,6 +141,13 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         self.root.get(name)
     }
 
+    /// The operation of the request as variables have it, where it is one that there is and no context entry of the rule has
+    /// a say in it.
+    pub(crate) fn plain_operation(&self) -> Option<Operation> {
+        let operation = self.root.get("request")?.get("operation")?.as_str()?;
+        if self.entries.is_empty() { operation.parse().ok() } else { None }
+    }
+
     /// Runs `inner` as the rule `name`: with `entries` as its context and the variables given for it. What it sets is
     /// forgotten afterwards.
     pub(crate) fn for_rule<T>(

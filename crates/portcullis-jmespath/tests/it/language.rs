@@ -198,3 +198,30 @@ fn where_the_texts_that_an_expression_makes_come_from_is_told() {
         assert_eq!(told, paths, "{source}");
     }
 }
+
+#[test]
+fn an_expression_that_depends_on_one_field_alone_is_told_from_others() {
+    let reads_only =
+        |source: &str| Expression::compile(source).unwrap().reads_only(&["request", "operation"]);
+    for source in [
+        "request.operation",
+        "request.operation || 'BACKGROUND'",
+        "request.operation == 'DELETE' && !(request.operation)",
+        "'text'",
+    ] {
+        assert!(reads_only(source), "{source}");
+    }
+    for source in [
+        "request",
+        "operation",
+        "request.operation.name",
+        "request.object",
+        "request.operation || request.name",
+        "request.operation | @",
+        "length(request.operation)",
+        "random('[a-z]')",
+        "@",
+    ] {
+        assert!(!reads_only(source), "{source}");
+    }
+}

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
-use portcullis_model::Numbers;
 use portcullis_model::explain::{Part, Recorder, Step, shown, within};
-use portcullis_value::{Number, Value};
+use portcullis_model::{Answers, Input, Numbers, Operation, Operations, Run};
+use portcullis_value::{Arena, Budget, Number, Value};
 
 use super::{Answer, Conclusion, Joined, Operator, OperatorError, Place};
 use crate::scope::Scope;
 use crate::variable::{Template, VariableError};
+
+/// Where the variables hold the operation of the request.
+const OPERATION: [&str; 2] = ["request", "operation"];
 
 /// A condition block, compiled.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct Conditions {
     joined: Joined<Condition>,
     /// Whether a condition has a message.
     has_messages: bool,
+    /// The operations for which the block holds, where nothing else plays a part in it, as in most preconditions.
+    operations: Option<Operations>,
 }
 
 /// One condition.
@@ -55,7 +60,31 @@ impl Conditions {
             },
         };
         let has_messages = joined.any(|condition| !condition.message.is_empty());
-        Self { joined, has_messages }
+        let block = Self { joined, has_messages, operations: None };
+        Self { operations: block.foresee(), ..block }
+    }
+
+    /// The operations for which the block holds, where it depends on nothing else.
+    fn foresee(&self) -> Option<Operations> {
+        let depends = |part: &Template| !part.reads_only(&OPERATION);
+        if self.is_empty()
+            || self.joined.any(|condition| depends(&condition.key) || depends(&condition.value))
+        {
+            return None;
+        }
+        let mut operations = Vec::new();
+        for operation in Operation::ALL {
+            let arena = Arena::new();
+            let variables = Value::Null.with(&arena, &OPERATION, Value::String(operation.as_str()));
+            let variables = variables.as_object().unwrap_or_default();
+            let input = Input { variables, ..Input::create(&arena, Value::Null) };
+            let (answers, mut budget) = (Answers::new(), Budget::default());
+            let mut run = Run::new(&arena, &answers, &mut budget);
+            // What is known at once needs no numbers: an operation is a text.
+            let verdict = self.evaluate(&mut Scope::new(&input, &mut run), Numbers::Floats).ok()?;
+            operations.extend(verdict.holds.then_some(operation));
+        }
+        Some(operations.into_iter().collect())
     }
 
     /// Whether nothing is asked, so that the block holds always.
@@ -74,6 +103,12 @@ impl Conditions {
     ) -> Result<Verdict, VariableError> {
         // Where nobody asks why and there is nothing to say, the conditions are all that is looked at.
         if !scope.explain && !self.has_messages {
+            if let Some(operations) = self.operations
+                && let Some(operation) = scope.plain_operation()
+            {
+                let holds = operations.contains(operation);
+                return Ok(Verdict { holds, message: String::new(), seen: None });
+            }
             let judge = |condition: &'a Condition| Ok(condition.judge(scope, numbers)?.holds);
             let holds = self.joined.holds::<VariableError>(judge)?;
             return Ok(Verdict { holds, message: String::new(), seen: None });

@@ -48,6 +48,12 @@ impl Query {
         Self { compiled: Compiled::new(source), on_delete, on_target: on_target.map(boxed) }
     }
 
+    /// Whether its value plainly depends on nothing but what stands at `path` of the variables, in whatever form.
+    pub(super) fn reads_only(&self, path: &[&str]) -> bool {
+        let Self { compiled, on_delete: None, on_target: None } = self else { return false };
+        compiled.expression.as_ref().is_ok_and(|expression| expression.reads_only(path))
+    }
+
     /// The form that is evaluated.
     pub(crate) fn compiled(&self, is_delete: bool, has_target: impl FnOnce() -> bool) -> &Compiled {
         match self {

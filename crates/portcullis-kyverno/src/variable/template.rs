@@ -110,6 +110,15 @@ impl Template {
         }
     }
 
+    /// Whether what is rendered plainly depends on nothing but what stands at `path` of the variables.
+    pub(crate) fn reads_only(&self, path: &[&str]) -> bool {
+        match &self.0 {
+            Node::Literal(_) => true,
+            Node::Text(text) => text.reads_only(path),
+            Node::List(_) | Node::Map(_) | Node::Broken(_) => false,
+        }
+    }
+
     /// The document with the values put in.
     pub(crate) fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
         self.0.render(scope)

@@ -54,6 +54,11 @@ impl Text {
         })
     }
 
+    /// Whether the value plainly depends on nothing but what stands at `path` of the variables.
+    pub(crate) fn reads_only(&self, path: &[&str]) -> bool {
+        self.is_whole && self.first_round.iter().all(|variable| variable.query.reads_only(path))
+    }
+
     /// The text as it was written.
     pub(crate) fn source(&self) -> &str {
         &self.source

@@ -1,6 +1,7 @@
 //! Conditions: the stories, and the comparison with the slow form.
 
-use portcullis_kyverno::condition::{Operator, OperatorError};
+use portcullis_kyverno::condition::{self, Operator, OperatorError};
+use portcullis_model::{Answers, Input, Numbers, Operation, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Value, json};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -111,6 +112,44 @@ fn long_lists_end_with_the_budget() {
     let got =
         Operator::AllNotIn.evaluate(Value::Array(&items), Value::Array(&others), &mut Budget::default());
     assert_eq!(got, Err(OperatorError::Exhausted(Exhausted::Steps)));
+}
+
+/// What is asked of the operation alone is answered when a policy is loaded; an explanation looks at the variables.
+#[test]
+fn conditions_about_the_operation_hold_as_those_that_are_evaluated() {
+    let arena = Arena::new();
+    let keys = ["request.operation", "request.operation || 'BACKGROUND'", "request.operation != 'UPDATE'"];
+    let values = [r#""DELETE""#, r#""*E""#, r#"["CREATE", "UPDATE"]"#, "5", r#""{{ request.operation }}""#];
+    let requests = Operation::ALL.map(|operation| format!(r#"{{"operation": "{operation}"}}"#));
+    let requests =
+        requests.into_iter().chain(["{}", r#"{"operation": 5}"#, r#"{"operation": "x"}"#].map(str::to_owned));
+    for request in requests {
+        let variables = arena.string(&format!(r#"{{"request": {request}}}"#)).as_str().unwrap();
+        let variables = json::read(&arena, variables).unwrap().as_object().unwrap();
+        let input = Input { variables, ..Input::create(&arena, Value::Null) };
+        for (key, operator, value) in combinations(&keys, &OPERATORS, &values) {
+            let block = format!(
+                r#"{{"all": [{{"key": "{{{{ {key} }}}}", "operator": "{operator}", "value": {value}}}]}}"#
+            );
+            let block = json::read(&arena, &block).unwrap().copy_to(&arena);
+            let answer = |explain| {
+                let (answers, mut budget) = (Answers::new(), Budget::default());
+                let mut run = Run { explain, ..Run::new(&arena, &answers, &mut budget) };
+                condition::evaluate(block, &input, Numbers::AsWritten, &mut run)
+            };
+            assert_eq!(answer(false), answer(true), "{request}: {block}");
+        }
+    }
+}
+
+/// Each key with each operator and each value.
+fn combinations<'p>(
+    keys: &'p [&str],
+    operators: &'p [&str],
+    values: &'p [&str],
+) -> impl Iterator<Item = (&'p str, &'p str, &'p str)> {
+    let with = |key: &'p str, operator: &'p str| values.iter().map(move |value| (key, operator, *value));
+    keys.iter().flat_map(move |key| operators.iter().flat_map(move |operator| with(key, operator)))
 }
 
 fn value() -> impl Strategy<Value = Json> {
