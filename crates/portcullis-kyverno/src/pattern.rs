@@ -92,7 +92,7 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<bool, Exhausted> {
-        match self.fit(resource, numbers, budget)? {
+        match self.fit(resource, numbers, budget) {
             Fit::Satisfied => return Ok(true),
             Fit::Violated => return Ok(false),
             Fit::Unsure => {}
@@ -115,7 +115,7 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Option<bool> {
-        match self.fit(resource, numbers, budget).ok()? {
+        match self.fit(resource, numbers, budget) {
             Fit::Satisfied => Some(true),
             Fit::Violated => Some(false),
             Fit::Unsure => None,
@@ -123,14 +123,16 @@ impl Pattern {
     }
 
     /// How `resource` plainly fits the pattern, which is found out soonest.
-    fn fit(&self, resource: Value<'_>, numbers: Numbers, budget: &mut Budget<'_>) -> Result<Fit, Exhausted> {
+    fn fit(&self, resource: Value<'_>, numbers: Numbers, budget: &mut Budget<'_>) -> Fit {
         let mut inner = &resource;
         for key in self.under {
-            let Value::Object(object) = inner else { return Ok(Fit::Unsure) };
+            let Value::Object(object) = inner else { return Fit::Unsure };
             inner = object.find(key).unwrap_or(&Value::Null);
         }
-        let fit = Fitting { tags: &self.tree.tags, numbers, budget }.node(&self.tree.root, inner)?;
-        Ok(if fit == Fit::Violated && self.tree.mentions_anchor { Fit::Unsure } else { fit })
+        match (Fitting { tags: &self.tree.tags, numbers, budget }).node(&self.tree.root, inner) {
+            Fit::Violated if self.tree.mentions_anchor => Fit::Unsure,
+            fit => fit,
+        }
     }
 
     /// Compares `resource` with the pattern.
@@ -143,7 +145,7 @@ impl Pattern {
         numbers: Numbers,
         budget: &mut Budget<'_>,
     ) -> Result<Verdict, Exhausted> {
-        let fit = self.fit(resource, numbers, budget)?;
+        let fit = self.fit(resource, numbers, budget);
         if fit == Fit::Satisfied {
             return Ok(Verdict::Pass);
         }

@@ -302,6 +302,14 @@ impl Policy {
         [input.object, input.old_object].into_iter().flatten().all(lives_there)
     }
 
+    /// The rules of `phase` that objects of `kind` meet, in order, each with what it does.
+    fn rules_in(&self, phase: Phase, kind: &str) -> impl Iterator<Item = (&Rule, RuleKind)> {
+        self.rules_for(kind).filter_map(move |rule| {
+            let kind = rule.action.kind().filter(|kind| phase.includes(*kind))?;
+            Some((rule, kind))
+        })
+    }
+
     fn add_outcome<'a>(&self, evaluation: &mut Evaluation<'a>, outcome: RuleOutcome<'a>) {
         // Room for an outcome of each rule, and no more.
         if evaluation.outcomes.is_empty() {
@@ -310,15 +318,48 @@ impl Policy {
         evaluation.outcomes.push(outcome);
     }
 
+    /// Adds an outcome for each of the rules that come first and plainly pass, as most rules of most policies do: nothing is
+    /// made ready for them. Whether the evaluation ends with that.
+    fn pass_plainly<'a>(
+        &'a self,
+        phase: Phase,
+        input: &Input<'a>,
+        run: &mut Run<'a, '_, '_>,
+        evaluation: &mut Evaluation<'a>,
+    ) -> bool {
+        if run.explain
+            || run.recorder.is_some()
+            || self.awaits_match_conditions(input)
+            || !self.is_in_scope(input)
+        {
+            return false;
+        }
+        for (rule, kind) in self.rules_in(phase, input.gvk.kind) {
+            let Some(message) = rule.plain_pass(input, run) else { return false };
+            let ending = Ending::new(Status::Pass, message);
+            self.add_outcome(evaluation, ending.outcome(&rule.name, kind, self.enforcement(rule, input)));
+            if self.apply_one {
+                break;
+            }
+        }
+        true
+    }
+
+    /// Whether the policy's own match conditions have still to be checked.
+    fn awaits_match_conditions(&self, input: &Input<'_>) -> bool {
+        self.profile.has_match_conditions && !input.match_conditions_hold
+    }
+
+    /// Evaluates the rules that have no outcome in `evaluation` yet.
     fn run<'a>(
         &'a self,
         phase: Phase,
         input: &Input<'a>,
         guard: Option<&dyn ChangeGuard>,
         scope: &mut Scope<'a, '_, '_>,
+        mut evaluation: Evaluation<'a>,
     ) -> Result<Evaluation<'a>, VariableError> {
-        scope.awaits_match_conditions = self.profile.has_match_conditions && !input.match_conditions_hold;
-        let mut evaluation = Evaluation::new(scope.arena());
+        scope.awaits_match_conditions = self.awaits_match_conditions(input);
         if !self.is_in_scope(input) {
             if scope.explain {
                 let reason = format!("the policy is limited to namespace `{}`", self.namespace());
@@ -334,20 +375,8 @@ impl Policy {
             self.tell_left_out(phase, kind, &mut evaluation, scope.recorder);
         }
         let mut object = input.object;
-        let mut rules = self.rules_for(kind).filter_map(|rule| {
-            let kind = rule.action.kind().filter(|kind| phase.includes(*kind))?;
-            Some((rule, kind))
-        });
+        let mut rules = self.rules_in(phase, kind).skip(evaluation.outcomes.len());
         while let Some((rule, kind)) = rules.next() {
-            if let Some(message) = rule.plain_pass(input, object, scope) {
-                let ending = Ending::new(Status::Pass, message);
-                let outcome = ending.outcome(&rule.name, kind, self.enforcement(rule, input));
-                self.add_outcome(&mut evaluation, outcome);
-                if self.apply_one {
-                    break;
-                }
-                continue;
-            }
             let before = evaluation.outcomes.len();
             let (mut is_decisive, mut not_matched) = (false, None);
             match rule.apply(input, object, scope)? {
@@ -403,12 +432,15 @@ impl CompiledPolicy for Policy {
 
     fn evaluate<'a>(&'a self, phase: Phase, input: &Input<'a>, run: &mut Run<'a, '_, '_>) -> Evaluated<'a> {
         let is_explained = run.explain || run.recorder.is_some();
-        if self.profile.targets(phase).is_empty() && !is_explained {
-            return Evaluated::Done(Evaluation::new(run.arena));
+        let mut evaluation = Evaluation::new(run.arena);
+        if self.profile.targets(phase).is_empty() && !is_explained
+            || self.pass_plainly(phase, input, run, &mut evaluation)
+        {
+            return Evaluated::Done(evaluation);
         }
         let guard = run.guard;
         let mut scope = Scope::new(input, run);
-        match self.run(phase, input, guard, &mut scope) {
+        match self.run(phase, input, guard, &mut scope, evaluation) {
             Ok(mut evaluation) => {
                 scope.made_of_secrets().apply_to(&mut evaluation);
                 Evaluated::Done(evaluation)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use portcullis_model::explain::{Part, Recorder, within};
-use portcullis_model::{Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, Status};
+use portcullis_model::{Enforcement, Input, Numbers, Obstacle, Resource, RuleKind, Run, Status};
 use portcullis_value::{Object, Value};
 
 use crate::condition::{Conditions, Verdict};
@@ -162,21 +162,15 @@ impl Rule {
         self.check_match(candidate, None).is_ok()
     }
 
-    /// What is said of `object` where the rule plainly is about it and passes: by its kind and by patterns without
-    /// variables, as most rules do. Whatever is not plain is for [`apply`](Self::apply) to find out.
-    pub(crate) fn plain_pass<'a>(
-        &'a self,
-        input: &Input<'a>,
-        object: Option<Value<'a>>,
-        scope: &mut Scope<'a, '_, '_>,
-    ) -> Option<&'a str> {
+    /// What is said of the object of `input` where the rule plainly is about it and passes: by its kind and by patterns
+    /// without variables, as most rules do. Whatever is not plain is for [`apply`](Self::apply) to find out.
+    pub(crate) fn plain_pass<'a>(&'a self, input: &Input<'a>, run: &mut Run<'a, '_, '_>) -> Option<&'a str> {
         let Action::Validate(validation) = &self.action else { return None };
         let is_plain = self.exclude.is_none() && self.preconditions.is_none() && self.exceptions.is_empty();
-        if !is_plain || scope.explain || scope.awaits_match_conditions || !self.matching.holds_by_kind(input)
-        {
+        if !is_plain || !self.matching.holds_by_kind(input) {
             return None;
         }
-        validation.plain_pass(self, object?, input.numbers, scope)
+        validation.plain_pass(self, input.object?, input.numbers, run)
     }
 
     /// Applies the rule to `object`, which is the input's object as the rules before left it.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use portcullis_model::explain::{Finding, Part, Step, within};
-use portcullis_model::{Input, Numbers, Operation, Resource, Status, User};
+use portcullis_model::{Input, Numbers, Operation, Resource, Run, Status, User};
 use portcullis_value::{Arena, Exhausted, OwnedValue, Value};
 
 use crate::condition::Conditions;
@@ -327,17 +327,17 @@ impl Validation {
         rule: &'a Rule,
         object: Value<'a>,
         numbers: Numbers,
-        scope: &mut Scope<'a, '_, '_>,
+        run: &mut Run<'a, '_, '_>,
     ) -> Option<&'a str> {
         match &self.check {
             Check::Pattern(PatternSource::Compiled(patterns)) => {
-                let fits = patterns.first()?.plainly_fits(object, numbers, scope.budget())?;
+                let fits = patterns.first()?.plainly_fits(object, numbers, run.budget)?;
                 fits.then_some(&*rule.passed)
             }
             Check::AnyPattern(PatternSource::Compiled(patterns)) => {
                 for (index, pattern) in patterns.iter().enumerate() {
-                    if pattern.plainly_fits(object, numbers, scope.budget())? {
-                        return Some(passed_any(rule, index, scope.arena()));
+                    if pattern.plainly_fits(object, numbers, run.budget)? {
+                        return Some(passed_any(rule, index, run.arena));
                     }
                 }
                 None
