@@ -24,6 +24,8 @@ pub(crate) struct Terms<'a, 'e> {
     pub(crate) limits: Limits,
     /// How many bytes all policies together may still make: what they make stays until the last is evaluated.
     pub(crate) room: &'e Cell<usize>,
+    /// How many steps were taken: those of each policy are added.
+    pub(crate) steps: &'e Cell<u64>,
     /// Whether the time is over.
     pub(crate) expired: &'e dyn Fn() -> bool,
     /// The answer to a question; `None` where it has to be found out first.
@@ -64,8 +66,10 @@ pub(crate) fn evaluate<'a>(
             side_effects: terms.side_effects,
         };
         let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
-        let made = limits.bytes.saturating_sub(budget.left().bytes);
+        let left = budget.left();
+        let made = limits.bytes.saturating_sub(left.bytes);
         terms.room.set(terms.room.get().saturating_sub(made));
+        terms.steps.set(terms.steps.get().saturating_add(limits.steps.saturating_sub(left.steps)));
         match evaluated {
             Ok(Evaluated::Done(mut evaluation)) => {
                 if let Some(answers) = &answers {

@@ -80,6 +80,7 @@ pub fn judge<'a>(
                 arena,
                 limits: host.limits(),
                 room: &Cell::new(usize::MAX),
+                steps: &Cell::new(0),
                 expired: &|| host.expired(),
                 answer: &|question| Some(host.answer(*policy, question)),
                 explain: host.explain(),

@@ -21,6 +21,9 @@ use crate::set::{Member, PolicySet};
 use crate::settings::Settings;
 use crate::verdict::{Judged, Unseen, Verdict};
 
+/// Policies of no more steps together are timed together.
+const TIMED_TOGETHER: u64 = 512;
+
 /// All policies together may make as much on one request as so many of them may each.
 const SHARES: usize = 4;
 
@@ -76,8 +79,10 @@ struct Inquiry<'r, 'a> {
     context: &'r ReviewContext<'a>,
     /// What every policy is evaluated against, but for what other policies change.
     input: Input<'a>,
-    /// When the policy before was done, by the clock of the review.
+    /// When the policies were done that are timed, by the clock of the review.
     done: Cell<u64>,
+    /// How many steps those have taken that are not timed yet.
+    steps: Cell<u64>,
     /// How many bytes the policies may still make.
     room: Cell<usize>,
 }
@@ -123,7 +128,8 @@ fn answer<'a>(
     }
     input.match_conditions_hold = route.is_for_one();
     let room = Cell::new(context.options.limits.bytes.saturating_mul(SHARES));
-    let inquiry = Inquiry { context, input, done: Cell::new((context.clock)()), room };
+    let (done, steps) = (Cell::new((context.clock)()), Cell::new(0));
+    let inquiry = Inquiry { context, input, done, steps, room };
     match route.phase {
         Phase::Mutate => inquiry.mutate(&members),
         Phase::Validate => inquiry.validate(&members),
@@ -131,7 +137,8 @@ fn answer<'a>(
 }
 
 impl<'a> Inquiry<'_, 'a> {
-    /// Evaluates one policy on `input`, unless the time is over. Questions that are open become needs.
+    /// Evaluates one policy on `input`, unless the time is over: [`time`](Self::time) says how long that took. Questions that
+    /// are open become needs.
     fn evaluate(
         &self,
         member: &'a Member,
@@ -141,8 +148,7 @@ impl<'a> Inquiry<'_, 'a> {
     ) -> Result<Judged<'a>, Vec<Need>> {
         let policy = &*member.policy;
         let ReviewContext { arena, options, facts, clock, deadline, records, .. } = *self.context;
-        let start = self.done.get();
-        let evaluation = if start >= deadline {
+        let evaluation = if self.done.get() >= deadline {
             let obstacle = Obstacle::Exhausted(Exhausted::Time);
             failed(policy, phase, arena, obstacle, "evaluation ran out of time")
         } else {
@@ -151,6 +157,7 @@ impl<'a> Inquiry<'_, 'a> {
                 arena,
                 limits: options.limits,
                 room: &self.room,
+                steps: &self.steps,
                 expired: &|| clock() >= deadline,
                 answer: &|question| facts.answer(policy.namespace(), question),
                 explain: false,
@@ -169,11 +176,23 @@ impl<'a> Inquiry<'_, 'a> {
             }
             evaluation
         };
-        // Reading the clock costs as much as a small policy: the end of one is the start of the next.
-        let end = clock();
-        self.done.set(end);
-        let took = Duration::from_nanos(end.saturating_sub(start));
+        let took = Duration::ZERO;
         Ok(Judged { policy, place: member.place, alike: Vec::new(), evaluation, took, refuses: false })
+    }
+
+    /// Whether the policies that are not timed yet have taken so long that they should be.
+    fn is_to_be_timed(&self) -> bool {
+        self.steps.get() > TIMED_TOGETHER
+    }
+
+    /// Shares the time since the policies before were done among those of `judged`. Reading the clock costs as much as a small
+    /// policy.
+    fn time(&self, judged: &mut [Judged<'a>]) {
+        let end = (self.context.clock)();
+        let took = Duration::from_nanos(end.saturating_sub(self.done.replace(end)));
+        self.steps.set(0);
+        let share = took / u32::try_from(judged.len().max(1)).unwrap_or(u32::MAX);
+        judged.iter_mut().for_each(|one| one.took = share);
     }
 }
 

@@ -141,7 +141,10 @@ impl PolicySet {
         }
         found.sort_unstable();
         found.dedup();
-        found.into_iter().filter_map(|number| self.members.get(usize::try_from(number).ok()?)).collect()
+        let mut members = Vec::with_capacity(found.len());
+        members
+            .extend(found.into_iter().filter_map(|number| self.members.get(usize::try_from(number).ok()?)));
+        members
     }
 }
 

@@ -34,6 +34,7 @@ impl<'a> Inquiry<'_, 'a> {
             let policy = &*member.policy;
             let input = self.with_object(original, object);
             let mut judged = self.evaluate(member, Phase::Mutate, &input, Some(&guard))?;
+            self.time(std::slice::from_mut(&mut judged));
             if has_failed(&judged) {
                 let fails_closed = member.mutating == FailurePolicy::Fail;
                 judged.refuses = fails_closed;

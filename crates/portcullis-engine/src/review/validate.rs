@@ -18,6 +18,8 @@ impl<'a> Inquiry<'_, 'a> {
     pub(super) fn validate(&self, members: &[&'a Member]) -> Result<Verdict<'a>, Vec<Need>> {
         let mut needs = Vec::new();
         let mut judged: Vec<Judged<'a>> = Vec::with_capacity(members.len());
+        // How many of `judged` are timed.
+        let mut timed = 0;
         // Where in `judged` the one is that speaks for all of a likeness, by the number of that.
         let numbers = members.iter().filter_map(|member| member.likeness);
         let mut speakers: Vec<Option<usize>> = vec![None; numbers.max().map_or(0, |highest| highest + 1)];
@@ -41,10 +43,15 @@ impl<'a> Inquiry<'_, 'a> {
                         *speaker = Some(judged.len());
                     }
                     judged.push(one);
+                    if self.is_to_be_timed() {
+                        self.time(judged.get_mut(timed..).unwrap_or_default());
+                        timed = judged.len();
+                    }
                 }
                 Err(open) => needs.extend(open),
             }
         }
+        self.time(judged.get_mut(timed..).unwrap_or_default());
         if !needs.is_empty() {
             return Err(needs);
         }

@@ -285,13 +285,15 @@ fn a_panic_and_the_end_of_time_are_answered_by_the_failure_policy() {
             assert_eq!(verdict.count(Obstacle::Panic), 1);
         });
     }
+    // Each takes so long that the clock is looked at after it.
+    let names = vec!["a"; 400].join(", ");
     let policies = || {
         ["a", "b", "c"].map(|name| {
-            let validate = format!("validate: {{message: {name}, pattern: {{spec: {{parallelism: 1}}}}}}");
+            let conditions = format!("{{all: [{{key: b, operator: AnyIn, value: [{names}]}}]}}");
+            let validate = format!("validate: {{message: {name}, deny: {{conditions: {conditions}}}}}");
             rule(name, ENFORCE, "Job", &validate)
         })
     };
-    // The clock is looked at before the first policy and after each.
     let setting = Setting { deadline: 1, ..Setting::of(policies()) };
     setting.review("/validate", Request::create(JOB, PI), |verdict, _| {
         let statuses: Vec<_> = verdict.outcomes().map(|(_, outcome)| outcome.status).collect();
