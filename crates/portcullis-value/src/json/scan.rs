@@ -123,15 +123,15 @@ impl<'a> Scanner<'a> {
             return None;
         }
         let mut depth = 1_usize;
-        // In a variable of its own, which needs not be kept in memory from byte to byte.
-        let mut at = self.at;
+        // In variables of their own, which need not be kept in memory from byte to byte.
+        let (bytes, mut at) = (self.bytes, self.at);
         while depth > 0 {
-            let byte = *self.bytes.get(at)?;
+            let byte = *bytes.get(at)?;
             at += 1;
             // Most of what is no string begins one, or stands between two.
             if byte == b'"' {
-                at = special(self.bytes, at)?;
-                if self.bytes.get(at) == Some(&b'"') {
+                at = special(bytes, at)?;
+                if bytes.get(at) == Some(&b'"') {
                     at += 1;
                 } else {
                     self.at = at;
@@ -269,6 +269,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the rest of a string whose quote was taken. Nothing is taken of one that holds an escape, or that does not end.
+    #[inline]
     pub(super) fn unescaped(&mut self) -> Option<&'a str> {
         let end = special(self.bytes, self.at)?;
         let text = self.text.get(self.at..end)?;
@@ -385,18 +386,22 @@ fn special(bytes: &[u8], at: usize) -> Option<usize> {
     const HIGH: u64 = ONES * 0x80;
     const TURNED: u64 = ONES * 0x02;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let (words, rest) = bytes.get(at..)?.as_chunks();
-    let mut place = at;
-    for word in words {
+    let mut rest = bytes.get(at..)?;
+    while let Some((word, after)) = rest.split_first_chunk() {
         let word = u64::from_le_bytes(*word);
         let borrows = (word ^ TURNED).wrapping_sub(ONES * 0x21) | (word ^ BACKSLASHES).wrapping_sub(ONES);
         // Bytes whose own high bit is set are parts of other characters.
         let found = borrows & !word & HIGH;
         if found != 0 {
-            return Some(place + (found.trailing_zeros() / 8) as usize);
+            return Some(bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
         }
-        place += 8;
+        rest = after;
     }
-    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    Some(place + found)
+    special_at_end(rest).map(|place| bytes.len() - rest.len() + place)
+}
+
+/// The same of the last bytes of a text, which the strings of few documents reach.
+#[cold]
+fn special_at_end(rest: &[u8]) -> Option<usize> {
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
 }
