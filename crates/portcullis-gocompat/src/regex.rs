@@ -15,6 +15,8 @@ use portcullis_value::{Budget, Exhausted};
 const MOST_SOURCE: usize = 4 << 10;
 /// The most memory that a compiled pattern takes, in bytes.
 const MOST_COMPILED: usize = 1 << 20;
+/// The most memory that a compiled pattern takes where many are kept, in bytes. That of a whole image reference takes 25,000.
+const MOST_OF_SMALL: usize = 32 << 10;
 /// The deepest nesting of groups and repetitions.
 const MOST_NESTING: u32 = 200;
 
@@ -81,12 +83,21 @@ impl Error {
 impl Regex {
     /// Compiles `pattern`: at most 4 KiB of text, 1 MiB compiled.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
+        Regex::within(pattern, MOST_COMPILED)
+    }
+
+    /// Compiles `pattern` if that takes at most 32 KiB, and a fraction of a millisecond: for who keeps many.
+    pub fn small(pattern: &str) -> Result<Regex, Error> {
+        Regex::within(pattern, MOST_OF_SMALL)
+    }
+
+    fn within(pattern: &str, most_compiled: usize) -> Result<Regex, Error> {
         if pattern.len() > MOST_SOURCE {
             return Err(Error::new(ErrorKind::Size, pattern));
         }
         let translated = translate::translate(pattern)?;
         let compiled = ::regex::RegexBuilder::new(&translated.text)
-            .size_limit(MOST_COMPILED)
+            .size_limit(most_compiled)
             .nest_limit(MOST_NESTING)
             .build()
             .map_err(|error| match error {

@@ -374,8 +374,9 @@ impl<'s> Parser<'s> {
             (Some(function), Some(Node::Literal(Literal { value: OwnedValue::String(pattern), .. })))
                 if function.takes_regex() =>
             {
-                // One that does not compile is an error of the call.
-                Regex::new(pattern).ok()
+                // One that does not compile is an error of the call. A large one is compiled there each time, on the
+                // budget of who calls: a policy may hold thousands.
+                Regex::small(pattern).ok()
             }
             _ => None,
         };

@@ -101,6 +101,16 @@ fn a_regular_expression_costs_its_size_times_the_text() {
 }
 
 #[test]
+fn a_large_regular_expression_is_compiled_where_it_is_used_at_the_cost_of_who_asks() {
+    // Compiled, each would take half a megabyte for as long as the policy is there.
+    let large = r"regex_match('\pL{1,14}', @)";
+    assert_eq!(answer(large, r#""a""#).as_deref(), Ok("true"));
+    exhausts(&format!("[{}@]", format!("{large},").repeat(1_000)), r#""a""#, Exhausted::Steps);
+    let small = "regex_match('[a-z]{1,14}', @)";
+    assert!(answer(&format!("[{}@]", format!("{small},").repeat(1_000)), r#""a""#).is_ok());
+}
+
+#[test]
 fn matches_that_look_through_the_whole_text_each_cost_steps() {
     // No letter but a capital one can end the long match, so that each short one is looked for to the end of the text.
     let text = format!("\"{}\"", "A".repeat(20_000));
