@@ -42,10 +42,11 @@ pub fn policy_admission(
         }
         warnings.extend(warn_of_job_ttl(document).map(|warning| line(&warning)));
         if dangling_jobs > 0 && sets_job_ttl(document) {
-            warnings.push(format!(
-                "{dangling_jobs} finished Jobs without a TTL are there already, which this policy does not touch; run: \
-                 portcullis jobs list"
-            ));
+            let jobs = match dangling_jobs {
+                1 => "1 finished Job without a TTL is there already".to_owned(),
+                jobs => format!("{jobs} finished Jobs without a TTL are there already"),
+            };
+            warnings.push(format!("{jobs}, which this policy does not touch; run: portcullis jobs list"));
         }
     }
     let found = findings.into_diagnostics();

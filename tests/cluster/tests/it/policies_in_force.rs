@@ -234,8 +234,10 @@ fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jo
                 let has_ttl = job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
                 is_finished(Some(job)) && !has_ttl && job.metadata.owner_references.is_none()
             });
-            let count =
-                format!("Warning: {} finished Jobs without a TTL are there already", dangling.count());
+            let count = match dangling.count() {
+                1 => "Warning: 1 finished Job without a TTL is there already".to_owned(),
+                jobs => format!("Warning: {jobs} finished Jobs without a TTL are there already"),
+            };
             let applied = test.apply(&founding_policy()?).await?;
             ensure!(applied.code == 0 && applied.stderr.contains(&count), "want {count}, got {applied:?}");
             // Applied once more unchanged, it would not be looked at.
