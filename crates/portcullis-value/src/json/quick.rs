@@ -6,12 +6,12 @@
 use super::MAX_DEPTH;
 use super::scan::Scanner;
 use crate::object::sort_last_wins;
-use crate::{Arena, ArenaVec, Object, Value};
+use crate::{Arena, Object, Value};
 
-/// How many bytes an entry takes at least, and how many entries the maps around a value have in most documents: there is
-/// room for so many, and in the arena, since the allocator takes its time over so much.
+/// How many bytes an entry takes at least, and how many entries the maps around a value have in many documents: there is
+/// room for so many. The allocator takes its time over blocks of more than a kilobyte.
 const SHORTEST_ENTRY: usize = 6;
-const ENTRIES: usize = 64;
+const ENTRIES: usize = 24;
 /// The same of the lists and maps themselves.
 const LEVELS: usize = 16;
 
@@ -20,22 +20,23 @@ pub(super) fn read<'a>(arena: &'a Arena, text: &'a str) -> Option<Value<'a>> {
     let mut scanner = Scanner::new(text);
     let mut reader = Reader {
         arena,
-        around: arena.vec(LEVELS),
-        items: arena.vec(0),
-        entries: arena.vec(ENTRIES.min(text.len() / SHORTEST_ENTRY)),
+        around: Vec::with_capacity(LEVELS),
+        items: Vec::new(),
+        entries: Vec::with_capacity(ENTRIES.min(text.len() / SHORTEST_ENTRY)),
     };
     let value = reader.value(&mut scanner)?;
     scanner.is_at_end().then_some(value)
 }
 
+/// What is needed while it reads does not lie in the arena, where all that a list outgrows would stay.
 struct Reader<'a> {
     arena: &'a Arena,
     /// The lists and maps that are being read, innermost last.
-    around: ArenaVec<'a, Around>,
+    around: Vec<Around>,
     /// Items of the lists.
-    items: ArenaVec<'a, Value<'a>>,
+    items: Vec<Value<'a>>,
     /// Entries of the maps; the last one of the innermost has its key alone until its value is read.
-    entries: ArenaVec<'a, (&'a str, Value<'a>)>,
+    entries: Vec<(&'a str, Value<'a>)>,
 }
 
 /// A list or a map, and how many items or entries those around it had when it began.
