@@ -10,8 +10,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one source address.
     pub connections_per_source: usize,
-    /// Streams at once in one HTTP/2 connection. Each takes memory while its answer is not taken; API servers call webhooks by
-    /// HTTP/1.1 and have none.
+    /// Streams at once in one HTTP/2 connection. Each takes memory while its answer is not taken; an API server that has more
+    /// to ask opens another connection.
     pub streams: u32,
     /// Bytes of the header block. More is answered by 431.
     pub header_bytes: usize,
@@ -20,8 +20,7 @@ pub struct Limits {
     /// Bytes of a body. More is answered by 413 as soon as it is known.
     pub body_bytes: usize,
     /// Bytes of bodies held at once by all requests, with what the values of large ones take, and of answers that were not taken
-    /// yet. More is answered by 429, and
-    /// what could never be held by 413.
+    /// yet. More is answered by 429, and what could never be held by 413.
     pub bodies_in_flight: usize,
     /// Bytes of bodies held at once by the requests of one source address, so that one cannot spend what is for all.
     pub bodies_in_flight_per_source: usize,
