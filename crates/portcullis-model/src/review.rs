@@ -3,9 +3,11 @@
 mod quick;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use portcullis_value::{Arena, Object, Value, json};
-use serde::{Deserialize, Deserializer};
+use serde::de::value::MapDeserializer;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use crate::{Gvk, Gvr, Operation};
@@ -14,12 +16,12 @@ use crate::{Gvk, Gvr, Operation};
 const FIELDS: usize = 16;
 
 /// A request for admission. Objects stay text until something asks for them: most requests match no policy.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
     #[serde(borrow)]
     pub uid: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "last_of_each")]
     pub kind: Kind<'a>,
     #[serde(borrow, default, deserialize_with = "text")]
     resource: Option<&'a str>,
@@ -53,7 +55,7 @@ pub struct Request<'a> {
 }
 
 /// Group, version and kind as the envelope holds them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 pub struct Kind<'a> {
     #[serde(borrow, default)]
     group: Cow<'a, str>,
@@ -85,15 +87,24 @@ pub enum ReviewError {
     Operation(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
     #[serde(borrow, default)]
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "request")]
     request: Option<Request<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(body: &'a str) -> serde_json::Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(body);
+        let envelope = last_of_each(&mut json)?;
+        json.end()?;
+        Ok(envelope)
+    }
 }
 
 impl<'a> Review<'a> {
@@ -104,7 +115,7 @@ impl<'a> Review<'a> {
     pub fn parse(body: &'a str) -> Result<Self, ReviewError> {
         let envelope = match quick::envelope(body) {
             Some(envelope) => envelope,
-            None => serde_json::from_str(body)?,
+            None => Envelope::read(body)?,
         };
         if envelope.api_version != "admission.k8s.io/v1" || envelope.kind != "AdmissionReview" {
             let (api_version, kind) = (envelope.api_version.into_owned(), envelope.kind.into_owned());
@@ -196,6 +207,19 @@ impl<'a> Request<'a> {
     }
 }
 
+/// An object in which a key that comes twice counts as it comes last, as API servers read it. Serde itself refuses the second.
+fn last_of_each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let fields = BTreeMap::<String, &RawValue>::deserialize(deserializer)?;
+    T::deserialize(MapDeserializer::new(fields.into_iter()))
+        .map_err(|error: serde_json::Error| D::Error::custom(error))
+}
+
+/// A request that may be left out.
+fn request<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Request<'a>>, D::Error> {
+    let given = Option::<&RawValue>::deserialize(deserializer)?;
+    given.map(last_of_each).transpose().map_err(D::Error::custom)
+}
+
 /// The text of a value that may be left out.
 fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
     Option::<&RawValue>::deserialize(deserializer).map(|value| value.map(RawValue::get))
@@ -233,12 +257,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_comes_twice_counts_as_it_comes_last() {
+        for (once, twice) in [
+            (r#""uid":"1""#, r#""uid":7,"uid":"1""#),
+            (r#""object":"#, r#""object":{"kind":"Pod"},"object":"#),
+            (r#""kind":"Job"},"op"#, r#""kind":"Pod","kind":"Job"},"op"#),
+            (r#""request":"#, r#""request":null,"request":"#),
+            (r#""operation":"CREATE""#, r#""operation":"DELETE","operation":"CREATE""#),
+        ] {
+            assert!(BODY.contains(once), "{once}");
+            let body = BODY.replacen(once, twice, 1);
+            let (review, plain) = (Review::parse(&body).unwrap(), Review::parse(BODY).unwrap());
+            assert_eq!(format!("{:?}", review.request), format!("{:?}", plain.request), "{twice}");
+        }
+    }
+
+    #[test]
     fn what_is_no_review_is_refused_with_its_reason() {
         let check = |body: &str, want: &str| {
             let error = Review::parse(body).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         };
         check("", "not an AdmissionReview");
+        check(&format!("{BODY}x"), "not an AdmissionReview: trailing characters at line 3 column");
+        check(&BODY.replace("uid", "id"), "not an AdmissionReview: missing field `uid`");
         check(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#, "v1beta1");
         check(
             r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":null}"#,
