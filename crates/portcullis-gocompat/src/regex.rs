@@ -5,11 +5,14 @@
 //! constructs that the other refuses. So a pattern is read by Go's grammar and written anew in the crate's.
 
 mod class;
+mod kept;
 mod size;
 mod template;
 mod translate;
 
 use portcullis_value::{Budget, Exhausted};
+
+pub use self::kept::KeptRegex;
 
 /// The longest pattern that is compiled, in bytes.
 const MOST_SOURCE: usize = 4 << 10;
@@ -86,11 +89,6 @@ impl Regex {
         Regex::within(pattern, MOST_COMPILED)
     }
 
-    /// Compiles `pattern` if that takes at most 32 KiB, and a fraction of a millisecond: for who keeps many.
-    pub fn small(pattern: &str) -> Result<Regex, Error> {
-        Regex::within(pattern, MOST_OF_SMALL)
-    }
-
     fn within(pattern: &str, most_compiled: usize) -> Result<Regex, Error> {
         if pattern.len() > MOST_SOURCE {
             return Err(Error::new(ErrorKind::Size, pattern));
@@ -98,6 +96,8 @@ impl Regex {
         let translated = translate::translate(pattern)?;
         let compiled = ::regex::RegexBuilder::new(&translated.text)
             .size_limit(most_compiled)
+            // States that are worked out while it matches; where they have no room, another engine goes on without.
+            .dfa_size_limit(2 * most_compiled)
             .nest_limit(MOST_NESTING)
             .build()
             .map_err(|error| match error {

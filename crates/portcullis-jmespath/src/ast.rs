@@ -1,6 +1,6 @@
 //! The tree of a compiled expression.
 
-use portcullis_gocompat::regex::Regex;
+use portcullis_gocompat::regex::KeptRegex;
 use portcullis_value::OwnedValue;
 
 use crate::functions::Function;
@@ -122,5 +122,5 @@ pub(crate) struct Call {
     pub(crate) function: Option<&'static Function>,
     pub(crate) arguments: Vec<Node>,
     /// The first argument, if the function takes a regular expression there and it is written as a literal.
-    pub(crate) regex: Option<Regex>,
+    pub(crate) regex: Option<KeptRegex>,
 }

@@ -305,7 +305,7 @@ impl<'a> Evaluator<'a, '_, '_> {
             return Err(Failure::runtime(format!("unknown function: {}", call.name)));
         };
         function.check(self, arguments)?;
-        (function.call)(self, Arguments { name: function.name, arguments, regex: call.regex.as_ref() })
+        (function.call)(self, Arguments { name: function.name, arguments, regex: call.regex.as_deref() })
     }
 
     /// The value of the argument `node` on an element; a missing key is null.

@@ -3,7 +3,7 @@
 //! COMPAT(kyverno): commas are optional in calls and maps, a call may end in one, and the name of a call is the text
 //! of whatever stands before the parenthesis, be it a string.
 
-use portcullis_gocompat::regex::Regex;
+use portcullis_gocompat::regex::KeptRegex;
 use portcullis_value::{Arena, OwnedValue};
 
 use crate::ast::{Call, Compare, Elements, Literal, Node, Operator, Project, Slice};
@@ -376,7 +376,7 @@ impl<'s> Parser<'s> {
             {
                 // One that does not compile is an error of the call. A large one is compiled there each time, on the
                 // budget of who calls: a policy may hold thousands.
-                Regex::small(pattern).ok()
+                KeptRegex::new(pattern)
             }
             _ => None,
         };
