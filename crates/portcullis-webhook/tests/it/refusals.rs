@@ -108,7 +108,7 @@ async fn lengths_that_lie_and_garbage_between_chunks_are_bad_requests() {
     // Too short a length: the rest is not taken for a request, even where it looks like one.
     let short =
         with_headers(&format!("{json}\r\nContent-Length: 2"), &format!("[]{}", post("/validate", "{}")));
-    check(&site, short, 400, "expected `admission.k8s.io/v1`").await;
+    check(&site, short, 400, "is not an AdmissionReview").await;
 }
 
 #[tokio::test]
