@@ -4,6 +4,7 @@ mod instructions;
 mod jobs;
 mod process;
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -76,15 +77,29 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
 /// Builds the server and its clients, and runs the clients, which start the server.
 fn serve(rows: &[&str]) -> Result<()> {
-    let binary = release::build()?;
+    run_command(clients(&release::build()?)?.args(rows))
+}
+
+/// The clients of a server, whose rows may follow.
+fn clients(server: &Path) -> Result<Command> {
     run_command(&mut command("cargo build --quiet --release --package portcullis-bench-serve"))?;
     let mut clients = Command::new(files::target().join("release/bench-serve"));
-    clients.arg(&binary).args(rows).env("PORTCULLIS_BINARY", &binary);
+    clients.arg(server).env("PORTCULLIS_BINARY", server);
     // Without it, the rows that need it are skipped.
     if let Some(folder) = controlplane::build()? {
         clients.env("PORTCULLIS_CONTROLPLANE", folder);
     }
-    run_command(&mut clients)
+    Ok(clients)
+}
+
+/// Has a binary do all that is measured, on the repository's own policies and reviews: for what it counts itself.
+pub(crate) fn exercise(binary: &Path) -> Result<()> {
+    process::exercise(binary)?;
+    let own = files::root().join("benches");
+    for rows in [&["--no-limits"][..], &["--no-limits", "jobs"]] {
+        run_command(clients(binary)?.args(rows).env("PORTCULLIS_BENCH", &own))?;
+    }
+    Ok(())
 }
 
 fn list() -> Result<()> {

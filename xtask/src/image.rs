@@ -29,6 +29,8 @@ Ubuntu these are, for arm64,
 
 the last of which runs its binary. A line says what is missing where a platform is left out.
 
+A binary for the other platform is compiled without the counts of `cargo xtask help profile`, which are those of this one.
+
 At the end each binary is started in an empty root folder as the user of the image, and resolves a name; where that is not
 allowed, or what runs the binary is not there, a line says that it is skipped.";
 

@@ -13,6 +13,7 @@ mod fuzz;
 mod help;
 mod image;
 mod output;
+mod profile;
 mod release;
 mod sandbox;
 mod shell_files;
@@ -79,6 +80,13 @@ tests/conformance/README.md tells how to add a corpus.",
         summary: "Build the binary as it is released",
         text: release::HELP,
         run: release::run,
+    },
+    Task {
+        name: "profile",
+        arguments: "",
+        summary: "Record for `build` what of the binary runs how often",
+        text: profile::HELP,
+        run: profile::run,
     },
     Task {
         name: "chart",

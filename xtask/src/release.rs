@@ -6,14 +6,17 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{command, is_there, output_of, run as run_command};
-use crate::{files, no_arguments, output};
+use crate::{files, no_arguments, output, profile};
 
 pub(crate) const HELP: &str = "\
 Builds `portcullis` as it is released and prints its path on the last line of stdout: target/release/portcullis. On Linux
 with glibc it is static: it starts in an empty folder as anybody, and resolves names as /etc/hosts and /etc/resolv.conf
 have it, where these are. `cargo build --release` makes the same of it, but linked with the libraries of this machine.
 Building needs `libc.a` of glibc 2.34 or later, which looks names up without loading libraries; it comes with the headers
-(libc6-dev, glibc-static).";
+(libc6-dev, glibc-static).
+
+The compiler is told what of the binary runs how often (`cargo xtask help profile`), which `cargo build --release` does not: a
+review takes a quarter to a third less processor time for it.";
 
 /// Static, and at a fixed address: what would have to be relocated at start, a megabyte of tables, would be memory of
 /// each process of its own. As options of the last step alone, since procedural macros cannot be built with them.
@@ -31,8 +34,18 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
 /// Builds the release binary and returns where it is.
 pub(crate) fn build() -> Result<PathBuf> {
+    let counts = format!("-Cprofile-use={}", files::root().join(profile::FILE).display());
+    // What has been written anew since is no news on each build.
+    build_with(&[&counts, "-Cllvm-args=-no-pgo-warn-mismatch"])
+}
+
+/// The release binary, with more flags for the compiler of it and of all that is in it.
+pub(crate) fn build_with(flags: &[&str]) -> Result<PathBuf> {
     let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis --");
-    run_command(cargo.args(STATIC))?;
+    // Flags in this variable are apart at a character that no path has.
+    let given = files::variable("RUSTFLAGS").unwrap_or_default();
+    let flags: Vec<_> = given.split_whitespace().chain(flags.iter().copied()).collect();
+    run_command(cargo.args(STATIC).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))?;
     Ok(files::target().join("release/portcullis"))
 }
 
@@ -65,7 +78,8 @@ pub(crate) fn missing_for(target: &str) -> Option<String> {
     }
 }
 
-/// Builds it for another platform, for which nothing is missing here.
+/// Builds it for another platform, for which nothing is missing here. Cargo names what it builds for another platform in
+/// other ways, so that the profile has nothing to say about it.
 pub(crate) fn build_for(target: &str) -> Result<PathBuf> {
     let mut cargo = command("cargo rustc --quiet --release --package portcullis --bin portcullis");
     // The linker of the system is for this machine alone.

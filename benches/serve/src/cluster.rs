@@ -50,8 +50,10 @@ pub(crate) async fn measure(documents: &Documents, table: &mut Table) -> Result<
         }
         table.add(&site.propagation().await?);
         site.force(portcullis, &fs::read_to_string(documents.matching(1000)?)?).await?;
+        let written = site.until_settled(portcullis).await?;
         let loaded = site.memory_under_load(portcullis).await?;
-        table.add(&mebibytes("memory, 1000 policies, with watches", loaded, 25.0));
+        let note = format!("{written:.1} MiB when they had just been written");
+        table.add(&Line { note, ..mebibytes("memory, 1000 policies, with watches", loaded, 25.0) });
         Ok(())
     })
     .await
@@ -210,6 +212,20 @@ impl Site<'_> {
             limit: Limit::AtMost(Measure::Millis(Duration::from_millis(200))),
             note: format!("the median of {WRITES}; {judged:.0?}, webhook configuration {configured:.0?}"),
         })
+    }
+
+    /// Waits until the engine has given back the memory that it took to put policies in force, as it does when they have
+    /// stayed the same for some seconds; tells how many MiB it had.
+    async fn until_settled(&self, portcullis: &Portcullis<'_, '_>) -> Result<f64> {
+        let process = Process::new(portcullis.serve.process_id()?)?;
+        let mut most = process.resident()?;
+        wait::until("memory that is given back", async || {
+            let now = process.resident()?;
+            most = most.max(now);
+            Ok((now < 0.9 * most).then_some(()))
+        })
+        .await?;
+        Ok(most)
     }
 
     /// MiB after reviews over many connections, which the clients ask of the engine itself.

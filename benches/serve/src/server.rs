@@ -101,9 +101,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing to be done where it has ended by itself.
+        // Nothing to be done where it has ended by itself. It is asked to end, and not killed: a binary that counts what of it
+        // runs writes that at its end.
         if let Ok(process) = self.process() {
-            let _ = kill(process.id(), Signal::SIGKILL);
+            let _ = kill(process.id(), Signal::SIGTERM);
         }
         let _ = self.child.wait();
     }

@@ -100,6 +100,22 @@ pub(super) fn run_named(name: &str) -> Result<()> {
     run_chosen(|run| run.name == name)
 }
 
+/// Each run once, without a look at what it takes.
+pub(super) fn exercise(binary: &Path) -> Result<()> {
+    for run in with_files(RUNS.iter().collect())? {
+        let arguments: Vec<_> = run.arguments.split_whitespace().collect();
+        measure_once(binary, &arguments)?;
+    }
+    Ok(())
+}
+
+/// The runs whose files can be made, which are there then.
+fn with_files(runs: Vec<&Run>) -> Result<Vec<&Run>> {
+    make_jobs()?;
+    let has_many = !runs.iter().any(|run| run.name == "jobs") || jobs::make(&files::root().join(MANY_JOBS))?;
+    Ok(runs.into_iter().filter(|run| has_many || run.name != "jobs").collect())
+}
+
 fn run_chosen(choose: impl Fn(&Run) -> bool) -> Result<()> {
     let chosen: Vec<_> = RUNS.iter().filter(|run| choose(run)).collect();
     if chosen.is_empty() {
@@ -107,10 +123,7 @@ fn run_chosen(choose: impl Fn(&Run) -> bool) -> Result<()> {
     }
     output::heading("processes", "of the release binary");
     let binary = release::build()?;
-    make_jobs()?;
-    let has_many =
-        !chosen.iter().any(|run| run.name == "jobs") || jobs::make(&files::root().join(MANY_JOBS))?;
-    let chosen: Vec<_> = chosen.into_iter().filter(|run| has_many || run.name != "jobs").collect();
+    let chosen = with_files(chosen)?;
     output::line(&format!("  {:30}  {:>18}  {:>20}", "run", "processor (limit)", "memory (limit)"));
     let mut broken = Vec::new();
     for run in &chosen {
