@@ -1,12 +1,13 @@
 //! The Jobs of a list, a few words each.
 
+use crate::group::KeptGroup;
 use crate::intern::Interner;
 use crate::job::{Job, JobFacts};
 use crate::{Outcome, Protection, Protections};
 
 /// The Jobs that were read.
 ///
-/// One takes 60 bytes beside its name and resource version: what many have in common is kept once, a uid that is
+/// One takes 64 bytes beside its name and resource version: what many have in common is kept once, a uid that is
 /// written as Kubernetes writes them is kept as a number.
 #[derive(Debug, Default)]
 pub struct Backlog {
@@ -26,17 +27,16 @@ pub struct Full;
 pub(crate) struct Record {
     uid: [u8; 16],
     pub(crate) finished: i64,
+    pub(crate) group: KeptGroup,
     /// Where its texts begin: name, resource version, and the uid where it is no number.
     start: u32,
     pub(crate) namespace: u32,
-    /// The number of a word, or [`START_OF_NAME`] and how long that is.
-    group: u32,
     pub(crate) manager: u32,
     pub(crate) detail: u32,
     pub(crate) pods: u32,
     pub(crate) bytes: u32,
     pub(crate) protections: Protections,
-    name_length: u16,
+    name_length: u8,
     version_length: u8,
     /// [`AS_NUMBER`] where the uid is kept as a number.
     uid_length: u8,
@@ -57,13 +57,13 @@ impl Backlog {
             finished: facts.finished.unwrap_or_default(),
             start,
             namespace: self.words.intern(facts.namespace),
-            group: self.group(facts),
+            group: KeptGroup::new(facts.group, facts.name, &mut self.words),
             manager: self.words.intern(facts.manager),
             detail: facts.detail.map_or(Interner::NONE, |detail| self.words.intern(detail)),
             pods: facts.pods,
             bytes: facts.bytes,
             protections: facts.protections,
-            name_length: u16::try_from(facts.name.len()).map_err(|_| Full)?,
+            name_length: short_length(facts.name)?,
             version_length: short_length(facts.resource_version)?,
             uid_length: if number.is_some() { AS_NUMBER } else { short_length(spelled_uid)? },
             outcome: facts.outcome,
@@ -73,15 +73,6 @@ impl Backlog {
         }
         self.records.push(record);
         Ok(())
-    }
-
-    /// What stands for the group of a Job. A name that was generated begins with it, however many there are of these.
-    fn group(&mut self, facts: &JobFacts<'_>) -> u32 {
-        let Some(group) = facts.group else { return Interner::NONE };
-        match u16::try_from(group.len()) {
-            Ok(length) if facts.name.starts_with(group) => START_OF_NAME | u32::from(length),
-            _ => self.words.intern(group),
-        }
     }
 
     pub fn len(&self) -> usize {
@@ -126,17 +117,6 @@ impl Backlog {
 }
 
 impl Record {
-    /// That which the Job shares with others, if there is anything.
-    pub(crate) fn group<'b>(&self, backlog: &'b Backlog) -> Option<&'b str> {
-        match self.group {
-            Interner::NONE => None,
-            group if group & START_OF_NAME != 0 => {
-                self.name(&backlog.texts).get(..(group ^ START_OF_NAME) as usize)
-            }
-            group => backlog.words.word(group),
-        }
-    }
-
     pub(crate) fn name<'t>(&self, texts: &'t str) -> &'t str {
         self.text(texts, 0, usize::from(self.name_length))
     }
@@ -158,9 +138,6 @@ impl Record {
         texts.get(start..start + length).unwrap_or_default()
     }
 }
-
-/// Says of a group that it is what the name begins with. Words are not so many that a number of one has it.
-const START_OF_NAME: u32 = 1 << 31;
 
 /// Stands for the length of a uid that is kept as a number.
 const AS_NUMBER: u8 = u8::MAX;
@@ -223,7 +200,7 @@ mod tests {
             backlog.push(&facts).unwrap();
         }
         assert!(backlog.words.find("report-3-").is_none());
-        assert_eq!(backlog.job(3).unwrap().group(), "report-3-");
+        assert_eq!(backlog.job(3).unwrap().group_text(), Some("report-3-"));
     }
 
     proptest! {
@@ -236,7 +213,7 @@ mod tests {
                 backlog.push(&facts).unwrap();
             }
             for (uid, job) in uids.iter().zip(backlog.jobs()) {
-                prop_assert_eq!((&job.uid(), job.resource_version(), job.name(), job.namespace(), job.group()), (uid, version.as_str(), "n", "s", group));
+                prop_assert_eq!((&job.uid(), job.resource_version(), job.name(), job.namespace(), job.group_text()), (uid, version.as_str(), "n", "s", Some(group)));
             }
         }
     }

@@ -28,6 +28,15 @@ impl Interner {
         number
     }
 
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// The number of `word`, where it was seen.
     pub fn find(&self, word: &str) -> Option<u32> {
         self.numbers.get(word).copied()

@@ -1,6 +1,7 @@
 //! One Job: as it was read, and as it is kept.
 
 use crate::backlog::{Backlog, Record};
+use crate::group::Group;
 use crate::{Outcome, Protection, Protections};
 
 /// What is read of a Job, borrowed from its text.
@@ -67,14 +68,15 @@ impl<'b> Job<'b> {
         self.record.resource_version(self.backlog.texts())
     }
 
-    /// The value of the label, or the `generateName`, that it shares with others; else its own name.
-    pub fn group(self) -> &'b str {
-        self.shared_group().unwrap_or_else(|| self.name())
+    /// What tells its group from others of the namespace.
+    pub fn group(self) -> Group<'b> {
+        self.record.group.group(self.name(), self.backlog.words())
     }
 
-    /// That which it shares with others; `None` where its own name is its group.
-    pub fn shared_group(self) -> Option<&'b str> {
-        self.record.group(self.backlog)
+    /// The value of the label, or the `generateName`, that it shares with others: `None` where there is none, and where there
+    /// are so many that it is not kept.
+    pub fn group_text(self) -> Option<&'b str> {
+        self.record.group.text(self.name(), self.backlog.words())
     }
 
     /// The field manager that made it; empty where none is told.

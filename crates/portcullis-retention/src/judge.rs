@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::{Backlog, ByOutcome, Job, Outcome, Protection, Protections};
+use crate::{Backlog, ByOutcome, Group, Job, Outcome, Protection, Protections};
 
 /// What is kept and what expires. How a plan is carried out is no matter of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn keep_last(backlog: &Backlog, policy: &KeepPolicy, verdicts: &mut [Verdict]) {
     }
 }
 
-/// What Jobs of one group have in common. A name of one Job is none of a group, though it reads the same.
-fn group(job: Job<'_>) -> (&str, bool, &str) {
-    (job.namespace(), job.shared_group().is_none(), job.group())
+/// What Jobs of one group have in common.
+fn group(job: Job<'_>) -> (&str, Group<'_>) {
+    (job.namespace(), job.group())
 }

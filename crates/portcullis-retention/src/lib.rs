@@ -18,6 +18,7 @@
 mod age;
 mod backlog;
 mod dependents;
+mod group;
 mod intern;
 mod job;
 mod judge;
@@ -35,6 +36,7 @@ mod write;
 pub use age::{format_age, parse_age};
 pub use backlog::{Backlog, Full};
 pub use dependents::{jobs_among, owning_jobs, protects_owner};
+pub use group::Group;
 pub use intern::Interner;
 pub use job::{Job, JobFacts};
 pub use judge::{KeepPolicy, Verdict, judge};

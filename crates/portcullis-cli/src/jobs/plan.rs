@@ -256,7 +256,8 @@ impl Planned<'_> {
         let age = format_age(self.now.saturating_sub(job.finished().unwrap_or(self.now)));
         let mut why = format!("{outcome} {age} ago");
         if self.keep_last > 0 {
-            why.push_str(&format!(", and {} later ones of `{}` stay", self.keep_last, job.group()));
+            let group = job.group_text().map_or_else(|| "its group".to_owned(), |group| format!("`{group}`"));
+            why.push_str(&format!(", and {} later ones of {group} stay", self.keep_last));
         }
         why
     }

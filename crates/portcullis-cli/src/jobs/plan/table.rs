@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use portcullis_retention::{Digest, Job, Looked, Mode, Protection, Verdict, format_age};
+use portcullis_retention::{Digest, Group, Job, Looked, Mode, Protection, Verdict, format_age};
 
 use super::{Arguments, Planned};
 use crate::exit::standard_output;
@@ -90,7 +90,7 @@ impl Planned<'_> {
         for (job, verdict) in self.backlog.jobs().zip(&self.verdicts) {
             let stay = match verdict {
                 Verdict::Expire => continue,
-                Verdict::Kept if job.shared_group().is_none() => Stay::Alone,
+                Verdict::Kept if matches!(job.group(), Group::Alone(_)) => Stay::Alone,
                 Verdict::Kept => Stay::Kept,
                 Verdict::NotDue => Stay::NotDue,
                 Verdict::Protected(protections) => match protections.first() {
