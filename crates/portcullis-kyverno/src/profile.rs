@@ -12,7 +12,7 @@ use crate::rule::Rule;
 use crate::webhooks::may_enforce;
 
 /// The annotation of a policy that says where its mutations are recorded.
-const RECORD: &str = "portcullis.dev/mutation-record";
+pub(crate) const RECORD: &str = "portcullis.dev/mutation-record";
 
 /// The profile of the policy `document`, whose compiled rules are `rules`, the generated ones included.
 pub(crate) fn profile<'r>(document: Value<'_>, rules: impl Iterator<Item = &'r Rule> + Clone) -> Profile {

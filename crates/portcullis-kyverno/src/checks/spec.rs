@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use portcullis_gocompat::wildcard;
-use portcullis_model::Resource;
+use portcullis_model::{RecordMode, Resource};
 use portcullis_value::Value;
 
-use super::document::{Document, Rule, given, list, text, texts};
+use super::document::{Document, Rule, given, list, printed, text, texts};
 use super::finder::Finder;
 use super::wildcards::Wildcards;
 use super::{match_block, quote};
 use crate::autogen;
+use crate::profile::RECORD;
 
 const AUTOGEN: &str = "pod-policies.kyverno.io/autogen-controllers";
 
@@ -164,6 +165,7 @@ fn clash(namespace: &str, others: &[&str], wildcards: &mut Wildcards) -> Option<
 
 /// What is loaded all the same.
 pub(super) fn warn(document: &Document<'_>, finder: &mut Finder) {
+    warn_of_record(document, finder);
     finder.below("spec", |finder| {
         if document.rules.is_empty() && document.spec.as_object().is_some() {
             finder.warning("the policy has no rules: it does nothing");
@@ -179,6 +181,17 @@ pub(super) fn warn(document: &Document<'_>, finder: &mut Finder) {
             finder.item("rules", rule.index, |finder| warn_of_rule(rule, finder));
         }
     });
+}
+
+/// The annotation about the mutation record says what it cannot.
+fn warn_of_record(document: &Document<'_>, finder: &mut Finder) {
+    let Some(mode) = Resource(document.root).annotations().get(RECORD) else { return };
+    if mode.as_str().is_none_or(|mode| mode.parse::<RecordMode>().is_err()) {
+        finder
+            .warning(format!("{} is no place for the mutation record", printed(mode)))
+            .under(["metadata", "annotations", RECORD])
+            .hint("`annotation`, `audit` and `off` are");
+    }
 }
 
 /// A name that hides the rule; `finder` is at it.

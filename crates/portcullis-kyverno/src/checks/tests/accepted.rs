@@ -204,6 +204,25 @@ fn autogen_is_named_where_it_leaves_controllers_out() {
 }
 
 #[test]
+fn a_mutation_record_that_there_is_not_is_named() {
+    let lines_with = |mode: &str| {
+        let annotations = format!("name: p\n  annotations: {{portcullis.dev/mutation-record: {mode}}}");
+        lines(findings(
+            &rule("mutate: {patchStrategicMerge: {spec: {a: 1}}}").replace("name: p", &annotations),
+            None,
+        ))
+    };
+    assert_eq!(
+        lines_with("none"),
+        [
+            "warning /metadata/annotations/portcullis.dev~1mutation-record: \"none\" is no place for the mutation record \
+          (`annotation`, `audit` and `off` are)"
+        ]
+    );
+    assert_eq!(lines_with("audit"), [""; 0]);
+}
+
+#[test]
 fn anchors_without_meaning_in_mutations_are_named() {
     check_rule(
         "mutate: {patchStrategicMerge: {spec: {=(a): 1, X(b): 'null', ^(c): []}}}",
