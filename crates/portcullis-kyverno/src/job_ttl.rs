@@ -55,10 +55,7 @@ pub fn warn_of_job_ttl(document: Value<'_>) -> Option<Diagnostic> {
         let mut path = Pointer::root();
         ["spec", "rules", &index.to_string(), "mutate"].iter().for_each(|token| path.push(token));
         let message = format!("rule `{name}` sets a TTL on Jobs: {risk}");
-        Some(
-            Diagnostic::warning(path, message)
-                .with_hint("leave them out, as examples/dangling-jobs/production.yaml does"),
-        )
+        Some(Diagnostic::warning(path, message).with_hint("docs/guides/dangling-jobs.md leaves them out"))
     })
 }
 

@@ -248,7 +248,7 @@ fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jo
         let risk = "Warning: rule `add-ttl-to-dangling-job` sets a TTL on Jobs: Jobs of Argo CD";
         let risks = warned.matches("sets a TTL on Jobs").count();
         ensure!(warned.contains(risk) && risks == 1, "{warned}");
-        ensure!(warned.contains("as examples/dangling-jobs/production.yaml does"), "{warned}");
+        ensure!(warned.contains("docs/guides/dangling-jobs.md leaves them out"), "{warned}");
 
         let silent = test.apply(&example("dangling-jobs/production.yaml")?).await?;
         ensure!(silent.code == 0 && !silent.stderr.contains("sets a TTL on Jobs"), "{silent:?}");
