@@ -1,4 +1,4 @@
-//! Memory that is given back to the system: what loading policies has used and serving does not.
+//! Memory: what loading policies has used and serving does not is given back to the system, and none of it goes to disk.
 #![expect(
     unsafe_code,
     reason = "the C library and the kernel are told of memory that is free, which nothing safe does"
@@ -7,6 +7,8 @@
 use std::ffi::c_int;
 use std::thread;
 
+use nix::sys::resource::{Resource, setrlimit};
+
 /// Gives back what the heap has free, and drops the program's pages from its memory. Who uses a page of the program later
 /// finds it in the page cache: of some 15 MiB that start and compilation go through, serving touches a third.
 ///
@@ -14,6 +16,12 @@ use std::thread;
 pub(crate) fn give_back() {
     trim_heap();
     drop_program();
+}
+
+/// Leaves no picture of the memory behind when the process is killed by a fault: Secrets and tokens pass through it.
+pub(crate) fn never_dump() {
+    // To ask for less than there is, is refused to nobody.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }
 
 /// Has all threads share as many heaps as there are cores: each keeps some of what it was once asked for. Call it before

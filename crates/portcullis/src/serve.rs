@@ -57,6 +57,7 @@ const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 pub(crate) fn serve(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
     log::start(arguments.log_format, &arguments.log, surroundings.stderr.colour)?;
     install_crypto_provider();
+    memory::never_dump();
     memory::limit_heaps();
     let given = match arguments.policies.is_empty() {
         true => None,

@@ -98,6 +98,16 @@ spec:
       pattern: {data: {password: '????????????????*'}, metadata: {labels: {team: '?*'}}}
 ";
 
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_of_the_memory_is_left_on_a_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = start(&Certificate::new(), folder.path());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.process_id())).unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
+
 #[test]
 fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
     let folder = tempfile::tempdir().unwrap();

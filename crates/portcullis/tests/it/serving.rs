@@ -93,9 +93,13 @@ impl Serving {
         Ok(serde_json::from_str(body).unwrap())
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        let sent = Command::new("kill").args(["-s", name, &self.process_id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
