@@ -57,6 +57,7 @@ fn each_row_says_what_was_wanted_and_what_came() {
         &["test", ".", "--fail-only", "--detailed-results"],
         &["test", ".", "-o", "junit", "--test-case-selector", "resource=bad"],
         &["test", ".", "-o", "yaml", "--fail-only"],
+        &["test", ".", "-o", "json", "--fail-only"],
         &["test", ".", "-o", "markdown", "--detailed-results"],
     ] {
         text += &shown(arguments, &run(folder.path(), arguments));
