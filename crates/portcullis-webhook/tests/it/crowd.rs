@@ -4,13 +4,12 @@ use std::future::pending;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_webhook::{Limits, Verdict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
 
 use crate::harness::{Site, post, review};
 
@@ -111,6 +110,11 @@ async fn reviews_that_never_end_leave_their_workers_to_the_others() {
     let in_review = released.clone();
     let site = Site::judging(Limits::default(), move |_, review, deadline| {
         if review.request.uid == "stuck" {
+            // Only a review that has run for a while shows that it is long.
+            let long = Instant::now() + Duration::from_millis(1);
+            while Instant::now() < long {
+                std::thread::yield_now();
+            }
             started.send(()).unwrap();
             while !in_review.load(Relaxed) && !deadline.expired() {
                 std::thread::yield_now();
@@ -124,8 +128,6 @@ async fn reviews_that_never_end_leave_their_workers_to_the_others() {
         let mut client = site.connect(address).await;
         client.send(post("/validate", &review("stuck"))).await;
         starts.recv().await.unwrap();
-        // Only a review that has run for a while shows that it is long.
-        sleep_until(Instant::now() + Duration::from_millis(1)).await;
         stuck.push(client);
     }
     let mut other = site.connect(address).await;
