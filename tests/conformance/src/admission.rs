@@ -1,4 +1,4 @@
-//! The corpus `admission`: the status and the webhooks that are derived from a policy.
+//! The corpus `admission`: what is said to whoever creates a policy, and the status and webhooks that are derived from it.
 //!
 //! The recorded answers are those of the reference with one policy in the cluster, under its own names and with the
 //! selectors of its installation. What is left out here beyond that is taken off before comparing. A policy that never
@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     APIResource, APIResourceList, LabelSelector, LabelSelectorRequirement,
 };
 use portcullis_cluster::discovery::Discovery;
+use portcullis_controllers::policy_admission;
 use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
 use portcullis_kyverno::status::{PolicyStatus, Readiness, autogen};
 use portcullis_kyverno::webhooks::WebhookNeeds;
@@ -25,6 +26,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::corpus::{Case, Corpus, Finding, files, read_text};
+use crate::policy_validation::Expected;
+use crate::pruned::Schemas;
+use crate::reviews::rule_kinds;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "admission", cases };
 
@@ -33,6 +37,7 @@ pub(crate) const CORPUS: Corpus = Corpus { name: "admission", cases };
 struct Recorded {
     id: String,
     policy: Box<RawValue>,
+    created: Expected,
     /// Missing where the policy was refused, as the next is.
     status: Option<Box<RawValue>>,
     webhooks: Option<Vec<Webhook>>,
@@ -58,12 +63,18 @@ struct Webhook {
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let discovery = Arc::new(read_discovery(root)?);
+    let schemas = Schemas::of_definitions()?;
     let mut cases = Vec::new();
     for path in files(&root.join("admission"), "adm-")? {
         let recorded: Recorded = serde_json::from_str(&read_text(&path)?)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let Recorded { id, policy, status, webhooks } = recorded;
+        let Recorded { id, policy, created, status, webhooks } = recorded;
         let policy: Arc<RawValue> = policy.into();
+        let mut kept = serde_json::from_str(policy.get())?;
+        schemas.prune(&mut kept);
+        let (class, served) = (created_class(policy.get())?, Arc::clone(&discovery));
+        let check = move || check_created(&kept.to_string(), &created, &served);
+        cases.push(Case::new(format!("{id}/created"), class, check));
         if let Some(status) = status {
             let policy = Arc::clone(&policy);
             let check = move || check_status(policy.get(), status.get());
@@ -102,6 +113,24 @@ pub(crate) fn read_discovery(root: &Path) -> Result<Discovery> {
         .map(|(group_version, resources)| APIResourceList { group_version, resources })
         .collect();
     Ok(Discovery::new(&lists))
+}
+
+/// A class of its own for policies with CEL, where the reference warns of types.
+fn created_class(policy: &str) -> Result<&'static str> {
+    let arena = Arena::new();
+    let kinds = rule_kinds(json::read(&arena, policy).context("policy")?);
+    Ok(if kinds.contains("validate.cel") { "created validate.cel" } else { "created" })
+}
+
+/// The policy is accepted or refused in the reference's words, and each of its warnings is among those here.
+fn check_created(policy: &str, want: &Expected, discovery: &Discovery) -> Finding {
+    let arena = Arena::new();
+    let got = policy_admission(read(&arena, policy)?, Some(discovery), false, 0, Lookups::default());
+    want.compare(got.refusal.as_deref())?;
+    match want.warnings.iter().find(|warning| !got.warnings.contains(warning)) {
+        None => Ok(()),
+        Some(missing) => Err(format!("does not warn: {missing}\ngot  {}", got.warnings.join("\n     "))),
+    }
 }
 
 fn check_status(policy: &str, want: &str) -> Finding {

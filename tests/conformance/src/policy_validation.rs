@@ -35,11 +35,14 @@ struct Row {
     expect: Expected,
 }
 
+/// What an API server answers to the creation of a policy.
 #[derive(Deserialize)]
-struct Expected {
+pub(crate) struct Expected {
     code: u16,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
 }
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
@@ -70,19 +73,29 @@ fn check(row: &Row, discovery: &Discovery) -> Finding {
         }
         text
     };
-    match (row.expect.code, refusal) {
-        (201, None) => Ok(()),
-        (201, Some(refusal)) => Err(format!("accepted by the reference, here: {refusal}{}", errors())),
+    let finding = match (row.expect.code, refusal) {
         (422, Some(_)) if findings.is_against_schema() => Ok(()),
-        (422, _) => Err(format!("the schema finds nothing\nwant {}{}", row.expect.message, errors())),
-        (_, None) => Err(format!("accepted here\nwant {}", row.expect.message)),
-        (_, Some(_)) if speaks_of_accounts(&row.expect.message) => Ok(()),
-        (_, Some(refusal)) => {
-            let got = format!("{WEBHOOK}{refusal}");
-            if normal(&got) == normal(&row.expect.message) {
-                Ok(())
-            } else {
-                Err(format!("refused in other words\nwant {}\ngot  {got}{}", row.expect.message, errors()))
+        (422, _) => Err(format!("the schema finds nothing\nwant {}", row.expect.message)),
+        (_, refusal) => row.expect.compare(refusal.as_deref()),
+    };
+    finding.map_err(|difference| difference + &errors())
+}
+
+impl Expected {
+    /// Compares an answer of the reference's admission with the refusal here, if there is one.
+    pub(crate) fn compare(&self, refusal: Option<&str>) -> Finding {
+        match (self.code, refusal) {
+            (201, None) => Ok(()),
+            (201, Some(refusal)) => Err(format!("accepted by the reference, here: {refusal}")),
+            (_, None) => Err(format!("accepted here\nwant {}", self.message)),
+            (_, Some(_)) if speaks_of_accounts(&self.message) => Ok(()),
+            (_, Some(refusal)) => {
+                let got = format!("{WEBHOOK}{refusal}");
+                if normal(&got) == normal(&self.message) {
+                    Ok(())
+                } else {
+                    Err(format!("refused in other words\nwant {}\ngot  {got}", self.message))
+                }
             }
         }
     }

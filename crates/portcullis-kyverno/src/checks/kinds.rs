@@ -3,7 +3,7 @@
 use portcullis_value::Value;
 
 use super::Served;
-use super::document::{Document, Rule, given, list, text};
+use super::document::{Document, Rule, given, list, shortened, text};
 use super::finder::Finder;
 use super::match_block::Filter;
 use super::mutate::Patch;
@@ -115,14 +115,18 @@ pub(super) fn check_served(document: &Document<'_>, rule: &Rule<'_>, finder: &mu
                     continue;
                 }
                 is_unknown = true;
+                // The reference's words, and what they mean.
+                let warnings = [
+                    format!(
+                        "the kind defined in the all match resource is invalid: unable to convert GVK to GVR for \
+                         kinds {kind}, err: resource not found"
+                    ),
+                    format!("no kind `{}` is served here: the rule applies to it once it is", shortened(kind)),
+                ];
                 filter.look(finder, |finder| {
-                    finder
-                        .warning(format!(
-                            "the kind defined in the all match resource is invalid: unable to convert GVK to GVR \
-                             for kinds {kind}, err: resource not found"
-                        ))
-                        .under(["resources", "kinds", &index.to_string()])
-                        .hint("no such kind is served here: the rule applies once it is");
+                    for warning in warnings {
+                        finder.warning(warning).under(["resources", "kinds", &index.to_string()]);
+                    }
                 });
             }
         }
