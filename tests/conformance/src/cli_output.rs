@@ -16,17 +16,6 @@ use crate::kyverno_cli;
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "cli-output", cases };
 
-/// The classes that `apply` is run on: the kinds of policies in a folder.
-const CLASSES: &[&str] = &[
-    "kpol-generate",
-    "kpol-manifests",
-    "kpol-mutate",
-    "kpol-mutate-existing",
-    "kpol-mutate-existing+kpol-validate",
-    "kpol-podsecurity",
-    "kpol-validate",
-];
-
 /// What a case of JUnit's XML says of a row.
 const KEYS: &[&str] = &["Reason", "Policy", "Rule", "Resource", "Result"];
 
@@ -41,17 +30,13 @@ struct Row {
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let rows: Vec<Row> = read_json_lines(&root.join("cli-output/cases.jsonl"))?;
-    let is_run = |row: &Row| match row.args.first().map(String::as_str) {
-        Some("apply") => CLASSES.contains(&row.class.as_str()),
-        _ => kyverno_cli::is_run(&row.class),
-    };
     let case = |row: Row| {
         let form = Form::of(&row.args);
         let class = format!("{} {}", row.class, form.name());
         let folder = root.join("kyverno-cli").join(&row.folder);
         Case::new(format!("{}:{}", row.folder, form.name()), class, move || check(&row, form, &folder))
     };
-    Ok(rows.into_iter().filter(is_run).map(case).collect())
+    Ok(rows.into_iter().filter(|row| kyverno_cli::is_run(&row.class)).map(case).collect())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
