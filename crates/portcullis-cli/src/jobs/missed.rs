@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use portcullis_cluster::{ApiError, Connection, Extent, ListQuery};
 use portcullis_engine::judge;
-use portcullis_kyverno::{Policy, sets_job_ttl};
+use portcullis_kyverno::{Policy, PolicyException, sets_job_ttl};
 use portcullis_model::{CompiledPolicy, Gvk, Operation};
 use portcullis_retention::{JobFacts, Protection};
 use portcullis_value::{Arena, OwnedValue, Value, json};
@@ -30,26 +31,32 @@ pub(super) struct TtlPolicies {
 }
 
 impl TtlPolicies {
-    /// Asks the API server for them, and for the labels of the namespaces that they may select.
+    /// Asks the API server for them, for the exceptions to them, and for the labels of the namespaces that they may select.
     ///
     /// # Errors
     /// The API server does not give them.
     pub(super) async fn in_force(connection: &Connection, now: i64) -> Result<Self> {
-        let mut policies = Vec::new();
-        for resource in ["clusterpolicies", "policies"] {
-            let (name, path) = (format!("{resource}.kyverno.io"), format!("/apis/kyverno.io/v1/{resource}"));
-            let each = |policy: Value<'_>| {
-                policies.extend(Some(policy).filter(|policy| is_ready(*policy)).and_then(Self::read))
+        let (mut policies, mut exceptions) = (Vec::new(), Vec::new());
+        for (version, plural, what) in [
+            ("v1", "clusterpolicies", "list policies"),
+            ("v1", "policies", "list policies"),
+            ("v2", "policyexceptions", "list exceptions"),
+        ] {
+            let (name, path) =
+                (format!("{plural}.kyverno.io"), format!("/apis/kyverno.io/{version}/{plural}"));
+            let each = |object: Value<'_>| match version {
+                "v2" => exceptions.push(Arc::new(PolicyException::compile(object))),
+                _ => policies.extend(Some(object).filter(|policy| is_ready(*policy)).and_then(Self::read)),
             };
             match connection.each_object(&ListQuery::all(&name, &path, Extent::Whole), each).await {
-                // Without the kind there is no policy.
+                // Without the kind there is none.
                 Ok(()) | Err(ApiError::NotFound { .. }) => {}
-                Err(error) => return Err(cannot("list policies", &error)),
+                Err(error) => return Err(cannot(what, &error)),
             }
         }
         let labels =
             connection.namespace_labels().await.map_err(|error| cannot("list namespaces", &error))?;
-        Ok(Self::with(policies, labels, now))
+        Ok(Self::with(policies, &exceptions, labels, now))
     }
 
     /// Those in the files and folders `paths`, all of which are taken to be in force. What cannot be read is told.
@@ -58,7 +65,7 @@ impl TtlPolicies {
     /// A file cannot be used.
     pub(super) fn given(paths: &[String], now: i64, surroundings: &mut Surroundings<'_>) -> Result<Self> {
         let found = Inputs::find(paths, true, surroundings);
-        let (mut policies, mut errors) = (Vec::new(), found.errors);
+        let (mut policies, mut exceptions, mut errors) = (Vec::new(), Vec::new(), found.errors);
         for mut input in found.inputs {
             let name = input.name.clone();
             let each = documents::each(&mut input, &mut surroundings.stderr, |source, stderr| {
@@ -67,6 +74,10 @@ impl TtlPolicies {
                 if let Some(document) = documents::read(&arena, source, &mut reporter) {
                     let told = documents::objects(&arena, document, &mut |object, _| {
                         policies.extend(Self::read(object));
+                        let gvk = Gvk::of(object);
+                        if gvk.group == "kyverno.io" && gvk.kind == "PolicyException" {
+                            exceptions.push(Arc::new(PolicyException::compile(object)));
+                        }
                         Ok::<_, Infallible>(())
                     });
                     told.unwrap_or_else(|never| match never {});
@@ -76,13 +87,22 @@ impl TtlPolicies {
             errors += each.unwrap_or_else(|never| match never {});
         }
         match errors {
-            0 => Ok(Self::with(policies, BTreeMap::new(), now)),
+            0 => Ok(Self::with(policies, &exceptions, BTreeMap::new(), now)),
             1 => bail!("one of the policies cannot be read"),
             errors => bail!("{errors} of the policies cannot be read"),
         }
     }
 
-    fn with(policies: Vec<(i64, Policy)>, labels: BTreeMap<String, OwnedValue>, now: i64) -> Self {
+    /// Every exception counts, wherever it lies: in which namespace they do is known to who serves, and a Job that somebody has
+    /// excepted is none to be cleared away.
+    fn with(
+        policies: Vec<(i64, Policy)>,
+        exceptions: &[Arc<PolicyException>],
+        labels: BTreeMap<String, OwnedValue>,
+        now: i64,
+    ) -> Self {
+        let policies =
+            policies.into_iter().map(|(since, policy)| (since, policy.excepting(exceptions))).collect();
         let values = Values::of_namespaces(labels);
         let circumstances =
             Circumstances { values, now: now.saturating_mul(1_000_000_000), ..Circumstances::default() };

@@ -197,13 +197,25 @@ fn jobs_that_a_policy_missed_are_those_it_would_have_given_a_ttl() {
             .unwrap();
     let since = policy.replacen("metadata:\n", "metadata:\n  creationTimestamp: 2026-02-20T00:00:00Z\n", 1);
     fs::write(folder.path().join("policy.yaml"), since).unwrap();
-    let arguments = "jobs list --from jobs.json --missed --policies policy.yaml --each --format csv";
-    let output = run(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
-    assert_eq!(stderr(&output), "");
-    let names: Vec<_> =
-        stdout(&output).lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
+    let missed = |more: &str| {
+        let arguments =
+            format!("jobs list --from jobs.json --missed --policies policy.yaml{more} --each --format csv");
+        let output = run(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(stderr(&output), "");
+        let name = |line: &str| line.split(',').nth(1).unwrap().to_owned();
+        stdout(&output).lines().skip(1).map(name).collect::<Vec<_>>()
+    };
     // Older ones the policy never saw, and that of the CronJob it leaves alone.
-    assert_eq!(names, ["cleanup", "report-2", "report-3", "report-4", "keep-me", "migrate"]);
+    assert_eq!(missed(""), ["cleanup", "report-2", "report-3", "report-4", "keep-me", "migrate"]);
+    let exception = "apiVersion: kyverno.io/v2
+kind: PolicyException
+metadata: {name: reports-stay, namespace: exceptions}
+spec:
+  exceptions: [{policyName: add-ttl-to-dangling-job, ruleNames: ['*']}]
+  match: {any: [{resources: {kinds: [Job], names: ['report-*']}}]}
+";
+    fs::write(folder.path().join("exception.yaml"), exception).unwrap();
+    assert_eq!(missed(" --policies exception.yaml"), ["cleanup", "keep-me", "migrate"]);
 }
 
 #[test]
