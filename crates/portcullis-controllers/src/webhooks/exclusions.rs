@@ -25,6 +25,18 @@ const VITAL: [Vital; 6] = [
     Vital::new("exclude-access-reviews", "authorization.k8s.io", "*"),
 ];
 
+/// The removal of the roles, bindings and the PriorityClass of an installation, which belong to no namespace. The
+/// configurations go with one of these roles: while nobody answers, they would stay for ever if its removal had to wait.
+///
+/// A request for all objects of a kind has no name.
+const OWN_REMOVAL: (&str, &str) = (
+    "exclude-own-removal",
+    "request.operation == \"DELETE\" \
+     && request.resource.group in [\"rbac.authorization.k8s.io\", \"scheduling.k8s.io\"] \
+     && request.resource.resource in [\"clusterroles\", \"clusterrolebindings\", \"priorityclasses\"] \
+     && has(request.name) && (request.name == \"portcullis\" || request.name.startsWith(\"portcullis-\"))",
+);
+
 /// Resources that no webhook may hold up.
 struct Vital {
     /// The name of the condition that leaves them out.
@@ -56,11 +68,13 @@ impl Vital {
         parts.extend(self.subresource.map(|subresource| {
             format!("has(request.subResource) && request.subResource == \"{subresource}\"")
         }));
-        MatchCondition {
-            name: format!("portcullis.dev/{}", self.name),
-            expression: format!("!({})", parts.join(" && ")),
-        }
+        without(self.name, &parts.join(" && "))
     }
+}
+
+/// The condition `name`, which leaves out the requests for which `expression` holds.
+fn without(name: &str, expression: &str) -> MatchCondition {
+    MatchCondition { name: format!("portcullis.dev/{name}"), expression: format!("!({expression})") }
 }
 
 /// The kinds that `policy` names and is never asked about, since it fails closed: whoever writes it should know.
@@ -105,11 +119,13 @@ pub(super) fn match_conditions(
     given: Vec<MatchCondition>,
     failure_policy: FailurePolicy,
 ) -> Vec<MatchCondition> {
-    let vital = match failure_policy {
-        FailurePolicy::Fail => VITAL.as_slice(),
-        FailurePolicy::Ignore => &[],
+    let mut conditions = match failure_policy {
+        FailurePolicy::Fail => {
+            let (name, expression) = OWN_REMOVAL;
+            VITAL.iter().map(Vital::condition).chain([without(name, expression)]).collect()
+        }
+        FailurePolicy::Ignore => Vec::new(),
     };
-    let mut conditions: Vec<_> = vital.iter().map(Vital::condition).collect();
     for mut condition in given {
         // An API server refuses two conditions of one name and too many of them: the configuration as a whole.
         condition.name = unique(&condition.name, |name| conditions.iter().any(|other| other.name == name));

@@ -82,9 +82,15 @@ fn a_webhook_that_fails_leaves_out_what_keeps_the_cluster_alive() {
     let expressions: Vec<_> =
         webhook.match_conditions.iter().flatten().map(|condition| condition.expression.as_str()).collect();
     let expressions = expressions.join("\n");
-    for resource in
-        ["nodes", "certificatesigningrequests", "leases", "token", "authentication", "authorization"]
-    {
+    for resource in [
+        "nodes",
+        "certificatesigningrequests",
+        "leases",
+        "token",
+        "authentication",
+        "authorization",
+        "clusterrolebindings",
+    ] {
         assert!(expressions.contains(resource), "{resource}");
     }
 }

@@ -124,7 +124,7 @@ fn the_control_plane_does_not_wait_for_a_policy_that_fails_closed() -> Result<()
         let webhooks: Value = serde_json::from_str(&webhooks)?;
         let conditions = webhooks.pointer("/0/matchConditions").and_then(Value::as_array).map_or(0, Vec::len);
         ensure!(
-            conditions == 6 && webhooks.pointer("/0/failurePolicy") == Some(&"Fail".into()),
+            conditions == 7 && webhooks.pointer("/0/failurePolicy") == Some(&"Fail".into()),
             "{webhooks}"
         );
 

@@ -1,7 +1,7 @@
 //! Portcullis leaves a cluster, and comes back: its webhooks with it (threats 90 and 95).
 
 use anyhow::{Context as _, Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, Replica, wait};
+use portcullis_cluster_tests::{ClusterTest, Kubectl, Replica, Replicas, wait};
 
 use super::replicated::{TEAMS, VALIDATING, put_in_force, replicated, uid_of_webhooks, until_pod_is};
 
@@ -148,6 +148,27 @@ fn replicas_that_come_while_others_still_leave_enforce_at_once() -> Result<()> {
     })
 }
 
+/// Removes the objects of an installation in the order in which Helm does it.
+async fn remove_one_by_one(kubectl: &Kubectl) -> Result<()> {
+    for kind in [
+        "service",
+        "deployment",
+        "serviceaccount",
+        "rolebinding",
+        "role",
+        "clusterrolebinding",
+        "clusterrole",
+    ] {
+        let named = kubectl.run(&["get", kind, "-o", "name"]).await?.succeeded()?;
+        let is_ours =
+            |name: &&str| name.rsplit('/').next().is_some_and(|name| name.starts_with("portcullis"));
+        let ours: Vec<_> = named.lines().filter(is_ours).collect();
+        ensure!(!ours.is_empty(), "no {kind} of Portcullis in {named}");
+        kubectl.run(&[&["delete"], &*ours].concat()).await?.succeeded()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_may_remove_them() -> Result<()>
 {
@@ -155,18 +176,8 @@ fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_m
         replicas.start(2).await?;
         put_in_force(test, TEAMS).await?;
         until_pod_is(test, "a team is wanted").await?;
-        // In the order in which Helm does it. The Pods are told to end when the rights are gone, if they are there at all.
-        let kubectl = replicas.kubectl();
-        for kind in
-            ["deployment", "serviceaccount", "rolebinding", "role", "clusterrolebinding", "clusterrole"]
-        {
-            let named = kubectl.run(&["get", kind, "-o", "name"]).await?.succeeded()?;
-            let is_ours =
-                |name: &&str| name.rsplit('/').next().is_some_and(|name| name.starts_with("portcullis"));
-            let ours: Vec<_> = named.lines().filter(is_ours).collect();
-            ensure!(!ours.is_empty(), "no {kind} of Portcullis in {named}");
-            kubectl.run(&[&["delete"], &*ours].concat()).await?.succeeded()?;
-        }
+        // The Pods are told to end when the rights are gone, if they are there at all.
+        remove_one_by_one(&replicas.kubectl()).await?;
         replicas.kill(0).await?;
         replicas.terminate_oldest()?;
         until_disarmed(test).await?;
@@ -174,5 +185,66 @@ fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_m
         replicas.until_left().await?;
         // Without its roles it may nothing.
         replicas.forgive()
+    })
+}
+
+/// A policy that fails closed, and is asked about everything.
+const EVERYTHING: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: everything
+spec:
+  failurePolicy: Fail
+  background: false
+  rules:
+  - name: r
+    match: {any: [{resources: {kinds: ['*'], names: [probe]}}]}
+    validate: {failureAction: Enforce, message: a team is wanted, pattern: {metadata: {labels: {team: '?*'}}}}
+";
+
+/// Checks that webhooks that ask about everything go when Portcullis is removed so, although nobody answers any more.
+fn goes_while_nobody_answers(
+    remove: impl AsyncFnOnce(&ClusterTest, &Replicas<'_>) -> Result<()>,
+) -> Result<()> {
+    replicated(async |test, replicas| {
+        replicas.start(1).await?;
+        put_in_force(test, EVERYTHING).await?;
+        until_pod_is(test, "a team is wanted").await?;
+        for made in [
+            &["create", "priorityclass", "portcullis", "--value=1"][..],
+            &["create", "clusterrole", "theirs", "--verb=get", "--resource=pods"],
+        ] {
+            test.kubectl(made).await?.succeeded()?;
+        }
+        replicas.kill_all();
+        let refused = test.kubectl(&["delete", "clusterrole", "theirs"]).await?;
+        ensure!(refused.stderr.contains("failed calling webhook"), "{refused:?}");
+        test.kubectl(&["delete", "priorityclass", "portcullis"]).await?.succeeded()?;
+
+        remove(test, replicas).await?;
+        until_disarmed(test).await?;
+        until_pod_is(test, "pod/probe created").await?;
+        test.kubectl(&["delete", "clusterrole", "theirs"]).await?.succeeded().map(drop)
+    })
+}
+
+#[test]
+fn webhooks_that_ask_about_everything_go_with_the_namespace() -> Result<()> {
+    goes_while_nobody_answers(async |test, replicas| {
+        replicas.kubectl().run(&["delete", "service", "portcullis"]).await?.succeeded()?;
+        test.kubectl(&["delete", "namespace", "portcullis"]).await?.succeeded().map(drop)
+    })
+}
+
+#[test]
+fn webhooks_that_ask_about_everything_go_with_the_objects_of_an_installation() -> Result<()> {
+    goes_while_nobody_answers(async |_, replicas| remove_one_by_one(&replicas.kubectl()).await)
+}
+
+#[test]
+fn an_installation_that_asks_about_everything_is_uninstalled() -> Result<()> {
+    goes_while_nobody_answers(async |test, _| {
+        test.control_plane.portcullis(&["uninstall"]).await?.succeeded().map(drop)
     })
 }
