@@ -7,9 +7,11 @@ use crate::Verdict;
 
 /// Bytes of a message.
 const MESSAGE_BYTES: usize = 8 << 10;
-/// Bytes of a warning: the API server cuts longer ones at 256 characters.
+/// Bytes of all warnings that the API server passes on as they are.
+const ALL_WARNINGS_BYTES: usize = 4 << 10;
+/// Bytes of each of them where there are more: at so many characters the API server cuts them then.
 const WARNING_BYTES: usize = 256;
-/// Warnings of an answer: the API server passes on 4 KiB in all.
+/// Warnings of an answer.
 const WARNINGS: usize = 32;
 /// What a text ends with that was cut.
 const CUT: &str = "...";
@@ -45,8 +47,10 @@ pub(crate) fn write(uid: &str, verdict: &Verdict) -> Vec<u8> {
     }
     if !verdict.warnings.is_empty() {
         out.extend_from_slice(br#","warnings":"#);
+        let all: usize = verdict.warnings.iter().take(WARNINGS).map(String::len).sum();
+        let most = if all > ALL_WARNINGS_BYTES { WARNING_BYTES } else { ALL_WARNINGS_BYTES };
         list(&mut out, b'[', b']', verdict.warnings.iter().take(WARNINGS), |out, warning| {
-            string(out, cut(one_line(warning), WARNING_BYTES));
+            string(out, cut(one_line(warning), most));
         });
     }
     if !verdict.audit_annotations.is_empty() {

@@ -22,7 +22,7 @@ pub struct Verdict {
     /// Why, for who made the request. Control characters other than line breaks and tabs are left out, and what is
     /// over 8 KiB is cut.
     pub message: Option<String>,
-    /// Warnings for who made the request, one line of at most 256 bytes each.
+    /// Warnings for who made the request, one line each: 4 KiB in all, or 256 bytes of each.
     pub warnings: Vec<String>,
     /// A JSON Patch (RFC 6902), as its text.
     pub patch: Option<Vec<u8>>,

@@ -51,8 +51,10 @@ fn everything_that_a_verdict_holds_is_answered() {
 #[test]
 fn long_texts_are_cut_between_characters() {
     let check = |text: &str, want: &str| {
-        let verdict = Verdict { warnings: vec![text.into()], ..Verdict::allowed() };
-        assert_eq!(read("u", &verdict)["response"]["warnings"][0], want);
+        let alone = Verdict { warnings: vec![text.into()], ..Verdict::allowed() };
+        assert_eq!(read("u", &alone)["response"]["warnings"][0], text);
+        let among_many = Verdict { warnings: vec![text.into(), "o".repeat(4096)], ..Verdict::allowed() };
+        assert_eq!(read("u", &among_many)["response"]["warnings"][0], want);
     };
     check(&"x".repeat(256), &"x".repeat(256));
     check(&"x".repeat(257), &format!("{}...", "x".repeat(253)));
