@@ -18,8 +18,6 @@ pub use self::kept::KeptRegex;
 const MOST_SOURCE: usize = 4 << 10;
 /// The most memory that a compiled pattern takes, in bytes.
 const MOST_COMPILED: usize = 1 << 20;
-/// The most memory that a compiled pattern takes where many are kept, in bytes. That of a whole image reference takes 25,000.
-const MOST_OF_SMALL: usize = 32 << 10;
 /// The deepest nesting of groups and repetitions.
 const MOST_NESTING: u32 = 200;
 

@@ -3,8 +3,10 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{MOST_OF_SMALL, Regex};
+use super::Regex;
 
+/// The most memory that a compiled pattern takes where many are kept, in bytes. That of a whole image reference takes 25,000.
+const MOST_OF_SMALL: usize = 32 << 10;
 /// The most that a process keeps at a time. With what each needs to match they take some tens of MiB at the very worst, and
 /// as they are written some 2 MiB.
 const MOST_KEPT: usize = 256;

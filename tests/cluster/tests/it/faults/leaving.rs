@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{ClusterTest, Kubectl, Replica, Replicas, wait};
 
-use super::replicated::{TEAMS, VALIDATING, put_in_force, replicated, uid_of_webhooks, until_pod_is};
+use super::replicated::{
+    TEAMS, VALIDATING, everything, put_in_force, replicated, uid_of_webhooks, until_pod_is,
+};
 
 /// Waits until no webhook configuration is there.
 async fn until_disarmed(test: &ClusterTest) -> Result<()> {
@@ -188,28 +190,14 @@ fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_m
     })
 }
 
-/// A policy that fails closed, and is asked about everything.
-const EVERYTHING: &str = "\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata:
-  name: everything
-spec:
-  failurePolicy: Fail
-  background: false
-  rules:
-  - name: r
-    match: {any: [{resources: {kinds: ['*'], names: [probe]}}]}
-    validate: {failureAction: Enforce, message: a team is wanted, pattern: {metadata: {labels: {team: '?*'}}}}
-";
-
 /// Checks that webhooks that ask about everything go when Portcullis is removed so, although nobody answers any more.
 fn goes_while_nobody_answers(
     remove: impl AsyncFnOnce(&ClusterTest, &Replicas<'_>) -> Result<()>,
 ) -> Result<()> {
     replicated(async |test, replicas| {
         replicas.start(1).await?;
-        put_in_force(test, EVERYTHING).await?;
+        let validate = "message: a team is wanted, pattern: {metadata: {labels: {team: '?*'}}}";
+        put_in_force(test, &everything("names: [probe]", validate)).await?;
         until_pod_is(test, "a team is wanted").await?;
         for made in [
             &["create", "priorityclass", "portcullis", "--value=1"][..],

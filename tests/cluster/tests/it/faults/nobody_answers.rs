@@ -4,27 +4,14 @@ use anyhow::{Result, ensure};
 use portcullis_cluster_tests::{ClusterTest, Kubectl, Replicas, wait};
 use serde_json::json;
 
-use super::replicated::{TEAMS, put_in_force, replicated, until_pod_is};
-
-/// A policy about everything there is.
-const EVERYTHING: &str = "\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata:
-  name: everything
-spec:
-  background: false
-  failurePolicy: Fail
-  rules:
-  - name: r
-    match: {any: [{resources: {kinds: ['*'], selector: {matchLabels: {refused: \"true\"}}}}]}
-    validate: {failureAction: Enforce, message: it is refused, deny: {}}
-";
+use super::replicated::{TEAMS, everything, put_in_force, replicated, until_pod_is};
 
 /// Starts replicas under policies that concern all that a cluster does, and that refuse what makes Pods of Portcullis.
 async fn close(test: &ClusterTest, replicas: &mut Replicas<'_>) -> Result<()> {
     replicas.start(2).await?;
-    put_in_force(test, &[EVERYTHING, TEAMS].join("---\n")).await?;
+    let everything =
+        everything("selector: {matchLabels: {refused: 'true'}}", "message: it is refused, deny: {}");
+    put_in_force(test, &[&everything, TEAMS].join("---\n")).await?;
     until_pod_is(test, "a team is wanted").await
 }
 

@@ -21,6 +21,26 @@ pub(crate) fn replicated(
     })
 }
 
+/// A policy that fails closed and is asked about everything there is: its rule is about the resources that `which` says, and
+/// `validate` what it wants of them.
+pub(crate) fn everything(which: &str, validate: &str) -> String {
+    format!(
+        "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: everything
+spec:
+  background: false
+  failurePolicy: Fail
+  rules:
+  - name: r
+    match: {{any: [{{resources: {{kinds: ['*'], {which}}}}}]}}
+    validate: {{failureAction: Enforce, {validate}}}
+"
+    )
+}
+
 /// Writes policies, and waits until they are in force.
 pub(crate) async fn put_in_force(test: &ClusterTest, policies: &str) -> Result<()> {
     test.apply(policies).await?.succeeded()?;
