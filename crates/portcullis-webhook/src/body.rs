@@ -11,6 +11,10 @@ use crate::slots::Room;
 /// Allocated at once for a body that says how long it is; more is allocated as it arrives.
 const TRUSTED_BYTES: usize = 64 << 10;
 
+/// What a connection holds beside a body that comes in pieces, in the buffers of TLS and HTTP. It counts as part of the body:
+/// otherwise a thousand bodies that never come whole would take as much memory again as there is room for.
+pub(crate) const BESIDE_PIECES: usize = 48 << 10;
+
 /// Reads `body`, which must have arrived by `due`.
 ///
 /// # Errors
@@ -41,6 +45,9 @@ pub(crate) async fn read(
         if read.is_empty() {
             if data.len() == announced {
                 return Ok(data);
+            }
+            if !room.grow(BESIDE_PIECES) {
+                return Err(Refusal::NoRoom);
             }
             read.reserve(announced.clamp(data.len(), TRUSTED_BYTES.max(data.len())));
         }

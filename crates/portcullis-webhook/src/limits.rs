@@ -64,7 +64,7 @@ pub(crate) fn cores() -> usize {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 2048,
+            connections: 1024,
             connections_per_source: 512,
             streams: 16,
             header_bytes: 16 << 10,

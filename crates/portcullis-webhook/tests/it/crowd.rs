@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use crate::harness::{Site, post, review};
 
+/// As much as a body takes beside its bytes when it comes in pieces.
+const BESIDE_PIECES: usize = 48 << 10;
+
 fn source(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
@@ -41,7 +44,8 @@ async fn connections_over_the_caps_are_closed_at_once_and_the_others_live() {
 #[tokio::test]
 async fn bodies_over_the_cap_are_refused_and_those_in_flight_are_not() {
     let body = review("u");
-    let site = Site::admitting(Limits { bodies_in_flight: body.len() + 10, ..Limits::default() });
+    let room = BESIDE_PIECES + body.len() + 10;
+    let site = Site::admitting(Limits { bodies_in_flight: room, ..Limits::default() });
     let mut first = site.client().await;
     let request = post("/validate", &body);
     let (start, end) = request.split_at(request.len() - 1);
@@ -58,6 +62,31 @@ async fn bodies_over_the_cap_are_refused_and_those_in_flight_are_not() {
     assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
     assert_eq!(first.ask(end).await.status, 200);
     assert_eq!(site.client().await.ask(&request).await.status, 200, "the room is given back");
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_whole_take_room_for_the_buffers_of_their_connections() {
+    let request = post("/validate", &review("u"));
+    let (start, end) = request.split_at(request.len() - 1);
+    let whole = post("/validate", &review("u").replace("\"pi\"", &format!("\"{}\"", "x".repeat(5000))));
+    // There would be room for all of their bytes.
+    let room = 2 * BESIDE_PIECES + 5000;
+    let site = Site::admitting(Limits { bodies_in_flight: room, ..Limits::default() });
+    let mut held = [site.client().await, site.client().await];
+    for client in &mut held {
+        client.send(start).await;
+    }
+    // Until both have begun, there is room for one that comes whole.
+    let mut other = site.client().await;
+    let mut asked = 0;
+    while other.ask(&whole).await.status == 200 {
+        asked += 1;
+        assert!(asked < 1000, "there is room for all of it");
+    }
+    for client in &mut held {
+        assert_eq!(client.ask(end).await.status, 200);
+    }
+    assert_eq!(site.client().await.ask(&whole).await.status, 200, "the room is given back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
