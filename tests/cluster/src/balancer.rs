@@ -2,6 +2,8 @@
 //!
 //! As kube-proxy, it gives a new connection to one of the replicas whose readiness probe succeeded, in turn, and leaves open
 //! ones alone. A replica that refuses a connection is passed over and not asked before its next probe.
+//!
+//! Paced because replicas are probed, as a kubelet does.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -153,6 +155,8 @@ async fn carry(mut client: TcpStream, backends: Arc<Backends>) {
         });
         // A connection that is reset is at its end.
         let _ = copy_bidirectional(&mut client, &mut server).await;
+        // Who waits for the end of all connections is to find that the client has been told.
+        drop(client);
         backends.change(address, |backend| backend.open -= 1);
         return;
     }

@@ -1,4 +1,6 @@
 //! Waiting for conditions, never for time to pass.
+//!
+//! Paced because what tells nobody when it changes is looked at again and again.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -58,4 +60,12 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
     }
     let message = format!("waited {} s in vain for: {what}", PATIENCE.as_secs());
     Err(last.map_or_else(|| anyhow!(message.clone()), |error| error.context(message.clone())))
+}
+
+/// The same where no answer may be wrong: an error is not asked again.
+///
+/// # Errors
+/// The first error, and when no answer comes.
+pub async fn until_unless_wrong<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until(what, async || Ok(ask().await.transpose())).await?
 }

@@ -6,6 +6,7 @@ mod load;
 mod paced;
 mod proxy;
 mod replicated;
+mod secret;
 mod site;
 
 mod api_server;

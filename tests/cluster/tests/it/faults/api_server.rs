@@ -2,35 +2,27 @@
 
 use anyhow::{Result, bail, ensure};
 use portcullis_cluster_tests::wait;
+use tokio::time::Instant;
 
 use super::client::review;
 use super::load::Load;
-use super::site::{Site, while_serving};
+use super::paced::{Outcome, Requests, ensure_around, policy};
+use super::site::{Asked, Site, while_serving};
 
-/// A policy by which ConfigMaps of a bad name are refused with this message.
-fn policy(site: &Site<'_, '_, '_>, message: &str) -> String {
-    format!(
-        "\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata:
-  name: names
-spec:
-  rules:
-  - name: r
-    match: {{any: [{{resources: {{kinds: [ConfigMap], namespaces: [{}], names: [bad-*]}}}}]}}
-    validate: {{failureAction: Enforce, message: {message}, deny: {{}}}}
-",
-        site.test.namespace
-    )
+/// Fails unless the first answer of the API server is a refusal by this policy.
+async fn ensure_refused(site: &Site<'_, '_, '_>, name: &str, words: &str) -> Result<()> {
+    match site.try_create(name).await? {
+        Asked::Refused(message) if message.contains(words) => Ok(()),
+        asked => bail!("`{name}` is to be refused with `{words}`: {asked:?}"),
+    }
 }
 
 #[test]
-fn reviews_are_answered_from_memory_while_the_api_server_restarts_and_news_are_followed_afterwards()
+fn requests_are_judged_before_and_after_the_api_server_restarts_and_those_that_others_send_meanwhile()
 -> Result<()> {
     while_serving(&[], async |site| {
-        site.put_in_force(&[&policy(site, "first")]).await?;
-        site.until_refused("bad-probe", "first").await?;
+        site.put_in_force(&[&policy("names", &site.test.namespace, "Fail")]).await?;
+        site.until_refused("bad-probe", "a bad name").await?;
         let direct = site.direct().await?;
         let mut load = Load::new();
         for name in ["good-name", "bad-name"] {
@@ -46,19 +38,40 @@ fn reviews_are_answered_from_memory_while_the_api_server_restarts_and_news_are_f
                 Ok(())
             });
         }
+        let mut requests = Requests::start(site.test.api());
+        requests.more(200).await?;
         load.until_answered(100).await?;
+
+        let stopping = Instant::now();
         site.test.control_plane.stop_api_server();
-        let Err(error) = site.try_create("good-name").await else { bail!("the API server answers") };
+        let stopped = Instant::now();
         site.portcullis.serve.until_logged("watch fails, serving from memory").await?;
         load.until_answered(1000).await?;
-        ensure!(site.portcullis.is_ready().await?, "not ready while the API server is away: {error:#}");
+        requests.more(200).await?;
+        ensure!(site.portcullis.is_ready().await?, "not ready while the API server is away");
+        let starting = Instant::now();
         site.test.control_plane.start_api_server().await?;
+        let started = Instant::now();
+        // Whatever it answers from now on is right, although Portcullis has not seen it again yet.
+        ensure_refused(site, "bad-probe", "a bad name").await?;
+        requests.more(200).await?;
         load.until_answered(100).await?;
         load.stop().await?;
-        // The webhooks are still there, and what is written now is followed.
-        site.until_refused("bad-probe", "first").await?;
-        site.write(&policy(site, "second")).await?;
-        site.until_refused("bad-probe", "second").await?;
+        // Its watches come back by themselves: what is written now is followed.
+        site.write(&site.policy_refusing("late")).await?;
+        site.until_refused("late", "refused by late").await?;
+        let requests = requests.stop_although_away().await?;
+
+        ensure_around(&requests, stopping, started)?;
+        for request in &requests {
+            let is_right = match request.outcome {
+                Outcome::Judged => request.start < stopped || request.end > starting,
+                Outcome::Away(_) => request.is_under_way(stopping, started),
+                Outcome::Unjudged | Outcome::Failed(_) => false,
+            };
+            ensure!(is_right, "stopped at {stopping:?}, started again at {started:?}: {request:?}");
+        }
+        ensure!(requests.iter().any(|request| request.has_found_nobody()), "the API server was never away");
         site.portcullis.serve.forgive()
     })
 }
@@ -66,8 +79,8 @@ fn reviews_are_answered_from_memory_while_the_api_server_restarts_and_news_are_f
 #[test]
 fn a_server_that_starts_before_its_api_server_says_so_and_is_ready_when_that_comes() -> Result<()> {
     while_serving(&[], async |site| {
-        site.put_in_force(&[&policy(site, "first")]).await?;
-        site.until_refused("bad-probe", "first").await?;
+        site.put_in_force(&[&policy("names", &site.test.namespace, "Fail")]).await?;
+        site.until_refused("bad-probe", "a bad name").await?;
         site.portcullis.serve.kill();
         site.test.control_plane.stop_api_server();
         let Err(_) = site.try_create("good-name").await else { bail!("the API server answers") };
@@ -86,7 +99,7 @@ fn a_server_that_starts_before_its_api_server_says_so_and_is_ready_when_that_com
         ensure!(readiness.contains("waiting for ") && readiness.contains("clusterpolicies"), "{readiness}");
         site.test.control_plane.start_api_server().await?;
         site.portcullis.until_ready().await?;
-        site.until_refused("bad-probe", "first").await?;
+        site.until_refused("bad-probe", "a bad name").await?;
         site.portcullis.serve.forgive()
     })
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::client::{Direct, post, review_of};
-use super::replicated::{TEAMS, put_in_force, until_pod_is};
+use super::replicated::{TEAMS, ensure_pod_is, put_in_force, until_pod_is};
 use super::site::{Asked, try_create};
 
 /// The service that a rule asks, by a name.
@@ -108,7 +108,7 @@ async fn serves_confined(test: &ClusterTest, replicas: &mut Replicas<'_>) -> Res
     ensure!(message.contains("\nasks:") && !message.contains("failed calling webhook"), "{message}");
 
     press(test, replica).await?;
-    until_pod_is(test, "a team is wanted").await?;
+    ensure_pod_is(test, "a team is wanted").await?;
     let peak = replica.peak_memory()?;
     ensure!(peak < MEMORY, "{peak} bytes");
     ensure!(replica.process.id()? == process, "it was started again");

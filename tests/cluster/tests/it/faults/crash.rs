@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
-use super::paced::{Outcome, Request, Requests, policy};
+use super::paced::{Outcome, Request, Requests, ensure_around, policy};
 use super::site::{Site, while_serving};
 
 /// All requests around a crash, and its moments.
@@ -30,6 +30,7 @@ impl Crash {
         let back = Instant::now();
         requests.until(back, 200).await?;
         let requests = requests.stop().await?;
+        ensure_around(&requests, killed, back)?;
         Ok(Crash { requests, killed, started, back })
     }
 

@@ -75,7 +75,8 @@ fn a_dry_run_is_judged_and_leaves_nothing_behind() -> Result<()> {
             Ok(warnings.iter().all(|words| created.stderr.contains(words)).then_some(()))
         };
         let dry_run = ["tried", "--dry-run=server"];
-        wait::until("a dry run is judged by both policies", async || warns(&dry_run).await).await?;
+        let judged = "a dry run is judged by both policies";
+        wait::until_unless_wrong(judged, async || warns(&dry_run).await).await?;
         let before = traces(site).await?;
         for _ in 0..5 {
             warns(&dry_run).await?.context("a dry run is not judged")?;

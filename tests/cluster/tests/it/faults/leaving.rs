@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{ClusterTest, Kubectl, Replica, Replicas, wait};
 
 use super::replicated::{
-    TEAMS, VALIDATING, everything, put_in_force, replicated, uid_of_webhooks, until_pod_is,
+    TEAMS, VALIDATING, ensure_pod_is, everything, put_in_force, replicated, uid_of_webhooks, until_pod_is,
 };
 
 /// Waits until no webhook configuration is there.
@@ -34,6 +34,7 @@ fn webhooks_stay_when_a_replica_ends_go_when_all_leave_and_are_back_with_them() 
             // By then it has looked whether it should remove them.
             replicas.balancer.until_ready_is(oldest, false).await?;
             ensure!(uid_of_webhooks(test).await? == uid, "a restart has removed the webhooks");
+            ensure_pod_is(test, "a team is wanted").await?;
         }
 
         let kubectl = replicas.kubectl();

@@ -1,4 +1,6 @@
 //! Requests to the API server that come at their pace, and what came of each.
+//!
+//! Paced because that is what a load is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +11,17 @@ use kube::Api;
 use portcullis_cluster_tests::wait;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::site::{Asked, try_create};
 
 /// Between two requests: 200 a second.
 const PACE: Duration = Duration::from_millis(5);
-/// Requests at once, where the machine does not keep the pace.
+/// Requests at once, where the machine does not keep the pace: the others follow as soon as there is a place.
 const AT_ONCE: usize = 100;
+
+/// What an API server says that has just begun.
+const NOT_READY: &str = "not yet ready to handle request";
 
 /// A policy of this name by which ConfigMaps of a bad name are refused.
 pub(crate) fn policy(name: &str, namespace: &str, failure_policy: &str) -> String {
@@ -45,6 +50,8 @@ pub(crate) enum Outcome {
     Unjudged,
     /// The API server has refused it, since it could not call the webhook: its words.
     Failed(String),
+    /// The API server itself does not answer, or not yet: why.
+    Away(String),
 }
 
 /// A request, and when it was under way.
@@ -59,12 +66,23 @@ impl Request {
     pub(crate) fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
+
+    pub(crate) fn has_found_nobody(&self) -> bool {
+        matches!(self.outcome, Outcome::Away(_))
+    }
+
+    /// Whether it was, at some moment between these.
+    pub(crate) fn is_under_way(&self, from: Instant, to: Instant) -> bool {
+        self.start <= to && self.end >= from
+    }
 }
 
 /// Requests for ConfigMaps of good and of bad names in turn, which a policy refuses as `a bad name`. They leave no trace.
 pub(crate) struct Requests {
     asking: JoinHandle<Result<()>>,
-    stop: watch::Sender<bool>,
+    begun: Instant,
+    /// When the last one is due.
+    stop: watch::Sender<Option<Instant>>,
     ended: mpsc::UnboundedReceiver<Request>,
     all: Vec<Request>,
 }
@@ -73,9 +91,10 @@ impl Requests {
     /// Asks until it is told to stop.
     pub(crate) fn start(maps: Api<ConfigMap>) -> Requests {
         let (sender, ended) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(false);
-        let asking = tokio::spawn(ask(maps, sender, stopped));
-        Requests { asking, stop, ended, all: Vec::new() }
+        let (stop, stopped) = watch::channel(None);
+        let begun = Instant::now();
+        let asking = tokio::spawn(ask(maps, begun, sender, stopped));
+        Requests { asking, begun, stop, ended, all: Vec::new() }
     }
 
     /// Waits until so many requests that began after `start` have ended.
@@ -98,15 +117,41 @@ impl Requests {
         self.until(Instant::now(), count).await
     }
 
-    /// Ends them, and returns them all.
-    pub(crate) async fn stop(mut self) -> Result<Vec<Request>> {
-        self.stop.send_replace(true);
+    /// Ends them, and returns them all: as many as were due. The API server has answered each of them.
+    pub(crate) async fn stop(self) -> Result<Vec<Request>> {
+        let all = self.stop_although_away().await?;
+        let away = all.iter().find(|request| request.has_found_nobody());
+        ensure!(away.is_none(), "the API server does not answer: {away:?}");
+        Ok(all)
+    }
+
+    /// The same where the API server was away meanwhile.
+    pub(crate) async fn stop_although_away(mut self) -> Result<Vec<Request>> {
+        let end = Instant::now();
+        self.stop.send_replace(Some(end));
         self.asking.await??;
         while let Ok(request) = self.ended.try_recv() {
             self.all.push(request);
         }
+        let due = (end - self.begun).as_nanos() / PACE.as_nanos() + 1;
+        ensure!(
+            self.all.len() as u128 == due,
+            "{} requests were made of {due} that were due",
+            self.all.len()
+        );
         Ok(self.all)
     }
+}
+
+/// That what went wrong between these moments did so under load: some requests had ended before, some were under way, and some
+/// began afterwards.
+pub(crate) fn ensure_around(requests: &[Request], from: Instant, to: Instant) -> Result<()> {
+    let count = |which: &dyn Fn(&Request) -> bool| requests.iter().filter(|&request| which(request)).count();
+    let before = count(&|request| request.end < from);
+    let during = count(&|request| request.is_under_way(from, to));
+    let after = count(&|request| request.start > to);
+    ensure!(before > 0 && during > 0 && after > 0, "{before} before, {during} during and {after} after");
+    Ok(())
 }
 
 /// That every one was judged.
@@ -119,32 +164,24 @@ pub(crate) fn ensure_all_judged(requests: &[Request]) -> Result<()> {
 
 async fn ask(
     maps: Api<ConfigMap>,
+    begun: Instant,
     requests: mpsc::UnboundedSender<Request>,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Option<Instant>>,
 ) -> Result<()> {
-    let mut ticks = interval(PACE);
+    // Those that were missed come at once.
+    let mut ticks = interval_at(begun, PACE);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut asked = JoinSet::new();
     for number in 0_u64.. {
-        if *stop.borrow() {
+        let due = ticks.tick().await;
+        if stop.borrow().is_some_and(|end| due > end) {
             break;
         }
-        ticks.tick().await;
         let place = places.clone().acquire_owned().await?;
         let (maps, requests) = (maps.clone(), requests.clone());
         asked.spawn(async move {
             let start = Instant::now();
-            let is_bad = number % 2 == 1;
-            let asked = try_create(&maps, if is_bad { "bad-name" } else { "good-name" }).await?;
-            let outcome = match asked {
-                Asked::Refused(message) if message.contains("failed calling webhook") => {
-                    Outcome::Failed(message)
-                }
-                Asked::Refused(message) if is_bad && message.contains("a bad name") => Outcome::Judged,
-                Asked::Refused(message) => anyhow::bail!("refused with: {message}"),
-                Asked::Admitted(_) if is_bad => Outcome::Unjudged,
-                Asked::Admitted(_) => Outcome::Judged,
-            };
+            let outcome = outcome(&maps, number % 2 == 1).await?;
             // Nobody listens once all is known.
             let _ = requests.send(Request { start, end: Instant::now(), outcome });
             drop(place);
@@ -158,4 +195,20 @@ async fn ask(
         ended??;
     }
     Ok(())
+}
+
+/// Asks for one ConfigMap. An answer that is none of these outcomes is an error.
+async fn outcome(maps: &Api<ConfigMap>, is_bad: bool) -> Result<Outcome> {
+    let asked = match try_create(maps, if is_bad { "bad-name" } else { "good-name" }).await {
+        Ok(asked) => asked,
+        Err(error) => return Ok(Outcome::Away(format!("{error:#}"))),
+    };
+    Ok(match asked {
+        Asked::Refused(message) if message.contains("failed calling webhook") => Outcome::Failed(message),
+        Asked::Refused(message) if message.contains(NOT_READY) => Outcome::Away(message),
+        Asked::Refused(message) if is_bad && message.contains("a bad name") => Outcome::Judged,
+        Asked::Refused(message) => bail!("refused with: {message}"),
+        Asked::Admitted(_) if is_bad => Outcome::Unjudged,
+        Asked::Admitted(_) => Outcome::Judged,
+    })
 }

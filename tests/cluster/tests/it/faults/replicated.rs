@@ -77,14 +77,19 @@ spec:
     validate: {failureAction: Enforce, message: a team is wanted, pattern: {metadata: {labels: {team: '?*'}}}}
 ";
 
-/// Waits until the creation of a Pod without a team, in the namespace of the test, ends with these words.
-pub(crate) async fn until_pod_is(test: &ClusterTest, words: &str) -> Result<()> {
+/// Fails unless the creation of a Pod without a team, in the namespace of the test, ends with these words.
+pub(crate) async fn ensure_pod_is(test: &ClusterTest, words: &str) -> Result<()> {
     let run = ["run", "probe", "--image=registry.example.com/probe:1.0.0", "--dry-run=server"];
+    let created = test.kubectl(&run).await?;
+    let said = format!("{}{}", created.stdout, created.stderr);
+    ensure!(said.contains(words), "{said}");
+    Ok(())
+}
+
+/// Waits until it does.
+pub(crate) async fn until_pod_is(test: &ClusterTest, words: &str) -> Result<()> {
     wait::until(&format!("`{words}` when a Pod is created"), async || {
-        let created = test.kubectl(&run).await?;
-        let said = format!("{}{}", created.stdout, created.stderr);
-        ensure!(said.contains(words), "{said}");
-        Ok(Some(()))
+        ensure_pod_is(test, words).await.map(Some)
     })
     .await
 }

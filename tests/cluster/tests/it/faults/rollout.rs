@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{Replica, Replicas};
+use tokio::time::Instant;
 
-use super::paced::{Requests, ensure_all_judged, policy};
+use super::paced::{Requests, ensure_all_judged, ensure_around, policy};
 use super::replicated::{put_in_force, refuse_bad_names, replicated, uid_of_webhooks};
 
 /// How many of these replicas say that they are of this version.
@@ -31,6 +32,7 @@ fn no_request_fails_while_replicas_give_way_to_another_version_and_back() -> Res
         let mut requests = Requests::start(test.api());
         requests.more(200).await?;
 
+        let begun = Instant::now();
         replicas.run_program(&other);
         replicas.roll_oldest().await?;
         requests.more(200).await?;
@@ -49,9 +51,12 @@ fn no_request_fails_while_replicas_give_way_to_another_version_and_back() -> Res
         ensure!(last.process.ended()?.is_none(), "nothing was written before they had ended");
         ensure!(replicas.leaving().len() == 4 && had_connections(replicas, replicas.leaving()));
         replicas.until_left().await?;
+        let done = Instant::now();
         requests.more(200).await?;
         ensure!(had_connections(replicas, &replicas.running), "the replicas of the end were never asked");
-        ensure_all_judged(&requests.stop().await?)?;
+        let requests = requests.stop().await?;
+        ensure_around(&requests, begun, done)?;
+        ensure_all_judged(&requests)?;
         ensure!(uid_of_webhooks(test).await? == uid, "the webhooks were removed meanwhile");
         Ok(())
     })
