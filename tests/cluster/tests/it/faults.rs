@@ -21,6 +21,7 @@ mod killed_replica;
 mod leaving;
 mod no_conditions;
 mod nobody_answers;
+mod panics;
 mod rollout;
 mod rotation;
 mod swap;

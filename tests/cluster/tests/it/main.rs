@@ -12,6 +12,7 @@ mod faults;
 mod fixed_fields;
 mod flags;
 mod founding_story;
+mod in_process;
 mod installation;
 mod job_retention;
 mod jobs;

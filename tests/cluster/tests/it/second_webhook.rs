@@ -1,19 +1,13 @@
 //! A second mutating webhook, asked before and after ours: nothing is recorded twice, and nobody's change is lost.
 
-use std::time::SystemTime;
-
-use anyhow::{Result, bail, ensure};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use portcullis_cluster_tests::ClusterTest;
 use portcullis_model::Review;
-use portcullis_webhook::{
-    Authority, Certificates, Deadline, Lifecycle, Limits, Metrics, Reviewer, Route, Server, Verdict,
-};
+use portcullis_webhook::{Deadline, Reviewer, Route, Verdict};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
+use crate::in_process::InProcess;
 use crate::story::{RECORDED_TTL, create, founded, get_job, job, record, ttl, until_shown};
 
 /// What the second webhook does to a Job, by the name of the Job.
@@ -109,18 +103,7 @@ async fn beside_a_second(
     test.kubectl(&["create", "configmap", "owner"]).await?.succeeded()?;
     let owner = ["get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"];
     let owner = test.kubectl(&owner).await?.succeeded()?;
-    let authority = Authority::new(now())?;
-    let identity = authority.issue(&["127.0.0.1".to_owned()], now())?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let port = listener.local_addr()?.port();
-    let server = Server::new(
-        Second { owner },
-        Certificates::new(identity),
-        None,
-        Limits::default(),
-        Metrics::new("second"),
-        Lifecycle::new(),
-    )?;
+    let server = InProcess::new(Second { owner }).await?;
     let configuration = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
@@ -128,10 +111,7 @@ async fn beside_a_second(
         "webhooks": [{
             "name": "second.example.com",
             "admissionReviewVersions": ["v1"],
-            "clientConfig": {
-                "url": format!("https://127.0.0.1:{port}/mutate"),
-                "caBundle": BASE64_STANDARD.encode(authority.bundle_pem()),
-            },
+            "clientConfig": server.client_config("/mutate")?,
             "sideEffects": "None",
             "failurePolicy": "Ignore",
             "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": test.namespace } },
@@ -141,18 +121,11 @@ async fn beside_a_second(
         }],
     });
     test.apply(&configuration.to_string()).await?.succeeded()?;
-    let outcome = tokio::select! {
-        () = server.serve(listener) => bail!("the second webhook has ended"),
-        outcome = async {
-            until_shown(test, &job("suspended", ""), "suspend: true").await?;
-            body().await
-        } => outcome,
-    };
+    let outcome = server.serve_during(async {
+        until_shown(test, &job("suspended", ""), "suspend: true").await?;
+        body().await
+    });
+    let outcome = outcome.await;
     test.kubectl(&["delete", "mutatingwebhookconfiguration", name]).await?.succeeded()?;
     outcome
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates are valid from now")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
