@@ -14,6 +14,7 @@ mod bodies;
 mod clocks;
 mod compaction;
 mod confined;
+mod conversations;
 mod crash;
 mod dry_run;
 mod exhaustion;

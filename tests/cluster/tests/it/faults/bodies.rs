@@ -1,4 +1,6 @@
 //! What clients send that is no review, or never ends, beside requests that are (threats 1 to 11, 58 and 62).
+//!
+//! Paced because a body that drips has to.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 use super::client::{Direct, post, review};
+use super::conversations;
 use super::load::Load;
 use super::site::{Asked, Site, try_create, while_serving};
 
@@ -94,6 +97,18 @@ fn cases(namespace: &str) -> Vec<Case> {
             400,
             "does not end",
         ),
+        case(
+            "2: too short a length",
+            with_headers("Content-Length: 2", &format!("[]{}", sent(&good))),
+            400,
+            "not an AdmissionReview",
+        ),
+        case(
+            "2: a length that cuts the body",
+            with_headers(&format!("Content-Length: {}", good.len() / 2), &good),
+            400,
+            "",
+        ),
         case("3: nested deeply", with_data(&brackets), 200, "256"),
         case("3: nothing but nested deeply", sent(&brackets), 400, ""),
         case("4: many keys", with_data(&format!("{{{}}}", keys.join(","))), 200, "\"allowed\":true"),
@@ -156,6 +171,11 @@ async fn check(direct: Direct, source: Ipv4Addr, case: Case) -> Result<()> {
         return Ok(());
     };
     ensure!(answer.status == status && answer.body.contains(words), "{what}: {answer:.600?}");
+    // What follows what was refused is no request.
+    if status != 200 {
+        let further = connection.answer().await?;
+        ensure!(further.is_none(), "{what}: {further:.600?}");
+    }
     Ok(())
 }
 
@@ -227,6 +247,7 @@ fn whatever_clients_send_is_refused_or_closed_and_other_requests_are_judged_mean
         for (number, case) in (2..).zip(cases(&site.test.namespace)) {
             abuse.spawn(check(direct.clone(), Ipv4Addr::new(127, 0, 0, number), case));
         }
+        conversations::begin(&mut abuse, &direct, &site.test.namespace);
         load.until_answered(20).await?;
         while let Some(ended) = timeout(PATIENCE, abuse.join_next()).await.context("the server holds on")? {
             ended??;
