@@ -149,23 +149,34 @@ impl Site {
     pub(crate) fn start_part(&self, name: &str) -> Result<Process> {
         let arguments = match name {
             "etcd" => self.etcd(),
-            "kube-apiserver" => self.api_server(),
+            "kube-apiserver" => {
+                let mut arguments = self.api_server(self.etcd_address(), self.api_server);
+                arguments.push(flag("audit-policy-file", self.path("audit-policy.yaml").display()));
+                arguments.push(flag("audit-log-path", self.audit_log().display()));
+                arguments
+            }
             "kube-controller-manager" => self.controller_manager(),
             "kube-scheduler" => self.scheduler(),
             "kwok" => self.kwok(),
             other => bail!("the control plane has no part `{other}`"),
         };
-        let program = self.programs.path(name);
-        Process::start(
-            &self.programs,
-            &Start {
-                program: &program,
-                arguments: &arguments,
-                environment: &[],
-                log: self.log(name),
-                remove: None,
-            },
-        )
+        self.start_program(name, &arguments, name)
+    }
+
+    /// Starts an API server beside the first, on this port and on the data of this etcd.
+    pub(crate) fn start_another_api_server(&self, etcd: SocketAddr, port: u16) -> Result<Process> {
+        self.start_program("kube-apiserver", &self.api_server(etcd, port), "second-api-server")
+    }
+
+    fn start_program(&self, name: &str, arguments: &[String], log: &str) -> Result<Process> {
+        let start = Start {
+            program: &self.programs.path(name),
+            arguments,
+            environment: &[],
+            log: self.log(log),
+            remove: None,
+        };
+        Process::start(&self.programs, &start)
     }
 
     /// Starts what removes the folder when it is killed, and does nothing else.
@@ -196,11 +207,11 @@ impl Site {
         ]
     }
 
-    fn api_server(&self) -> Vec<String> {
+    fn api_server(&self, etcd: SocketAddr, port: u16) -> Vec<String> {
         let file = |name: &str, path: &str| flag(name, self.path(path).display());
         vec![
-            flag("etcd-servers", format_args!("http://127.0.0.1:{}", self.etcd)),
-            flag("secure-port", self.api_server),
+            flag("etcd-servers", format_args!("http://{etcd}")),
+            flag("secure-port", port),
             flag("bind-address", "127.0.0.1"),
             file("cert-dir", "certificates"),
             file("tls-cert-file", "server.crt"),
@@ -214,8 +225,6 @@ impl Site {
             flag("allow-privileged", "true"),
             // There is no network in which others could look for this server.
             flag("endpoint-reconciler-type", "none"),
-            file("audit-policy-file", "audit-policy.yaml"),
-            flag("audit-log-path", self.audit_log().display()),
         ]
     }
 

@@ -19,6 +19,7 @@ mod crash;
 mod dry_run;
 mod exhaustion;
 mod killed_replica;
+mod lagging;
 mod leaving;
 mod no_conditions;
 mod nobody_answers;
