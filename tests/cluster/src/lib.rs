@@ -50,6 +50,7 @@ mod replicas;
 mod second_api_server;
 mod serve;
 mod site;
+mod skewed;
 mod turn;
 pub mod wait;
 mod workload;
