@@ -23,8 +23,8 @@ Checks what no compiler checks, in the files that git tracks or would:
   dependencies  every dependency of the workspace has a row in docs/dependencies.md, and that of a crate is named in its
                 sources
   sources       every .rs file opens with `//!` and has at most 600 lines, or says `//! Long because ...` (900 at
-                most); no mod.rs; no todo!, dbg!, #[ignore], sleep; no TODO without an issue; no files, clock,
-                environment, network in the core
+                most); no mod.rs; no todo!, dbg!, #[ignore], sleep; in tests no `sleep_until` or `interval` without a line
+                `//! Paced because ...`; no TODO without an issue; no files, clock, environment, network in the core
   machine       no path or host of the machine that a file was written on
   links         every relative link in a Markdown file leads somewhere";
 

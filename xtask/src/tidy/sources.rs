@@ -16,6 +16,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("sleep(", "wait for the event itself; time is a parameter"),
 ];
 
+/// What makes a test depend on time that passes, but in a file that says why with a line `//! Paced because ...`.
+const PACED: &[&str] = &["sleep_until(", "interval(", "interval_at("];
+
 /// What the core has none of.
 const IMPURE: &[(&str, &str)] = &[
     ("std::fs", "files are read at the edge and their text is handed in"),
@@ -49,7 +52,17 @@ fn check_file(path: &str, text: &str, findings: &mut Vec<Finding>) {
         found(count, format!("{count} lines: split the file, or say why with a line `//! Long because ...`"));
     }
     let is_core = layers::is_core_source(path);
+    let may_pace = text.lines().any(|line| line.starts_with("//! Paced because "));
+    let mut is_test = path.split('/').any(|part| part == "tests" || part == "tests.rs");
     for (index, line) in lexer::lines(text).iter().enumerate() {
+        // They are at the end of a file.
+        is_test |= line.code.starts_with("mod tests {");
+        for call in PACED {
+            if is_test && !may_pace && has_call(&line.code, call) {
+                let why = "wait for the event itself, or say why with a line `//! Paced because ...`";
+                found(index + 1, format!("`{call}` has no place in a test: {why}"));
+            }
+        }
         for (call, advice) in FORBIDDEN {
             if has_call(&line.code, call) {
                 found(index + 1, format!("`{call}` has no place here: {advice}"));

@@ -137,6 +137,23 @@ fn holes_are_found_in_code_and_not_in_comments_or_texts() {
 }
 
 #[test]
+fn a_test_waits_for_no_time_unless_it_says_why() {
+    let waits = "sleep_until(x).await;\nlet ticks = interval(x);\n";
+    let message = |call: &str, line: usize| {
+        format!(
+            "a.rs:{line}: `{call}` has no place in a test: wait for the event itself, or say why with a line \
+             `//! Paced because ...`"
+        )
+    };
+    let in_module = format!("//! A.\n{waits}#[cfg(test)]\nmod tests {{\n    {waits}}}\n");
+    found(sources_of("a.rs", &in_module), &[&message("sleep_until(", 6), &message("interval(", 7)]);
+    for path in ["tests/a/src/a.rs", "crates/a/tests/it/a.rs", "crates/a/src/a/tests.rs"] {
+        assert_eq!(sources_of(path, &format!("//! A.\n{waits}")).len(), 2, "{path}");
+        found(sources_of(path, &format!("//! A.\n//! Paced because it is a load.\n{waits}")), &[]);
+    }
+}
+
+#[test]
 fn a_note_needs_an_issue() {
     let text = format!("//! A.\n// {0}: later\n// {0}(#7): later\nlet a = \"{0}\";\n", "TODO");
     found(

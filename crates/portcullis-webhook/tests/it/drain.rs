@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_webhook::{Limits, Stage};
 use tokio::net::TcpStream;
 
-use crate::harness::{Site, post, review};
+use crate::harness::{Site, jump_to, post, review};
 
 fn limits() -> Limits {
     Limits {
@@ -71,7 +71,7 @@ async fn the_stages_follow_each_other_in_their_times() {
     let start = tokio::time::Instant::now();
     let drained = tokio::spawn(async move { lifecycle.drain(&Limits::default()).await });
     let at = async |seconds: u64| {
-        tokio::time::sleep_until(start + Duration::from_secs(seconds) + Duration::from_millis(1)).await;
+        jump_to(start + Duration::from_secs(seconds) + Duration::from_millis(1)).await;
         site.lifecycle.stage()
     };
     assert_eq!(at(0).await, Stage::Unready);
@@ -91,9 +91,9 @@ async fn while_unready_nothing_changes_and_while_closing_each_answer_closes() {
     let lifecycle = site.lifecycle.clone();
     let start = tokio::time::Instant::now();
     tokio::spawn(async move { lifecycle.drain(&Limits::default()).await });
-    tokio::time::sleep_until(start + Duration::from_secs(10)).await;
+    jump_to(start + Duration::from_secs(10)).await;
     assert!(!client.ask(post("/validate", &review("u"))).await.closes());
-    tokio::time::sleep_until(start + Duration::from_secs(21)).await;
+    jump_to(start + Duration::from_secs(21)).await;
     let last = client.ask(post("/validate", &review("u"))).await;
     assert!(last.status == 200 && last.closes(), "{last:?}");
     client.closed().await;

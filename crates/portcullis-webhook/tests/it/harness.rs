@@ -1,4 +1,6 @@
-//! A server with a reviewer made of a closure, and a client that writes bytes.
+//! A server with a reviewer made of a closure, a client that writes bytes, and a clock that jumps.
+//!
+//! Paced because a clock that is paused jumps to the next timer when all tasks wait for one: no time passes.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +18,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersio
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -148,6 +151,11 @@ pub(crate) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
 ) -> io::Result<TlsStream<S>> {
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name).unwrap(), stream).await
+}
+
+/// Has the clock, which is paused, jump to this time, with a stop at each timer before it.
+pub(crate) async fn jump_to(time: Instant) {
+    sleep_until(time).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "clients verify certificates by the clock of the system")]

@@ -6,7 +6,7 @@ use portcullis_webhook::Limits;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, advance};
 
-use crate::harness::{Client, LOCAL, Site, post, review};
+use crate::harness::{Client, LOCAL, Site, jump_to, post, review};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -112,7 +112,7 @@ async fn a_client_that_takes_no_answers_has_ten_seconds() {
     });
     let mut client = site.client().await;
     client.send(post("/mutate", &review("u"))).await;
-    tokio::time::sleep_until(Instant::now() + 11 * SECOND).await;
+    jump_to(Instant::now() + 11 * SECOND).await;
     assert_eq!(site.metric("portcullis_webhook_connections_closed_total{reason=\"response_timeout\"}"), 1);
     assert_eq!(client.answer().await, None, "the answer is not whole");
 }
@@ -128,6 +128,6 @@ async fn a_client_that_does_not_close_is_waited_for_one_second() {
     // It goes on sending, and holds its place until the second is over.
     client.send("x").await;
     assert!(site.try_secure(site.open(LOCAL)).await.is_err());
-    tokio::time::sleep_until(start + SECOND + Duration::from_millis(2)).await;
+    jump_to(start + SECOND + Duration::from_millis(2)).await;
     assert!(site.try_secure(site.open(LOCAL)).await.is_ok());
 }
