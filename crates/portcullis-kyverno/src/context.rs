@@ -2,10 +2,10 @@
 
 use portcullis_model::Question;
 use portcullis_model::explain::{Part, Recorder, Step};
-use portcullis_value::{Value, json};
+use portcullis_value::{Arena, Value, json};
 
 use crate::scope::Scope;
-use crate::variable::{Compiled, Template, VariableError};
+use crate::variable::{Compiled, Template, VariableError, map_at, text_at, without_nulls};
 
 /// What is looked up in a cluster beside what always is: ConfigMaps, and what the API server answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,7 @@ enum Source {
 impl ContextEntry {
     /// Compiles an entry of a policy that lives in `namespace` (empty for a cluster-wide one).
     pub(crate) fn compile(entry: Value<'_>, namespace: &str) -> Self {
+        let arena = Arena::new();
         let part = |source: Value<'_>, key: &str| {
             source.get(key).filter(|value| !value.is_null()).map(Template::compile)
         };
@@ -77,7 +78,7 @@ impl ContextEntry {
             }
         } else if let Some(call) = source("apiCall") {
             Source::ApiCall {
-                call: Template::compile(call),
+                call: Template::compile(without_nulls(&arena, call.copy_to(&arena), &["service"])),
                 to_service: call.get("service").is_some_and(|service| !service.is_null()),
                 path: part(call, "jmesPath"),
                 default: call.get("default").filter(|value| !value.is_null()).map(Into::into),
@@ -150,26 +151,28 @@ impl ContextEntry {
             }
             Source::ApiCall { call, path, default, .. } => {
                 let call = call.render(scope)?;
-                let field =
-                    |path: &[&str]| call.path(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let field = |path: &[&str]| text_at(call, path).map(str::to_owned);
+                for pair in call.get("data").and_then(Value::as_array).unwrap_or_default() {
+                    text_at(*pair, &["key"])?;
+                }
                 let data =
                     call.get("data").map(|data| json::Writer::compact().to_string(data)).unwrap_or_default();
-                let method = match field(&["method"]) {
+                let method = match field(&["method"])? {
                     method if method.is_empty() => "GET".to_owned(),
                     method => method,
                 };
                 let entry = self.name.to_string();
-                let question = if call.get("service").is_some_and(|service| !service.is_null()) {
+                let question = if map_at(call, &["service"])?.is_some() {
                     Question::ServiceCall {
                         entry,
                         method,
-                        url: field(&["service", "url"]),
+                        url: field(&["service", "url"])?,
                         data,
-                        headers: headers(call),
-                        ca_bundle: field(&["service", "caBundle"]),
+                        headers: headers(call)?,
+                        ca_bundle: field(&["service", "caBundle"])?,
                     }
                 } else {
-                    Question::ApiCall { entry, method, url_path: field(&["urlPath"]), data }
+                    Question::ApiCall { entry, method, url_path: field(&["urlPath"])?, data }
                 };
                 match scope.ask(question) {
                     Ok(None) => Ok(None),
@@ -311,11 +314,10 @@ impl ContextEntry {
 }
 
 /// What is sent along with a call to a service, in order.
-fn headers(call: Value<'_>) -> Vec<(String, String)> {
+fn headers(call: Value<'_>) -> Result<Vec<(String, String)>, VariableError> {
     let list = call.path(&["service", "headers"]).and_then(Value::as_array).unwrap_or_default();
-    let text =
-        |header: &Value<'_>, key| header.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    list.iter().map(|header| (text(header, "key"), text(header, "value"))).collect()
+    let text = |header: &Value<'_>, key| text_at(*header, &[key]).map(str::to_owned);
+    list.iter().map(|header| Ok((text(header, "key")?, text(header, "value")?))).collect()
 }
 
 /// The template as text; anything else is an error.

@@ -6,6 +6,8 @@ use portcullis_gocompat::labels::{Error, Requirement, Selector};
 use portcullis_gocompat::wildcard::{Wildcard, contains_wildcard};
 use portcullis_value::{Arena, Object, Value};
 
+use crate::variable::VariableError;
+
 /// A compiled LabelSelector. The empty one matches everything.
 #[derive(Clone, Debug)]
 pub struct LabelSelector {
@@ -98,6 +100,21 @@ impl fmt::Display for Selection {
 impl Selection {
     pub(crate) fn compile(document: Value<'_>) -> Self {
         Self(LabelSelector::compile(document).ok())
+    }
+
+    /// The selector that variables were put into.
+    ///
+    /// # Errors
+    /// It is none: it would select nothing without a word.
+    pub(crate) fn rendered(document: Value<'_>) -> Result<Self, VariableError> {
+        let selector = match document {
+            Value::Object(_) => LabelSelector::compile(document).map_err(|error| error.to_string()),
+            other => Err(format!("expected a map, got {}", other.kind())),
+        };
+        match selector {
+            Ok(selector) => Ok(Self(Some(selector))),
+            Err(error) => Err(VariableError::unresolved(format!("the selector cannot be used: {error}"))),
+        }
     }
 
     pub(crate) fn selects(&self, labels: Object<'_>) -> bool {

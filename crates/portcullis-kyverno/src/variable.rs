@@ -9,6 +9,7 @@ mod reference;
 mod scan;
 mod template;
 mod text;
+mod typed;
 
 use portcullis_model::{Input, Run};
 use portcullis_value::Value;
@@ -19,6 +20,7 @@ pub(crate) use query::{Compiled, Query, VariableError, mentions};
 pub(crate) use reference::{map_references, resolve_references};
 pub(crate) use scan::{Found, has_variable, variables};
 pub(crate) use template::{Template, TemplatePath};
+pub(crate) use typed::{map_at, text_at, without_nulls};
 
 /// `document` with its references and variables replaced by what `input` gives for them.
 ///

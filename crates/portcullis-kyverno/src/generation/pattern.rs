@@ -1,13 +1,13 @@
 //! What one object, or one set of copies, is made from.
 
 use portcullis_model::{Purpose, Resource, ResourceQuery};
-use portcullis_value::{Object, Value};
+use portcullis_value::{Arena, Object, Value};
 
 use super::Generation;
 use super::labels::labelled;
 use crate::scope::Scope;
 use crate::selector::Selection;
-use crate::variable::{Template, VariableError};
+use crate::variable::{Template, VariableError, map_at, text_at, without_nulls};
 
 /// What a copy does not take over from its source: the server sets it for each object.
 const SET_BY_SERVER: [&str; 5] = ["creationTimestamp", "managedFields", "resourceVersion", "selfLink", "uid"];
@@ -45,7 +45,9 @@ impl Pattern {
         let keys = ["apiVersion", "kind", "namespace", "name", "data", "clone", "cloneList"];
         let mut entries: Vec<_> = keys.into_iter().filter_map(|key| Some((key, holder.get(key)?))).collect();
         entries.sort_unstable_by_key(|(key, _)| *key);
-        Self(Template::compile(Value::Object(Object::from_sorted(&entries))))
+        let (arena, written) = (Arena::new(), Value::Object(Object::from_sorted(&entries)));
+        let written = without_nulls(&arena, written.copy_to(&arena), &["clone", "cloneList"]);
+        Self(Template::compile(written))
     }
 
     /// The objects that it makes for `trigger`.
@@ -58,17 +60,19 @@ impl Pattern {
         trigger: Resource<'a>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Vec<Value<'a>>, VariableError> {
-        let pattern = self
-            .0
-            .render(scope)
-            .map_err(|error| error.map_text(|text| format!("variable substitution failed: {text}")))?;
-        let text = |path: &[&str]| pattern.path(path).and_then(Value::as_str).unwrap_or_default();
+        let wrap =
+            |error: VariableError| error.map_text(|text| format!("variable substitution failed: {text}"));
+        let pattern = self.0.render(scope).map_err(wrap)?;
+        let text = |path: &[&str]| text_at(pattern, path).map_err(wrap);
         let place = Place {
-            api_version: text(&["apiVersion"]),
-            kind: text(&["kind"]),
-            namespace: text(&["namespace"]),
-            name: text(&["name"]),
+            api_version: text(&["apiVersion"])?,
+            kind: text(&["kind"])?,
+            namespace: text(&["namespace"])?,
+            name: text(&["name"])?,
         };
+        for part in ["data", "clone", "cloneList"] {
+            map_at(pattern, &[part]).map_err(wrap)?;
+        }
         let kinds = pattern.path(&["cloneList", "kinds"]).and_then(Value::as_array).unwrap_or_default();
         let mut objects = Vec::new();
         let mut add = |object: Value<'a>, place: Place<'a>, source, scope: &mut Scope<'a, '_, '_>| {
@@ -79,8 +83,9 @@ impl Pattern {
             }
             Ok::<_, VariableError>(())
         };
-        if !text(&["clone", "name"]).is_empty() {
-            let (namespace, name) = (text(&["clone", "namespace"]), text(&["clone", "name"]));
+        let source_name = text(&["clone", "name"])?;
+        if !source_name.is_empty() {
+            let (namespace, name) = (text(&["clone", "namespace"])?, source_name);
             let source = Place { namespace, name, ..place };
             // Nothing is copied onto itself.
             if source != place {
@@ -89,10 +94,11 @@ impl Pattern {
                 add(copied(found, place.namespace, scope), place, Some(Resource(found)), scope)?;
             }
         } else if !kinds.is_empty() {
-            let home = text(&["cloneList", "namespace"]);
-            let selector = pattern.path(&["cloneList", "selector"]).filter(|selector| !selector.is_null());
-            let selection = selector.map(Selection::compile);
-            for kind in kinds.iter().filter_map(|kind| kind.as_str()) {
+            let home = text(&["cloneList", "namespace"])?;
+            let selector = pattern.path(&["cloneList", "selector"]);
+            let selection = selector.map(Selection::rendered).transpose().map_err(wrap)?;
+            for kind in kinds {
+                let kind = text_at(*kind, &[]).map_err(wrap)?;
                 let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("", kind));
                 let of_kind = Place { api_version, kind, namespace: home, name: "" };
                 let query = ResourceQuery { name: None, ..of_kind.query(Purpose::Clone) };

@@ -12,7 +12,7 @@ use crate::ending::Ending;
 use crate::rule::unmet;
 use crate::scope::Scope;
 use crate::selector::Selection;
-use crate::variable::{Template, VariableError};
+use crate::variable::{Template, VariableError, text_at, without_nulls};
 
 /// A mutate block with targets, compiled. The object in hand only triggers it.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Targets {
         let written =
             targets.copy_to(&arena).without(&arena, &["context"]).without(&arena, &["preconditions"]);
         Self {
-            written: Template::compile(written),
+            written: Template::compile(without_nulls(&arena, written, &[])),
             home: namespace.into(),
             context: context.iter().map(|entry| ContextEntry::compile(*entry, namespace)).collect(),
             preconditions: Conditions::compile(part("preconditions")),
@@ -138,13 +138,15 @@ impl Targets {
         index: usize,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Vec<Value<'a>>, VariableError> {
-        let written = self.written.render(scope).map_err(|error| {
+        let wrap = |error: VariableError| {
             error.map_text(|text| format!("failed to substitute variables in target[{index}]: {text}"))
-        })?;
-        let text = |key: &str| written.get(key).and_then(Value::as_str).unwrap_or_default();
-        let namespace = if self.home.is_empty() { text("namespace") } else { &self.home };
-        let (api_version, name) = (text("apiVersion"), text("name"));
-        let (kind, subresource) = text("kind").split_once('/').unwrap_or((text("kind"), ""));
+        };
+        let written = self.written.render(scope).map_err(wrap)?;
+        let text = |key: &str| text_at(written, &[key]).map_err(wrap);
+        let namespace = if self.home.is_empty() { text("namespace")? } else { &self.home };
+        let (api_version, name, kind) = (text("apiVersion")?, text("name")?, text("kind")?);
+        let (kind, subresource) = kind.split_once('/').unwrap_or((kind, ""));
+        let selection = written.get("selector").map(Selection::rendered).transpose().map_err(wrap)?;
         let is_exact = |text: &str| !text.is_empty() && !contains_wildcard(text);
         let is_one = is_exact(namespace) && is_exact(name);
         let found = scope.resources(ResourceQuery {
@@ -164,8 +166,6 @@ impl Targets {
                 found => Ok(found.to_vec()),
             };
         }
-        let selection =
-            written.get("selector").filter(|selector| !selector.is_null()).map(Selection::compile);
         let mut fitting = Vec::new();
         for target in found {
             let resource = Resource(*target);

@@ -20,3 +20,4 @@ mod policies;
 mod policy_comparison;
 mod side_effects;
 mod slow;
+mod substitution;
