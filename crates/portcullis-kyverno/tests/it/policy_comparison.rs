@@ -5,7 +5,9 @@
 
 mod cases;
 
-use portcullis_kyverno::Policy;
+use std::sync::Arc;
+
+use portcullis_kyverno::{Policy, PolicyException};
 use portcullis_model::{
     Answers, CompiledPolicy, Evaluated, Gvk, Input, Operation, Phase, Resource, RuleOutcome, Run, User,
     variables,
@@ -24,7 +26,12 @@ use cases::{policy, request};
 fn quick(policy: &Json, request: &Request, explain: bool) -> (Vec<String>, Option<Json>) {
     let arena = Arena::new();
     let read = |value: &Json| arena_json::read(&arena, arena.str(&value.to_string())).unwrap();
-    let policy = Policy::compile(read(policy));
+    let exceptions: Vec<_> = request
+        .exceptions
+        .iter()
+        .map(|exception| Arc::new(PolicyException::compile(read(exception))))
+        .collect();
+    let policy = Policy::compile(read(policy)).excepting(&exceptions);
     let labels = read(&request.namespace_labels).as_object();
     let old_object = request.old_object.as_ref().map(read);
     let mut object = request.object.as_ref().map(read);
@@ -90,6 +97,8 @@ fn the_comparison_with_the_slow_form_finds_planted_faults() {
         Fault::GeneratedRulesKeepPaths,
         Fault::LoopsForget,
         Fault::EntriesAreLoadedAtOnce,
+        Fault::ExceptionsAreForAll,
+        Fault::DoubtExcepts,
     ];
     for (policy, request) in cases(20_000) {
         let quickly = quick(&policy, &request, false);
@@ -106,7 +115,15 @@ fn the_comparison_with_the_slow_form_finds_planted_faults() {
 fn every_status_comes_often() {
     let lines: Vec<_> =
         cases(2_000).flat_map(|(policy, request)| quick(&policy, &request, false).0).collect();
-    for status in [" pass: validation", " pass: mutated", " pass: rule", " fail: ", " skip: ", " error: "] {
+    for status in [
+        " pass: validation",
+        " pass: mutated",
+        " pass: rule",
+        " fail: ",
+        " skip: ",
+        "policy exceptions",
+        " error: ",
+    ] {
         let count = lines.iter().filter(|line| line.contains(status)).count();
         assert!(count > 20, "{count} of {status}");
     }

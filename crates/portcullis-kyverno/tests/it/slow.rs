@@ -88,6 +88,10 @@ pub(crate) enum Fault {
     LoopsForget,
     /// All entries of the context are loaded with the first variable.
     EntriesAreLoadedAtOnce,
+    /// An exception holds whoever the object is.
+    ExceptionsAreForAll,
+    /// An exception whose conditions cannot be judged holds.
+    DoubtExcepts,
 }
 
 /// Whether `text` fits `pattern`, by definition.

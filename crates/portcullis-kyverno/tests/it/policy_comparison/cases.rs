@@ -93,11 +93,44 @@ fn object() -> Drawn {
         .boxed()
 }
 
+/// An exception, in which operations play no part.
+fn exception() -> Drawn {
+    let block = (prop::bool::ANY, list(filter(), 1, 2)).prop_map(|(any, mut filters)| {
+        for filter in filters.as_array_mut().unwrap() {
+            if let Some(Json::Object(resources)) = filter.get_mut("resources") {
+                resources.remove("operations");
+            }
+        }
+        if any { json!({ "any": filters }) } else { json!({ "all": filters }) }
+    });
+    let names = list(texts(["r0", "r1", "r*", "autogen-*", "x"]), 1, 2);
+    let entry = (texts(["p", "p", "p", "q"]), names)
+        .prop_map(|(policy, names)| json!({ "policyName": policy, "ruleNames": names }));
+    let spec = map(vec![
+        always("exceptions", list(entry, 1, 2)),
+        always("match", block),
+        maybe(40, "conditions", conditions()),
+    ]);
+    let name = texts(["e", "f"]);
+    (name, spec)
+        .prop_map(|(name, spec)| {
+            json!({
+                "apiVersion": "kyverno.io/v2",
+                "kind": "PolicyException",
+                "metadata": { "name": name, "namespace": "ns" },
+                "spec": spec,
+            })
+        })
+        .boxed()
+}
+
 pub(super) fn request() -> impl Strategy<Value = Request> {
     let operation = prop::sample::select(vec!["CREATE", "CREATE", "UPDATE", "UPDATE", "DELETE"]);
     let user = prop::sample::select(vec![None, Some("bob"), Some("eve")]);
     let labels = map(vec![maybe(50, "env", texts(["p", "d"]))]);
-    (operation, object(), template(), user, labels).prop_map(|(operation, object, before, user, labels)| {
+    let exceptions = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(exception(), 1..3)];
+    let drawn = (operation, object(), template(), user, labels, exceptions);
+    drawn.prop_map(|(operation, object, before, user, namespace_labels, exceptions)| {
         let mut old = object.clone();
         if object["kind"] == "Pod" {
             old["spec"] = before["spec"].clone();
@@ -108,7 +141,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             "UPDATE" => (Some(object), Some(old)),
             _ => (None, Some(object)),
         };
-        Request { operation, object, old_object, user, namespace_labels: labels }
+        Request { operation, object, old_object, user, namespace_labels, exceptions }
     })
 }
 

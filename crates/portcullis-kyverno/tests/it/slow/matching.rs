@@ -20,6 +20,12 @@ pub(crate) fn is_about(rule: &Value, candidate: &Candidate<'_>, fault: Option<Fa
     holds(&rule["match"], candidate, false, fault) && !excluded
 }
 
+/// Whether the match block of an exception, which has a list, holds for `candidate`. As in an exclude block, nobody is not
+/// the user.
+pub(crate) fn is_excepted(block: &Value, candidate: &Candidate<'_>, fault: Option<Fault>) -> bool {
+    holds(block, candidate, true, fault)
+}
+
 fn holds(block: &Value, candidate: &Candidate<'_>, excludes: bool, fault: Option<Fault>) -> bool {
     let filter = |filter: &Value| filter_holds(filter, candidate, excludes, fault);
     match (items(&block["any"]), items(&block["all"])) {

@@ -1,6 +1,7 @@
 //! Whole policies: which rules an object meets, what each says, and what is left of the object.
 //!
-//! The language is bounded: no context but variables, no JSON Patch, and only overlays that are maps of texts.
+//! The language is bounded: no context but variables, no JSON Patch, only overlays that are maps of texts, and exceptions
+//! from whole rules.
 
 use std::slice;
 
@@ -11,7 +12,7 @@ use super::autogen;
 use super::matching::{self, Candidate};
 use super::overlay;
 use super::variables::{self, Scope, Unresolved};
-use super::{Fault, floats, operators, tree, type_name};
+use super::{Fault, fits, floats, operators, tree, type_name};
 
 /// What is asked of a policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) old_object: Option<Value>,
     pub(crate) user: Option<&'static str>,
     pub(crate) namespace_labels: Value,
+    /// PolicyExceptions, by whatever policy they are from.
+    pub(crate) exceptions: Vec<Value>,
 }
 
 /// How a rule ended: its status, and its message.
@@ -92,6 +95,11 @@ impl Slow<'_> {
             }
             Ok((true, _)) => {}
         }
+        let excepting = self.exceptions(policy, rule, &candidate, &scope);
+        if !excepting.is_empty() {
+            let text = format!("rule is skipped due to policy exceptions{}", excepting.join(", "));
+            return (Some(("skip", text)), None);
+        }
         if rule.get("mutate").is_some() {
             return match self.mutate(rule, object, &scope) {
                 Ok(patched) => (Some(("pass", overlay::told(&patched))), Some(patched)),
@@ -108,6 +116,36 @@ impl Slow<'_> {
             return (Some(("skip", text.to_owned())), None);
         }
         (ending, None)
+    }
+
+    /// The keys of the exceptions from `rule` that hold.
+    fn exceptions(
+        &self,
+        policy: &Value,
+        rule: &Value,
+        candidate: &Candidate<'_>,
+        scope: &Scope,
+    ) -> Vec<String> {
+        let name = rule["name"].as_str().unwrap();
+        let names_rule = |entry: &Value| {
+            let names = items(&entry["ruleNames"]).iter();
+            entry["policyName"] == policy["metadata"]["name"]
+                && names.filter_map(Value::as_str).any(|pattern| fits(pattern, name))
+        };
+        let holds = |exception: &&Value| {
+            let spec = &exception["spec"];
+            items(&spec["exceptions"]).iter().any(names_rule)
+                && (self.has(Fault::ExceptionsAreForAll)
+                    || matching::is_excepted(&spec["match"], candidate, self.fault))
+                && self
+                    .conditions(&spec["conditions"], scope)
+                    .map_or(self.has(Fault::DoubtExcepts), |(holds, _)| holds)
+        };
+        let key = |exception: &Value| {
+            let part = |key: &str| exception["metadata"][key].as_str().unwrap().to_owned();
+            format!("{}/{}", part("namespace"), part("name"))
+        };
+        self.request.exceptions.iter().filter(holds).map(key).collect()
     }
 
     /// Whether a violation is let be since `old` is one too.
