@@ -109,6 +109,7 @@ mod tests {
         })
     }
 
+    /// CVE-2026-22039, CVE-2026-41068.
     #[test]
     fn a_policy_of_a_namespace_sees_that_namespace_alone() {
         let pods = "/api/v1/namespaces/other/pods";

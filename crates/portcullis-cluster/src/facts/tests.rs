@@ -81,6 +81,7 @@ async fn what_is_not_known_is_asked_for_and_then_known() {
     assert_eq!(facts.kind(&arena, resource).unwrap().kind, "CronTab");
 }
 
+/// CVE-2025-46342.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_found_is_unknown_and_not_asked_for_again() {
     let (cluster, mut server) = start();

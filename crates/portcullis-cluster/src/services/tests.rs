@@ -60,6 +60,7 @@ fn answer(head: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
+/// CVE-2026-41323: no token of ours is among it, whether the policy gives one or not.
 #[tokio::test]
 async fn a_service_that_is_allowed_is_asked_with_what_the_policy_says_and_nothing_else() {
     let (address, served) = service(answer("200 OK", "{\"a\":1}"));
@@ -73,6 +74,12 @@ async fn a_service_that_is_allowed_is_asked_with_what_the_policy_says_and_nothin
          content-length: 7\r\n\r\n{{\"k\":1}}"
     );
     assert_eq!(sent, want);
+
+    let (address, served) = service(answer("200 OK", "{}"));
+    let url = format!("http://{address}/");
+    assert_eq!(call(&services(&["127.0.0.1"]), &get(&url, &[])).await.as_deref(), Ok("{}"));
+    let sent = served.join().unwrap();
+    assert!(!sent.to_ascii_lowercase().contains("authorization"), "{sent}");
 }
 
 #[tokio::test]

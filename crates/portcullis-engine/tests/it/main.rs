@@ -3,6 +3,7 @@
 
 mod immutable;
 mod judge;
+mod known_attacks;
 mod record;
 mod review;
 mod set;

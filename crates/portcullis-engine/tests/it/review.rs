@@ -176,6 +176,7 @@ impl Facts for Elsewhere {
     }
 }
 
+/// CVE-2025-46342: labels that cannot be looked up are no labels that do not match.
 #[test]
 fn a_rule_that_asks_for_what_is_not_known_is_in_error_and_no_other_rule() {
     let by_namespace = |name: &str, kind: &str| {
