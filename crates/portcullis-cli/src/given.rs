@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
+use portcullis_engine::{self as engine, FixedFacts, Missing, Settings};
 use portcullis_kyverno::Policy;
-use portcullis_value::OwnedValue;
+use portcullis_model::{Answer, Question, Resource, Roles, User};
+use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use crate::ServeArguments;
+use crate::diagnostics;
+use crate::offline::facts::{Facts, Reach};
+use crate::offline::inputs::Inputs;
 use crate::offline::policies::Policies;
+use crate::offline::resources::{self, Scopes};
 use crate::offline::user::UserInfo;
 use crate::offline::values::Values;
 use crate::surroundings::Surroundings;
@@ -16,10 +22,18 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, Default)]
 pub struct Given {
     pub policies: Vec<Policy>,
-    /// The labels of namespaces, by name.
-    pub namespaces: BTreeMap<String, OwnedValue>,
-    /// The roles and cluster roles of whoever asks, where a file says so.
-    pub roles: Option<(Vec<String>, Vec<String>)>,
+    pub facts: GivenFacts,
+    /// What the ConfigMap of the configuration says, where it is among the objects.
+    pub settings: Settings,
+}
+
+/// What the files say of a cluster.
+#[derive(Debug, Default)]
+pub struct GivenFacts {
+    /// Labels of namespaces and roles of users.
+    fixed: FixedFacts,
+    /// The objects, where they are given: what is not among them is not there.
+    objects: Option<Facts>,
 }
 
 impl Given {
@@ -33,14 +47,80 @@ impl Given {
         if policies.errors > 0 || !policies.left_out.is_empty() {
             bail!("nothing is served: not all that `--policies` names can be used");
         }
-        let namespaces = match &arguments.values_file {
-            Some(path) => Values::read(path, surroundings)?.into_namespaces(),
-            None => BTreeMap::new(),
+        let mut values = match &arguments.values_file {
+            Some(path) => Values::read(path, surroundings)?,
+            None => Values::default(),
         };
         let roles = match &arguments.userinfo {
             Some(path) => Some(UserInfo::read(path, surroundings)?.into_roles()),
             None => None,
         };
-        Ok(Self { policies: policies.policies, namespaces, roles })
+        let objects = objects(&arguments.resource, surroundings)?;
+        values.add_namespaces(namespaces(&objects));
+        let settings = settings(arguments, &objects, surroundings);
+        let objects = (!arguments.resource.is_empty())
+            .then(|| Facts::new(Reach::Cluster, objects, Vec::new(), BTreeMap::new()));
+        let fixed = FixedFacts { namespaces: values.into_namespaces(), roles, ..FixedFacts::default() };
+        Ok(Self { policies: policies.policies, facts: GivenFacts { fixed, objects }, settings })
+    }
+}
+
+fn objects(paths: &[String], surroundings: &mut Surroundings<'_>) -> anyhow::Result<Vec<OwnedValue>> {
+    let mut found = Inputs::find(paths, false, surroundings);
+    let (objects, told) =
+        resources::read_all(&mut found.inputs, &Scopes::default(), &mut surroundings.stderr);
+    if found.errors + told > 0 {
+        bail!("nothing is served: not all that `--resource` names can be used");
+    }
+    Ok(objects)
+}
+
+/// The labels of the namespaces among `objects`, by name.
+fn namespaces(objects: &[OwnedValue]) -> BTreeMap<String, OwnedValue> {
+    let arena = Arena::new();
+    let all = objects.iter().map(|object| Resource(object.borrow(&arena)));
+    let namespaces = all.filter(|object| object.gvk().group.is_empty() && object.kind() == "Namespace");
+    let labels = |namespace: Resource<'_>| {
+        let labels = namespace.0.path(&["metadata", "labels"]).and_then(Value::as_object);
+        Value::Object(labels.unwrap_or_default()).into()
+    };
+    namespaces.map(|namespace| (namespace.name().to_owned(), labels(namespace))).collect()
+}
+
+/// What the ConfigMap that `arguments` name says, where it is among `objects`. What it has no use for is told.
+fn settings(
+    arguments: &ServeArguments,
+    objects: &[OwnedValue],
+    surroundings: &mut Surroundings<'_>,
+) -> Settings {
+    let arena = Arena::new();
+    let is_configuration = |object: &Resource<'_>| {
+        (object.kind(), object.namespace(), object.name())
+            == ("ConfigMap", arguments.namespace.as_str(), arguments.config_map.as_str())
+    };
+    let found = objects.iter().map(|object| Resource(object.borrow(&arena))).find(is_configuration);
+    let data = found.and_then(|map| map.0.get("data")).and_then(Value::as_object).unwrap_or_default();
+    let texts = data.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+    let (settings, problems) = Settings::read(texts);
+    for problem in problems {
+        diagnostics::warning(&mut surroundings.stderr, &format!("in the configuration: {problem}"));
+    }
+    settings
+}
+
+impl engine::Facts for GivenFacts {
+    fn namespace_labels<'a>(&self, arena: &'a Arena, namespace: &str) -> Result<Object<'a>, Missing> {
+        self.fixed.namespace_labels(arena, namespace)
+    }
+
+    fn roles<'a>(&self, arena: &'a Arena, user: &User<'_>, namespace: &str) -> Result<Roles<'a>, Missing> {
+        self.fixed.roles(arena, user, namespace)
+    }
+
+    fn answer(&self, policy_namespace: &str, question: &Question) -> Option<Answer> {
+        match self.objects.as_ref().map(|objects| objects.answer(question, Value::Null, |_| false)) {
+            None | Some(Answer::Unavailable) => self.fixed.answer(policy_namespace, question),
+            answer => answer,
+        }
     }
 }

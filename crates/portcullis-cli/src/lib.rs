@@ -41,7 +41,7 @@ pub use cluster::{ClusterArguments, Commands, Offline, Reach};
 pub use crds::definitions;
 pub use diagnostics::warning;
 pub use exit::{Exit, Hinted, cannot, hinted};
-pub use given::Given;
+pub use given::{Given, GivenFacts};
 pub use installation::{
     DisarmArguments, InstallArguments, NamespaceArgument, RearmArguments, UninstallArguments,
 };

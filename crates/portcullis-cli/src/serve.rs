@@ -36,12 +36,25 @@ pub struct ServeArguments {
         value_name = "PATH",
         value_delimiter = ',',
         conflicts_with_all = [
-            "kubeconfig", "context", "service", "service_port", "deployment", "webhook_names", "webhook_timeout", "config_map",
+            "kubeconfig", "context", "service", "service_port", "deployment", "webhook_names", "webhook_timeout",
             "exception_namespace", "allow_service",
         ],
         help_heading = "Without a cluster"
     )]
     pub policies: Vec<String>,
+
+    /// The objects of a cluster, where there is none to ask: files or folders with the ConfigMaps and whatever else rules look
+    /// up, Namespaces with their labels, and the ConfigMap of the configuration. What is not among them is not there
+    #[arg(
+        short,
+        long,
+        visible_alias = "resources",
+        value_name = "PATH",
+        value_delimiter = ',',
+        requires = "policies",
+        help_heading = "Without a cluster"
+    )]
+    pub resource: Vec<String>,
 
     /// The labels of namespaces, where there is no cluster to ask
     #[arg(long, value_name = "FILE", requires = "policies", help_heading = "Without a cluster")]
@@ -155,7 +168,8 @@ pub struct ServeArguments {
     )]
     pub webhook_timeout: u8,
 
-    /// The ConfigMap with resource filters, excluded users and webhook selectors, followed as it changes
+    /// The ConfigMap with resource filters, excluded users and webhook selectors, followed as it changes; with --policies it is
+    /// looked for among --resource
     #[arg(long, value_name = "NAME", default_value = "portcullis", help_heading = "Policies")]
     pub config_map: String,
 

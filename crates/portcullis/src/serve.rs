@@ -28,7 +28,7 @@ use portcullis_cli::{
 };
 use portcullis_cluster::{Access, EventSender};
 use portcullis_controllers::ExceptionScope;
-use portcullis_engine::{FixedFacts, Options, Settings};
+use portcullis_engine::Options;
 use portcullis_kyverno::Lookups;
 use portcullis_model::RecordMode;
 use portcullis_webhook::health::Health;
@@ -125,14 +125,10 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
     let limits = drain_limits(arguments, &parts.limits);
     match given {
         Some(given) => {
-            let source = Source::Files(Arc::new(FixedFacts {
-                namespaces: given.namespaces,
-                roles: given.roles,
-                ..FixedFacts::default()
-            }));
+            let source = Source::Files(Arc::new(given.facts));
             tokio::spawn(renewal.run(parts.metrics.clone(), None)?);
             let compiled: Vec<_> = given.policies.into_iter().map(Arc::new).collect();
-            let policies = Policies::new(&compiled, Settings::default(), ignores_failures(arguments));
+            let policies = Policies::new(&compiled, given.settings, ignores_failures(arguments));
             parts.policies.store(Some(Arc::new(policies)));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
             drop(compiled);

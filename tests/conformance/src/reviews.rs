@@ -31,7 +31,7 @@ pub(crate) const CLUSTER_ROLES: [&str; 3] =
     ["system:basic-user", "system:discovery", "system:public-info-viewer"];
 
 /// The filters that the reference is installed with, as far as they are not about its own objects.
-const FILTERS: &str = "[Event,*,*][*/*,kube-system,*][*/*,kube-public,*][*/*,kube-node-lease,*][Node,*,*][Node/?*,*,*]\
+pub(crate) const FILTERS: &str = "[Event,*,*][*/*,kube-system,*][*/*,kube-public,*][*/*,kube-node-lease,*][Node,*,*][Node/?*,*,*]\
     [APIService,*,*][APIService/?*,*,*][TokenReview,*,*][SubjectAccessReview,*,*][SelfSubjectAccessReview,*,*]\
     [Binding,*,*][Pod/binding,*,*][ReplicaSet,*,*][ReplicaSet/?*,*,*]";
 
@@ -68,7 +68,7 @@ pub(crate) struct Response {
 /// What is known to the reviews of some policies.
 pub(crate) struct Cluster {
     policies: PolicySet,
-    pub(crate) settings: Settings,
+    settings: Settings,
     /// The labels of namespaces, by name.
     namespaces: Box<RawValue>,
     objects: Objects,
@@ -225,7 +225,7 @@ impl Cluster {
 
     /// What was asked at a recorded path: no policy of the corpus has a webhook of its own, and one that only audits is
     /// never asked at one that fails closed.
-    fn route(&self, path: &str) -> Option<Route<'static>> {
+    pub(crate) fn route(&self, path: &str) -> Option<Route<'static>> {
         let (phase, failing) = path.strip_prefix('/')?.split_once('/')?;
         let phase = if phase == "mutate" { Phase::Mutate } else { Phase::Validate };
         let may_enforce = self.policies.policies().iter().any(|member| member.policy.profile().may_enforce);
@@ -235,14 +235,13 @@ impl Cluster {
         };
         Some(Route { phase, policies: Selection::Failing(failing) })
     }
+}
 
-    /// The path of our own webhook in place of the recorded one.
-    pub(crate) fn path(&self, recorded: &str) -> Option<String> {
-        let Route { phase, policies } = self.route(recorded)?;
-        let phase = if phase == Phase::Mutate { "mutate" } else { "validate" };
-        let failing = if policies == Selection::Failing(FailurePolicy::Fail) { "fail" } else { "ignore" };
-        Some(format!("/{phase}/{failing}"))
-    }
+/// The path of our own webhook for `route`.
+pub(crate) fn path(route: &Route<'_>) -> String {
+    let phase = if route.phase == Phase::Mutate { "mutate" } else { "validate" };
+    let failing = if route.policies == Selection::Failing(FailurePolicy::Fail) { "fail" } else { "ignore" };
+    format!("/{phase}/{failing}")
 }
 
 pub(crate) fn compare<'a>(

@@ -2,8 +2,8 @@
 //! process for each policy.
 //!
 //! The answers are read back and compared as those of the engine are: what lies between, from the connection to the JSON of the
-//! answer, must change nothing. Left out are policies that a server without a cluster cannot answer for: those with rules
-//! that are not executed, and those that ask for ConfigMaps; and requests for what the reference is installed to filter.
+//! answer, must change nothing. No review is left out. What the cluster of the recording held, the filters of requests among
+//! it, is given to the server by `--resource`.
 
 mod client;
 
@@ -12,6 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{env, iter};
 
 use anyhow::{Context as _, Result, bail};
@@ -25,53 +26,68 @@ use serde_json::value::RawValue;
 
 use self::client::Client;
 use crate::corpus::{Case, Corpus, Finding};
-use crate::reviews::{self, CLUSTER_ROLES, Cluster, Document, Recorded};
+use crate::reviews::{self, CLUSTER_ROLES, Cluster, Document, FILTERS, Recorded};
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "admission-served", cases };
 
-/// What ends a text that the server has cut.
-const CUT: &str = "...";
+/// The reviews of a policy, and the server that answers them.
+struct Served {
+    document: Document,
+    cluster: Cluster,
+    /// Started for the first review, and ended with the last.
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    client: Client,
+    _server: Server,
+}
 
 fn cases(root: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for document in reviews::documents(root)? {
         let class = reviews::class(&document)?;
-        if document.context.is_empty() && !class.split(' ').any(is_not_executed) {
-            cases.push(Case::new(document.id.clone(), class, move || {
-                check(&document).map_err(|error| format!("{error:#}"))
-            }));
+        let (id, count) = (document.id.clone(), document.reviews.len());
+        let cluster = document.cluster()?;
+        let served = Arc::new(Served { document, cluster, running: Mutex::default() });
+        for index in 0..count {
+            let served = Arc::clone(&served);
+            cases.push(Case::new(format!("{id}/{index}"), class.clone(), move || served.check(index)));
         }
     }
     Ok(cases)
 }
 
-fn is_not_executed(kind: &str) -> bool {
-    matches!(kind, "validate.cel" | "mutate.targets" | "generate" | "verifyImages")
-}
-
-fn check(document: &Document) -> Result<()> {
-    let arena = Arena::new();
-    let cluster = document.cluster()?;
-    let server = Server::start(document)?;
-    let mut client = Client::connect(server.address, &server.certificate)?;
-    for (index, recorded) in document.reviews.iter().enumerate() {
+impl Served {
+    fn check(&self, index: usize) -> Finding {
+        let recorded = self.document.reviews.get(index).ok_or("no such review")?;
         let body = recorded.body();
-        let review = Review::parse(&body)?;
-        if is_filtered(&cluster, &review) {
-            continue;
-        }
-        let path = cluster.path(&recorded.path).context("no such path")?;
-        let answer = client.post(&path, &body)?;
+        let arena = Arena::new();
+        let review = Review::parse(&body).map_err(|error| error.to_string())?;
+        let route = self.cluster.route(&recorded.path).ok_or("no such path")?;
+        // Where a rule is not executed yet, the answer would be right by accident.
+        self.cluster.review(&arena, &review, &route)?;
+        let answer = self.post(&reviews::path(&route), &body).map_err(|error| format!("{error:#}"))?;
         compare(&arena, &answer, recorded, &review)
-            .map_err(|error| anyhow::anyhow!("review {index}: {error}"))?;
     }
-    Ok(())
+
+    fn post(&self, path: &str, body: &str) -> Result<String> {
+        let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = match slot.take() {
+            Some(running) => running,
+            None => Running::start(&self.document)?,
+        };
+        let answer = running.client.post(path, body)?;
+        *slot = Some(running);
+        Ok(answer)
+    }
 }
 
-/// Whether the reference admits the request unseen, by its configuration.
-fn is_filtered(cluster: &Cluster, review: &Review<'_>) -> bool {
-    let request = &review.request;
-    cluster.settings.filters(request.gvk(), &request.sub_resource, &request.namespace, &request.name)
+impl Running {
+    fn start(document: &Document) -> Result<Self> {
+        let server = Server::start(document)?;
+        Ok(Self { client: Client::connect(server.address, &server.certificate)?, _server: server })
+    }
 }
 
 /// Compares the AdmissionReview that was answered as the verdict that it tells of.
@@ -80,6 +96,9 @@ fn compare(arena: &Arena, answer: &str, recorded: &Recorded, review: &Review<'_>
     let answer = json::read(arena, arena.str(answer)).map_err(text)?;
     let response = answer.get("response").ok_or("there is no response")?;
     let string = |path: &[&str]| response.path(path).and_then(Value::as_str);
+    if string(&["uid"]) != Some(&*review.request.uid) {
+        return Err(format!("answers another request: {response}"));
+    }
     let patch = match string(&["patch"]) {
         Some(patch) => {
             let patch = client::decoded(patch).ok_or("the patch is no base64")?;
@@ -91,28 +110,13 @@ fn compare(arena: &Arena, answer: &str, recorded: &Recorded, review: &Review<'_>
     let warnings = response.get("warnings").and_then(Value::as_array).unwrap_or_default();
     let verdict = Verdict {
         allowed: response.get("allowed").and_then(Value::as_bool).ok_or("it says nothing of `allowed`")?,
-        message: string(&["status", "message"]).map(|message| uncut(message, &recorded.response.message)),
-        warnings: warnings
-            .iter()
-            .filter_map(|warning| Some(uncut(warning.as_str()?, &recorded.response.warnings)))
-            .collect(),
+        message: string(&["status", "message"]).map(str::to_owned),
+        warnings: warnings.iter().filter_map(|warning| warning.as_str().map(str::to_owned)).collect(),
         patch,
         ..Verdict::default()
     };
     let object = review.request.object(arena).map_err(|error| error.to_string())?;
     reviews::compare(arena, &verdict, &recorded.response, object.unwrap_or_default())
-}
-
-/// The text that the server has cut, as long as it was: the one of `whole` that begins so, on one line.
-fn uncut<'w>(text: &str, whole: impl IntoIterator<Item = &'w String>) -> String {
-    let begins = |whole: &&String| {
-        let line = whole.replace(['\n', '\t'], " ");
-        let start = text.strip_suffix(CUT).unwrap_or(text);
-        line == text
-            || *whole == text
-            || (start != text && (whole.starts_with(start) || line.starts_with(start)))
-    };
-    whole.into_iter().find(begins).map_or_else(|| text.to_owned(), Clone::clone)
 }
 
 /// A `portcullis serve` of one policy. Ends when it is dropped.
@@ -138,7 +142,7 @@ impl Server {
         };
         let documents = iter::once(&document.policy).chain(&exceptions);
         let policies: String = documents.map(|document| format!("---\n{document}\n")).collect();
-        let namespaces = namespaces(document)?;
+        let objects = objects(document)?;
         let user = json!({"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "UserInfo", "clusterRoles": CLUSTER_ROLES});
         let mut process = Command::new(program()?)
             .args([
@@ -153,8 +157,8 @@ impl Server {
             .args(["--mutation-record", "off", "--immutable-fields", "as-written"])
             .arg("--policies")
             .arg(file("policies.yaml", &policies)?)
-            .arg("--values-file")
-            .arg(file("values.yaml", &namespaces.to_string())?)
+            .arg("--resource")
+            .arg(file("objects.yaml", &objects.to_string())?)
             .arg("--userinfo")
             .arg(file("user.yaml", &user.to_string())?)
             .arg("--tls-cert")
@@ -202,19 +206,30 @@ impl Drop for Server {
     }
 }
 
-/// The labels of all namespaces that requests name: of those that are not recorded there are none.
-fn namespaces(document: &Document) -> Result<serde_json::Value> {
+/// What the cluster held: the namespaces that requests name, of which those that are not recorded have no labels, and the
+/// configuration.
+fn objects(document: &Document) -> Result<serde_json::Value> {
     let labels: serde_json::Map<String, serde_json::Value> = serde_json::from_str(document.namespaces.get())?;
     let mut names: BTreeSet<String> = labels.keys().cloned().collect();
     for recorded in &document.reviews {
         names.extend(Review::parse(&recorded.body()).map(|review| review.request.namespace.to_string()));
     }
-    let selectors = names
-        .iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| json!({"name": name, "labels": labels.get(name).cloned().unwrap_or_else(|| json!({}))}));
-    let selectors: Vec<_> = selectors.collect();
-    Ok(json!({"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "namespaceSelector": selectors}))
+    let namespace = |name: &String| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": labels.get(name).cloned().unwrap_or_else(|| json!({}))},
+        })
+    };
+    let configuration = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "portcullis", "namespace": "portcullis"},
+        "data": {"resourceFilters": FILTERS},
+    });
+    let namespaces = names.iter().filter(|name| !name.is_empty()).map(namespace);
+    let items: Vec<_> = namespaces.chain([configuration]).collect();
+    Ok(json!({"apiVersion": "v1", "kind": "List", "items": items}))
 }
 
 /// Writes a file that the server reads.

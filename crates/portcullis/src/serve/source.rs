@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
+use portcullis_cli::GivenFacts;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, ReviewFacts};
-use portcullis_engine::{Facts, FixedFacts, Need};
+use portcullis_engine::{Facts, Need};
 use portcullis_webhook::Deadline;
 
 /// Where facts come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    Files(Arc<FixedFacts>),
+    Files(Arc<GivenFacts>),
     Cluster(Arc<Cluster>),
 }
 
 /// What is known for one review.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    Files(Arc<FixedFacts>),
+    Files(Arc<GivenFacts>),
     Cluster(ReviewFacts),
 }
 

@@ -267,6 +267,80 @@ fn said(folder: &Path, arguments: &[&str], hidden: &str) -> String {
     if hidden.is_empty() { line } else { line.replace(hidden, "PORT") }
 }
 
+/// A policy that lets in the Jobs that a ConfigMap names, in namespaces with a label.
+const LISTED: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: listed}
+spec:
+  rules:
+  - name: name
+    match: {any: [{resources: {kinds: [Job], namespaceSelector: {matchLabels: {team: blue}}}}]}
+    context: [{name: list, configMap: {name: jobs, namespace: '{{ request.namespace }}'}}]
+    validate:
+      failureAction: Enforce
+      message: not on the list
+      deny: {conditions: {all: [{key: '{{ request.name }}', operator: NotEquals, value: '{{ list.data.name }}'}]}}
+";
+
+const OBJECTS: &str = "\
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {team: blue}}}
+- {apiVersion: v1, kind: Namespace, metadata: {name: empty, labels: {team: blue}}}
+- {apiVersion: v1, kind: Namespace, metadata: {name: red, labels: {team: red}}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: jobs, namespace: default}, data: {name: pi}}
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: limits, namespace: portcullis}
+  data: {resourceFilters: '[Job,default,filtered]', maxContextSize: 4Mi}
+";
+
+#[test]
+fn rules_look_up_what_the_files_of_a_cluster_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let [cert, key] = certificate.write(folder.path()).map(|path| path.to_str().unwrap().to_owned());
+    let (policies, objects) = (file("policies.yaml", LISTED), file("objects.yaml", OBJECTS));
+    let serving = Serving::start(&[
+        "--policies",
+        &policies,
+        "--resource",
+        &objects,
+        "--config-map",
+        "limits",
+        "--tls-cert",
+        &cert,
+        "--tls-key",
+        &key,
+    ]);
+    let said = |namespace: &str, name: &str| {
+        let mut review = review();
+        for at in ["/request", "/request/object/metadata"] {
+            let part = review.pointer_mut(at).unwrap();
+            (part["name"], part["namespace"]) = (json!(name), json!(namespace));
+        }
+        let answer = serving.review(&certificate, "/validate", &review).unwrap();
+        let message = answer["response"]["status"]["message"].as_str().map(str::to_owned);
+        (answer["response"]["allowed"].as_bool().unwrap(), message)
+    };
+    assert_eq!(said("default", "pi"), (true, None));
+    let refusal = "\n\nresource Job/default/tau was blocked due to the following policies \n\nlisted:\n  name: not on the list\n";
+    assert_eq!(said("default", "tau"), (false, Some(refusal.to_owned())));
+    let (allowed, message) = said("empty", "pi");
+    let message = message.unwrap();
+    assert!(!allowed && message.contains(r#"configmaps "jobs" not found"#), "{message}");
+    assert_eq!(said("red", "tau"), (true, None));
+    assert_eq!(said("default", "filtered"), (true, None), "by the configuration");
+    let (_, message) = said("unknown", "pi");
+    assert!(message.unwrap().contains("the labels of its namespace are not known"));
+}
+
 #[test]
 fn what_cannot_be_served_is_told_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
@@ -287,7 +361,7 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
     for arguments in [
         vec!["serve", "--listen", "9443"],
         vec!["serve", "--policies", "policy.yaml", "--external-url", "https://127.0.0.1:9443"],
-        vec!["serve", "--policies", "policy.yaml", "--config-map", "limits"],
+        vec!["serve", "--policies", "policy.yaml", "--exception-namespace", "team"],
         vec!["serve", "--service", "gate", "--external-url", "https://127.0.0.1:9443"],
         vec!["serve", "--tls-cert", "tls.crt"],
         vec!["serve", "--allow-fail"],
@@ -295,6 +369,8 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
         vec!["serve", "--log", "loud", "--policies", "policy.yaml"],
         vec!["serve", "--policies", "nowhere.yaml"],
         vec!["serve", "--policies", "broken.yaml"],
+        vec!["serve", "--policies", "policy.yaml", "--resource", "nowhere.yaml"],
+        vec!["serve", "--resource", "policy.yaml"],
         vec!["serve", "--policies", "policy.yaml", "--listen", &address],
         [&files[..], &["--tls-cert", "tls.crt", "--tls-key", "tls.key"]].concat(),
         [&files[..], &["--tls-cert", "notes.txt", "--tls-key", "notes.txt"]].concat(),
