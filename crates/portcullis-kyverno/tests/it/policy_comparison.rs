@@ -1,13 +1,15 @@
 //! Whole policies compared with the slow form, on policies and objects made up for it.
 //!
-//! A policy is compiled once and evaluated twice, with and without reasons: rules that plainly pass are not told from
-//! others where reasons are asked for, so that the short way is compared with the long one too.
+//! A policy is evaluated in three ways: plainly, with reasons, and with all of its steps taken down. Rules that plainly pass are
+//! not told from others where reasons are asked for, so that the short way is compared with the long one too; and an
+//! explanation is the record of an evaluation, which must be the same evaluation.
 
 mod cases;
 
 use std::sync::Arc;
 
 use portcullis_kyverno::{Policy, PolicyException};
+use portcullis_model::explain::{RecordLimits, Recorder};
 use portcullis_model::{
     Answers, CompiledPolicy, Evaluated, Gvk, Input, Operation, Phase, Resource, RuleOutcome, Run, User,
     variables,
@@ -22,8 +24,23 @@ use crate::slow::policy::Request;
 use crate::slow::{self, Fault};
 use cases::{policy, request};
 
+/// What is asked for beside the outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Reasons,
+    /// The steps, of which so many are kept.
+    Record(usize),
+}
+
 /// What the crate makes of it: its outcomes, and the object as it is left.
-fn quick(policy: &Json, request: &Request, explain: bool) -> (Vec<String>, Option<Json>) {
+fn quick(policy: &Json, request: &Request, asked: Asked) -> (Vec<String>, Option<Json>) {
+    let limits = match asked {
+        Asked::Record(steps) => RecordLimits { steps, ..RecordLimits::default() },
+        _ => RecordLimits::default(),
+    };
+    let recorder = Recorder::new(limits);
+    let recorder = matches!(asked, Asked::Record(_)).then_some(&recorder);
     let arena = Arena::new();
     let read = |value: &Json| arena_json::read(&arena, arena.str(&value.to_string())).unwrap();
     let exceptions: Vec<_> = request
@@ -53,7 +70,8 @@ fn quick(policy: &Json, request: &Request, explain: bool) -> (Vec<String>, Optio
             ..Input::create(&arena, judged)
         };
         let (answers, mut budget) = (Answers::new(), Budget::default());
-        let mut run = Run { explain, ..Run::new(&arena, &answers, &mut budget) };
+        let explain = asked == Asked::Reasons;
+        let mut run = Run { explain, recorder, ..Run::new(&arena, &answers, &mut budget) };
         let Evaluated::Done(evaluation) = policy.evaluate(phase, &input, &mut run) else {
             panic!("not answered")
         };
@@ -101,7 +119,7 @@ fn the_comparison_with_the_slow_form_finds_planted_faults() {
         Fault::DoubtExcepts,
     ];
     for (policy, request) in cases(20_000) {
-        let quickly = quick(&policy, &request, false);
+        let quickly = quick(&policy, &request, Asked::Nothing);
         faults.retain(|fault| slow::policy::evaluate(&policy, &request, Some(*fault)) == quickly);
         if faults.is_empty() {
             return;
@@ -114,7 +132,7 @@ fn the_comparison_with_the_slow_form_finds_planted_faults() {
 #[test]
 fn every_status_comes_often() {
     let lines: Vec<_> =
-        cases(2_000).flat_map(|(policy, request)| quick(&policy, &request, false).0).collect();
+        cases(2_000).flat_map(|(policy, request)| quick(&policy, &request, Asked::Nothing).0).collect();
     for status in [
         " pass: validation",
         " pass: mutated",
@@ -134,8 +152,11 @@ proptest! {
 
     #[test]
     fn policies_are_evaluated_as_by_the_slow_form((policy, request) in (policy(), request())) {
-        let quickly = quick(&policy, &request, false);
+        let quickly = quick(&policy, &request, Asked::Nothing);
         prop_assert_eq!(&quickly, &slow::policy::evaluate(&policy, &request, None), "{}", policy);
-        prop_assert_eq!(&quickly, &quick(&policy, &request, true), "{}", policy);
+        // A record that is full from the first step on changes nothing either.
+        for asked in [Asked::Reasons, Asked::Record(5_000), Asked::Record(0)] {
+            prop_assert_eq!(&quickly, &quick(&policy, &request, asked), "{:?} {}", asked, policy);
+        }
     }
 }
