@@ -5,6 +5,8 @@
 //!
 //! [`Policy::excepting`]: crate::Policy::excepting
 
+pub(crate) mod expiry;
+
 use std::sync::Arc;
 
 use portcullis_gocompat::wildcard::Wildcard;
@@ -30,6 +32,8 @@ pub struct PolicyException {
     conditions: Option<Conditions>,
     /// What is left out of rules about pod security, which apply but for that; `None` where they do not apply at all.
     pod_security: Option<Box<[Exclusion]>>,
+    /// From when on it holds for nothing, in nanoseconds since 1970.
+    ends: Option<i128>,
 }
 
 /// Rules that there is an exception from.
@@ -66,6 +70,7 @@ impl PolicyException {
             matching: Matching::compile(spec.get("match").unwrap_or_default()),
             conditions: present("conditions").map(Conditions::compile),
             pod_security,
+            ends: expiry::of(document),
         }
     }
 
@@ -93,12 +98,19 @@ impl PolicyException {
         self.pod_security.as_deref().unwrap_or_default()
     }
 
+    fn has_ended(&self, now: i64) -> bool {
+        self.ends.is_some_and(|end| end <= i128::from(now))
+    }
+
     /// Whether it holds for the object. What cannot be told does not except.
     fn holds<'a>(
         &'a self,
         candidate: &Candidate<'_>,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<bool, VariableError> {
+        if self.has_ended(scope.now()) {
+            return Ok(false);
+        }
         let excepts = self.matching.excepts(candidate, scope.recorder);
         if scope.budget().steps(candidate.steps()).is_err() || !excepts {
             return Ok(false);
@@ -140,10 +152,14 @@ pub(crate) fn holding<'a>(
 ) -> Result<Vec<&'a PolicyException>, VariableError> {
     let mut holding = Vec::new();
     for exception in exceptions {
+        let has_ended = exception.has_ended(scope.now());
         let holds = within(
             scope.recorder,
             || exception.holds(&Candidate::new(input, object), scope),
-            |holds, _| Step::new(Part::Exception, exception.key()).found(matches!(holds, Ok(true))),
+            |holds, _| {
+                let step = Step::new(Part::Exception, exception.key()).found(matches!(holds, Ok(true)));
+                if has_ended { step.note("it has ended, by its label") } else { step }
+            },
         );
         if holds? {
             holding.push(&**exception);
@@ -152,7 +168,8 @@ pub(crate) fn holding<'a>(
     Ok(holding)
 }
 
-/// How a rule ends to which `exceptions` hold. `None` where there are none, or where the rule applies but for parts of it.
+/// How a rule ends to which `exceptions` hold. Of several that overlap each lets off what it names, so that one for the whole rule
+/// leaves nothing to those for parts of it. `None` where there are none, or where the rule applies but for parts of it.
 pub(crate) fn skip<'a>(exceptions: &[&PolicyException], action: &Action) -> Option<Ending<'a>> {
     let rest = match action {
         Action::Validate(validation) if validation.is_pod_security() => {

@@ -5,6 +5,7 @@ use portcullis_value::Value;
 use super::document::{list, text};
 use super::finder::Finder;
 use super::pod_security;
+use crate::exception::expiry::{self, LABEL};
 use crate::schema::{self, EXCEPTION_SPEC, Version};
 
 /// Looks at `document`.
@@ -17,6 +18,14 @@ pub(super) fn check(document: Value<'_>, finder: &mut Finder) {
                 .by_schema()
                 .hint("write `kyverno.io/v2`");
         }),
+    }
+    if expiry::is_unreadable(document) {
+        finder.below("metadata", |finder| {
+            finder
+                .warning(format!("the label `{LABEL}` cannot be read: the exception does not end"))
+                .under(["labels", LABEL])
+                .hint("write a duration such as `2d`, or a time: `2026-01-02`, `2026-01-02T150405Z`");
+        });
     }
     let spec = document.get("spec").unwrap_or_default();
     finder.below("spec", |finder| {
