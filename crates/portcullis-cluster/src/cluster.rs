@@ -1,5 +1,6 @@
 //! All that is known of a cluster, kept up to date by watches.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
@@ -36,6 +37,8 @@ pub struct Options {
     pub retention: bool,
     /// The services that rules may call.
     pub services: Vec<AllowedService>,
+    /// Where the API server listens beside where it is connected to: it is no such service.
+    pub api_servers: Vec<SocketAddr>,
 }
 
 /// All that is known of a cluster. Dropping it ends the watches.
@@ -184,7 +187,7 @@ impl Cluster {
             role_bindings: Published::new(None),
             cluster_role_bindings: Published::new(None),
             config_maps: ConfigMaps::new(),
-            services: Services::new(options.services.clone(), connection.server()),
+            services: Services::new(options.services.clone(), &connection, options.api_servers.clone()),
             connection,
             readiness: Readiness::default(),
             states: WatchStates::default(),

@@ -3,6 +3,7 @@
 
 mod address;
 mod allowed;
+mod api_servers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 pub use self::allowed::AllowedService;
+use self::api_servers::{ApiServers, is_same};
+use crate::connection::Connection;
 
 /// How long one call may take, from the look-up of the name to the end of the answer.
 const CALL_TIME: Duration = Duration::from_secs(8);
@@ -61,15 +64,14 @@ pub(crate) struct ServiceRequest<'q> {
 #[derive(Debug)]
 pub(crate) struct Services {
     allowed: Vec<AllowedService>,
-    /// Where the API server is, which has a gate of its own.
-    api_server: String,
+    api_servers: ApiServers,
     system_roots: Arc<RootCertStore>,
     calls: Semaphore,
 }
 
 impl Services {
-    /// Calls to `allowed` alone; never to `api_server`, a URL.
-    pub(crate) fn new(allowed: Vec<AllowedService>, api_server: &str) -> Self {
+    /// Calls to `allowed` alone; never to the API servers that `connection` leads to, which are at `known` addresses too.
+    pub(crate) fn new(allowed: Vec<AllowedService>, connection: &Connection, known: Vec<SocketAddr>) -> Self {
         let mut roots = RootCertStore::empty();
         if !allowed.is_empty() {
             let found = rustls_native_certs::load_native_certs();
@@ -77,7 +79,7 @@ impl Services {
         }
         Self {
             allowed,
-            api_server: api_server.to_owned(),
+            api_servers: ApiServers::of(connection, known),
             system_roots: Arc::new(roots),
             calls: Semaphore::new(CALLS),
         }
@@ -139,23 +141,15 @@ impl Services {
                 }
             },
         };
+        let api_servers = self.api_servers.addresses().await?;
         let is_open = |address: &&SocketAddr| {
             !address::is_never_called(address.ip())
                 && (allowed.names_address() || !address::is_local(address.ip()))
-                && !self.is_api_server(address)
+                && !api_servers.iter().any(|api_server| is_same(api_server, address))
         };
         found.iter().find(is_open).copied().ok_or_else(|| {
             tracing::warn!(host = %url.host, ?found, "a rule calls an address that is never called");
             "its address is none that may be called".to_owned()
-        })
-    }
-
-    /// Whether the API server listens there, so far as its address is known.
-    fn is_api_server(&self, address: &SocketAddr) -> bool {
-        let own = ServiceUrl::parse(&self.api_server).ok();
-        own.is_some_and(|own| {
-            own.port == address.port()
-                && matches!(own.host, ServiceHost::Address(ip) if address::canonical(ip) == address::canonical(address.ip()))
         })
     }
 

@@ -15,6 +15,7 @@ pub(crate) fn start() -> (Cluster, Scripted) {
         jobs: true,
         retention: false,
         services: Vec::new(),
+        api_servers: Vec::new(),
     };
     (Cluster::start(connection, &options), server)
 }

@@ -1,6 +1,7 @@
 //! Addresses that rules do not call, in whatever form they are written.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// The address that is reached by `address`: an IPv4 one that is packed into an IPv6 one is that IPv4 address.
 pub(super) fn canonical(address: IpAddr) -> IpAddr {
@@ -52,9 +53,16 @@ pub(super) fn is_never_called(address: IpAddr) -> bool {
     }
 }
 
-/// Whether it leads back to this machine, which a name must not.
+/// Whether it leads back to this machine, in a cluster to the Pod itself, which a name must not.
 pub(super) fn is_local(address: IpAddr) -> bool {
-    canonical(address).is_loopback()
+    let address = canonical(address);
+    address.is_loopback() || is_own(address)
+}
+
+/// Whether an interface of this machine has the address: nobody listens at one of another. Nothing is sent.
+fn is_own(address: IpAddr) -> bool {
+    // Where it cannot be told it may be.
+    !matches!(UdpSocket::bind((address, 0)), Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
 }
 
 #[cfg(test)]
@@ -91,7 +99,17 @@ mod tests {
             assert!(is_local(address(form)) && !is_never_called(address(form)), "{form}");
         }
         for form in ["10.0.0.1", "192.168.1.1", "8.8.8.8", "fd12::1", "2001:db8::1", "::ffff:10.0.0.1"] {
-            assert!(!is_local(address(form)) && !is_never_called(address(form)), "{form}");
+            assert!(!is_never_called(address(form)), "{form}");
         }
+    }
+
+    #[test]
+    fn addresses_of_interfaces_are_told_from_those_of_others() {
+        // Those for documentation are nobody's.
+        for form in ["192.0.2.1", "198.51.100.7", "::ffff:203.0.113.9"] {
+            assert!(!is_own(canonical(address(form))) && !is_local(address(form)), "{form}");
+        }
+        // Of those that are here one is known wherever the test runs.
+        assert!(is_own(address("127.0.0.1")));
     }
 }

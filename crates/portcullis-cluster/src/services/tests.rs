@@ -7,6 +7,7 @@ use std::thread;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
 
 use super::*;
 
@@ -44,8 +45,26 @@ fn read_request(reader: &mut impl BufRead) -> String {
 }
 
 fn services(allowed: &[&str]) -> Services {
+    beside(
+        allowed,
+        "https://127.0.0.1:6443",
+        200,
+        json!({"addressType": "IPv4", "endpoints": [], "metadata": {}}),
+    )
+}
+
+/// Calls to `allowed`, where an API server answers like this to the question where it and others listen.
+fn beside(allowed: &[&str], server: &str, status: u16, answer: serde_json::Value) -> Services {
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let want = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes";
+        assert_eq!(request.uri().path(), want);
+        let answer =
+            http::Response::builder().status(status).body(Full::new(Bytes::from(answer.to_string())));
+        async move { answer }
+    });
+    let connection = Connection::over(&kube::Client::new(service, "default"), server);
     let allowed = allowed.iter().map(|allowed| allowed.parse().unwrap()).collect();
-    Services::new(allowed, "https://127.0.0.1:6443")
+    Services::new(allowed, &connection, vec!["127.0.0.9:443".parse().unwrap()])
 }
 
 fn get<'q>(url: &'q str, headers: &'q [(String, String)]) -> ServiceRequest<'q> {
@@ -135,11 +154,47 @@ async fn nothing_else_is_connected_to() {
         (&["169.254.169.254"], "http://169.254.169.254/".to_owned(), refused),
         (&["[::ffff:169.254.169.254]"], "http://[::ffff:169.254.169.254]/".to_owned(), refused),
         (&["127.0.0.1"], "https://127.0.0.1:6443/api".to_owned(), refused),
+        (&["127.0.0.9"], "https://127.0.0.9/api".to_owned(), refused),
     ] {
         assert_eq!(call(&services(allowed), &get(&url, &[])).await, Err(want.to_owned()), "{url}");
     }
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "somebody has connected");
+}
+
+#[tokio::test]
+async fn no_api_server_is_called_wherever_it_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/api");
+    let slice = |address: &str, port: u16| {
+        json!({"addressType": "IPv4", "metadata": {}, "endpoints": [{"addresses": ["192.0.2.1"]}, {"addresses": [address]}],
+            "ports": [{"name": "https", "port": port}]})
+    };
+    let call_beside = async |server: &str, status, answer| {
+        call(&beside(&["127.0.0.1"], server, status, answer), &get(&url, &[])).await.unwrap_err()
+    };
+    let refused = "its address is none that may be called";
+    // Another one than the one that is connected to; and that one, by its name.
+    assert_eq!(call_beside("https://192.0.2.2", 200, slice("127.0.0.1", port)).await, refused);
+    assert_eq!(
+        call_beside(&format!("https://localhost:{port}"), 200, slice("192.0.2.1", 6443)).await,
+        refused
+    );
+    // What is not known may be there.
+    let unknown = "the addresses of the API server are not known";
+    let forbidden = json!({"kind": "Status", "code": 403, "message": "no", "reason": "Forbidden"});
+    assert_eq!(call_beside("https://192.0.2.2", 403, forbidden).await, unknown);
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "somebody has connected");
+    // Another port is another service, and API servers may write nothing down.
+    let missing = json!({"kind": "Status", "code": 404, "message": "no", "reason": "NotFound"});
+    for (status, answer) in [(200, slice("127.0.0.1", 1)), (404, missing)] {
+        let (address, served) = service(self::answer("200 OK", "[]"));
+        let services = beside(&["127.0.0.1"], "https://192.0.2.2", status, answer);
+        assert_eq!(call(&services, &get(&format!("http://{address}/"), &[])).await.as_deref(), Ok("[]"));
+        served.join().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Serving a cluster: its policies are followed, compiled and swapped; webhooks and statuses follow them.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,7 +211,16 @@ fn options(arguments: &ServeArguments) -> anyhow::Result<Options> {
         jobs: true,
         retention: arguments.retention,
         services: services(&arguments.allow_service)?,
+        api_servers: api_server_service().into_iter().collect(),
     })
+}
+
+/// The address of the Service `kubernetes`, which a Pod knows by its environment whatever it connects to.
+fn api_server_service() -> Option<SocketAddr> {
+    #[expect(clippy::disallowed_methods, reason = "the binary knows its environment")]
+    let variable = |name: &str| std::env::var(name).ok();
+    let host = variable("KUBERNETES_SERVICE_HOST")?.parse().ok()?;
+    Some(SocketAddr::new(host, variable("KUBERNETES_SERVICE_PORT")?.parse().ok()?))
 }
 
 /// The Deployment that this process is of: none for a server outside of the cluster.

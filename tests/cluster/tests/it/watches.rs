@@ -105,6 +105,7 @@ fn follow(test: &ClusterTest, connection: Connection) -> Cluster {
         jobs: true,
         retention: false,
         services: Vec::new(),
+        api_servers: Vec::new(),
     };
     Cluster::start(connection, &options)
 }

@@ -37,6 +37,7 @@ async fn discovery(connection: &Connection) -> Result<Discovery> {
         jobs: false,
         retention: false,
         services: Vec::new(),
+        api_servers: Vec::new(),
     };
     let cluster = Cluster::start(connection.clone(), &options);
     wait::until("the discovery of the API server", async || {

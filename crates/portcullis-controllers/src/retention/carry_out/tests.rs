@@ -65,6 +65,7 @@ fn carried_out(jobs: u32, answers: &[Answer]) -> Outcome {
             jobs: false,
             retention: false,
             services: Vec::new(),
+            api_servers: Vec::new(),
         };
         let counts = Arc::new(RetentionCounts::default());
         let (sender, _writer) = events(&connection, "portcullis", "a", clock);
