@@ -102,7 +102,7 @@ impl ContextEntry {
     }
 
     /// Whether its value comes from outside.
-    fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         !matches!(self.source, Source::Variable { .. } | Source::None)
     }
 

@@ -290,7 +290,10 @@ impl Rule {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Option<Ending<'a>>, VariableError> {
         let Some(preconditions) = &self.preconditions else { return Ok(None) };
-        match preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats) {
+        let judge = |scope: &mut Scope<'a, '_, '_>| {
+            preconditions.evaluate_as(Part::Preconditions, scope, Numbers::Floats)
+        };
+        match scope.for_preconditions(judge) {
             Ok(verdict) if verdict.holds => Ok(None),
             Ok(verdict) => Ok(Some(unmet(verdict))),
             Err(error) => Ending::failed("failed to evaluate preconditions: ", error).map(Some),

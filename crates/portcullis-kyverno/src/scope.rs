@@ -50,6 +50,10 @@ pub(crate) struct Scope<'a, 'b, 't> {
     random: u64,
     root: Object<'a>,
     rule_variables: &'a [(&'a str, Object<'a>)],
+    /// Those of the rule in hand.
+    given: Object<'a>,
+    /// Whether what is given for the rule stays, whatever its context entries find outside.
+    keeps_given: bool,
     offline: bool,
     /// Entries of the rule in hand and of the loops around. Those before `level` may be loaded.
     entries: Vec<&'a ContextEntry>,
@@ -90,6 +94,8 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             random: input.seed,
             root: input.variables,
             rule_variables: input.rule_variables,
+            given: Object::default(),
+            keeps_given: false,
             offline: input.offline,
             entries: Vec::new(),
             loaded: Vec::new(),
@@ -164,8 +170,10 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.loaded.clear();
             self.loaded.resize(entries.len(), false);
         }
-        if let Some((_, given)) = self.rule_variables.iter().find(|(rule, _)| *rule == name) {
-            self.root = root.merged(self.arena, *given);
+        let given = self.rule_variables.iter().find(|(rule, _)| *rule == name);
+        self.given = given.map_or_else(Object::default, |(_, given)| *given);
+        if given.is_some() {
+            self.root = root.merged(self.arena, self.given);
         }
         let result = inner(self);
         if let Some(recorder) = self.recorder {
@@ -176,6 +184,17 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         }
         self.entries.clear();
         self.root = root;
+        result
+    }
+
+    /// Runs `inner`, which judges the preconditions of the rule.
+    ///
+    /// COMPAT(kyverno): a context entry that finds its value outside is asked there, and may fail; but where the values file gives
+    /// the rule a variable of its name, preconditions go by that. What comes after them goes by what was found.
+    pub(crate) fn for_preconditions<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        self.keeps_given = true;
+        let result = inner(self);
+        self.keeps_given = false;
         result
     }
 
@@ -325,7 +344,9 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             if let Some(loaded) = self.loaded.get_mut(index) {
                 *loaded = true;
             }
-            if let Some(value) = self.load(index, entry)? {
+            if let Some(value) = self.load(index, entry)?
+                && !self.keeps_given_for(index, entry)
+            {
                 self.set(&entry.name, value);
             }
         }
@@ -338,6 +359,19 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             self.set("images", images);
         }
         Ok(())
+    }
+
+    /// Whether the value stays that is given for `entry`, the one at `index`. Then it is loaded again where it no longer does.
+    fn keeps_given_for(&mut self, index: usize, entry: &ContextEntry) -> bool {
+        let keeps = self.keeps_given && entry.is_outside() && self.given.contains_key(&entry.name);
+        if keeps && let Some(loaded) = self.loaded.get_mut(index) {
+            *loaded = false;
+        }
+        if keeps && let Some(recorder) = self.recorder {
+            let step = Step::new(Part::Variable, &*entry.name);
+            recorder.add(step.note("the value that is given for the rule stays in its preconditions"));
+        }
+        keeps
     }
 
     /// Loads `entry`, the one at `index`, which sees those before it.

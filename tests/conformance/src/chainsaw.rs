@@ -1,15 +1,15 @@
 //! The corpus `chainsaw`: end-to-end tests, read for what they say of requests. A policy is written, then objects, and the test
 //! says which of them are refused.
 //!
-//! A test is read up to the first step that takes more than that: a script, an exception, another kind of policy, one that asks
-//! for facts. What an API server would refuse or default itself is not known here.
+//! A test is read up to the first step that takes more than that: a script, another kind of policy, one that asks for facts. What
+//! an API server would refuse itself is not known here, and of what it sets itself only what policies go by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use portcullis_engine::{Route, Selection};
-use portcullis_kyverno::{Lookups, Policy};
+use portcullis_kyverno::{Findings, Lookups, Policy};
 use portcullis_model::{Phase, Resource, Review};
 use portcullis_patch::json6902::{self, Patch};
 use portcullis_patch::merge;
@@ -17,11 +17,14 @@ use portcullis_value::{Arena, Budget, Value};
 use serde_json::value::RawValue;
 
 use crate::corpus::{Case, Corpus, Finding, read_text};
+use crate::defaulted::defaulted;
 use crate::objects::Objects;
 use crate::reviews::{Cluster, rule_kinds};
 
 pub(crate) const CORPUS: Corpus = Corpus { name: "chainsaw", cases };
 
+/// The test that is run where no exception counts.
+const WITHOUT_EXCEPTIONS: &str = "/policy-exceptions-disabled";
 /// Where objects live that name no namespace.
 const NAMESPACE: &str = "chainsaw";
 /// Kinds that live in none.
@@ -59,6 +62,7 @@ struct Reader<'a> {
     test: &'a str,
     folder: PathBuf,
     policies: Vec<Value<'a>>,
+    exceptions: Vec<Value<'a>>,
     /// By kind, namespace and name.
     objects: BTreeMap<[&'a str; 3], Value<'a>>,
     cases: Vec<Case>,
@@ -73,8 +77,8 @@ enum Goes {
 
 impl<'a> Reader<'a> {
     fn new(arena: &'a Arena, root: &Path, test: &str) -> Self {
-        let (policies, objects, cases) = Default::default();
-        Self { arena, test: arena.str(test), folder: root.join(test), policies, objects, cases }
+        let (policies, exceptions, objects, cases) = Default::default();
+        Self { arena, test: arena.str(test), folder: root.join(test), policies, exceptions, objects, cases }
     }
 
     fn read(&mut self) -> Result<()> {
@@ -124,6 +128,10 @@ impl<'a> Reader<'a> {
                 "ClusterPolicy" | "Policy" if is_refused => {}
                 "ClusterPolicy" | "Policy" if asks_for_facts(document) => return Ok(Goes::NoFurther),
                 "ClusterPolicy" | "Policy" => self.policies.push(document),
+                "PolicyException" if is_refused || self.test.ends_with(WITHOUT_EXCEPTIONS) => {}
+                "PolicyException" if Findings::of_exception(document).refusal().is_none() => {
+                    self.exceptions.push(document);
+                }
                 _ if api.contains("kyverno.io/") => return Ok(Goes::NoFurther),
                 _ => self.ask(file, index, document, is_refused),
             }
@@ -143,11 +151,13 @@ impl<'a> Reader<'a> {
         let before = self.objects.get(&key).copied();
         // What is there is patched.
         let object = before.map_or(object, |before| merge::merge(self.arena, before, object));
+        let object = defaulted(self.arena, object);
         let id = format!("{}:{}:{file}:{index}", self.test, self.cases.len());
         let policies = self.policies.iter().copied();
         let class: BTreeSet<_> = policies.flat_map(rule_kinds).collect();
         let case = Written {
             policies: self.arena.array(&self.policies).to_string(),
+            exceptions: self.arena.array(&self.exceptions).to_string(),
             namespaces: self.namespaces().to_string(),
             objects: self.arena.array(&self.objects.values().copied().collect::<Vec<_>>()).to_string(),
             review: review(self.arena, object, before).to_string(),
@@ -226,6 +236,7 @@ fn review<'a>(arena: &'a Arena, object: Value<'a>, before: Option<Value<'a>>) ->
 /// An object that is written, and what becomes of it; documents are JSON.
 struct Written {
     policies: String,
+    exceptions: String,
     namespaces: String,
     /// What was there before.
     objects: String,
@@ -236,13 +247,12 @@ struct Written {
 impl Written {
     fn check(&self) -> Finding {
         let arena = Arena::new();
-        let policies =
-            portcullis_value::json::read(&arena, &self.policies).map_err(|error| error.to_string())?;
-        let policies = policies.as_array().unwrap_or_default();
+        let read = |text| portcullis_value::json::read(&arena, text).map_err(|error| error.to_string());
+        let policies = read(&self.policies)?.as_array().unwrap_or_default();
+        let exceptions = read(&self.exceptions)?.as_array().unwrap_or_default();
         let namespaces = RawValue::from_string(self.namespaces.clone()).map_err(|error| error.to_string())?;
-        let objects =
-            portcullis_value::json::read(&arena, &self.objects).map_err(|error| error.to_string())?;
-        let cluster = Cluster::new(policies.iter().copied(), &[], namespaces).with(Objects::of(objects));
+        let objects = Objects::of(read(&self.objects)?);
+        let cluster = Cluster::new(policies.iter().copied(), exceptions, namespaces).with(objects);
         let refusal = match refusal(&cluster, &arena, &self.review, Phase::Mutate)? {
             Ok(mutated) => refusal(&cluster, &arena, &mutated, Phase::Validate)?.err(),
             Err(refusal) => Some(refusal),

@@ -10,6 +10,7 @@ mod cli_output;
 mod command_line;
 mod corpus;
 mod crds;
+mod defaulted;
 mod floor;
 mod jmespath;
 mod json;

@@ -195,6 +195,30 @@ fn guard_step(
     }
 }
 
+/// `merged` with each null that `patch` has in a map.
+///
+/// COMPAT(kyverno): the reference replaces a list whose elements are known by nothing, where a null is a value like any other.
+fn nulls_written<'a>(
+    arena: &'a Arena,
+    merged: Value<'a>,
+    patch: Value<'a>,
+    budget: &mut Budget<'_>,
+) -> Result<Value<'a>, Exhausted> {
+    let mut result = merged;
+    for (key, value) in patch.as_object().unwrap_or_default().iter() {
+        budget.step()?;
+        let written = match (value, merged.get(key)) {
+            (Value::Null, _) => Value::Null,
+            (Value::Object(_), Some(inner @ Value::Object(_))) => {
+                budget.nested(|budget| nulls_written(arena, inner, value, budget))?
+            }
+            _ => continue,
+        };
+        result = result.with(arena, &[key], written);
+    }
+    Ok(result)
+}
+
 /// The list that elements with anchors are written to.
 struct Target<'a> {
     schema: Schema,
@@ -252,7 +276,7 @@ impl<'a> Target<'a> {
         let Some(slot) = self.items.get_mut(index) else { return Ok(()) };
         let Some(old) = *slot else { return Ok(()) };
         *slot = match strategic::merge_as(&PLAIN, arena, old, patch, budget) {
-            Ok(merged) => Some(merged),
+            Ok(merged) => Some(nulls_written(arena, merged, patch, budget)?),
             Err(error) if error.problem == Problem::NothingLeft => None,
             Err(error) => return Err(Stop::Error(error.into())),
         };

@@ -351,6 +351,37 @@ validate:
 }
 
 #[test]
+fn what_is_given_for_a_rule_stays_in_its_preconditions_and_gives_way_after_them() {
+    let rule = r#"
+context: [{name: hosts, apiCall: {urlPath: /api/v1/hosts}}]
+preconditions: {all: [{key: a, operator: AnyIn, value: "{{ hosts }}"}]}
+validate: {message: "it is {{ hosts }}", deny: {conditions: {any: [{key: a, operator: AnyIn, value: "{{ hosts }}"}]}}}
+"#;
+    let (arena, text) = (Arena::new(), policy("Pod", rule));
+    let policy = Policy::compile(portcullis_yaml::read(&arena, &text).unwrap());
+    let pod = portcullis_yaml::read(&arena, "{apiVersion: v1, kind: Pod, metadata: {name: p}}").unwrap();
+    let read = |text: &str| portcullis_yaml::read(&arena, arena.str(text)).unwrap();
+    let outcome = |given: &str, found: Answer| {
+        let (entry, method) = ("hosts".to_owned(), "GET".to_owned());
+        let url_path = "/api/v1/hosts".to_owned();
+        let question = Question::ApiCall { entry, method, url_path, data: String::new() };
+        let given = read(given).as_object().unwrap();
+        let input = Input { rule_variables: arena.slice(&[("r", given)]), ..Input::create(&arena, pod) };
+        let answers = Answers::from([(question, found)]);
+        let evaluation = run(&policy, Phase::Validate, &input, &arena, &answers, Limits::default());
+        format!("{}: {}", evaluation.outcomes[0].status.as_str(), evaluation.outcomes[0].message)
+    };
+    let found = |text: &str| Answer::value(read(text));
+    assert_eq!(outcome("{hosts: [b]}", found("[a]")), "skip: preconditions not met");
+    assert_eq!(outcome("{hosts: [a]}", found("[b]")), "pass: validation rule 'r' passed.");
+    assert_eq!(outcome("{hosts: [a, c]}", found("[a]")), "fail: it is [\"a\"]");
+    // What is given to others says nothing here, and what fails does so whatever is given.
+    assert_eq!(outcome("{other: [b]}", found("[b]")), "skip: preconditions not met");
+    let failed = outcome("{hosts: [a]}", Answer::Failed("not there".to_owned()));
+    assert!(failed.starts_with("error: failed to evaluate preconditions: "), "{failed}");
+}
+
+#[test]
 fn a_violation_that_was_there_before_is_tolerated_on_update() {
     let rule = "validate: {failureAction: Enforce, pattern: {spec: {a: 1}}}";
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {a: 2}}";
