@@ -31,6 +31,8 @@ pub(crate) struct Policies {
     stranger: Option<String>,
     /// Exceptions in the same files, where they are looked for.
     exceptions: Option<Vec<Arc<PolicyException>>>,
+    /// Whether an object of Kubernetes that is no policy is a mistake.
+    are_alone: bool,
 }
 
 /// A policy that is not used.
@@ -93,16 +95,24 @@ impl Sort {
 }
 
 impl Policies {
+    /// Loads what `paths` name, where nothing but policies is to be: the list of a test. Mistakes are told.
+    pub(crate) fn load_alone(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        Self { are_alone: true, ..Self::default() }.with_paths(paths, surroundings)
+    }
+
     /// Loads what `paths` name. Mistakes are told.
-    ///
-    /// COMPAT(kyverno): a path is passed over whose last part begins with a dot, `.` and `..` themselves too.
     pub(crate) fn load(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
+        Self::default().with_paths(paths, surroundings)
+    }
+
+    /// COMPAT(kyverno): a path is passed over whose last part begins with a dot, `.` and `..` themselves too.
+    fn with_paths(self, paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
         let (hidden, seen): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| files::is_dotted(path));
         for path in hidden {
             let message = format!("`{path}` is passed over: its name begins with a dot");
             diagnostics::warning(&mut surroundings.stderr, &message);
         }
-        Self::default().with_files(&seen, surroundings)
+        self.with_files(&seen, surroundings)
     }
 
     /// Loads what `paths` name, and makes the exceptions that stand in the same files.
@@ -171,6 +181,15 @@ impl Policies {
                 document.duplicates.iter().for_each(|duplicate| reporter.duplicate(source, duplicate));
             }
             let marks = documents::marks_at(document.marks, place);
+            let gvk = Gvk::of(object);
+            // COMPAT(kyverno): what stands in a `List` is passed over, and so is what nobody knows.
+            if self.are_alone && place.is_empty() && Sort::of(gvk) == Sort::Other && is_built_in(gvk) {
+                self.errors += 1;
+                let error = Diagnostic::error(at("kind"), format!("`{gvk}` is no policy"));
+                let hint = "resources of a test stand under its `resources`";
+                reporter.diagnostic(source, &marks, &error.with_hint(hint));
+                return Ok::<_, Infallible>(());
+            }
             self.policy(object, source, marks, reporter);
             Ok::<_, Infallible>(())
         });
@@ -240,6 +259,40 @@ impl Policies {
             exceptions.push(Arc::new(PolicyException::compile(value)));
         }
     }
+}
+
+/// Whether `gvk` is of Kubernetes itself or of the reference, but for what binds policies.
+fn is_built_in(gvk: Gvk<'_>) -> bool {
+    const GROUPS: &[&str] = &[
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "autoscaling",
+        "batch",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+        "wgpolicyk8s.io",
+        "reports.kyverno.io",
+        GROUP,
+    ];
+    !gvk.kind.is_empty()
+        && GROUPS.contains(&gvk.group)
+        && !gvk.version.is_empty()
+        && !gvk.kind.ends_with("PolicyBinding")
 }
 
 /// Whether a context entry somewhere in `value` is answered from other resources, or a rule changes them. Reading has

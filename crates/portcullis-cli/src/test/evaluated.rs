@@ -50,7 +50,7 @@ impl Loaded {
             (None, None) => Values::default(),
         };
         let user = test.user_info.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
-        let mut policies = Policies::load(&test.policies, surroundings);
+        let mut policies = Policies::load_alone(&test.policies, surroundings);
         policies.except(&exceptions::read(&test.exceptions, Files::OfExceptions, surroundings)?);
         let unusable = policies.left_out.iter().filter(|policy| policy.fault != Fault::Refused).count();
         match policies.errors + unusable {

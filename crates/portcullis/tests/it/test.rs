@@ -90,6 +90,7 @@ fn what_a_test_names_and_cannot_be_used_fails_it() {
     let good = test_file(&[("team", "good", "pass")]);
     for (from, to, told) in [
         ("policies: [policy.yaml]", "policies: [policies.yaml]", "cannot read"),
+        ("policies: [policy.yaml]", "policies: [policy.yaml, pods.yaml]", "`v1/Pod` is no policy"),
         ("resources: [pods.yaml]", "resources: [pod.yaml]", "cannot read"),
         ("resources: [pods.yaml]", "resources: [pods.yaml]\nvariables: values.yaml", "cannot read"),
         (
@@ -104,6 +105,21 @@ fn what_a_test_names_and_cannot_be_used_fails_it() {
         assert!(stderr(&output).contains(told), "{to}: {}", stderr(&output));
         assert!(stdout(&output).contains("0 tests passed and 1 tests failed"), "{to}: {}", stdout(&output));
     }
+}
+
+#[test]
+fn what_nobody_knows_and_what_stands_in_a_list_is_passed_over_among_policies() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let good = test_file(&[("team", "good", "pass")]);
+    let others = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\n---\nkind: nothing\n---\n\
+                  apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]\n---\n\
+                  apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: a}\n";
+    fs::write(folder.path().join("others.yaml"), others).unwrap();
+    let named = good.replace("[policy.yaml]", "[policy.yaml, others.yaml]");
+    fs::write(folder.path().join("kyverno-test.yaml"), named).unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[test]
