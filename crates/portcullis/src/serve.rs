@@ -38,8 +38,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use self::arenas::Arenas;
+pub(crate) use self::certificate::SECRET;
 use self::certificate::{Renewal, Served};
 use self::decisions::Decisions;
+pub(crate) use self::election::LEASES;
 use self::judge::Judge;
 use self::ledger::Ledger;
 use self::policies::Policies;

@@ -123,12 +123,20 @@ impl Replicas<'_> {
         self.control_plane.writes(USER)
     }
 
-    /// Which of the running replicas holds the Lease, if one does.
+    /// Which of the running replicas writes webhooks, if one does.
     ///
     /// # Errors
     /// When the Lease cannot be read.
     pub async fn leader(&self) -> Result<Option<usize>> {
-        let holder = ["get", "lease", "portcullis", "-o", "jsonpath={.spec.holderIdentity}"];
+        self.holder("portcullis-webhooks").await
+    }
+
+    /// Which of the running replicas holds this Lease, if one does.
+    ///
+    /// # Errors
+    /// When the Lease cannot be read.
+    pub async fn holder(&self, lease: &str) -> Result<Option<usize>> {
+        let holder = ["get", "lease", lease, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}"];
         let holder = self.kubectl().run(&holder).await?.succeeded()?;
         Ok(self.running.iter().position(|replica| holder.contains(&replica.name)))
     }
@@ -285,6 +293,14 @@ impl Replicas<'_> {
 }
 
 impl Replica {
+    /// The name by which it stands for Leases.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn identity(&self) -> Result<String> {
+        Ok(format!("{}_{}", self.name, self.process.id()?))
+    }
+
     /// The sum of a metric over all labels that hold each of `labels`.
     ///
     /// # Errors

@@ -205,7 +205,7 @@ pub(crate) async fn install(control_plane: &ControlPlane, options: &ServeOptions
 }
 
 /// Removes what Portcullis and a test with it leave for the whole cluster, and for the next one in its namespace: webhooks,
-/// policies, the Lease and what else belongs to an installation of replicas.
+/// policies, the Leases and what else belongs to an installation of replicas.
 pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
     let client = control_plane.client().await?;
     for kind in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
@@ -229,7 +229,9 @@ pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
         "/apis/kyverno.io/v1/clusterpolicies",
         "/apis/portcullis.dev/v1alpha1/jobretentions",
         "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/portcullis-retention",
-        "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis",
+        "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis-webhooks",
+        "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis-retention",
+        "/apis/coordination.k8s.io/v1/namespaces/portcullis/leases/portcullis-scan",
         "/apis/apps/v1/namespaces/portcullis/deployments/portcullis",
         "/api/v1/namespaces/portcullis/services/portcullis",
         "/api/v1/namespaces/portcullis/secrets/portcullis-tls",

@@ -18,9 +18,7 @@ use serde::de::DeserializeOwned;
 use super::definitions::is_ours;
 use super::objects::{Choices, Objects, definitions, kind, objects, title};
 use super::{NAME, Site, at, if_there};
-
-/// The Secret with the certificate, which Portcullis makes.
-const CERTIFICATE: &str = "portcullis-tls";
+use crate::serve::{LEASES, SECRET};
 
 /// How many objects are listed at a time.
 const PAGE: u32 = 500;
@@ -123,12 +121,15 @@ impl Site {
     /// What Portcullis itself has written in its namespace, and the configuration of it.
     async fn remove_what_it_made(&self) -> anyhow::Result<usize> {
         let none = DeleteParams::default();
-        let secret =
-            if_there(self.namespaced::<Secret>().delete(CERTIFICATE, &none).await).map(|it| it.is_some());
-        let lease = if_there(self.namespaced::<Lease>().delete(NAME, &none).await).map(|it| it.is_some());
+        let secret = if_there(self.namespaced::<Secret>().delete(SECRET, &none).await).map(|it| it.is_some());
         let map = if_there(self.namespaced::<ConfigMap>().delete(NAME, &none).await).map(|it| it.is_some());
+        let mut found = vec![("the certificate", secret), ("the configuration", map)];
+        for name in LEASES {
+            let lease = if_there(self.namespaced::<Lease>().delete(name, &none).await);
+            found.push(("the leases", lease.map(|it| it.is_some())));
+        }
         let mut removed = 0;
-        for (what, found) in [("the certificate", secret), ("the lease", lease), ("the configuration", map)] {
+        for (what, found) in found {
             removed += usize::from(found.map_err(|error| self.told("delete", what, &error))?);
         }
         Ok(removed)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use portcullis_cli::ServeArguments;
 use portcullis_cluster::{
-    AllowedService, Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Options, Readiness, WatchState,
-    events,
+    AllowedService, Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Leadership, Options, Readiness,
+    WatchState, events,
 };
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
@@ -78,14 +78,15 @@ impl Running {
             wanted: wanted_now.clone(),
             written: written_now.clone(),
             disarmed: farewell.disarmed(),
+            leases: election.leases(),
         };
         counts.register(&parts.metrics);
         let mut retention = JoinSet::new();
-        if arguments.retention {
+        if let Some(leadership) = election.retention.clone() {
             let of_jobs = Retention {
                 cluster: cluster.clone(),
                 own_namespace: arguments.namespace.clone(),
-                leadership: election.leadership.clone(),
+                leadership,
                 events: events.clone(),
                 counts: retention_counts,
                 clock: timestamp,
@@ -95,11 +96,12 @@ impl Running {
         let writer = Writer {
             connection: connection.clone(),
             wanted: wanted_now,
-            leadership: election.leadership.clone(),
+            leadership: election.webhooks.clone(),
             written,
             clock: timestamp,
         };
-        let scanner = arguments.beside_kyverno.then(|| scanner(arguments, parts, &cluster, &writer));
+        let scanner =
+            election.scan.clone().map(|leadership| scanner(arguments, parts, &cluster, &writer, leadership));
         let writer = tokio::spawn(write(writer, scanner, arguments.external_url.is_some()));
 
         let in_force = Readiness::default();
@@ -134,7 +136,7 @@ impl Running {
         InCluster {
             cluster: self.cluster.clone(),
             namespace: arguments.namespace.clone(),
-            leadership: self.election.leadership.clone(),
+            leadership: self.election.webhooks.clone(),
             written: self.written.clone(),
         }
     }
@@ -172,14 +174,14 @@ impl Running {
     }
 
     /// Writes nothing any more, and answers until `drained`. Where others go on, one of them writes from now on. Else the
-    /// webhooks that would call nobody are removed, and the Lease is kept from replicas that have yet to be told to end,
+    /// webhooks that would call nobody are removed, and the Leases are kept from replicas that have yet to be told to end,
     /// which would put them back: until those that come next are to do just that.
     pub(crate) async fn leave(&mut self, drained: impl Future<Output = ()>) {
         self.writer.abort();
         self.retention.shutdown().await;
         // A write that was under way has ended by then, or the API server does not take it.
         let _ = (&mut self.writer).await;
-        let leaves = self.farewell.leaves_for_good(self.election.leadership.is_leader()).await;
+        let leaves = self.farewell.leaves_for_good(self.election.webhooks.is_leader()).await;
         let resigned = async {
             if leaves {
                 self.farewell.until_back().await;
@@ -189,7 +191,7 @@ impl Running {
         tokio::join!(resigned, drained);
     }
 
-    /// Writes the last Events and gives the lease back. Whoever else sends Events is gone by now.
+    /// Writes the last Events and gives the leases back. Whoever else sends Events is gone by now.
     pub(crate) async fn end(mut self) {
         self.tasks.abort_all();
         self.retention.shutdown().await;
@@ -232,7 +234,13 @@ fn home(arguments: &ServeArguments) -> Option<Home> {
 }
 
 /// What judges beside Kyverno, in place of `writer`.
-fn scanner(arguments: &ServeArguments, parts: &Parts, cluster: &Arc<Cluster>, writer: &Writer) -> Scanner {
+fn scanner(
+    arguments: &ServeArguments,
+    parts: &Parts,
+    cluster: &Arc<Cluster>,
+    writer: &Writer,
+    leadership: Leadership,
+) -> Scanner {
     let last_pass = LastPass::default();
     last_pass.register(&parts.metrics);
     Scanner {
@@ -240,7 +248,7 @@ fn scanner(arguments: &ServeArguments, parts: &Parts, cluster: &Arc<Cluster>, wr
         cluster: cluster.clone(),
         metrics: parts.metrics.clone(),
         wanted: writer.wanted.clone(),
-        leadership: writer.leadership.clone(),
+        leadership,
         interval: Duration::from_secs(arguments.background_scan_interval),
         last_pass,
     }
@@ -249,12 +257,18 @@ fn scanner(arguments: &ServeArguments, parts: &Parts, cluster: &Arc<Cluster>, wr
 /// Writes what the policies in force call for; where there is a `scanner`, nothing is written and that is run instead.
 async fn write(writer: Writer, scanner: Option<Scanner>, is_external: bool) {
     // What an earlier run wrote would call nobody, or beside Kyverno somebody who is not to be asked.
-    if (is_external || scanner.is_some()) && writer.leadership.clone().gained().await {
-        remove_leftovers(&writer.connection).await;
-    }
-    let Some(scanner) = scanner else { match writer.run().await {} };
+    let removes = is_external || scanner.is_some();
+    let leftovers = async {
+        if removes && writer.leadership.clone().gained().await {
+            remove_leftovers(&writer.connection).await;
+        }
+    };
+    let Some(scanner) = scanner else {
+        leftovers.await;
+        match writer.run().await {}
+    };
     tracing::info!("beside Kyverno: no webhook is registered, and no status is written");
-    scanner.run().await;
+    tokio::join!(leftovers, scanner.run());
 }
 
 /// Removes what an earlier run left when it crashed, and what would call a process that is not there. Waits for an API

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_cluster::{EventCounts, WatchState, WatchStates};
+use portcullis_cluster::{EventCounts, Leadership, WatchState, WatchStates};
 use portcullis_controllers::retention::RetentionCounts;
 use portcullis_controllers::writer::{Wanted, Written};
 use portcullis_webhook::Metrics;
@@ -26,6 +26,8 @@ pub(crate) struct Counts {
     pub(crate) written: watch::Receiver<Written>,
     /// Whether webhooks were removed since Portcullis leaves.
     pub(crate) disarmed: Arc<AtomicBool>,
+    /// Those that this process stands for.
+    pub(crate) leases: Vec<(&'static str, Leadership)>,
 }
 
 impl Counts {
@@ -95,7 +97,18 @@ impl Collector for Counts {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(i64::from(self.disarmed.load(Ordering::Relaxed))).encode(disarmed)
+        ConstGauge::new(i64::from(self.disarmed.load(Ordering::Relaxed))).encode(disarmed)?;
+        let mut leader = encoder.encode_descriptor(
+            "portcullis_leader",
+            "1 while this process holds the Lease of a controller, whose work it does",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (lease, leadership) in &self.leases {
+            let holds = i64::from(leadership.is_leader());
+            ConstGauge::new(holds).encode(leader.encode_family(&[("lease", *lease)])?)?;
+        }
+        Ok(())
     }
 }
 
@@ -122,6 +135,7 @@ mod tests {
             wanted: watch::channel(None).1,
             written: watch::channel(Written::default()).1,
             disarmed: Arc::default(),
+            leases: Vec::new(),
         };
         counts.register(&metrics);
         let text = metrics.encode();

@@ -9,6 +9,10 @@ mod replicated;
 mod secret;
 mod site;
 
+pub(crate) use self::replicated::{
+    everything, put_in_force, refuse_bad_names, replicated, until_bad_names_are_refused, until_pod_is,
+};
+
 mod api_server;
 mod bodies;
 mod clocks;

@@ -25,7 +25,7 @@ fn retaining(test: impl AsyncFnOnce(&ClusterTest, &mut Portcullis<'_, '_>) -> Re
 }
 
 /// A JobRetention for the namespace of the test; `spec` is added to its specification, a line each.
-async fn retain(test: &ClusterTest, name: &str, spec: &str) -> Result<()> {
+pub(crate) async fn retain(test: &ClusterTest, name: &str, spec: &str) -> Result<()> {
     let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
     let document = format!(
         "\
@@ -43,7 +43,7 @@ spec:
 }
 
 /// Creates a Job and waits until it has finished.
-async fn finished(test: &ClusterTest, document: &str) -> Result<()> {
+pub(crate) async fn finished(test: &ClusterTest, document: &str) -> Result<()> {
     let created = ["create", "-f", "-", "-o", "jsonpath={.metadata.name}"];
     let name = test.control_plane.kubectl(&test.namespace).run_with(&created, document).await?.succeeded()?;
     let has_ended = |job: Option<&Job>| is_finished(job) || job.is_some_and(has_failed);
@@ -65,7 +65,7 @@ fn failing(name: &str) -> String {
 }
 
 /// Waits until a Job has this TTL.
-async fn until_ttl(test: &ClusterTest, name: &str, wanted: i32) -> Result<Job> {
+pub(crate) async fn until_ttl(test: &ClusterTest, name: &str, wanted: i32) -> Result<Job> {
     wait::until(&format!("a TTL of {wanted} of the Job `{name}`"), async || {
         let job = get_job(test, name).await?;
         ensure!(ttl(&job) == Some(wanted), "it is {:?}", ttl(&job));
@@ -369,11 +369,12 @@ fn the_next_leader_goes_on_with_the_hour_and_writes_nothing_twice() -> Result<()
             until_status(test, "paced", "a Job that waits", waits(1)).await?;
 
             // One that is killed says nothing to the next one.
-            let leader = wait::until("a leader", async || replicas.leader().await).await?;
+            let leader =
+                wait::until("a leader", async || replicas.holder("portcullis-retention").await).await?;
             replicas.kill(leader).await?;
             finished(test, &job("d", "")).await?;
             let status = until_status(test, "paced", "two Jobs that wait", waits(2)).await?;
-            ensure!(replicas.leader().await? == Some(0), "nobody else leads");
+            ensure!(replicas.holder("portcullis-retention").await? == Some(0), "nobody else leads");
             ensure!(status["jobs"]["expiring"] == 2, "{status:#}");
             ensure!(of_jobs(test, replicas.writes()?).len() == 2);
 
