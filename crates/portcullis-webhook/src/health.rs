@@ -1,7 +1,11 @@
 //! Probes and the scrape: plain HTTP on a port of its own.
+//!
+//! What tells of requests, and not of the process alone, is for who asks from the host or the Pod itself: there is no password
+//! to this port, and a Pod on the network of its node has it open to all that reach the node.
 
 use std::convert::Infallible;
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +36,10 @@ const LEAVE: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The type of what `/metrics` answers.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What somebody is told who asks from another machine for what is kept to this one.
+const FROM_ELSEWHERE: &str =
+    "this page is served to the loopback address alone; `kubectl port-forward` leads there\n";
 
 /// Says whether the process is ready, and if not, why.
 pub type Ready = dyn Fn() -> Result<(), String> + Send + Sync;
@@ -72,7 +80,7 @@ impl Health {
         Self { ready: Arc::new(ready), lifecycle, metrics, pages: Vec::new() }
     }
 
-    /// Serves at `path` what `text` says to the query when it is asked, beside the rest.
+    /// Serves at `path` what `text` says to the query when it is asked, to who asks by the loopback address.
     #[must_use]
     pub fn with_page(
         mut self,
@@ -97,16 +105,16 @@ impl Health {
                 continue;
             };
             match slots.take(peer.ip()) {
-                Ok(slot) => drop(tokio::spawn(self.clone().converse(stream, slot))),
+                Ok(slot) => drop(tokio::spawn(self.clone().converse(stream, peer.ip(), slot))),
                 Err(full) => tracing::debug!(reason = full.reason(), "connection not taken"),
             }
         }
     }
 
     /// Serves one connection to its end.
-    async fn converse(self, stream: TcpStream, _slot: Slot) {
-        let service = service_fn(move |request| {
-            std::future::ready(Ok::<_, Infallible>(self.answer(&request).map(Full::new)))
+    async fn converse(self, stream: TcpStream, peer: IpAddr, _slot: Slot) {
+        let service = service_fn(move |request: Request<Incoming>| {
+            std::future::ready(Ok::<_, Infallible>(self.answer(&request, peer).map(Full::new)))
         });
         let connection =
             http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
@@ -121,7 +129,7 @@ impl Health {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Bytes> {
+    fn answer<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Bytes> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -135,6 +143,7 @@ impl Health {
             },
             "/metrics" => typed(OPEN_METRICS, self.metrics.encode()),
             path => match self.pages.iter().find(|page| page.path == path) {
+                Some(_) if !peer.to_canonical().is_loopback() => text(StatusCode::FORBIDDEN, FROM_ELSEWHERE),
                 Some(page) => match (page.text)(request.uri().query().unwrap_or_default()) {
                     Ok(body) => typed(page.content_type, body),
                     Err(reason) => text(StatusCode::BAD_REQUEST, format!("{reason}\n")),
@@ -174,4 +183,29 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_tells_of_requests_is_for_who_asks_from_here() {
+        let metrics = Metrics::new("0");
+        let health =
+            Health::new(|| Ok(()), Lifecycle::new(), metrics)
+                .with_page("/page", "text/plain", |_| Ok("told".to_owned()));
+        let status = |path: &str, peer: &str| {
+            let request = Request::get(path).body(()).unwrap();
+            health.answer(&request, peer.parse().unwrap()).status()
+        };
+        for here in ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(status("/page", here), StatusCode::OK, "{here}");
+        }
+        for elsewhere in ["10.0.0.7", "::ffff:10.0.0.7", "fe80::1", "2001:db8::1"] {
+            assert_eq!(status("/page", elsewhere), StatusCode::FORBIDDEN, "{elsewhere}");
+            assert_eq!(status("/metrics", elsewhere), StatusCode::OK, "{elsewhere}");
+            assert_eq!(status("/readyz", elsewhere), StatusCode::OK, "{elsewhere}");
+        }
+    }
 }
