@@ -18,7 +18,7 @@ pub struct ServeArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,
 
-    /// The namespace of Portcullis: of its Service, its Lease and its configuration
+    /// The namespace of Portcullis: of its Service, its Leases and its configuration
     #[arg(
         short,
         long,
@@ -80,6 +80,10 @@ pub struct ServeArguments {
     /// The key of that certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Server")]
     pub tls_key: Option<PathBuf>,
+
+    /// The certificate of the authority that clients are to trust, as PEM; without it they trust the chain in --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Server")]
+    pub tls_ca: Option<PathBuf>,
 
     /// Where the API server reaches this process when no Service leads to it; webhooks are then removed on exit
     #[arg(

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use self::exchange::Exchange;
-use self::files::Files;
+use self::files::{Files, Paths};
 use self::key_material::{KeyMaterial, Usable};
 use self::names::names;
 pub(crate) use self::secret::SECRET;
@@ -138,7 +138,9 @@ impl Renewal {
     /// A file cannot be read, or the certificate in it cannot be used.
     pub(crate) fn new(arguments: &ServeArguments) -> anyhow::Result<Self> {
         if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
-            let (files, identity, bundle) = Files::open(certificate.clone(), key.clone())?;
+            let authority = arguments.tls_ca.clone();
+            let paths = Paths { certificate: certificate.clone(), key: key.clone(), authority };
+            let (files, identity, bundle) = Files::open(paths)?;
             return Ok(Self::of(Source::Files {
                 files,
                 exchange: Exchange::new(identity, bundle),

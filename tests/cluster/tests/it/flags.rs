@@ -1,11 +1,14 @@
 //! What the flags of `portcullis serve` do in a cluster.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 use portcullis_cluster_tests::{ClusterTest, wait};
+use portcullis_webhook::Authority;
 
 use crate::story::{create, founding_policy, get_job, job, record, serving_with, ttl, until_shown};
 
@@ -157,24 +160,16 @@ async fn trusts(test: &ClusterTest, certificate: &str) -> Result<bool> {
     Ok(true)
 }
 
-#[test]
-fn a_certificate_is_exchanged_without_a_moment_in_which_the_api_server_trusts_neither() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
-    let flags = [format!("--tls-cert={}", certificate.display()), format!("--tls-key={}", key.display())];
-    let exchange = || -> Result<String> {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
-        write(&certificate, &made.cert.pem())?;
-        write(&key, &made.signing_key.serialize_pem())?;
-        Ok(made.cert.pem())
-    };
-    let first = exchange()?;
-    serving_with(&flags.each_ref().map(String::as_str), async |test, portcullis| {
+/// Serves with the certificate of these files, and has them hold the next one twice: at no moment does the API server trust neither.
+/// `next` writes files, and returns what it is to trust.
+fn exchanging(flags: &[&str], next: impl Fn() -> Result<String>) -> Result<()> {
+    let first = next()?;
+    serving_with(flags, async |test, portcullis| {
         portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
         until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
         ensure!(trusts(test, &first).await?, "the first certificate is not trusted");
         for exchanges in 1..=2 {
-            let next = exchange()?;
+            let next = next()?;
             portcullis.serve.hang_up()?;
             wait::until("the next certificate", async || {
                 // A webhook that is not trusted would be passed over.
@@ -191,6 +186,35 @@ fn a_certificate_is_exchanged_without_a_moment_in_which_the_api_server_trusts_ne
         create(test, &job("real", ""), &[]).await?.succeeded()?;
         ensure!(ttl(&get_job(test, "real").await?) == Some(900));
         Ok(())
+    })
+}
+
+#[test]
+fn a_certificate_is_exchanged_without_a_moment_in_which_the_api_server_trusts_neither() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
+    let flags = [format!("--tls-cert={}", certificate.display()), format!("--tls-key={}", key.display())];
+    exchanging(&flags.each_ref().map(String::as_str), || {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        write(&certificate, &made.cert.pem())?;
+        write(&key, &made.signing_key.serialize_pem())?;
+        Ok(made.cert.pem())
+    })
+}
+
+#[test]
+fn certificates_of_an_authority_are_exchanged_with_it_and_it_alone_is_trusted() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [certificate, key, authority] = ["tls.crt", "tls.key", "ca.crt"].map(|name| folder.path().join(name));
+    let flags = [("cert", &certificate), ("key", &key), ("ca", &authority)];
+    let flags = flags.map(|(name, path)| format!("--tls-{name}={}", path.display()));
+    exchanging(&flags.each_ref().map(String::as_str), || {
+        let made = Authority::new(SystemTime::from(Timestamp::now()))?;
+        let leaf = made.issue_pem(&["127.0.0.1".to_owned()], SystemTime::from(Timestamp::now()))?;
+        write(&certificate, &leaf.certificate)?;
+        write(&key, &leaf.key)?;
+        write(&authority, made.bundle_pem())?;
+        Ok(made.bundle_pem().to_owned())
     })
 }
 

@@ -7,41 +7,52 @@ use anyhow::Context as _;
 use portcullis_cli::hinted;
 use portcullis_cluster::system_reason;
 use portcullis_webhook::Identity;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::rfc3339;
+
+/// Where a certificate lies.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    /// The authority that clients trust; without it they trust the chain of the certificate.
+    pub(super) authority: Option<PathBuf>,
+}
 
 /// The files, and what they held when they were looked at last.
 pub(super) struct Files {
     paths: Paths,
     /// Or why they could not be used, if they could not: then they are looked at again.
-    before: Result<Pair, String>,
-}
-
-#[derive(Clone)]
-struct Paths {
-    certificate: PathBuf,
-    key: PathBuf,
+    before: Result<Held, String>,
 }
 
 /// What the files hold.
 #[derive(Clone, PartialEq)]
-struct Pair {
+struct Held {
     certificate: String,
     key: String,
+    authority: Option<String>,
+}
+
+impl Held {
+    /// What is to be trusted. Who gives a certificate and no authority gives its chain up to what clients trust.
+    fn bundle(&self) -> Vec<u8> {
+        self.authority.as_ref().unwrap_or(&self.certificate).clone().into_bytes()
+    }
 }
 
 impl Files {
-    /// Reads both for the first time. What is to be trusted is the chain in the file: who gives a certificate gives it up
-    /// to what clients trust.
+    /// Reads them for the first time.
     ///
     /// # Errors
     /// One cannot be read, or the certificate cannot be used.
-    pub(super) fn open(certificate: PathBuf, key: PathBuf) -> anyhow::Result<(Self, Identity, Vec<u8>)> {
-        let paths = Paths { certificate, key };
-        let pair = paths.read()?;
-        let identity = paths.identity(&pair)?;
-        let bundle = pair.certificate.clone().into_bytes();
-        Ok((Self { paths, before: Ok(pair) }, identity, bundle))
+    pub(super) fn open(paths: Paths) -> anyhow::Result<(Self, Identity, Vec<u8>)> {
+        let held = paths.read()?;
+        let identity = paths.identity(&held)?;
+        let bundle = held.bundle();
+        Ok((Self { paths, before: Ok(held) }, identity, bundle))
     }
 
     /// What to serve with and what is to be trusted, if the files hold something else than when they were looked at last.
@@ -59,19 +70,19 @@ impl Files {
         {
             return None;
         }
-        let used = read.and_then(|pair| {
-            let identity = self.paths.identity(&pair)?;
+        let used = read.and_then(|held| {
+            let identity = self.paths.identity(&held)?;
             if current.is_valid_at(now) && !identity.is_valid_at(now) {
                 let (begins, ends) = (rfc3339(identity.not_before()), rfc3339(identity.not_after()));
                 let certificate = self.paths.certificate.display();
                 anyhow::bail!("the certificate `{certificate}` is valid from {begins} to {ends}");
             }
-            Ok((identity, pair))
+            Ok((identity, held))
         });
         match used {
-            Ok((identity, pair)) => {
-                let bundle = pair.certificate.clone().into_bytes();
-                self.before = Ok(pair);
+            Ok((identity, held)) => {
+                let bundle = held.bundle();
+                self.before = Ok(held);
                 Some((identity, bundle))
             }
             Err(error) => {
@@ -87,15 +98,34 @@ impl Files {
 }
 
 impl Paths {
-    fn read(&self) -> anyhow::Result<Pair> {
-        Ok(Pair { certificate: read(&self.certificate, "--tls-cert")?, key: read(&self.key, "--tls-key")? })
+    fn read(&self) -> anyhow::Result<Held> {
+        Ok(Held {
+            certificate: read(&self.certificate, "--tls-cert")?,
+            key: read(&self.key, "--tls-key")?,
+            authority: self.authority.as_deref().map(|path| read(path, "--tls-ca")).transpose()?,
+        })
     }
 
-    fn identity(&self, pair: &Pair) -> anyhow::Result<Identity> {
-        Identity::from_pem(&pair.certificate, &pair.key).with_context(|| {
-            let (certificate, key) = (self.certificate.display(), self.key.display());
+    /// The certificate, which clients that trust the authority accept: files that are changed one after the other may be of
+    /// two certificates for a moment.
+    fn identity(&self, held: &Held) -> anyhow::Result<Identity> {
+        let (certificate, key) = (self.certificate.display(), self.key.display());
+        let identity = Identity::from_pem(&held.certificate, &held.key).with_context(|| {
             format!("cannot serve with the certificate `{certificate}` and the key `{key}`")
-        })
+        })?;
+        if let (Some(path), Some(authority)) = (&self.authority, &held.authority) {
+            let mut authorities = CertificateDer::pem_slice_iter(authority.as_bytes());
+            // A certificate that has signed itself is its own authority.
+            let is_trusted =
+                |it: &CertificateDer<'_>| identity.chain().contains(it) || identity.is_issued_by(it);
+            if !authorities.any(|authority| authority.is_ok_and(|it| is_trusted(&it))) {
+                let hint = "`--tls-ca` takes the certificate of who has issued that of `--tls-cert`, as PEM";
+                let message =
+                    format!("the certificate `{certificate}` is not issued by `{}`", path.display());
+                return Err(hinted(message, Some(hint)));
+            }
+        }
+        Ok(identity)
     }
 }
 

@@ -96,3 +96,77 @@ fn a_replica_that_does_not_write_gives_the_one_that_does_some_time_to_read_the_f
     exchange.step(start() + Duration::from_secs(180), &Trust::ByOther);
     assert!(!exchange.is_under_way());
 }
+
+/// A Secret that is mounted: the kubelet changes all its files at once, by the link that they lie behind.
+struct Mounted {
+    folder: tempfile::TempDir,
+    swaps: u32,
+}
+
+impl Mounted {
+    fn paths(&self) -> Paths {
+        let path = |name: &str| self.folder.path().join(name);
+        Paths { certificate: path("tls.crt"), key: path("tls.key"), authority: Some(path("ca.crt")) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test that writes files")]
+    fn swap(&mut self, entries: [(&str, &str); 3]) {
+        self.swaps += 1;
+        let (root, data) = (self.folder.path(), format!("..{}", self.swaps));
+        std::fs::create_dir(root.join(&data)).unwrap();
+        for (name, text) in entries {
+            std::fs::write(root.join(&data).join(name), text).unwrap();
+            if self.swaps == 1 {
+                std::os::unix::fs::symlink(format!("..data/{name}"), root.join(name)).unwrap();
+            }
+        }
+        std::os::unix::fs::symlink(&data, root.join("..next")).unwrap();
+        std::fs::rename(root.join("..next"), root.join("..data")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_mounted_secret_of_an_authority_is_followed_and_the_authority_is_what_is_trusted() {
+    let [first, second] = [START, START + HOUR]
+        .map(|at| portcullis_webhook::Authority::new(SystemTime::UNIX_EPOCH + at).unwrap());
+    let issued =
+        |authority: &portcullis_webhook::Authority| authority.issue_pem(&[NAME.to_owned()], start()).unwrap();
+    let mut mounted = Mounted { folder: tempfile::tempdir().unwrap(), swaps: 0 };
+    let leaf = issued(&first);
+    mounted.swap([("tls.crt", &leaf.certificate), ("tls.key", &leaf.key), ("ca.crt", first.bundle_pem())]);
+    let (files, identity, bundle) = Files::open(mounted.paths()).unwrap();
+    assert_eq!(bundle, first.bundle_pem().as_bytes());
+    let source = Source::Files { files, exchange: Exchange::new(identity, bundle), told: None };
+    let mut renewal = Renewal::of(source);
+    let served = renewal.served();
+    let chain = |certificate: &str| CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let serves = |certificate: &str| served.certificates.current().unwrap().chain() == [chain(certificate)];
+    assert!(serves(&leaf.certificate));
+
+    // The next one of the same authority is served at once: whoever trusted the one before trusts it.
+    let leaf = issued(&first);
+    mounted.swap([("tls.crt", &leaf.certificate), ("tls.key", &leaf.key), ("ca.crt", first.bundle_pem())]);
+    let written = served.ca_bundle.borrow().clone();
+    renewal.step(start() + HOUR, &Trust::Written(written.clone()), None).await.unwrap();
+    assert!(renewal.show() && serves(&leaf.certificate));
+    assert_eq!(*served.ca_bundle.borrow(), written);
+
+    // Files of two certificates are none: nothing changes.
+    let other = issued(&second);
+    mounted.swap([("tls.crt", &other.certificate), ("tls.key", &other.key), ("ca.crt", first.bundle_pem())]);
+    renewal.step(start() + HOUR, &Trust::Written(written.clone()), None).await.unwrap();
+    assert!(!renewal.show() && serves(&leaf.certificate));
+
+    // One of another authority waits until that is trusted.
+    mounted.swap([("tls.crt", &other.certificate), ("tls.key", &other.key), ("ca.crt", second.bundle_pem())]);
+    renewal.step(start() + HOUR, &Trust::Written(written.clone()), None).await.unwrap();
+    assert!(!renewal.show() && serves(&leaf.certificate));
+    let both = served.ca_bundle.borrow().clone();
+    assert_eq!(both, [first.bundle_pem(), second.bundle_pem()].concat().as_bytes());
+    for seconds in [0, 5] {
+        let now = start() + HOUR + Duration::from_secs(seconds);
+        renewal.step(now, &Trust::Written(both.clone()), None).await.unwrap();
+        renewal.show();
+    }
+    assert!(serves(&other.certificate));
+}
