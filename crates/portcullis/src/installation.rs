@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, ResourceExt};
-use portcullis_cli::{ClusterArguments, Reach, cannot};
+use portcullis_cli::{ClusterArguments, Reach, hinted};
 use portcullis_cluster::{ApiError, Asked, Connection};
 
 pub(crate) use self::disarm::{disarm, rearm};
@@ -75,8 +75,25 @@ impl Site {
     /// `error`, which came of asking to `verb` the `resource`, for people.
     fn told(&self, verb: &'static str, resource: &str, error: &kube::Error) -> anyhow::Error {
         let asked = Asked { verb, resource: resource.to_owned() };
-        cannot(&format!("{verb} {resource}"), &ApiError::from_client(asked, self.connection.server(), error))
+        let error = ApiError::from_client(asked, self.connection.server(), error);
+        let hint = match calls_nobody(&error.said()) {
+            true => Some(CALLS_NOBODY.to_owned()),
+            false => error.hint(),
+        };
+        hinted(format!("cannot {verb} {resource}: {error}"), hint)
     }
+}
+
+/// What to do where a webhook of ours is asked and calls nobody.
+const CALLS_NOBODY: &str =
+    "nobody answers for portcullis: `portcullis disarm` first, which takes its webhooks out of the way";
+
+/// Whether an API server says that it has refused a request since a webhook of Portcullis did not answer, as in
+/// `failed calling webhook "validate.portcullis.svc-fail": ...`.
+fn calls_nobody(said: &str) -> bool {
+    let webhook = said.split_once("failed calling webhook \"").and_then(|(_, rest)| rest.split_once('"'));
+    // Those that have Kyverno's names call a Service of ours.
+    webhook.is_some_and(|(name, reason)| name.contains(NAME) || reason.contains("https://portcullis."))
 }
 
 /// Runs `work` on a cluster.
@@ -98,5 +115,24 @@ fn if_there<T>(found: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> 
         // A kind that is not served any more is told of in no status of its own.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::calls_nobody;
+
+    #[test]
+    fn a_webhook_of_ours_that_calls_nobody_is_told_from_those_of_others() {
+        let failed = |webhook: &str, service: &str| {
+            format!(
+                "Internal error occurred: failed calling webhook \"{webhook}\": failed to call webhook: Post \
+                 \"https://{service}.svc:443/validate/fail?timeout=10s\": connection refused"
+            )
+        };
+        assert!(calls_nobody(&failed("validate.portcullis.svc-fail", "portcullis.guard")));
+        assert!(calls_nobody(&failed("validate.kyverno.svc-fail", "portcullis.portcullis")));
+        assert!(!calls_nobody(&failed("validate.kyverno.svc-fail", "kyverno-svc.kyverno")));
+        assert!(!calls_nobody("admission webhook \"validate.portcullis.svc-fail\" denied the request: no"));
     }
 }

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use portcullis_cluster_tests::{Shell, wait};
 
 use super::{PARTS, on_clear_ground};
+use crate::faults::{everything, put_in_force, replicated, until_pod_is};
 
 #[test]
 fn an_installation_that_is_killed_after_each_of_its_steps_goes_on_where_it_was() -> Result<()> {
@@ -93,5 +94,31 @@ fn what_keeps_the_pods_from_being_made_is_told() -> Result<()> {
             Ok(Some(()))
         })
         .await
+    })
+}
+
+#[test]
+fn who_installs_or_deletes_a_definition_while_nobody_answers_is_told_and_can_once_it_is_disarmed()
+-> Result<()> {
+    replicated(async |test, replicas| {
+        replicas.start(1).await?;
+        let validate = "message: a team is wanted, pattern: {metadata: {labels: {team: '?*'}}}";
+        put_in_force(test, &everything("names: [probe]", validate)).await?;
+        until_pod_is(test, "a team is wanted").await?;
+        replicas.kill_all();
+        // It leads to the test, and not to Pods.
+        replicas.kubectl().run(&["delete", "service", "portcullis"]).await?.succeeded()?;
+        let delete = ["delete", "crd", "jobretentions.portcullis.dev"];
+        let refused = test.kubectl(&delete).await?;
+        ensure!(refused.stderr.contains("failed calling webhook"), "{refused:?}");
+        let refused = test.control_plane.portcullis(&["install"]).await?;
+        let told = refused.stderr.contains("failed calling webhook")
+            && refused.stderr.contains("hint: nobody answers for portcullis: `portcullis disarm` first");
+        ensure!(refused.code == 1 && told, "{refused:?}");
+
+        test.control_plane.portcullis(&["disarm"]).await?.succeeded()?;
+        test.kubectl(&delete).await?.succeeded()?;
+        test.control_plane.portcullis(&["install"]).await?.succeeded()?;
+        test.control_plane.portcullis(&["uninstall"]).await?.succeeded().map(drop)
     })
 }
