@@ -1,7 +1,7 @@
 //! `portcullis apply --cluster`: what is in a cluster, judged without a server.
 
 use anyhow::{Result, ensure};
-use portcullis_cluster_tests::{ClusterTest, cluster_test};
+use portcullis_cluster_tests::{ClusterTest, Shell, cluster_test};
 
 /// ConfigMaps have a label `team`, unless their namespace does without; and there are no more than three of them, which is
 /// asked of the API server.
@@ -88,6 +88,58 @@ fn policies_judge_what_is_in_the_cluster_read_in_pages() -> Result<()> {
         let elsewhere = ["apply", &*policy, "--cluster", "--context", "elsewhere"];
         let refused = test.control_plane.portcullis(&elsewhere).await?;
         ensure!(refused.code == 1 && refused.stderr.contains("it has no context `elsewhere`"), "{refused:?}");
+        Ok(())
+    })
+}
+
+/// A kubeconfig whose current context leads nowhere, beside one that leads to the cluster, which names the namespace of the test.
+const TWO_CONTEXTS: &str = "cp kubeconfig two && kubectl --kubeconfig two config set-cluster nowhere --server=https://127.0.0.1:1 && \
+    kubectl --kubeconfig two config set-context nowhere --cluster=nowhere --user=user && \
+    kubectl --kubeconfig two config use-context nowhere";
+
+#[test]
+fn the_cluster_is_the_one_of_the_kubeconfig_and_the_context_that_are_named() -> Result<()> {
+    cluster_test(async |test| {
+        for (name, labels) in [("a", "team: t"), ("b", "")] {
+            let metadata = format!("{{name: config-{name}, labels: {{{labels}}}}}");
+            test.apply(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {metadata}}}"))
+                .await?
+                .succeeded()?;
+        }
+        test.kubectl(&["label", "namespace", &test.namespace, "teams=yes"]).await?.succeeded()?;
+        let shell = Shell::new(test.control_plane, &test.namespace)?;
+        shell.write("policy.yaml", &POLICY.replace("NAMESPACE", &test.namespace))?;
+        shell.run(TWO_CONTEXTS).await?.succeeded()?;
+        let here = format!("-n {}", test.namespace);
+        let judges = async |environment: &str, arguments: &str| {
+            let line =
+                format!("env {environment} HOME=/nowhere portcullis apply policy.yaml --cluster {arguments}");
+            shell.run(&line).await
+        };
+        let nowhere = "cannot reach the API server at `https://127.0.0.1:1`";
+        for (environment, arguments, is_there) in [
+            ("-u KUBECONFIG", "--kubeconfig two --context context", true),
+            ("-u KUBECONFIG", "--kubeconfig two", false),
+            ("-u KUBECONFIG", "--kubeconfig two --context nowhere", false),
+            ("-u KUBECONFIG", "--kubeconfig kubeconfig", true),
+            ("KUBECONFIG=two", "--context context", true),
+            ("KUBECONFIG=two", "", false),
+            // What is named counts, and not what is around.
+            ("KUBECONFIG=kubeconfig", "--kubeconfig two", false),
+            ("KUBECONFIG=two", "--kubeconfig kubeconfig", true),
+        ] {
+            let output = judges(environment, &format!("{arguments} {here}")).await?;
+            let last = output.stdout.lines().last().unwrap_or_default().trim();
+            let as_wanted = match is_there {
+                true => last == "pass: 3, fail: 1, warn: 0, error: 0, skip: 0",
+                false => output.stderr.contains(nowhere) && output.stdout.is_empty(),
+            };
+            ensure!(as_wanted && output.code == 1, "{environment} {arguments}: {output:?}");
+        }
+        // Another namespace holds nothing that the policies are about.
+        let elsewhere =
+            judges("-u KUBECONFIG", "--kubeconfig two --context context -n kube-node-lease").await?;
+        ensure!(elsewhere.code == 0 && elsewhere.stdout.contains("pass: 0, fail: 0"), "{elsewhere:?}");
         Ok(())
     })
 }
