@@ -43,3 +43,51 @@ left. Helm would refuse to install over it. `lookup` finds nothing where there i
 true
 {{- end -}}
 {{- end }}
+
+{{/*
+The webhook configurations by which a Kyverno is called, as JSON, by the test of `portcullis install`: those that have its label
+and are none of ours, and call somebody. Nothing is found where there is no cluster, as for `helm template`.
+*/}}
+{{- define "portcullis.kyverno" -}}
+{{- $found := list -}}
+{{- range $kind := list "MutatingWebhookConfiguration" "ValidatingWebhookConfiguration" -}}
+{{- range dig "items" list (lookup "admissionregistration.k8s.io/v1" $kind "" "") -}}
+{{- $labels := dig "metadata" "labels" dict . -}}
+{{- $isOurs := eq (get $labels "app.kubernetes.io/managed-by") "portcullis" -}}
+{{- if and (hasKey $labels "webhook.kyverno.io/managed-by") (not $isOurs) .webhooks -}}
+{{- $found = append $found . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $found }}
+{{- end }}
+
+{{/*
+The Deployments of that Kyverno, as JSON, by the test of `portcullis install --take-over`: those that say so, and those whose Pods
+the Services lead to that its configurations call.
+*/}}
+{{- define "portcullis.kyverno.deployments" -}}
+{{- $services := list -}}
+{{- range . -}}
+{{- with dig "clientConfig" "service" dict (first .webhooks) -}}
+{{- $services = append $services (dict "namespace" .namespace "name" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $found := list -}}
+{{- range uniq $services -}}
+{{- $selector := dig "spec" "selector" dict (lookup "v1" "Service" .namespace .name) -}}
+{{- range dig "items" list (lookup "apps/v1" "Deployment" .namespace "") -}}
+{{- $labels := dig "spec" "template" "metadata" "labels" dict . -}}
+{{- $isLedTo := not (empty $selector) -}}
+{{- range $key, $value := $selector -}}
+{{- if ne (get $labels $key) $value -}}
+{{- $isLedTo = false -}}
+{{- end -}}
+{{- end -}}
+{{- if or $isLedTo (eq (dig "metadata" "labels" "app.kubernetes.io/part-of" "" .) "kyverno") -}}
+{{- $found = append $found (dict "namespace" .metadata.namespace "name" .metadata.name "replicas" .spec.replicas) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ toJson (uniq $found) }}
+{{- end }}

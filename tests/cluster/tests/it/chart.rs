@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{Programs, offline};
 use portcullis_value::Arena;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const CHART: &str = "charts/portcullis";
 
@@ -63,6 +63,8 @@ fn the_chart_and_the_command_give_the_same_objects() -> Result<()> {
                 "namespace.create=true,retention.enabled=true,exceptionNamespace=exceptions",
                 vec!["--retention", "--exception-namespace=exceptions"],
             ),
+            // Only a cluster knows whether there is a Kyverno.
+            ("portcullis", "namespace.create=true,takeOver=true", vec![]),
         ];
         for (namespace, values, arguments) in same {
             let by_chart = rendered(programs, namespace, values).await?;
@@ -186,4 +188,144 @@ fn roles_grant_no_secret_outside_of_the_own_namespace_and_no_configuration_that_
         }
         Ok(())
     })
+}
+
+#[test]
+fn config_maps_are_read_in_every_namespace_unless_that_is_not_wanted() -> Result<()> {
+    with_helm(async |programs| {
+        for (value, is_bound) in [("rbac.configMaps=true", true), ("rbac.configMaps=false", false)] {
+            let objects = rendered(programs, "portcullis", value).await?;
+            ensure!(objects.contains_key("ClusterRoleBinding portcullis-config-maps") == is_bound, "{value}");
+            ensure!(objects.contains_key("ClusterRole portcullis-config-maps"), "{value}: nothing to bind");
+            // No other role that is bound in the whole cluster lets it.
+            for (title, role) in objects.iter().filter(|(title, _)| title.starts_with("ClusterRole ")) {
+                let rules = role.pointer("/rules").map(Value::to_string).unwrap_or_default();
+                ensure!(!rules.contains("configmaps") || title.ends_with("-config-maps"), "{title}: {rules}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What a field of an object of cert-manager's API holds.
+enum Shape {
+    Text,
+    Number,
+    Texts,
+    OneOf(&'static [&'static str]),
+    /// The fields that there are, and those that there must be.
+    Fields(&'static [(&'static str, Shape)], &'static [&'static str]),
+    Anything,
+}
+
+/// `spec` of a Certificate of cert-manager.io/v1, as far as webhooks have a use for it.
+const CERTIFICATE: Shape = Shape::Fields(
+    &[
+        ("secretName", Shape::Text),
+        ("commonName", Shape::Text),
+        ("dnsNames", Shape::Texts),
+        ("duration", Shape::Text),
+        ("renewBefore", Shape::Text),
+        ("isCA", Shape::Anything),
+        ("usages", Shape::Texts),
+        (
+            "privateKey",
+            Shape::Fields(
+                &[
+                    ("algorithm", Shape::OneOf(&["RSA", "ECDSA", "Ed25519"])),
+                    ("encoding", Shape::OneOf(&["PKCS1", "PKCS8"])),
+                    ("size", Shape::Number),
+                    ("rotationPolicy", Shape::OneOf(&["Never", "Always"])),
+                ],
+                &[],
+            ),
+        ),
+        (
+            "issuerRef",
+            Shape::Fields(&[("name", Shape::Text), ("kind", Shape::Text), ("group", Shape::Text)], &["name"]),
+        ),
+    ],
+    &["secretName", "issuerRef"],
+);
+
+/// `spec` of an Issuer of it.
+const ISSUER: Shape = Shape::Fields(
+    &[
+        ("selfSigned", Shape::Fields(&[("crlDistributionPoints", Shape::Texts)], &[])),
+        ("ca", Shape::Fields(&[("secretName", Shape::Text)], &["secretName"])),
+    ],
+    &[],
+);
+
+impl Shape {
+    fn check(&self, value: &Value, at: &str) -> Result<()> {
+        let is_so = match self {
+            Shape::Text => value.is_string(),
+            Shape::Number => value.is_u64(),
+            Shape::Texts => value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+            Shape::OneOf(texts) => texts.iter().any(|text| value == text),
+            Shape::Anything => true,
+            Shape::Fields(fields, needed) => {
+                let object = value.as_object().with_context(|| format!("{at} is no object: {value}"))?;
+                for (name, value) in object {
+                    let field = fields.iter().find(|(field, _)| field == name);
+                    let (_, shape) = field.with_context(|| format!("{at}.{name} is not known"))?;
+                    shape.check(value, &format!("{at}.{name}"))?;
+                }
+                needed.iter().all(|name| object.contains_key(*name))
+            }
+        };
+        ensure!(is_so, "{at} is {value}");
+        Ok(())
+    }
+}
+
+#[test]
+fn cert_manager_is_asked_for_the_certificate_that_is_mounted_for_the_names_of_the_service() -> Result<()> {
+    with_helm(async |programs| {
+        let values = "certificates.source=cert-manager,certificates.secretName=issued";
+        let objects = rendered(programs, "guard", values).await?;
+        let get = |title: &str| objects.get(title).with_context(|| format!("no {title}"));
+        let certificate = get("Certificate portcullis")?;
+        let issuer = get("Issuer portcullis")?;
+        for object in [certificate, issuer] {
+            let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+            ensure!(text("/apiVersion") == Some("cert-manager.io/v1"), "{object}");
+            ensure!(text("/metadata/namespace") == Some("guard"), "{object}");
+        }
+        let spec = certificate.pointer("/spec").context("no spec")?;
+        CERTIFICATE.check(spec, "spec")?;
+        ISSUER.check(issuer.pointer("/spec").context("no spec")?, "spec")?;
+        ensure!(spec["issuerRef"] == json!({ "kind": "Issuer", "name": "portcullis" }), "{spec}");
+        let service = get("Service portcullis")?.pointer("/metadata").context("no metadata")?;
+        let (name, namespace) = (text_of(service, "name")?, text_of(service, "namespace")?);
+        let names = [name.clone(), format!("{name}.{namespace}"), format!("{name}.{namespace}.svc")];
+        ensure!(spec["dnsNames"] == json!(names), "{spec}");
+
+        let pod = get("Deployment portcullis")?.pointer("/spec/template/spec").context("no Pod")?;
+        ensure!(pod["volumes"][0]["secret"]["secretName"] == spec["secretName"], "{pod}");
+        ensure!(pod["volumes"][0]["name"] == pod["containers"][0]["volumeMounts"][0]["name"], "{pod}");
+        let folder = text_of(&pod["containers"][0]["volumeMounts"][0], "mountPath")?;
+        let arguments = pod["containers"][0]["args"].to_string();
+        for (flag, entry) in [("tls-cert", "tls.crt"), ("tls-key", "tls.key"), ("tls-ca", "ca.crt")] {
+            ensure!(arguments.contains(&format!("--{flag}={folder}/{entry}")), "{arguments}");
+        }
+        // It makes no Secret, and reads none.
+        ensure!(!get("Role portcullis")?.to_string().contains("secrets"));
+
+        let values =
+            format!("{values},certificates.issuerRef.kind=ClusterIssuer,certificates.issuerRef.name=ours");
+        let objects = rendered(programs, "guard", &values).await?;
+        ensure!(!objects.contains_key("Issuer portcullis"));
+        let spec =
+            objects.get("Certificate portcullis").and_then(|it| it.get("spec")).context("no Certificate")?;
+        CERTIFICATE.check(spec, "spec")?;
+        ensure!(spec["issuerRef"] == json!({ "kind": "ClusterIssuer", "name": "ours" }), "{spec}");
+        Ok(())
+    })
+}
+
+fn text_of(object: &Value, name: &str) -> Result<String> {
+    let text = object.get(name).and_then(Value::as_str);
+    text.map(str::to_owned).with_context(|| format!("no `{name}` in {object}"))
 }

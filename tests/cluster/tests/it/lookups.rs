@@ -170,3 +170,48 @@ fn a_policy_of_a_namespace_reads_no_other() -> Result<()> {
         until_shown(test, &service("kube-public"), &refused).await
     })
 }
+
+/// A policy about Services named `asks-*` that reads a ConfigMap of this namespace.
+fn reads_from(namespace: &str, test: &ClusterTest) -> String {
+    let entry = format!("configMap: {{name: allowed, namespace: {namespace}}}");
+    let condition = "{key: \"{{ request.object.metadata.name }}\", operator: NotEquals, value: \"{{ fact.data.allowed }}\"}";
+    policy(test, &entry, condition).replace("name: asks", &format!("name: asks-{namespace}"))
+}
+
+#[test]
+fn a_rule_reads_the_config_maps_of_the_namespaces_that_are_bound_and_says_which_it_may_not() -> Result<()> {
+    const REQUESTS: usize = 50;
+    serving(async |test, portcullis| {
+        // As the chart has it with `rbac.configMaps: false`, and one namespace bound.
+        let unbind = ["delete", "clusterrolebinding", "portcullis-config-maps"];
+        test.kubectl(&unbind).await?.succeeded()?;
+        let bind = ["create", "rolebinding", "readable", "--clusterrole=portcullis-config-maps"];
+        test.kubectl(&[&bind[..], &["--serviceaccount=portcullis:portcullis"]].concat())
+            .await?
+            .succeeded()?;
+        test.apply(&config_map("one")).await?.succeeded()?;
+        portcullis.put_in_force(&reads_from(&test.namespace, test)).await?.succeeded()?;
+        until_admitted(test, "one").await?;
+        until_shown(test, &service("two"), "it is one").await?;
+
+        portcullis.put_in_force(&reads_from("default", test)).await?.succeeded()?;
+        let told = "failed to retrieve config map for context entry fact: failed to get configmap default/allowed : configmaps \
+            \"allowed\" is forbidden: User \"system:serviceaccount:portcullis:portcullis\" cannot get resource \"configmaps\" in API \
+            group \"\" in the namespace \"default\"";
+        until_shown(test, &service("one"), told).await?;
+        let lines = |log: &str| log.lines().filter(|line| line.contains("is forbidden")).count();
+        let before = lines(&portcullis.serve.log()?);
+        for _ in 0..REQUESTS {
+            let refused = create(test, &service("one"), &["--dry-run=server"]).await?;
+            ensure!(refused.stderr.contains(told), "{refused:?}");
+        }
+        // Each request has its decision, and nothing is said beside.
+        let log = portcullis.serve.log()?;
+        let beside = log
+            .lines()
+            .filter(|line| line.contains("is forbidden") && !line.contains("portcullis::decision"));
+        println!("{} lines of {REQUESTS} requests", lines(&log) - before);
+        ensure!(beside.clone().count() <= 1, "{:#?}", beside.collect::<Vec<_>>());
+        portcullis.serve.forgive()
+    })
+}

@@ -1,8 +1,10 @@
 //! `helm install` of the chart, and what the commands make of a release.
 
 use anyhow::{Context as _, Result, ensure};
-use portcullis_cluster_tests::wait;
+use portcullis_cluster_tests::{Shell, wait};
+use serde_json::Value;
 
+use super::take_over::CONFIGURATION;
 use super::{Ground, PARTS, definition_of_others, on_clear_ground};
 use crate::crds::define;
 
@@ -99,5 +101,66 @@ fn what_helm_still_lists_after_a_removal_is_told_and_helm_can_end_it() -> Result
         ground.helm(&command).await?;
         ensure!(ground.helm(&["list", "--namespace=portcullis", "--short"]).await?.is_empty());
         Ok(())
+    })
+}
+
+/// The commands that stand in what is told, one a line.
+fn commands(told: &str) -> Vec<&str> {
+    told.lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| line.starts_with("kubectl "))
+        .collect()
+}
+
+#[test]
+fn beside_a_kyverno_that_serves_helm_installs_nothing_unless_it_is_said_how() -> Result<()> {
+    on_clear_ground(async |ground| {
+        let kubectl = ground.test.control_plane.kubectl("default");
+        let theirs = definition_of_others(|definition| {
+            definition
+                .pointer_mut("/metadata")
+                .and_then(Value::as_object_mut)
+                .map(|it| it.remove("annotations"));
+        })?;
+        kubectl.run_with(&["apply", "--server-side", "-f", "-"], &theirs).await?.succeeded()?;
+        let way_back = ground.kyverno().await?;
+        let helm = async |verb: &str, value: &str| {
+            let here = ["portcullis", CHART, "--namespace=portcullis", "--create-namespace", "--wait", value];
+            ground.test.control_plane.helm(&[&[verb], &here[..]].concat()).await
+        };
+        let told = "Kyverno serves this cluster: it is called by `kyverno-resource-validating-webhook-cfg`\nhint: `--set besideKyverno=true`";
+        let refused = helm("install", "--set=replicas=1").await?;
+        ensure!(refused.code != 0 && refused.stderr.contains(told), "{refused:?}");
+        ensure!(ground.there(&PARTS).await?.is_empty(), "installed all the same");
+        let refused = helm("install", "--set=besideKyverno=true,takeOver=true").await?;
+        ensure!(refused.code != 0 && refused.stderr.contains("exclude each other"), "{refused:?}");
+
+        let shell = Shell::new(ground.test.control_plane, &ground.test.namespace)?;
+        let told = helm("install", "--set=besideKyverno=true").await?.succeeded()?;
+        ensure!(told.contains("It runs beside Kyverno"), "{told}");
+        ensure!(ground.there(&[CONFIGURATION]).await?.len() == 1);
+        // Of the definitions that are there one is not guarded: those of the chart are.
+        let guard =
+            "kubectl annotate crd clusterpolicies.kyverno.io helm.sh/resource-policy=keep --overwrite";
+        ensure!(commands(&told).contains(&guard), "{told}");
+        shell.run(guard).await?.succeeded()?;
+
+        let told = helm("upgrade", "--set=takeOver=true").await?.succeeded()?;
+        ensure!(!told.contains("Guard them first"), "{told}");
+        let (_, stop) = told.split_once("Kyverno serves as well").context("nothing is told of Kyverno")?;
+        let (stop, back) = stop.split_once("To go back: helm uninstall").context("no way back is told")?;
+        for command in commands(stop) {
+            shell.run(command).await?.succeeded()?;
+        }
+        ensure!(ground.replicas_of_kyverno().await? == "0 0", "{told}");
+        ensure!(ground.there(&[CONFIGURATION]).await?.is_empty(), "{told}");
+        let mut way_back = way_back.lines().skip(1).map(str::trim);
+        ensure!(way_back.all(|command| commands(back).contains(&command)), "{back}");
+
+        // Where nobody is called any more, nothing need be said.
+        let told = helm("upgrade", "--set=replicas=2").await?.succeeded()?;
+        ensure!(!told.contains("Kyverno"), "{told}");
+        ground.kubectl(&["delete", "crd", "clusterpolicies.kyverno.io"]).await?;
+        define(&kubectl).await.map(drop)
     })
 }

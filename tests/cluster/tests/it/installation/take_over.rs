@@ -44,7 +44,8 @@ spec:
     spec: {containers: [{name: kyverno, image: registry.example.com/kyverno}]}
 ";
 
-const CONFIGURATION: &str = "validatingwebhookconfiguration/kyverno-resource-validating-webhook-cfg";
+pub(super) const CONFIGURATION: &str =
+    "validatingwebhookconfiguration/kyverno-resource-validating-webhook-cfg";
 
 /// The last lines of a cut-over.
 const WAY_BACK: &str = "to go back: portcullis uninstall, then
@@ -54,7 +55,7 @@ const WAY_BACK: &str = "to go back: portcullis uninstall, then
 
 impl Ground<'_> {
     /// Has a Kyverno serve the cluster, and returns the commands that start it once it was stopped.
-    async fn kyverno(&self) -> Result<String> {
+    pub(super) async fn kyverno(&self) -> Result<String> {
         self.test.apply(&KYVERNO.replace("NAMESPACE", &self.test.namespace)).await?.succeeded()?;
         Ok(WAY_BACK.replace("NAMESPACE", &self.test.namespace))
     }
@@ -70,7 +71,7 @@ impl Ground<'_> {
     }
 
     /// How many replicas the Deployments of Kyverno are to have.
-    async fn replicas_of_kyverno(&self) -> Result<String> {
+    pub(super) async fn replicas_of_kyverno(&self) -> Result<String> {
         let replicas = ["get", "deployments", "-o", "jsonpath={.items[*].spec.replicas}"];
         self.test.kubectl(&replicas).await?.succeeded()
     }
