@@ -39,8 +39,36 @@ const OTHERS: [Other; 4] = [
     Other { begins: "k3d ", reason: "it takes a container runtime", instead: None },
 ];
 
+/// Commands that stand in a sentence alone, where they are read about and not run.
+const MENTIONED: [(&str, &str); 10] = [
+    ("cargo xtask bench serve", "it measures for minutes, and wants a machine to itself"),
+    ("cargo xtask help image", "it prints a text of the task runner, which is no part of a cluster"),
+    ("helm template", "it asks no cluster; the tests of the chart run it"),
+    (
+        "kubectl delete crd",
+        "it takes every policy with it; a test of the installation does it while nobody answers",
+    ),
+    ("portcullis serve", "it is what the Pods run, and the processes that stand for them"),
+    (
+        "kubectl -n portcullis logs deployment/portcullis",
+        "nothing runs in Pods that KWOK plays, and nothing logs",
+    ),
+    ("kubectl -n portcullis port-forward deployment/portcullis 8000", "nothing listens in such Pods"),
+    ("curl --silent localhost:8000/metrics", "it takes that port-forward"),
+    ("helm uninstall kyverno --namespace kyverno", "the Kyverno of the test is none of Helm's"),
+    (
+        "kubectl -n kyverno scale deployment kyverno-admission-controller --replicas=3",
+        "it stands for what `install --take-over` prints, which is compared above",
+    ),
+];
+
 /// What a reader who has followed another path has not done.
-const BEFORE: [(&str, &str); 2] = [
+const BEFORE: [(&str, &str); 3] = [
+    (
+        "helm upgrade",
+        "helm status portcullis --namespace portcullis > status || { portcullis uninstall && \
+         helm install portcullis charts/portcullis --namespace portcullis --create-namespace --wait; }",
+    ),
     ("helm install", "portcullis uninstall"),
     ("portcullis install", "helm uninstall portcullis --namespace portcullis --ignore-not-found --wait"),
 ];
@@ -80,6 +108,24 @@ fn commands(document: &str) -> Vec<&str> {
         }
     }
     commands
+}
+
+/// The commands in the sentences of a document.
+fn mentioned(document: &str) -> Vec<String> {
+    let mut is_text = true;
+    let text = document.lines().filter(|line| {
+        let is_fence = line.starts_with("```");
+        is_text ^= is_fence;
+        is_text && !is_fence
+    });
+    let text = text.collect::<Vec<_>>().join("\n");
+    let is_command = |span: &String| {
+        let (program, arguments) = span.split_once(' ').unwrap_or_default();
+        let programs = ["portcullis", "kubectl", "helm", "cargo", "k3d", "curl"];
+        programs.contains(&program) && !arguments.is_empty()
+    };
+    // What stands between two backticks, then between two more.
+    text.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " ")).filter(is_command).collect()
 }
 
 /// A reader at work.
@@ -158,20 +204,43 @@ fn the_commands_of_the_quickstart_do_what_it_says() -> Result<()> {
 
 #[test]
 fn the_commands_of_the_page_on_operations_work_one_after_the_other() -> Result<()> {
-    reading(async |reader| reader.follow(include_str!("../../../../docs/operations.md")).await)
+    reading(async |reader| {
+        reader.follow(include_str!("../../../../docs/operations.md")).await?;
+        reader
+            .run("kubectl -n default delete rolebinding portcullis-config-maps")
+            .await?
+            .succeeded()
+            .map(drop)
+    })
 }
+
+/// The documents whose commands are run.
+const DOCUMENTS: [&str; 3] = [
+    include_str!("../../../../docs/quickstart.md"),
+    include_str!("../../../../docs/operations.md"),
+    include_str!("../../../../docs/guides/from-kyverno.md"),
+];
 
 #[test]
 fn no_reason_is_given_for_a_command_that_no_document_has() {
-    let documents = [
-        include_str!("../../../../docs/quickstart.md"),
-        include_str!("../../../../docs/operations.md"),
-        include_str!("../../../../docs/guides/from-kyverno.md"),
-    ];
-    let commands: Vec<_> = documents.into_iter().flat_map(commands).collect();
+    let commands: Vec<_> = DOCUMENTS.into_iter().flat_map(commands).collect();
     let is_there = |begins: &str| commands.iter().any(|command| command.starts_with(begins));
     let named = OTHERS.iter().map(|other| other.begins).chain(PRINTED.iter().map(|(begins, _)| *begins));
     for begins in named.chain(FINDING) {
         assert!(is_there(begins), "{begins}");
+    }
+}
+
+#[test]
+fn a_command_in_a_sentence_is_one_that_is_run_or_there_is_a_reason_why_not() {
+    let commands: Vec<_> = DOCUMENTS.into_iter().flat_map(commands).collect();
+    let mentioned: Vec<_> = DOCUMENTS.into_iter().flat_map(mentioned).collect();
+    let reasons = MENTIONED.map(|(command, _)| command);
+    for command in &mentioned {
+        let is_run = commands.iter().any(|run| run.starts_with(&**command));
+        assert!(is_run != reasons.contains(&&**command), "`{command}`: is it run? {is_run}");
+    }
+    for command in reasons {
+        assert!(mentioned.iter().any(|mentioned| mentioned == command), "`{command}` stands nowhere");
     }
 }
