@@ -92,6 +92,52 @@ fn an_exception_in_the_namespace_that_is_named_counts_within_a_second_until_it_i
 }
 
 #[test]
+fn an_exception_counts_for_whatever_has_the_name_of_its_policy() -> Result<()> {
+    cluster_named(
+        |namespace| format!("--exception-namespace={namespace}"),
+        async |test| {
+            test.apply(&exception("let-through", "special").to_string()).await?.succeeded()?;
+            until_admitted(test, "special", true).await?;
+            let recreate = async |message: &str| {
+                test.apply(&policy(test).replace("a team is missing", message)).await?.succeeded()?;
+                until_shown(test, &pod("probe").to_string(), message).await
+            };
+            let gone = async || {
+                test.kubectl(&["delete", "clusterpolicy", "teams"]).await?.succeeded()?;
+                until_admitted(test, "probe", true).await
+            };
+            gone().await?;
+            recreate("there is no team").await?;
+            create(test, &pod("special").to_string(), &["--dry-run=server"]).await?.succeeded()?;
+            // One that was removed meanwhile does not come back with the policy.
+            gone().await?;
+            test.kubectl(&["delete", "policyexception", "let-through"]).await?.succeeded()?;
+            recreate("no team is named").await?;
+            until_admitted(test, "special", false).await.map(drop)
+        },
+    )
+}
+
+#[test]
+fn an_exception_that_has_ended_by_its_label_does_not_count_until_the_label_is_taken_away() -> Result<()> {
+    cluster_named(
+        |namespace| format!("--exception-namespace={namespace}"),
+        async |test| {
+            let mut ended = exception("let-through", "special");
+            ended["metadata"]["labels"] = json!({ "cleanup.kyverno.io/ttl": "2020-01-01" });
+            let written = test.apply(&ended.to_string()).await?;
+            ensure!(written.code == 0 && written.stderr.is_empty(), "{written:?}");
+            is_refused_once_all_counts(test).await?;
+            let label = ["label", "policyexception", "let-through", "cleanup.kyverno.io/ttl-"];
+            test.kubectl(&label).await?.succeeded()?;
+            // That has no exception.
+            test.kubectl(&["delete", "clusterpolicy", "later"]).await?.succeeded()?;
+            until_admitted(test, "special", true).await.map(drop)
+        },
+    )
+}
+
+#[test]
 fn an_exception_elsewhere_does_not_count_and_its_writer_is_told() -> Result<()> {
     cluster_named(
         |_| "--exception-namespace=elsewhere".to_owned(),
@@ -134,6 +180,11 @@ fn an_exception_with_a_mistake_is_refused_in_the_references_words() -> Result<()
 async fn without_effect(test: &ClusterTest, warning: &str) -> Result<()> {
     let written = test.apply(&exception("no-effect", "special").to_string()).await?;
     ensure!(written.code == 0 && written.stderr.contains(warning), "{written:?}");
+    is_refused_once_all_counts(test).await
+}
+
+/// Waits until what has been written is in force, and sees the Pod refused that an exception is about.
+async fn is_refused_once_all_counts(test: &ClusterTest) -> Result<()> {
     // What was written later is in force, so that it would be.
     let later = policy(test).replace("name: teams", "name: later").replace("is missing", "is not there");
     test.apply(&later).await?.succeeded()?;

@@ -101,15 +101,15 @@ fn a_rule_that_reads_a_config_map_sees_its_change_within_a_second_and_asks_nothi
     })
 }
 
-/// Lets rules list what is named.
-fn grant(test: &ClusterTest, resource: &str) -> String {
+/// Lets rules do something with a resource of a group.
+fn grant(test: &ClusterTest, group: &str, resource: &str, verb: &str) -> String {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": {
             "name": format!("{}-{resource}", test.namespace),
             "labels": { "portcullis.dev/aggregate-to-lookups": "true" },
         },
-        "rules": [{ "apiGroups": [""], "resources": [resource], "verbs": ["list"] }],
+        "rules": [{ "apiGroups": [group], "resources": [resource], "verbs": [verb] }],
     })
     .to_string()
 }
@@ -128,7 +128,7 @@ fn a_rule_that_counts_services_is_told_what_it_may_not_list_until_that_is_grante
              is forbidden: User \"system:serviceaccount:portcullis:portcullis\" cannot list resource \"services\""
         );
         until_shown(test, &service("first"), &forbidden).await?;
-        test.apply(&grant(test, "services")).await?.succeeded()?;
+        test.apply(&grant(test, "", "services", "list")).await?.succeeded()?;
         until_admitted(test, "first").await?;
         portcullis.serve.forgive()?;
         create(test, &service("first"), &[]).await?.succeeded()?;
@@ -139,6 +139,37 @@ fn a_rule_that_counts_services_is_told_what_it_may_not_list_until_that_is_grante
             .await?
             .succeeded()?;
         Ok(())
+    })
+}
+
+#[test]
+fn a_rule_asks_by_a_post_who_may_do_what() -> Result<()> {
+    serving(async |test, portcullis| {
+        let entry = format!(
+            "apiCall: {{method: POST, urlPath: /apis/authorization.k8s.io/v1/subjectaccessreviews, jmesPath: status.allowed, \
+             data: [{{key: apiVersion, value: authorization.k8s.io/v1}}, {{key: kind, value: SubjectAccessReview}}, \
+             {{key: spec, value: {{user: \"{{{{ request.object.metadata.name }}}}\", resourceAttributes: \
+             {{namespace: {}, verb: list, resource: pods}}}}}}]}}",
+            test.namespace
+        );
+        let condition = "{key: \"{{ fact }}\", operator: Equals, value: false}";
+        let asks = policy(test, &entry, condition).replace("{{ fact.data.allowed || fact }}", "nobody's");
+        let applied = portcullis.put_in_force(&asks).await?;
+        ensure!(applied.code == 0 && !applied.stderr.contains("not enforced"), "{applied:?}");
+        let forbidden =
+            "cannot create resource \"subjectaccessreviews\" in API group \"authorization.k8s.io\"";
+        until_shown(test, &service("reader"), forbidden).await?;
+        let granted = grant(test, "authorization.k8s.io", "subjectaccessreviews", "create");
+        test.apply(&granted).await?.succeeded()?;
+        until_shown(test, &service("reader"), "looks-it-up: it is nobody's").await?;
+        portcullis.serve.forgive()?;
+        let binding = ["create", "rolebinding", "reads", "--clusterrole=view", "--user=reader"];
+        test.kubectl(&binding).await?.succeeded()?;
+        until_admitted(test, "reader").await?;
+        let refused = create(test, &service("other"), &["--dry-run=server"]).await?;
+        ensure!(refused.stderr.contains("looks-it-up: it is nobody's"), "{refused:?}");
+        let role = format!("{}-subjectaccessreviews", test.namespace);
+        test.kubectl(&["delete", "clusterrole", &role]).await?.succeeded().map(drop)
     })
 }
 
