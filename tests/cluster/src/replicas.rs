@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::commands::{binary, run};
 use crate::kubeconfig::Credentials;
+use crate::plain_http::get;
 use crate::portcullis::{metric, roles};
 use crate::process::{Process, Start};
 use crate::serve::{NAMESPACE, USER, clear, install};
@@ -96,13 +97,33 @@ impl Replicas<'_> {
     pub async fn start(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
             let replica = self.start_one()?;
-            self.balancer.add(replica.address, replica.probes);
-            self.running.push(replica);
+            self.let_in(replica);
         }
         for replica in &self.running {
             self.balancer.until_ready_is(replica.address, true).await?;
         }
         Ok(())
+    }
+
+    /// Starts one more replica, and waits until it is ready. The API server does not reach it before it is let in.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not become ready.
+    pub async fn start_aside(&mut self) -> Result<Replica> {
+        let replica = self.start_one()?;
+        wait::until("a replica that is ready", async || {
+            let answer = get(replica.probes, "/readyz").await?;
+            ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            Ok(Some(()))
+        })
+        .await?;
+        Ok(replica)
+    }
+
+    /// The API server reaches this replica from its next probe on.
+    pub fn let_in(&mut self, replica: Replica) {
+        self.balancer.add(replica.address, replica.probes);
+        self.running.push(replica);
     }
 
     /// Forgets what was refused so far. In its first moments an API server refuses everybody whose roles it does not know
