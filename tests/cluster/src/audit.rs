@@ -15,15 +15,17 @@ impl ControlPlane {
         files::length(&self.site().audit_log())
     }
 
-    /// The requests of a user since then that the authorizer refused: `list /apis/batch/v1/jobs`, ...
+    /// The requests of a user since then that the authorizer refused.
     ///
     /// # Errors
     /// When the audit log cannot be read.
-    pub(crate) fn refused(&self, user: &str, since: u64) -> Result<Vec<String>> {
+    pub(crate) fn refused(&self, user: &str, since: u64) -> Result<Vec<Refusal>> {
         // Its name holds a slash, which a pointer writes as `~1`.
         let decision = "/annotations/authorization.k8s.io~1decision";
         let is_refused = |event: &Value| event.pointer(decision).is_some_and(|decision| decision == "forbid");
-        Ok(self.requests(user, since)?.iter().filter(|event| is_refused(event)).map(told).collect())
+        let requests = self.requests(user, since)?;
+        let refused = requests.iter().filter(|(_, event)| is_refused(event));
+        refused.map(|(place, event)| Refusal::of(*place, event)).collect()
     }
 
     /// The requests of a user that write: `create /apis/batch/v1/namespaces/n/jobs`, ...
@@ -31,7 +33,8 @@ impl ControlPlane {
     /// # Errors
     /// When the audit log cannot be read.
     pub fn writes(&self, user: &str) -> Result<Vec<String>> {
-        Ok(self.requests(user, 0)?.iter().filter(|event| writes(event)).map(told).collect())
+        let requests = self.requests(user, 0)?;
+        Ok(requests.iter().filter(|(_, event)| writes(event)).map(|(_, event)| told(event)).collect())
     }
 
     /// The requests that write the webhook configuration of this name, in their order: who made each, and when the API server
@@ -48,9 +51,9 @@ impl ControlPlane {
                 && at(event, "/objectRef/resource").ends_with("webhookconfigurations")
         };
         let events = self.events(name, 0)?;
-        let changing = events.iter().filter(|event| of_webhooks(event) && writes(event));
+        let changing = events.iter().filter(|(_, event)| of_webhooks(event) && writes(event));
         changing
-            .map(|event| Ok((at(event, "/user/username"), text(event, "stageTimestamp").parse()?)))
+            .map(|(_, event)| Ok((at(event, "/user/username"), text(event, "stageTimestamp").parse()?)))
             .collect()
     }
 
@@ -60,7 +63,7 @@ impl ControlPlane {
     /// When the audit log cannot be read.
     pub fn audit_annotations(&self, namespace: &str) -> Result<Vec<String>> {
         let events = self.events(namespace, 0)?;
-        let of_namespace = events.iter().filter(|event| {
+        let of_namespace = events.iter().map(|(_, event)| event).filter(|event| {
             event.pointer("/objectRef/resource").is_some_and(|resource| resource == "jobs")
                 && event.pointer("/objectRef/namespace").is_some_and(|name| name == namespace)
         });
@@ -69,19 +72,59 @@ impl ControlPlane {
         Ok(of_webhooks.map(|(key, text)| format!("{key}: {}", text.as_str().unwrap_or_default())).collect())
     }
 
-    fn requests(&self, user: &str, since: u64) -> Result<Vec<Value>> {
+    fn requests(&self, user: &str, since: u64) -> Result<Vec<(u64, Value)>> {
         let mut events = self.events(user, since)?;
-        events.retain(|event| event.pointer("/user/username").is_some_and(|name| name == user));
+        events.retain(|(_, event)| event.pointer("/user/username").is_some_and(|name| name == user));
         Ok(events)
     }
 
-    /// The events since then that hold a text.
-    fn events(&self, holding: &str, since: u64) -> Result<Vec<Value>> {
+    /// The events since then that hold a text, each with its place in the log.
+    fn events(&self, holding: &str, since: u64) -> Result<Vec<(u64, Value)>> {
         let log = files::read_from(&self.site().audit_log(), since)?;
-        // The last line may be half written.
-        let whole_lines = log.rsplit_once('\n').map_or("", |(lines, _)| lines).lines();
-        let events = whole_lines.filter(|line| line.contains(holding)).map(serde_json::from_str);
-        Ok(events.collect::<Result<Vec<_>, _>>()?)
+        let (mut events, mut place) = (Vec::new(), since);
+        for line in log.split_inclusive('\n') {
+            // The last line may be half written.
+            if line.ends_with('\n') && line.contains(holding) {
+                events.push((place, serde_json::from_str(line)?));
+            }
+            place += line.len() as u64;
+        }
+        Ok(events)
+    }
+}
+
+/// A request that the authorizer refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) verb: String,
+    /// `jobs`, `clusterpolicies/status`.
+    pub(crate) resource: String,
+    /// `list /apis/batch/v1/jobs`.
+    pub(crate) request: String,
+    /// When the API server was given it, by its clock.
+    pub(crate) received: Timestamp,
+    /// Where in the audit log it is.
+    pub(crate) place: u64,
+}
+
+impl Refusal {
+    fn of(place: u64, event: &Value) -> Result<Self> {
+        let object = |key: &str| {
+            event.get("objectRef").and_then(|object| object.get(key)?.as_str()).unwrap_or_default()
+        };
+        let resource = match object("subresource") {
+            "" => object("resource").to_owned(),
+            subresource => format!("{}/{subresource}", object("resource")),
+        };
+        let received = text(event, "requestReceivedTimestamp").parse()?;
+        Ok(Self { verb: text(event, "verb").to_owned(), resource, request: told(event), received, place })
+    }
+
+    /// Whether a line of a log gives it as the API server's reason.
+    pub(crate) fn is_told_by(&self, line: &str) -> bool {
+        let Self { verb, resource, .. } = self;
+        // Quotes stand behind backslashes where a text is quoted itself.
+        line.replace('\\', "").contains(&format!("cannot {verb} resource \"{resource}\""))
     }
 }
 

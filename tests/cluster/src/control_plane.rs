@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Error, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -32,6 +33,8 @@ const SHOWN_LINES: usize = 20;
 pub struct ControlPlane {
     processes: Mutex<Processes>,
     site: Site,
+    /// From when to when its API server has come up again, each time.
+    comings: Mutex<Vec<(Timestamp, Timestamp)>>,
     pub(crate) defined: tokio::sync::Mutex<Vec<Applied>>,
 }
 
@@ -71,7 +74,8 @@ impl ControlPlane {
         let etcd = site.start_part("etcd")?;
         let api_server = site.start_part("kube-apiserver")?;
         let processes = Mutex::new(Processes { clients: Vec::new(), api_server, etcd, folder });
-        let plane = ControlPlane { processes, site, defined: tokio::sync::Mutex::default() };
+        let comings = Mutex::default();
+        let plane = ControlPlane { processes, site, comings, defined: tokio::sync::Mutex::default() };
         plane.until_ready().await?;
         plane.start_clients()?;
         plane.register_nodes().await?;
@@ -134,9 +138,19 @@ impl ControlPlane {
     /// # Errors
     /// When it does not become ready.
     pub async fn start_api_server(&self) -> Result<()> {
+        let begun = Timestamp::now();
         let started = self.site.start_part("kube-apiserver")?;
         self.lock().api_server = started;
-        self.until_ready().await
+        self.until_ready().await?;
+        let coming = (begun, Timestamp::now());
+        self.comings.lock().unwrap_or_else(PoisonError::into_inner).push(coming);
+        Ok(())
+    }
+
+    /// Whether the API server was coming up again at this time, and not ready yet.
+    pub(crate) fn was_coming_up(&self, at: Timestamp) -> bool {
+        let comings = self.comings.lock().unwrap_or_else(PoisonError::into_inner);
+        comings.iter().any(|(begun, ready)| (*begun..=*ready).contains(&at))
     }
 
     /// Kills all of it, as a power cut does. Ports and data stay.

@@ -46,6 +46,7 @@ mod ports;
 mod process;
 mod programs;
 mod propagation;
+mod refusals;
 mod replicas;
 mod second_api_server;
 mod serve;

@@ -15,6 +15,7 @@ use crate::kubeconfig::Credentials;
 use crate::plain_http::get;
 use crate::portcullis::{metric, roles};
 use crate::process::{Process, Start};
+use crate::refusals::Refusals;
 use crate::serve::{NAMESPACE, USER, clear, install};
 use crate::{Balancer, ControlPlane, Kubectl, ServeOptions, free_port, objects, wait};
 
@@ -32,8 +33,7 @@ pub struct Replicas<'a> {
     arguments: Vec<String>,
     kubeconfig: PathBuf,
     started: usize,
-    /// How many bytes of the audit log were there before those that count.
-    forgiven: u64,
+    refusals: Refusals<'a>,
 }
 
 /// One `portcullis serve`.
@@ -64,7 +64,7 @@ impl Replicas<'_> {
             roles: roles(control_plane, arguments)?,
             definitions: Some(control_plane.definitions().await?.to_owned()),
         };
-        let forgiven = control_plane.audited()?;
+        let refusals = Refusals::of(control_plane, USER)?;
         let token = install(control_plane, &options).await?;
         let site = control_plane.site();
         let mut replicas = Replicas {
@@ -76,11 +76,11 @@ impl Replicas<'_> {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             kubeconfig: site.write_kubeconfig("replicas", &Credentials::Token(&token))?,
             started: 0,
-            forgiven,
+            refusals,
         };
         replicas.deploy().await?;
         let mut outcome = body(&mut replicas).await;
-        let refused = control_plane.refused(USER, replicas.forgiven)?;
+        let refused = replicas.refusals.unforgiven("")?;
         if !refused.is_empty() {
             outcome = outcome.and(Err(anyhow!("all else went well")));
             outcome = outcome.context(format!("portcullis lacks permissions: {}", refused.join("; ")));
@@ -126,14 +126,12 @@ impl Replicas<'_> {
         self.running.push(replica);
     }
 
-    /// Forgets what was refused so far. In its first moments an API server refuses everybody whose roles it does not know
-    /// yet.
+    /// From now on everything may be refused to them: the test takes all their rights away.
     ///
     /// # Errors
     /// When the audit log cannot be read.
-    pub fn forgive(&mut self) -> Result<()> {
-        self.forgiven = self.control_plane.audited()?;
-        Ok(())
+    pub fn expect_all_refused(&mut self) -> Result<()> {
+        self.refusals.expect_all()
     }
 
     /// Everything that replicas have written to the cluster, as [`ControlPlane::writes`] tells it.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::kubeconfig::Credentials;
 use crate::process::{Process, Start};
+use crate::refusals::Refusals;
 use crate::{ControlPlane, files, objects, wait};
 
 /// The namespace and the service account that Portcullis is installed with.
@@ -41,13 +42,13 @@ pub struct Serve<'a> {
     token: String,
     kubeconfig: PathBuf,
     process: Process,
-    /// How many bytes of the audit log and of its own were there before those that count.
-    forgiven: (u64, usize),
+    refusals: Refusals<'a>,
 }
 
 impl Serve<'_> {
     /// Starts Portcullis, runs `body`, and stops it with SIGTERM. Then it must have ended with 0, and neither its log
-    /// nor the audit log of the API server may hold a request that was refused to it.
+    /// nor the audit log of the API server may hold a request that was refused to it, but for those of
+    /// [`Serve::expect_refused`] and of the moments in which the API server starts anew: it knows no roles then.
     ///
     /// # Errors
     /// What Portcullis lacked, and the error of the body.
@@ -56,18 +57,21 @@ impl Serve<'_> {
         options: ServeOptions,
         body: impl AsyncFnOnce(&mut Serve<'_>) -> Result<()>,
     ) -> Result<()> {
-        let forgiven = (control_plane.audited()?, 0);
+        let refusals = Refusals::of(control_plane, USER)?;
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;
         let process = start(control_plane, &options, &kubeconfig)?;
-        let mut serve = Serve { control_plane, options, token, kubeconfig, process, forgiven };
+        let mut serve = Serve { control_plane, options, token, kubeconfig, process, refusals };
         let mut outcome = body(&mut serve).await;
         if outcome.is_ok() {
             outcome = serve.stop().await;
         }
-        let lacking = serve.lacking()?;
+        let lacking = serve.refusals.unforgiven(&serve.log()?)?;
         if lacking.is_empty() {
-            return outcome;
+            outcome?;
+            let missed = serve.refusals.missed()?;
+            ensure!(missed.is_empty(), "nobody refused what was to be refused: {}", missed.join("; "));
+            return Ok(());
         }
         // What is missing explains why a body failed.
         let lacking = format!("portcullis lacks permissions: {}", lacking.join("; "));
@@ -163,24 +167,10 @@ impl Serve<'_> {
         Ok(())
     }
 
-    /// Forgets what was refused so far. In its first moments an API server refuses everybody whose roles it does not
-    /// know yet.
-    ///
-    /// # Errors
-    /// When a log cannot be read.
-    pub fn forgive(&mut self) -> Result<()> {
-        self.forgiven = (self.control_plane.audited()?, self.log()?.len());
-        Ok(())
-    }
-
-    /// The refusals that its log and the audit log tell of.
-    fn lacking(&self) -> Result<Vec<String>> {
-        let (audited, bytes) = self.forgiven;
-        let mut lacking = self.control_plane.refused(USER, audited)?;
-        let log = self.log()?;
-        let lines = log.get(bytes..).unwrap_or(&log).lines();
-        lacking.extend(lines.filter(|line| tells_of_refusal(line)).map(str::to_owned));
-        Ok(lacking)
+    /// Requests of this verb for this resource (`list`, `services`) are to be refused: the test has taken that right away, or
+    /// never given it. Should none be refused, the test fails.
+    pub fn expect_refused(&mut self, verb: &str, resource: &str) {
+        self.refusals.expect(verb, resource);
     }
 }
 
@@ -269,37 +259,4 @@ fn start(control_plane: &ControlPlane, options: &ServeOptions, kubeconfig: &Path
         remove: None,
     };
     Process::start(&site.programs, &start)
-}
-
-/// What the record of a decision carries, whose numbers are no statuses.
-const DECISION: &str = "portcullis::decision";
-
-/// Whether a line of a log says that the API server refused a request: status 403, or the words it comes with.
-fn tells_of_refusal(line: &str) -> bool {
-    if line.contains(DECISION) {
-        return false;
-    }
-    // After an equals sign stands a count of something.
-    let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.' || c == '=');
-    line.contains("is forbidden: ")
-        || line.match_indices("403").any(|(start, status)| {
-            let before = line.get(..start).and_then(|text| text.chars().next_back());
-            let after = line.get(start + status.len()..).and_then(|text| text.chars().next());
-            apart(before) && apart(after)
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tells_of_refusal;
-
-    #[test]
-    fn a_refusal_is_told_from_a_time_a_port_and_a_count() {
-        assert!(tells_of_refusal(r#"{"level":"warn","status":403}"#));
-        assert!(tells_of_refusal("jobs.batch is forbidden: User \"x\" cannot list resource"));
-        assert!(!tells_of_refusal("2026-01-01T00:00:00.403Z started"));
-        assert!(!tells_of_refusal("listening on 127.0.0.1:40312"));
-        assert!(!tells_of_refusal("policies are in force policies=403 of=403"));
-        assert!(!tells_of_refusal(r#"INFO portcullis::decision: {"kind":"v1/Pod","micros":403}"#));
-    }
 }

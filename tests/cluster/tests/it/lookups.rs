@@ -120,6 +120,7 @@ fn a_rule_that_counts_services_is_told_what_it_may_not_list_until_that_is_grante
         let entry = "apiCall: {urlPath: \"/api/v1/namespaces/{{ request.namespace }}/services\", jmesPath: \"items | length(@)\"}";
         let condition = "{key: \"{{ fact }}\", operator: GreaterThanOrEquals, value: 1}";
         let counts = policy(test, entry, condition).replace("{{ fact.data.allowed || fact }}", "full");
+        portcullis.serve.expect_refused("list", "services");
         let applied = portcullis.put_in_force(&counts).await?;
         ensure!(applied.code == 0 && !applied.stderr.contains("not enforced"), "{applied:?}");
         let path = format!("/api/v1/namespaces/{}/services", test.namespace);
@@ -130,7 +131,6 @@ fn a_rule_that_counts_services_is_told_what_it_may_not_list_until_that_is_grante
         until_shown(test, &service("first"), &forbidden).await?;
         test.apply(&grant(test, "", "services", "list")).await?.succeeded()?;
         until_admitted(test, "first").await?;
-        portcullis.serve.forgive()?;
         create(test, &service("first"), &[]).await?.succeeded()?;
         // It is there, and counts at once.
         let refused = create(test, &service("second"), &[]).await?;
@@ -156,13 +156,13 @@ fn a_rule_asks_by_a_post_who_may_do_what() -> Result<()> {
         let asks = policy(test, &entry, condition).replace("{{ fact.data.allowed || fact }}", "nobody's");
         let applied = portcullis.put_in_force(&asks).await?;
         ensure!(applied.code == 0 && !applied.stderr.contains("not enforced"), "{applied:?}");
+        portcullis.serve.expect_refused("create", "subjectaccessreviews");
         let forbidden =
             "cannot create resource \"subjectaccessreviews\" in API group \"authorization.k8s.io\"";
         until_shown(test, &service("reader"), forbidden).await?;
         let granted = grant(test, "authorization.k8s.io", "subjectaccessreviews", "create");
         test.apply(&granted).await?.succeeded()?;
         until_shown(test, &service("reader"), "looks-it-up: it is nobody's").await?;
-        portcullis.serve.forgive()?;
         let binding = ["create", "rolebinding", "reads", "--clusterrole=view", "--user=reader"];
         test.kubectl(&binding).await?.succeeded()?;
         until_admitted(test, "reader").await?;
@@ -225,6 +225,7 @@ fn a_rule_reads_the_config_maps_of_the_namespaces_that_are_bound_and_says_which_
         until_admitted(test, "one").await?;
         until_shown(test, &service("two"), "it is one").await?;
 
+        portcullis.serve.expect_refused("get", "configmaps");
         portcullis.put_in_force(&reads_from("default", test)).await?.succeeded()?;
         let told = "failed to retrieve config map for context entry fact: failed to get configmap default/allowed : configmaps \
             \"allowed\" is forbidden: User \"system:serviceaccount:portcullis:portcullis\" cannot get resource \"configmaps\" in API \
@@ -243,6 +244,6 @@ fn a_rule_reads_the_config_maps_of_the_namespaces_that_are_bound_and_says_which_
             .filter(|line| line.contains("is forbidden") && !line.contains("portcullis::decision"));
         println!("{} lines of {REQUESTS} requests", lines(&log) - before);
         ensure!(beside.clone().count() <= 1, "{:#?}", beside.collect::<Vec<_>>());
-        portcullis.serve.forgive()
+        Ok(())
     })
 }

@@ -474,6 +474,7 @@ fn without_a_right_nothing_is_written_the_status_says_which_and_it_goes_on_when_
             kubectl.run_with(&apply, &without_version(&less)?).await?.succeeded()?;
             let account = "system:serviceaccount:portcullis:portcullis";
             let verb = if resource == "jobs" { "patch" } else { "list" };
+            portcullis.serve.expect_refused(verb, resource);
             wait::until("a right that is gone", async || {
                 let can = test.kubectl(&["auth", "can-i", verb, resource, "-A", "--as", account]).await?;
                 Ok((can.stdout.trim() == "no").then_some(()))
@@ -494,7 +495,7 @@ fn without_a_right_nothing_is_written_the_status_says_which_and_it_goes_on_when_
             })
             .await?;
         }
-        portcullis.serve.forgive()
+        Ok(())
     })
 }
 

@@ -49,6 +49,36 @@ fn a_request_that_is_refused_to_a_server_fails_the_test() -> Result<()> {
     })
 }
 
+#[test]
+fn a_refusal_before_the_api_server_starts_anew_is_not_forgiven_and_one_while_it_does_is() -> Result<()> {
+    cluster_test(async |test| {
+        let restart = async || {
+            test.control_plane.stop_api_server();
+            test.control_plane.start_api_server().await
+        };
+        let asking = "kubectl get secrets --all-namespaces >/dev/null 2>&1; echo asked";
+        let outcome = run(test, asking, async |serve| {
+            serve.until_logged("asked").await?;
+            restart().await
+        });
+        let error = format!("{:#}", outcome.await.err().context("the refusal before went unseen")?);
+        ensure!(error.contains("lacks permissions: list /api/v1/secrets"), "{error}");
+
+        // It may list Jobs, as soon as the API server knows that.
+        let asking = "while :; do kubectl get jobs --all-namespaces >/dev/null 2>&1 && echo asked; done";
+        run(test, asking, async |serve| {
+            serve.until_logged("asked").await?;
+            restart().await?;
+            let before = serve.log()?.len();
+            wait::until("an answer of the new one", async || {
+                Ok(serve.log()?.get(before..).unwrap_or_default().contains("asked").then_some(()))
+            })
+            .await
+        })
+        .await
+    })
+}
+
 /// Runs a shell that asks once and then stays until SIGTERM.
 async fn run(
     test: &ClusterTest,

@@ -67,7 +67,6 @@ fn what_etcd_has_forgotten_while_a_watch_was_away_is_listed_anew_and_nothing_is_
         let log = log.get(before..).context("the log is cut")?;
         let relisted = "the version is too old to watch from";
         ensure!(log.contains("listing anew") && log.contains(relisted), "the watch went on: {log}");
-        site.portcullis.serve.forgive()?;
         // It could not give its lease back when the proxy is gone.
         site.portcullis.serve.kill();
         Ok(())
@@ -102,7 +101,6 @@ fn a_list_whose_next_page_etcd_has_forgotten_is_begun_anew() -> Result<()> {
             site.until_refused(name, &format!("refused by {name}")).await?;
         }
         site.until_admitted("gone").await?;
-        site.portcullis.serve.forgive()?;
         // It could not give its lease back when the proxy is gone.
         site.portcullis.serve.kill();
         Ok(())

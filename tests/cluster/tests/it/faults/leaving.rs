@@ -180,14 +180,13 @@ fn webhooks_go_with_the_objects_of_an_installation_although_nobody_is_left_who_m
         put_in_force(test, TEAMS).await?;
         until_pod_is(test, "a team is wanted").await?;
         // The Pods are told to end when the rights are gone, if they are there at all.
+        replicas.expect_all_refused()?;
         remove_one_by_one(&replicas.kubectl()).await?;
         replicas.kill(0).await?;
         replicas.terminate_oldest()?;
         until_disarmed(test).await?;
         until_pod_is(test, "pod/probe created").await?;
-        replicas.until_left().await?;
-        // Without its roles it may nothing.
-        replicas.forgive()
+        replicas.until_left().await
     })
 }
 

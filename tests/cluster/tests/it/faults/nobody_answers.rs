@@ -89,7 +89,6 @@ fn a_cluster_that_was_stopped_whole_comes_up_and_enforces_again() -> Result<()> 
         test.control_plane.start_again().await?;
         until_pod_is(test, "failed calling webhook").await?;
         until_running(&replicas.kubectl(), &OWN, 2, "").await?;
-        replicas.forgive()?;
         replicas.start(2).await?;
         until_pod_is(test, "a team is wanted").await
     })
