@@ -13,6 +13,7 @@ use portcullis_value::{Arena, Value, json};
 
 use crate::exceptions::ExceptionCompiler;
 use crate::kinds::ServedKinds;
+use crate::webhooks::NeverAsked;
 
 /// The policies at one moment.
 #[derive(Debug, Default)]
@@ -88,31 +89,40 @@ impl InForce {
 
     /// What `policies` need of webhooks: a policy with a mistake needs nothing.
     pub fn webhook_needs(&self) -> impl Iterator<Item = &WebhookNeeds> {
-        self.policies
-            .iter()
-            .filter(|policy| policy.compiled.policy.is_some())
-            .map(|policy| &policy.compiled.needs)
+        self.asking().map(|(_, needs)| needs)
+    }
+
+    /// The policies that requests are judged by, each with what it needs of webhooks.
+    pub fn asking(&self) -> impl Iterator<Item = (&Policy, &WebhookNeeds)> {
+        self.policies.iter().filter_map(|policy| {
+            let Compiled { policy, needs, .. } = &*policy.compiled;
+            Some((&**policy.as_ref()?, needs))
+        })
     }
 }
 
 impl PolicyInForce {
-    /// What its status is to say; `unasked` is why its webhooks are not in the cluster, if they are not.
-    pub fn status(&self, unasked: Option<String>) -> Cow<'_, PolicyStatus> {
+    /// What its status is to say; `unasked` is why its webhooks are not in the cluster, if they are not, and `never_asked`
+    /// what they leave out.
+    pub fn status(&self, unasked: Option<String>, never_asked: Option<&NeverAsked>) -> Cow<'_, PolicyStatus> {
         let status = &self.compiled.status;
-        match unasked {
-            Some(reason) => {
+        match (unasked, never_asked) {
+            (Some(reason), _) => {
                 Cow::Owned(PolicyStatus { readiness: Readiness::WebhookNotWritten(reason), ..status.clone() })
             }
-            None => Cow::Borrowed(status),
+            (None, Some(NeverAsked { named, rules, .. })) => {
+                Cow::Owned(status.clone().with_never_asked(named, rules))
+            }
+            (None, None) => Cow::Borrowed(status),
         }
     }
 
-    /// How many of its rules are not enforced, though somebody wrote them.
-    pub fn rules_not_enforced(&self, is_unasked: bool) -> usize {
-        match &self.compiled.status.readiness {
-            Readiness::Ready if !is_unasked => 0,
-            Readiness::RulesNotEnforced(rules) if !is_unasked => rules.len(),
-            _ => self.compiled.rules,
+    /// How many of its rules are not enforced, though somebody wrote them; `status` is what it says.
+    pub fn rules_not_enforced(&self, status: &PolicyStatus) -> usize {
+        match &status.readiness {
+            Readiness::Ready => 0,
+            Readiness::RulesNotEnforced(rules) => rules.len(),
+            Readiness::Invalid(_) | Readiness::WebhookNotWritten(_) => self.compiled.rules,
         }
     }
 }

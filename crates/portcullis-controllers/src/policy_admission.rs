@@ -1,14 +1,14 @@
 //! What is said of a policy while it is written.
 
 use portcullis_cluster::discovery::Discovery;
-use portcullis_kyverno::status::{PolicyStatus, Readiness};
+use portcullis_kyverno::status::{NotEnforced, PolicyStatus, Readiness, never_asked_about};
 use portcullis_kyverno::webhooks::WebhookNeeds;
 use portcullis_kyverno::{Findings, Kinds, Lookups, Policy, sets_job_ttl, warn_of_job_ttl};
 use portcullis_model::Diagnostic;
 use portcullis_value::Value;
 
 use crate::kinds::ServedKinds;
-use crate::webhooks::never_asked;
+use crate::webhooks::{NeverAsked, Unasked};
 
 /// The answer to whoever writes a policy, or an exception to one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,10 +36,14 @@ pub fn policy_admission(
     let refusal = findings.refusal();
     let mut warnings = Vec::new();
     if refusal.is_none() {
-        warnings.extend(not_enforced(document, lookups));
-        if !ignore_failures {
-            warnings.extend(discovery.and_then(|discovery| not_asked(document, discovery)));
-        }
+        let policy = Policy::compile(document);
+        warnings.extend(not_enforced(document, &policy, lookups));
+        let mut unasked = discovery.map(|discovery| Unasked::new(discovery, ignore_failures));
+        let never_asked =
+            unasked.as_mut().and_then(|unasked| unasked.of(&policy, &WebhookNeeds::of(document)));
+        warnings.extend(never_asked.map(|NeverAsked { named, among_others, .. }| {
+            never_asked_about(&named.into_iter().chain(among_others).collect())
+        }));
         warnings.extend(warn_of_job_ttl(document).map(|warning| line(&warning)));
         if dangling_jobs > 0 && sets_job_ttl(document) {
             let jobs = match dangling_jobs {
@@ -55,26 +59,17 @@ pub fn policy_admission(
 }
 
 /// The rules that will not be executed, each with the part that is in the way.
-fn not_enforced(document: Value<'_>, lookups: Lookups) -> impl Iterator<Item = String> {
-    let status = PolicyStatus::of(document, Ok(&Policy::compile(document)), lookups);
-    let rules = match status.readiness {
+fn not_enforced(document: Value<'_>, policy: &Policy, lookups: Lookups) -> impl Iterator<Item = String> {
+    let rules = match PolicyStatus::of(document, Ok(policy), lookups).readiness {
         Readiness::RulesNotEnforced(rules) => rules,
         Readiness::Ready | Readiness::Invalid(_) | Readiness::WebhookNotWritten(_) => Vec::new(),
     };
-    rules
-        .into_iter()
-        .map(|(rule, part)| format!("rule `{rule}` is not enforced by this version: it has `{part}`"))
-}
-
-/// What a policy that fails closed wants to be asked about and never is.
-fn not_asked(document: Value<'_>, discovery: &Discovery) -> Option<String> {
-    let kinds = never_asked(&WebhookNeeds::of(document), discovery);
-    let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
-    (!kinds.is_empty()).then(|| {
-        format!(
-            "never asked about {}, which the control plane needs to stay alive (a policy with `failurePolicy: Ignore` is)",
-            kinds.join(", ")
-        )
+    rules.into_iter().filter_map(|(rule, why)| match why {
+        NotEnforced::NotExecuted(part) => {
+            Some(format!("rule `{rule}` is not enforced by this version: it has `{part}`"))
+        }
+        // What is never asked is told of by its kinds.
+        NotEnforced::NeverAsked => None,
     })
 }
 

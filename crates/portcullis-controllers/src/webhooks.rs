@@ -5,6 +5,7 @@
 
 mod bucket;
 mod exclusions;
+mod never_asked;
 mod policy;
 mod rules;
 mod settings;
@@ -21,7 +22,8 @@ use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
 
 use bucket::Buckets;
 
-pub(crate) use exclusions::never_asked;
+pub(crate) use never_asked::Unasked;
+pub use never_asked::{NeverAsked, never_asked};
 pub use policy::policy_configuration;
 pub use settings::{MANAGED_BY, Reach, Settings, WebhookNames};
 
@@ -36,6 +38,11 @@ pub struct Configurations {
 
 /// The namespace of a policy, empty for a ClusterPolicy, and its name. Shared with what is known of the policy's needs.
 pub type PolicyName = (Arc<str>, Arc<str>);
+
+/// The name of the policy that needs this.
+pub(crate) fn policy_name(needs: &WebhookNeeds) -> PolicyName {
+    (needs.namespace.clone().unwrap_or_default(), needs.name.clone())
+}
 
 /// The names of webhooks by policy.
 pub type WebhooksOf = BTreeMap<PolicyName, Vec<Arc<str>>>;
@@ -53,8 +60,9 @@ impl Configurations {
         let mut mutating = Buckets::default();
         let mut validating = Buckets::default();
         for policy in policies {
-            mutating.add(policy, mutating_failure_policy(policy, settings), &policy.mutating);
-            validating.add(policy, validating_failure_policy(policy, settings), &policy.validating);
+            let ignore_failures = settings.ignore_failures;
+            mutating.add(policy, mutating_failure_policy(policy, ignore_failures), &policy.mutating);
+            validating.add(policy, validating_failure_policy(policy, ignore_failures), &policy.validating);
         }
         let names = settings.names;
         let mut of = WebhooksOf::new();
@@ -76,16 +84,16 @@ impl Configurations {
     }
 }
 
-/// The failure policy of the webhook at which rules of `policy` change objects.
-pub fn mutating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> FailurePolicy {
-    if settings.ignore_failures { FailurePolicy::Ignore } else { policy.failure_policy }
+/// The failure policy of the webhook at which rules of `policy` change objects; `ignore_failures` is that of the settings.
+pub fn mutating_failure_policy(policy: &WebhookNeeds, ignore_failures: bool) -> FailurePolicy {
+    if ignore_failures { FailurePolicy::Ignore } else { policy.failure_policy }
 }
 
 /// The failure policy of the webhook at which rules of `policy` judge objects.
 ///
 /// A policy that never refuses a request must not have any refused because nobody answers.
-pub fn validating_failure_policy(policy: &WebhookNeeds, settings: &Settings) -> FailurePolicy {
-    if policy.may_enforce { mutating_failure_policy(policy, settings) } else { FailurePolicy::Ignore }
+pub fn validating_failure_policy(policy: &WebhookNeeds, ignore_failures: bool) -> FailurePolicy {
+    if policy.may_enforce { mutating_failure_policy(policy, ignore_failures) } else { FailurePolicy::Ignore }
 }
 
 /// The webhooks of `buckets`, sorted by name; `name` and `path` are what theirs begin with. Each is added to those `of`

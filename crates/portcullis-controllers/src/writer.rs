@@ -1,18 +1,21 @@
 //! Writes to the cluster what the policies in force call for: webhook configurations first, then statuses.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use portcullis_cluster::{ApiError, Asked, Backoff, Clock, Connection, Leadership};
+use portcullis_kyverno::status::PolicyStatus;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::arming::{Arming, Kept, LOOK_AFTER, Refused};
 use crate::in_force::{InForce, PolicyInForce};
 use crate::policy_status;
-use crate::webhooks::Configurations;
+use crate::webhooks::{Configurations, NeverAsked, PolicyName, policy_name};
 
 /// How many statuses are written at once.
 const STATUSES: usize = 4;
@@ -23,6 +26,8 @@ pub struct Wanted {
     /// Shared by those that follow one another when statuses change alone.
     pub configurations: Arc<Configurations>,
     pub policy_configuration: ValidatingWebhookConfiguration,
+    /// What the configurations leave out, by the policies that name it.
+    pub never_asked: Arc<BTreeMap<PolicyName, NeverAsked>>,
     /// The `caBundle` in all of them, as PEM.
     pub ca_bundle: Vec<u8>,
     pub in_force: Arc<InForce>,
@@ -46,11 +51,15 @@ pub struct Missing {
 }
 
 impl Wanted {
-    /// Why the API server asks nobody about what `policy` is for, if so.
-    pub fn unasked(&self, policy: &PolicyInForce, missing: &Missing) -> Option<String> {
-        let needs = &policy.compiled.needs;
-        let name = (needs.namespace.clone().unwrap_or_default(), needs.name.clone());
-        let webhooks = self.configurations.webhooks_of.get(&name)?;
+    /// What the status of `policy` is to say.
+    pub fn status<'p>(&self, policy: &'p PolicyInForce, missing: &Missing) -> Cow<'p, PolicyStatus> {
+        let name = policy_name(&policy.compiled.needs);
+        policy.status(self.unasked(&name, missing), self.never_asked.get(&name))
+    }
+
+    /// Why the API server asks nobody about what the policy of this name is for, if so.
+    fn unasked(&self, name: &PolicyName, missing: &Missing) -> Option<String> {
+        let webhooks = self.configurations.webhooks_of.get(name)?;
         if let Some(reason) = &missing.all {
             return Some(reason.clone());
         }
@@ -62,7 +71,7 @@ impl Wanted {
 
     /// How many rules are not enforced, though somebody wrote them.
     pub fn rules_not_enforced(&self, missing: &Missing) -> usize {
-        let of = |policy: &PolicyInForce| policy.rules_not_enforced(self.unasked(policy, missing).is_some());
+        let of = |policy: &PolicyInForce| policy.rules_not_enforced(&self.status(policy, missing));
         self.in_force.policies.iter().map(of).sum()
     }
 }
@@ -157,8 +166,8 @@ impl Writer {
         // Owned, since what borrows cannot be sent to another thread.
         let statuses = wanted.in_force.policies.clone().into_iter().map(|policy| {
             let (connection, now) = (self.connection.clone(), now.clone());
-            let unasked = wanted.unasked(&policy, &missing);
-            async move { write_status(&connection, &policy, unasked, &now).await }
+            let status = wanted.status(&policy, &missing).into_owned();
+            async move { write_status(&connection, &policy, &status, &now).await }
         });
         stream::iter(statuses).buffer_unordered(STATUSES).collect::<()>().await;
         kept.map(drop)
@@ -174,9 +183,9 @@ fn is_refusal(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422))
 }
 
-async fn write_status(connection: &Connection, policy: &PolicyInForce, unasked: Option<String>, now: &str) {
+async fn write_status(connection: &Connection, policy: &PolicyInForce, status: &PolicyStatus, now: &str) {
     let name = &policy.document.metadata.name;
-    match policy_status::write(connection, policy, &policy.status(unasked), now).await {
+    match policy_status::write(connection, policy, status, now).await {
         Ok(true) => tracing::debug!(policy = %name, "status written"),
         Ok(false) => {}
         Err(error) => {

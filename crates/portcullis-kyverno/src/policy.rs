@@ -168,6 +168,15 @@ impl Policy {
         self.all_rules().flat_map(|rule| rule.matching().filters()).flat_map(|filter| filter.kinds())
     }
 
+    /// Its rules as they are written: the name of each, whether it changes the object of a request, and the kinds that it is
+    /// about.
+    pub fn written_rules(&self) -> impl Iterator<Item = (&str, bool, impl Iterator<Item = &KindSelector>)> {
+        self.rules.iter().map(|rule| {
+            let kinds = rule.matching().filters().iter().flat_map(|filter| filter.kinds());
+            (&*rule.name, matches!(rule.action, Action::Mutate(_)), kinds)
+        })
+    }
+
     /// What is done about a violation of `rule` by an object in `namespace`.
     ///
     /// The rule's overrides come before its action, that before the policy's overrides, those before its action.

@@ -1,5 +1,6 @@
 //! The status of a policy: how many rules it has, which were generated, and whether all of it is in force.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use portcullis_model::Diagnostic;
@@ -17,6 +18,8 @@ pub struct PolicyStatus {
     /// The fingerprint of what [`autogen`] says: that is longer than the policy, and seldom asked for.
     pub autogen: u64,
     pub readiness: Readiness,
+    /// The kinds that it names and that the API server never asks about, since it fails closed.
+    pub never_asked: BTreeSet<String>,
 }
 
 /// The number of written rules by what they do.
@@ -33,12 +36,21 @@ pub struct RuleCount {
 pub enum Readiness {
     /// Every rule is executed.
     Ready,
-    /// Some rules are not executed: the name of each, and the part of it that this version does not know.
-    RulesNotEnforced(Vec<(String, &'static str)>),
+    /// Some rules are not enforced: the name of each, and why.
+    RulesNotEnforced(Vec<(String, NotEnforced)>),
     /// Nothing of it is executed, for these errors.
     Invalid(Vec<Diagnostic>),
     /// The API server asks nobody about it, for this reason.
     WebhookNotWritten(String),
+}
+
+/// Why a rule is not enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotEnforced {
+    /// This version does not execute this part of it.
+    NotExecuted(&'static str),
+    /// The API server asks about none of its kinds.
+    NeverAsked,
 }
 
 /// The condition that says whether a policy is in force.
@@ -71,15 +83,45 @@ impl PolicyStatus {
         let readiness = match compiled {
             Err(diagnostics) => Readiness::Invalid(diagnostics),
             Ok(policy) => {
-                let rules: Vec<_> =
-                    policy.rules_not_executed(lookups).map(|(rule, part)| (rule.to_owned(), part)).collect();
-                if rules.is_empty() { Readiness::Ready } else { Readiness::RulesNotEnforced(rules) }
+                let rules = policy
+                    .rules_not_executed(lookups)
+                    .map(|(rule, part)| (rule.to_owned(), NotEnforced::NotExecuted(part)));
+                Readiness::of(rules.collect())
             }
         };
         Self {
             rule_count: RuleCount::of(rules.written),
             autogen: written(&arena, rules.generated).fingerprint(),
             readiness,
+            never_asked: BTreeSet::new(),
+        }
+    }
+
+    /// The status where the API server never asks about `kinds`, and so about nothing that `rules` are for.
+    #[must_use]
+    pub fn with_never_asked(mut self, kinds: &BTreeSet<String>, rules: &[String]) -> Self {
+        let mut named = match self.readiness {
+            Readiness::Ready => Vec::new(),
+            Readiness::RulesNotEnforced(named) => named,
+            // Nothing of it is enforced anyway.
+            Readiness::Invalid(_) | Readiness::WebhookNotWritten(_) => return self,
+        };
+        for rule in rules {
+            if !named.iter().any(|(name, _)| name == rule) {
+                named.push((rule.clone(), NotEnforced::NeverAsked));
+            }
+        }
+        self.readiness = Readiness::of(named);
+        self.never_asked.clone_from(kinds);
+        self
+    }
+
+    /// What the condition says to people: one line.
+    fn message(&self) -> String {
+        let said = self.readiness.message();
+        match self.never_asked.is_empty() {
+            true => said,
+            false => format!("{said}; {}", never_asked_about(&self.never_asked)),
         }
     }
 
@@ -116,7 +158,7 @@ impl PolicyStatus {
         let since = text("lastTransitionTime").filter(|_| text("status") == Some(status)).unwrap_or(now);
         arena.object(&mut vec![
             ("lastTransitionTime", Value::String(since)),
-            ("message", arena.string(&self.readiness.message())),
+            ("message", arena.string(&self.message())),
             ("reason", Value::String(reason)),
             ("status", Value::String(status)),
             ("type", Value::String(READY)),
@@ -149,21 +191,37 @@ impl RuleCount {
 }
 
 impl Readiness {
-    /// What the condition says to people: one line.
+    /// That of a policy of which these rules are not enforced.
+    fn of(rules: Vec<(String, NotEnforced)>) -> Self {
+        if rules.is_empty() { Readiness::Ready } else { Readiness::RulesNotEnforced(rules) }
+    }
+
     fn message(&self) -> String {
         match self {
             Readiness::Ready => "Ready".to_owned(),
-            Readiness::RulesNotEnforced(rules) => {
-                told("not executed by this version: ", rules, |out, (rule, part)| {
-                    let _ = write!(out, "rule `{rule}` ({part})");
-                })
-            }
+            Readiness::RulesNotEnforced(rules) => told("not enforced: ", rules, |out, (rule, why)| {
+                let _ = match why {
+                    NotEnforced::NotExecuted(part) => {
+                        write!(out, "rule `{rule}` (this version does not execute `{part}`)")
+                    }
+                    NotEnforced::NeverAsked => write!(out, "rule `{rule}` (never asked)"),
+                };
+            }),
             Readiness::Invalid(diagnostics) => told("", diagnostics, |out, diagnostic| {
                 let _ = write!(out, "{}: {}", diagnostic.path, diagnostic.message);
             }),
             Readiness::WebhookNotWritten(reason) => reason.clone(),
         }
     }
+}
+
+/// Says that the API server never asks a policy about these kinds.
+pub fn never_asked_about(kinds: &BTreeSet<String>) -> String {
+    let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+    format!(
+        "never asked about {}, which the control plane needs to stay alive (a policy with `failurePolicy: Ignore` is)",
+        kinds.join(", ")
+    )
 }
 
 fn told<T>(head: &str, items: &[T], tell: impl Fn(&mut String, &T)) -> String {
@@ -218,10 +276,27 @@ mod tests {
     fn rules_that_are_not_executed_are_named() {
         let status = status(&policy(&[GOOD, GENERATE, ASKING].join(", ")));
         assert_eq!(
-            status.readiness.message(),
-            "not executed by this version: rule `b` (generate); rule `c` (context.apiCall.service)"
+            status.message(),
+            "not enforced: rule `b` (this version does not execute `generate`); rule `c` (this version does not execute \
+             `context.apiCall.service`)"
         );
         assert_eq!(status.rule_count, RuleCount { validate: 2, generate: 1, ..RuleCount::default() });
+    }
+
+    #[test]
+    fn what_is_never_asked_about_is_told_of_a_ready_policy_and_of_one_that_is_not() {
+        let kinds = BTreeSet::from(["Lease".to_owned(), "Node".to_owned()]);
+        let ready = status(&policy(GOOD)).with_never_asked(&kinds, &[]);
+        assert_eq!(ready.readiness, Readiness::Ready);
+        let told = "never asked about `Lease`, `Node`, which the control plane needs to stay alive (a policy with \
+                    `failurePolicy: Ignore` is)";
+        assert_eq!(ready.message(), format!("Ready; {told}"));
+        let rules = ["a".to_owned(), "b".to_owned()];
+        let not_ready = status(&policy(&[GOOD, GENERATE].join(", "))).with_never_asked(&kinds, &rules);
+        // A rule that is not executed is named once.
+        let named =
+            "not enforced: rule `b` (this version does not execute `generate`); rule `a` (never asked)";
+        assert_eq!(not_ready.message(), format!("{named}; {told}"));
     }
 
     #[test]
@@ -232,8 +307,10 @@ mod tests {
              request.object.spec.containers, foreach: [{{list: element.env, {context}, pattern: {{name: '{{{{ x.y \
              }}}}'}}}}]}}]}}}}"
         ));
-        let message = status(&policy).readiness.message();
-        assert_eq!(message, "not executed by this version: rule `a` (context.globalReference)");
+        assert_eq!(
+            status(&policy).message(),
+            "not enforced: rule `a` (this version does not execute `context.globalReference`)"
+        );
     }
 
     #[test]
@@ -269,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut() {
-        let rules = (0..12).map(|index| (index.to_string(), "generate")).collect();
-        assert!(Readiness::RulesNotEnforced(rules).message().ends_with("rule `9` (generate); and 2 more"));
+        let rules = (0..12).map(|index| (index.to_string(), NotEnforced::NeverAsked)).collect();
+        assert!(Readiness::RulesNotEnforced(rules).message().ends_with("rule `9` (never asked); and 2 more"));
     }
 }

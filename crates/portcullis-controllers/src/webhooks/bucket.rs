@@ -7,8 +7,8 @@ use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_kyverno::webhooks::{FailurePolicy, Requests, WebhookNeeds};
 
-use super::PolicyName;
 use super::rules::RuleSet;
+use super::{PolicyName, policy_name};
 
 /// The webhooks of one configuration.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Buckets {
                 expression: condition.expression.clone(),
             })
             .collect();
-        let name = (policy.namespace.clone().unwrap_or_default(), policy.name.clone());
+        let name = policy_name(policy);
         let own = (!conditions.is_empty()).then(|| name.clone());
         let bucket = self.0.entry(BucketKey { failure_policy, own }).or_default();
         bucket.policies.push(name);

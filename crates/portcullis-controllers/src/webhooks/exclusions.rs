@@ -1,14 +1,11 @@
 //! What is left out whatever policies say, so that a cluster whose engine is dead can heal.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use portcullis_cluster::discovery::{Discovery, ServedResource};
-use portcullis_kyverno::webhooks::{FailurePolicy, WebhookNeeds};
+use portcullis_cluster::discovery::ServedResource;
+use portcullis_kyverno::webhooks::FailurePolicy;
 
 use super::{Settings, unique};
-use crate::kinds;
 
 /// The namespaces of the control plane and of the heartbeats of nodes.
 const NAMESPACES: [&str; 2] = ["kube-node-lease", "kube-system"];
@@ -77,23 +74,9 @@ fn without(name: &str, expression: &str) -> MatchCondition {
     MatchCondition { name: format!("portcullis.dev/{name}"), expression: format!("!({expression})") }
 }
 
-/// The kinds that `policy` names and is never asked about, since it fails closed: whoever writes it should know.
-///
-/// They are written as policies write them: `Node`, `ServiceAccount/token`. With `failurePolicy: Ignore` the policy is
-/// asked about them.
-pub(crate) fn never_asked(policy: &WebhookNeeds, discovery: &Discovery) -> BTreeSet<String> {
-    let fails_closed = policy.failure_policy == FailurePolicy::Fail;
-    let mutating = policy.mutating.keys().filter(|_| fails_closed);
-    let validating = policy.validating.keys().filter(|_| fails_closed && policy.may_enforce);
-    mutating
-        .chain(validating)
-        .flat_map(|kind| kinds::find(discovery, kind))
-        .filter(|served| VITAL.iter().any(|vital| vital.includes(served)))
-        .map(|served| match &*served.subresource {
-            "" => served.kind.to_string(),
-            subresource => format!("{}/{subresource}", served.kind),
-        })
-        .collect()
+/// Whether webhooks that fail closed leave `served` out.
+pub(super) fn is_vital(served: &ServedResource) -> bool {
+    VITAL.iter().any(|vital| vital.includes(served))
 }
 
 /// The most conditions that a webhook can have.

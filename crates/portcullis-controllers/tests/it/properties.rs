@@ -113,7 +113,7 @@ fn is_needed(policy: &WebhookNeeds, served: &ServedResource, operation: Operatio
 
 /// The path of the webhook at which the policy judges.
 fn path(policy: &WebhookNeeds) -> String {
-    let bucket = match validating_failure_policy(policy, &settings()) {
+    let bucket = match validating_failure_policy(policy, settings().ignore_failures) {
         FailurePolicy::Fail => "/validate/fail",
         FailurePolicy::Ignore => "/validate/ignore",
     };

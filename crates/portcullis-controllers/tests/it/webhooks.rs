@@ -1,9 +1,11 @@
 //! What the configurations look like.
 
 use portcullis_controllers::policy_admission;
-use portcullis_controllers::webhooks::{Configurations, Reach, Settings, WebhookNames};
-use portcullis_kyverno::Lookups;
+use portcullis_controllers::webhooks::{
+    Configurations, NeverAsked, Reach, Settings, WebhookNames, never_asked,
+};
 use portcullis_kyverno::webhooks::WebhookNeeds;
+use portcullis_kyverno::{Lookups, Policy};
 use portcullis_value::{Arena, json};
 use serde::Serialize;
 
@@ -113,6 +115,49 @@ fn who_fails_closed_is_told_what_is_never_asked() {
     assert_eq!(warnings("failurePolicy: Ignore"), [""; 0]);
     // Where all failures are ignored, everything is asked about.
     assert_eq!(warnings_where(true, "failurePolicy: Fail"), [""; 0]);
+}
+
+#[test]
+fn a_rule_that_is_about_nothing_else_than_what_fails_closed_in_vain_is_never_asked() {
+    let asked = |kind: &str, rule: &str, spec: &str, ignore_failures: bool| {
+        let arena = Arena::new();
+        let policy = format!(
+            "{{kind: {kind}, metadata: {{name: p, namespace: n}}, spec: {{{spec}, rules: [{rule}]}}}}"
+        );
+        let policy = portcullis_yaml::read(&arena, arena.str(&policy)).unwrap();
+        let (compiled, needs) = (Policy::compile(policy), WebhookNeeds::of(policy));
+        never_asked([(&compiled, &needs)], &discovery(), ignore_failures).into_values().next()
+    };
+    let rule = |kinds: &str, action: &str| {
+        format!("{{name: r, match: {{any: [{{resources: {{kinds: [{kinds}]}}}}]}}, {action}}}")
+    };
+    let (enforce, audit) =
+        ("validate: {failureAction: Enforce, deny: {}}", "validate: {failureAction: Audit, deny: {}}");
+    let closed = |kinds: &str| asked("ClusterPolicy", &rule(kinds, enforce), "failurePolicy: Fail", false);
+    let told = |named: &[&str], among_others: &[&str], rules: &[&str]| {
+        let set = |kinds: &[&str]| kinds.iter().map(ToString::to_string).collect();
+        let rules = rules.iter().map(ToString::to_string).collect();
+        Some(NeverAsked { named: set(named), among_others: set(among_others), rules })
+    };
+    assert_eq!(closed("Node"), told(&["Node"], &[], &["r"]));
+    assert_eq!(closed("Node, ServiceAccount/token"), told(&["Node", "ServiceAccount/token"], &[], &["r"]));
+    assert_eq!(closed("Node, Secret"), told(&["Node"], &[], &[]));
+    // A kind that is not served yet is asked about once it is.
+    assert_eq!(closed("Node, Unknown"), told(&["Node"], &[], &[]));
+    assert_eq!(closed("'*'"), told(&[], &["Node"], &[]));
+    assert_eq!(closed("Secret"), None);
+    // What does not fail closed is asked about.
+    let of = |rule: &str, spec: &str, ignore_failures| asked("ClusterPolicy", rule, spec, ignore_failures);
+    assert_eq!(of(&rule("Node", enforce), "failurePolicy: Ignore", false), None);
+    assert_eq!(of(&rule("Node", enforce), "failurePolicy: Fail", true), None);
+    assert_eq!(of(&rule("Node", audit), "failurePolicy: Fail", false), None);
+    assert_eq!(of(&rule("Node", enforce), "failurePolicy: Fail, admission: false", false), None);
+    // Where nothing refuses, changes fail closed all the same.
+    let both = [rule("Node", audit), rule("Node", "mutate: {patchStrategicMerge: {a: b}}")].join(", ");
+    let both = both.replacen("name: r", "name: audits", 1);
+    assert_eq!(of(&both, "failurePolicy: Fail", false), told(&["Node"], &[], &["r"]));
+    // A policy of a namespace has nothing to say about Nodes, whoever is asked.
+    assert_eq!(asked("Policy", &rule("Node", enforce), "failurePolicy: Fail", false), None);
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Running {
             policies: parts.policies.clone(),
             metrics: parts.metrics.clone(),
             webhooks: webhook_settings::of(arguments, served),
+            is_asked: !arguments.beside_kyverno,
             owner: Owner::new(&connection),
             exceptions: exception_scope(arguments),
             lookups: lookups(arguments),

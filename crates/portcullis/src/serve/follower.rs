@@ -1,5 +1,6 @@
 //! Puts in force what the cluster says, and says what is to be written for it.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use portcullis_cluster::{Cluster, Configuration, Pending};
 use portcullis_controllers::ExceptionScope;
 use portcullis_controllers::in_force::Compiler;
 use portcullis_controllers::owner::{self, Owner};
-use portcullis_controllers::webhooks::{self, Configurations, policy_configuration};
+use portcullis_controllers::webhooks::{self, Configurations, never_asked, policy_configuration};
 use portcullis_controllers::writer::Wanted;
 use portcullis_engine::{Problem, Settings};
 use portcullis_kyverno::Lookups;
@@ -32,6 +33,8 @@ pub(super) struct Follower {
     pub(super) policies: Arc<ArcSwapOption<Policies>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) webhooks: webhooks::Settings,
+    /// Whether they are registered. Beside Kyverno nobody asks us, and all that is there is read.
+    pub(super) is_asked: bool,
     /// What webhooks go with.
     pub(super) owner: Owner,
     /// Whose exceptions count.
@@ -148,6 +151,10 @@ impl Follower {
         let webhooks = webhook_settings::with(self.webhooks.clone(), &settings);
         let configurations =
             Arc::new(Configurations::of(in_force.webhook_needs(), &now.discovery, &webhooks));
+        let never_asked = match self.is_asked {
+            true => never_asked(in_force.asking(), &now.discovery, webhooks.ignore_failures),
+            false => BTreeMap::new(),
+        };
         let compiled: Vec<_> = in_force.compiled().cloned().collect();
         let next = Arc::new(Policies::new(&compiled, settings, self.webhooks.ignore_failures));
         self.policies.store(Some(next.clone()));
@@ -157,6 +164,7 @@ impl Follower {
         self.wanted.send_replace(Some(Arc::new(Wanted {
             configurations,
             policy_configuration,
+            never_asked: Arc::new(never_asked),
             ca_bundle: webhooks.ca_bundle,
             in_force,
         })));

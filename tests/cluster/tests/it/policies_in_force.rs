@@ -152,7 +152,10 @@ fn a_rule_that_this_version_does_not_execute_is_told_and_the_others_are_enforced
         ensure!(applied.code == 0 && applied.stderr.contains(warning), "{applied:?}");
         let ready = until_ready_is(test, "in-part", "False").await?;
         ensure!(ready.pointer("/reason") == Some(&"RulesNotEnforced".into()), "{ready}");
-        ensure!(ready.to_string().contains("rule `gives-quota` (generate)"), "{ready}");
+        ensure!(
+            ready.to_string().contains("rule `gives-quota` (this version does not execute `generate`)"),
+            "{ready}"
+        );
         portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 1.0).await?;
         let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: in-part}}";
         until_shown(test, map, "denied the request").await

@@ -118,6 +118,11 @@ fn the_control_plane_does_not_wait_for_a_policy_that_fails_closed() -> Result<()
     serving(async |test, portcullis| {
         let applied = portcullis.put_in_force(CLOSED).await?;
         ensure!(applied.stderr.contains("Warning: never asked about `Lease`, `Node`"), "{applied:?}");
+        // It is in force for what it is asked about, and says what that does not include.
+        let ready = until_ready_is(test, "closed", "True").await?;
+        let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
+        ensure!(message.starts_with("Ready; never asked about `Lease`, `Node`, which"), "{ready}");
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 0.0).await?;
         let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: refused, labels: {refused: \"true\"}}}";
         until_shown(test, map, "it is refused").await?;
         let webhooks = test.kubectl(&["get", VALIDATING, "-o", "jsonpath={.webhooks}"]).await?.succeeded()?;
@@ -153,5 +158,34 @@ fn the_control_plane_does_not_wait_for_a_policy_that_fails_closed() -> Result<()
         ensure!(disarmed.lines().count() == 3, "{disarmed}");
         test.kubectl(&["create", "configmap", "while-disarmed"]).await?.succeeded()?;
         Ok(())
+    })
+}
+
+#[test]
+fn a_rule_about_nothing_but_nodes_is_not_enforced_where_it_fails_closed_and_says_so() -> Result<()> {
+    serving(async |test, portcullis| {
+        let nodes = CLOSED.replace("[ConfigMap, Node, Lease]", "[Node]");
+        let applied = test.apply(&nodes).await?;
+        ensure!(applied.stderr.contains("Warning: never asked about `Node`"), "{applied:?}");
+        let ready = until_ready_is(test, "closed", "False").await?;
+        ensure!(ready.pointer("/reason") == Some(&"RulesNotEnforced".into()), "{ready}");
+        let message = ready.pointer("/message").and_then(Value::as_str).unwrap_or_default();
+        let told = "not enforced: rule `nothing-refused` (never asked); never asked about `Node`, which";
+        ensure!(message.starts_with(told), "{message}");
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 1.0).await?;
+        let label = ["label", "node", "node-2", "refused=true", "--dry-run=server"];
+        test.kubectl(&label).await?.succeeded()?;
+
+        // As it does not stand in the way of Nodes any more, it is asked about them.
+        test.apply(&nodes.replace("failurePolicy: Fail", "failurePolicy: Ignore")).await?.succeeded()?;
+        let ready = until_ready_is(test, "closed", "True").await?;
+        ensure!(ready.pointer("/message") == Some(&"Ready".into()), "{ready}");
+        portcullis.until_metric_is("portcullis_policies_not_enforced", &[], 0.0).await?;
+        wait::until("a Node that is refused", async || {
+            let refused = test.kubectl(&label).await?;
+            ensure!(refused.stderr.contains("it is refused"), "{refused:?}");
+            Ok(Some(()))
+        })
+        .await
     })
 }
