@@ -12,6 +12,7 @@ use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, Kubeco
 
 use crate::error::system_reason;
 use crate::limiter::{Class, Limited, Limiter};
+use crate::queries::QueryCounts;
 
 /// Where the address and the credentials come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub struct Connection {
     admission: Client,
     background: Client,
     unlimited: Client,
+    queries: Arc<QueryCounts>,
 }
 
 impl fmt::Debug for Connection {
@@ -93,9 +95,11 @@ impl Connection {
     /// Over a client that exists; `server` names it in errors.
     pub fn over(client: &Client, server: &str) -> Self {
         let limiter = Arc::new(Limiter::default());
+        let queries: Arc<QueryCounts> = Arc::default();
         let namespace = client.default_namespace().to_owned();
         let limited = |class| {
-            let service = Limited { client: client.clone(), limiter: limiter.clone(), class };
+            let (client, limiter, queries) = (client.clone(), limiter.clone(), queries.clone());
+            let service = Limited { client, limiter, class, queries };
             Client::new(service, namespace.clone())
         };
         Self {
@@ -103,6 +107,7 @@ impl Connection {
             admission: limited(Class::Admission),
             background: limited(Class::Background),
             unlimited: client.clone(),
+            queries: queries.clone(),
             namespace: namespace.into(),
         }
     }
@@ -125,6 +130,11 @@ impl Connection {
     /// The client for everything else.
     pub fn background(&self) -> &Client {
         &self.background
+    }
+
+    /// How often what is asked.
+    pub fn queries(&self) -> &Arc<QueryCounts> {
+        &self.queries
     }
 
     /// The client of who paces himself and obeys the API server's pushback: nothing is held back or sent again.

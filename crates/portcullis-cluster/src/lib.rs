@@ -40,6 +40,7 @@ mod lease;
 mod limiter;
 mod lookups;
 mod pages;
+mod queries;
 mod raw_request;
 mod reader;
 mod readiness;
@@ -62,6 +63,7 @@ pub use index::{
 };
 pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use pages::{ListQuery, continues};
+pub use queries::{QueryCounts, QueryKind};
 pub use raw_request::{RawRequest, Reply};
 pub use reader::Answer;
 pub use readiness::{Pending, Readiness};

@@ -13,6 +13,7 @@ use tower::Service;
 
 use crate::backoff::{Backoff, random_part};
 use crate::error::TimedOut;
+use crate::queries::QueryCounts;
 
 /// Whose request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,7 @@ pub(crate) struct Limited {
     pub(crate) client: kube::Client,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) class: Class,
+    pub(crate) queries: Arc<QueryCounts>,
 }
 
 impl Service<Request<Body>> for Limited {
@@ -157,6 +159,7 @@ impl Limited {
             self.limiter.admit(self.class).await;
             // A body that is a stream cannot be sent twice; ours are bytes.
             let again = body.try_clone();
+            self.queries.count(&parts.method, &parts.uri);
             let answer = self.client.send(Request::from_parts(parts.clone(), body));
             let response = tokio::time::timeout(ANSWER_TIME, answer)
                 .await

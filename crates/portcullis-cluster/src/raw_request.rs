@@ -65,6 +65,7 @@ impl Connection {
         let request = request
             .body(if body.is_empty() { Body::empty() } else { Body::from(body) })
             .map_err(|error| ApiError::Unreadable { asked: asked.clone(), reason: error.to_string() })?;
+        self.queries().count(request.method(), request.uri());
         let exchange = async {
             let response = self.unlimited().send(request).await.map_err(|error| failed(&error))?;
             let (parts, body) = response.into_parts();

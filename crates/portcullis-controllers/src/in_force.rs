@@ -1,6 +1,7 @@
 //! The policies of a cluster, compiled: which are in force, and what is wrong with the others.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use portcullis_cluster::Document;
@@ -35,6 +36,8 @@ pub struct PolicyInForce {
 pub struct Compiled {
     /// `None` where a mistake is in the way.
     pub policy: Option<Arc<Policy>>,
+    /// What could be made of it where a mistake is in the way: nobody is judged by it, but it is counted.
+    pub mistaken: Option<Box<Policy>>,
     pub needs: WebhookNeeds,
     /// The number of its rules as they are written.
     pub rules: usize,
@@ -65,8 +68,13 @@ impl Compiled {
         let policy = Policy::compile(document).excepting(exceptions);
         let compiled = if mistakes.is_empty() { Ok(&policy) } else { Err(mistakes.clone()) };
         let status = PolicyStatus::of(document, compiled, lookups);
+        let (policy, mistaken) = match mistakes.is_empty() {
+            true => (Some(Arc::new(policy)), None),
+            false => (None, Some(Box::new(policy))),
+        };
         Self {
-            policy: mistakes.is_empty().then(|| Arc::new(policy)),
+            policy,
+            mistaken,
             needs: WebhookNeeds::of(document),
             rules: document.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default().len(),
             status,
@@ -74,7 +82,44 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// The policy with its rules, be it in force or not.
+    pub fn written(&self) -> Option<&Policy> {
+        self.policy.as_deref().or(self.mistaken.as_deref())
+    }
+}
+
 impl InForce {
+    /// Whether there is a policy of this name, be it in force or not; `namespace` is empty for a ClusterPolicy.
+    pub fn contains(&self, namespace: &str, policy: &str) -> bool {
+        self.policies.binary_search_by(|known| name(&known.document).cmp(&(namespace, policy))).is_ok()
+    }
+
+    /// The policies that are here and were not in `before`, or with another text, or the other way round: each as it was
+    /// and as it is.
+    pub fn changes_since<'p>(
+        &'p self,
+        before: &'p InForce,
+    ) -> Vec<(Option<&'p PolicyInForce>, Option<&'p PolicyInForce>)> {
+        let (mut old, mut new) = (before.policies.iter().peekable(), self.policies.iter().peekable());
+        let mut changes = Vec::new();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return changes,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => name(&old.document).cmp(&name(&new.document)),
+            };
+            let was = if order.is_le() { old.next() } else { None };
+            let is = if order.is_ge() { new.next() } else { None };
+            let is_same =
+                was.zip(is).is_some_and(|(was, is)| Arc::ptr_eq(&was.document.text, &is.document.text));
+            if !is_same {
+                changes.push((was, is));
+            }
+        }
+    }
+
     /// Whether the same policies are in force as in `other`, compiled from the same texts with the same exceptions.
     pub fn is_same_as(&self, other: &InForce) -> bool {
         let same =
@@ -217,6 +262,28 @@ mod tests {
             r#"{{"apiVersion":"kyverno.io/v1","kind":"{kind}","metadata":{metadata},"spec":{{"rules":[{rule}]}}}}"#
         );
         Arc::new(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn what_has_changed_is_found_whatever_comes_and_goes_around_it() {
+        let mut compiler = Compiler::default();
+        let mut compile = |documents: &[&Arc<Document>]| {
+            compiler.compile(documents.iter().copied(), [], &Discovery::default())
+        };
+        let told = |before: &InForce, after: &InForce| {
+            let name = |policy: Option<&PolicyInForce>| {
+                policy.map_or("-".to_owned(), |policy| key(&policy.document).into_owned())
+            };
+            let changes = after.changes_since(before).into_iter();
+            changes.map(|(was, is)| format!("{} {}", name(was), name(is))).collect::<Vec<_>>()
+        };
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| policy("n", name, "1"));
+        let before = compile(&[&a, &b, &d]);
+        assert_eq!(told(&before, &compile(&[&a, &b, &d])), [""; 0]);
+        assert_eq!(told(&InForce::default(), &before), ["- n/a", "- n/b", "- n/d"]);
+        let changed = policy("n", "b", "2");
+        assert_eq!(told(&before, &compile(&[&changed, &c, &d])), ["n/a -", "n/b n/b", "- n/c"]);
+        assert_eq!(told(&before, &compile(&[])), ["n/a -", "n/b -", "n/d -"]);
     }
 
     #[test]

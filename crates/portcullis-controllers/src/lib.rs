@@ -13,9 +13,11 @@ pub mod kinds;
 pub mod owner;
 mod policy_admission;
 pub mod policy_status;
+mod reconciles;
 pub mod retention;
 pub mod webhooks;
 pub mod writer;
 
 pub use exceptions::{ExceptionScope, exception_admission};
 pub use policy_admission::{PolicyAdmission, policy_admission};
+pub use reconciles::Reconciles;

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use portcullis_cluster::{Clock, Cluster, EventSender, Leadership};
 
 use self::term::Term;
+use crate::reconciles::Reconciles;
 
 /// What became of the writes so far.
 #[derive(Debug, Default)]
@@ -66,6 +67,7 @@ pub struct Retention {
     pub leadership: Leadership,
     pub events: EventSender,
     pub counts: Arc<RetentionCounts>,
+    pub reconciles: Arc<Reconciles>,
     pub clock: Clock,
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::arming::{Arming, Kept, LOOK_AFTER, Refused};
 use crate::in_force::{InForce, PolicyInForce};
 use crate::policy_status;
+use crate::reconciles::Reconciles;
 use crate::webhooks::{Configurations, NeverAsked, PolicyName, policy_name};
 
 /// How many statuses are written at once.
@@ -85,6 +86,7 @@ pub struct Writer {
     pub leadership: Leadership,
     /// Told what is there.
     pub written: watch::Sender<Written>,
+    pub reconciles: Arc<Reconciles>,
     pub clock: Clock,
 }
 
@@ -98,7 +100,9 @@ impl Writer {
             let wanted = self.wanted.borrow_and_update().clone();
             let mut again = Instant::now() + LOOK_AFTER;
             if let Some(wanted) = wanted {
-                match self.write(&mut arming, &wanted).await {
+                let outcome = self.write(&mut arming, &wanted).await;
+                self.reconciles.count(outcome.is_ok());
+                match outcome {
                     Ok(()) => backoff.reset(),
                     Err(error) => {
                         let error = said(&self.connection, "webhook configurations", &error);

@@ -40,7 +40,7 @@ pub use certificate::{Authority, BACKDATED, CertificateError, Certificates, Iden
 pub use deadline::Deadline;
 pub use lifecycle::{Lifecycle, Stage};
 pub use limits::Limits;
-pub use metrics::{Cause, Metrics, Rule, RuleLabels, Target};
+pub use metrics::{Cause, Change, Metrics, PolicyLabels, Rule, RuleLabels, SERIES, Target};
 pub use reviewer::{Reviewer, Verdict};
 pub use route::Route;
 pub use server::{Server, worker_threads};

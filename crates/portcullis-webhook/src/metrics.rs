@@ -1,5 +1,6 @@
 //! What the server counts, in the text form of OpenMetrics.
 
+mod changes;
 mod rules;
 mod timed;
 
@@ -15,13 +16,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use self::changes::Change;
+use self::changes::Changes;
 use self::rules::Rules;
-pub use self::rules::{Cause, Rule, RuleLabels, Target};
+pub use self::rules::{Cause, PolicyLabels, Rule, RuleLabels, Target};
 use self::timed::{Labels, Name, OVERFLOW, Timed, label};
 use crate::Route;
 
 /// Series of one metric. More would be a load for who scrapes them; what comes over it is counted together.
-const SERIES: usize = 2000;
+pub const SERIES: usize = 2000;
 
 /// The metrics of the process. Other crates add theirs by [`Metrics::register`].
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub struct Metrics {
     reviews: Arc<Timed<Reviewed>>,
     requests: Arc<Timed<HttpRequest>>,
     rules: Arc<Rules>,
+    changes: Arc<Changes>,
     refusals: Family<Refused, Counter>,
     closed: Family<Closed, Counter>,
     panics: Counter,
@@ -60,6 +64,7 @@ impl Metrics {
             reviews: Arc::new(reviews),
             requests: Arc::new(requests),
             rules: Rules::new(),
+            changes: Arc::new(Changes::new(SERIES)),
             refusals: Family::default(),
             closed: Family::default(),
             panics: Counter::default(),
@@ -71,6 +76,7 @@ impl Metrics {
             registry.register_collector(Box::new(metrics.reviews.clone()));
             registry.register_collector(Box::new(metrics.requests.clone()));
             registry.register_collector(Box::new(metrics.rules.clone()));
+            registry.register_collector(Box::new(metrics.changes.clone()));
             registry.register(
                 "kyverno",
                 "The version that runs",
@@ -127,6 +133,16 @@ impl Metrics {
     /// Counts a result (`pass`, `fail`, `warn`, `error`, `skip`) of `rule` on `target`, which took `time`.
     pub fn rule_result(&self, rule: &Rule, target: &Arc<Target>, result: &'static str, time: Duration) {
         self.rules.observe(rule, target, result, time);
+    }
+
+    /// Counts a change of a policy: `is_there` says of which policies there are, as for [`Metrics::retain_policies`].
+    pub fn policy_changed(
+        &self,
+        policy: PolicyLabels,
+        change: Change,
+        is_there: impl Fn(&str, &str) -> bool,
+    ) {
+        self.changes.count(policy, change, is_there);
     }
 
     /// Forgets the results of policies that are gone, so that they make room for others': `is_there` is asked by namespace

@@ -13,6 +13,7 @@ mod farewell;
 mod follower;
 mod judge;
 mod ledger;
+mod of_reference;
 mod policies;
 mod scan;
 mod source;

@@ -110,10 +110,14 @@ impl<'r> Term<'r> {
             {
                 changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
                 stopped = self.round_when_known(&mut changes).await;
+                if stopped.is_ok() {
+                    self.retention.reconciles.count(true);
+                }
             }
             match stopped {
                 Ok(()) => backoff.reset(),
                 Err(stopped) => {
+                    self.retention.reconciles.count(false);
                     stopped.tell();
                     backoff.wait().await;
                 }

@@ -18,9 +18,9 @@ const NAMES: Names = Names {
     histogram: Name("kyverno_policy_execution_duration_seconds", "Time that rules took"),
 };
 
-/// The labels of a rule, which its policy decides.
+/// The labels of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
-pub struct RuleLabels {
+pub struct PolicyLabels {
     /// `enforce` or `audit`.
     pub policy_validation_mode: &'static str,
     /// `cluster` or `namespaced`.
@@ -31,10 +31,38 @@ pub struct RuleLabels {
     pub policy_namespace: String,
     /// The name of the policy.
     pub policy_name: String,
+}
+
+/// The labels of a rule, which its policy decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+pub struct RuleLabels {
+    /// Those of the policy.
+    #[prometheus(flatten)]
+    pub policy: PolicyLabels,
     /// The name of the rule.
     pub rule_name: String,
     /// `validate`, `mutate`, `generate` or `imageVerify`.
     pub rule_type: &'static str,
+}
+
+impl PolicyLabels {
+    pub(super) fn overflow() -> Self {
+        let other = || OVERFLOW.to_owned();
+        Self {
+            policy_validation_mode: OVERFLOW,
+            policy_type: OVERFLOW,
+            policy_background_mode: false,
+            policy_namespace: other(),
+            policy_name: other(),
+        }
+    }
+}
+
+impl RuleLabels {
+    /// The labels of what comes over a cap.
+    pub fn overflow() -> Self {
+        Self { policy: PolicyLabels::overflow(), rule_name: OVERFLOW.to_owned(), rule_type: OVERFLOW }
+    }
 }
 
 /// A rule to count results of. Equal labels are the same rule; it costs nothing to clone.
@@ -179,22 +207,12 @@ impl Rules {
     }
 
     fn with_cap(cap: usize) -> Arc<Self> {
-        let other = || OVERFLOW.to_owned();
-        let labels = RuleLabels {
-            policy_validation_mode: OVERFLOW,
-            policy_type: OVERFLOW,
-            policy_background_mode: false,
-            policy_namespace: other(),
-            policy_name: other(),
-            rule_name: other(),
-            rule_type: OVERFLOW,
-        };
         Arc::new(Self {
             cap,
             known: Mutex::default(),
             targets: Mutex::default(),
             series: Mutex::default(),
-            other: Rule::new(Arc::new(labels)),
+            other: Rule::new(Arc::new(RuleLabels::overflow())),
         })
     }
 
@@ -242,7 +260,7 @@ impl Rules {
     pub(super) fn retain(&self, is_there: impl Fn(&str, &str) -> bool) {
         let mut known = lock(&self.known);
         known.retain(|labels, rule| {
-            let stays = is_there(&labels.policy_namespace, &labels.policy_name);
+            let stays = is_there(&labels.policy.policy_namespace, &labels.policy.policy_name);
             if !stays {
                 rule.forget();
             }
@@ -275,11 +293,13 @@ mod tests {
 
     fn labels(policy: &str) -> RuleLabels {
         RuleLabels {
-            policy_validation_mode: "audit",
-            policy_type: "cluster",
-            policy_background_mode: true,
-            policy_namespace: "-".to_owned(),
-            policy_name: policy.to_owned(),
+            policy: PolicyLabels {
+                policy_validation_mode: "audit",
+                policy_type: "cluster",
+                policy_background_mode: true,
+                policy_namespace: "-".to_owned(),
+                policy_name: policy.to_owned(),
+            },
             rule_name: "r".to_owned(),
             rule_type: "validate",
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use portcullis_webhook::health::Health;
-use portcullis_webhook::{Cause, Limits, Metrics, RuleLabels, Verdict};
+use portcullis_webhook::{Cause, Limits, Metrics, PolicyLabels, RuleLabels, Verdict};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
@@ -149,11 +149,13 @@ async fn the_scrape_is_open_metrics_with_the_names_of_the_reference() {
 #[tokio::test]
 async fn results_of_rules_are_counted_with_the_labels_of_the_reference_until_the_policy_is_gone() {
     let labels = RuleLabels {
-        policy_validation_mode: "enforce",
-        policy_type: "cluster",
-        policy_background_mode: true,
-        policy_namespace: "-".into(),
-        policy_name: "ttl".into(),
+        policy: PolicyLabels {
+            policy_validation_mode: "enforce",
+            policy_type: "cluster",
+            policy_background_mode: true,
+            policy_namespace: "-".into(),
+            policy_name: "ttl".into(),
+        },
         rule_name: "add-ttl".into(),
         rule_type: "mutate",
     };

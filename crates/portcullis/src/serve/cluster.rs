@@ -10,6 +10,7 @@ use portcullis_cluster::{
     AllowedService, Backoff, Cluster, Connection, DEFINE_KINDS, EventSender, Leadership, Options, Readiness,
     WatchState, events,
 };
+use portcullis_controllers::Reconciles;
 use portcullis_controllers::arming;
 use portcullis_controllers::departure::Home;
 use portcullis_controllers::owner::Owner;
@@ -25,6 +26,7 @@ use super::collector::Counts;
 use super::election::Election;
 use super::farewell::{Farewell, GOODBYE};
 use super::follower::Follower;
+use super::of_reference::{OfReference, PolicyStates};
 use super::scan::{LastPass, Scanner};
 use super::source::Source;
 use super::webhook_settings;
@@ -81,6 +83,18 @@ impl Running {
             leases: election.leases(),
         };
         counts.register(&parts.metrics);
+        let [of_policies, of_webhooks, of_retention] = <[Arc<Reconciles>; 3]>::default();
+        let mut controllers = vec![("policies", of_policies.clone()), ("webhooks", of_webhooks.clone())];
+        if arguments.retention {
+            controllers.push(("retention", of_retention.clone()));
+        }
+        let of_reference = OfReference {
+            cluster: cluster.clone(),
+            events: events.counts().clone(),
+            controllers,
+            policies: PolicyStates { wanted: wanted_now.clone(), written: written_now.clone() },
+        };
+        of_reference.register(&parts.metrics);
         let mut retention = JoinSet::new();
         if let Some(leadership) = election.retention.clone() {
             let of_jobs = Retention {
@@ -89,6 +103,7 @@ impl Running {
                 leadership,
                 events: events.clone(),
                 counts: retention_counts,
+                reconciles: of_retention,
                 clock: timestamp,
             };
             retention.spawn(of_jobs.run());
@@ -98,6 +113,7 @@ impl Running {
             wanted: wanted_now,
             leadership: election.webhooks.clone(),
             written,
+            reconciles: of_webhooks,
             clock: timestamp,
         };
         let scanner =
@@ -116,6 +132,7 @@ impl Running {
             lookups: lookups(arguments),
             ca_bundle: served.ca_bundle.subscribe(),
             wanted,
+            reconciles: of_policies,
         };
         tasks.spawn(follower.run(in_force.wait_for("policies in force")));
         Ok(Self {

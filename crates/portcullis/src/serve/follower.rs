@@ -9,18 +9,18 @@ use arc_swap::ArcSwapOption;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use portcullis_cluster::discovery::Discovery;
 use portcullis_cluster::{Cluster, Configuration, Pending};
-use portcullis_controllers::ExceptionScope;
-use portcullis_controllers::in_force::Compiler;
+use portcullis_controllers::in_force::{Compiler, InForce};
 use portcullis_controllers::owner::{self, Owner};
 use portcullis_controllers::webhooks::{self, Configurations, never_asked, policy_configuration};
 use portcullis_controllers::writer::Wanted;
+use portcullis_controllers::{ExceptionScope, Reconciles};
 use portcullis_engine::{Problem, Settings};
 use portcullis_kyverno::Lookups;
-use portcullis_webhook::Metrics;
+use portcullis_webhook::{Change, Metrics};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::policies::Policies;
+use super::policies::{Policies, plain_namespace, policy_labels};
 use super::webhook_settings;
 use crate::memory;
 
@@ -44,6 +44,7 @@ pub(super) struct Follower {
     /// What `caBundle` holds: it goes with the certificate.
     pub(super) ca_bundle: watch::Receiver<Vec<u8>>,
     pub(super) wanted: watch::Sender<Option<Arc<Wanted>>>,
+    pub(super) reconciles: Arc<Reconciles>,
 }
 
 impl Follower {
@@ -84,6 +85,7 @@ impl Follower {
             }
             // Compiling takes the processor: other work goes on meanwhile on another thread.
             tokio::task::block_in_place(|| self.put_in_force(&mut compiler, &mut known));
+            self.reconciles.count(true);
             if let Some(first) = first.take() {
                 memory::give_back();
                 drop(first);
@@ -134,6 +136,9 @@ impl Follower {
             exceptions.iter().filter(|exception| self.exceptions.covers(&exception.metadata.namespace));
         let in_force = Arc::new(compiler.compile(documents, counting, &now.discovery));
         let before = self.wanted.borrow().clone();
+        if let Some(before) = &before {
+            self.count_changes(&before.in_force, &in_force);
+        }
         // Most changes are of a status, and many of those are ours.
         if let (Some(before), true) = (before, known.as_ref().is_some_and(|known| known.is_same_as(&now)))
             && before.in_force.is_same_as(&in_force)
@@ -169,6 +174,22 @@ impl Follower {
             in_force,
         })));
         *known = Some(now);
+    }
+
+    /// Counts the policies that have come, changed and gone. Those that are there at the start have not come.
+    fn count_changes(&self, before: &InForce, now: &InForce) {
+        let is_there = |namespace: &str, name: &str| now.contains(plain_namespace(namespace), name);
+        for (was, is) in now.changes_since(before) {
+            let change = match (was, is) {
+                (None, _) => Change::Created,
+                (Some(_), Some(_)) => Change::Updated,
+                (Some(_), None) => Change::Deleted,
+            };
+            let written = is.or(was).and_then(|policy| policy.compiled.written());
+            if let Some(policy) = written {
+                self.metrics.policy_changed(policy_labels(policy), change, is_there);
+            }
+        }
     }
 }
 

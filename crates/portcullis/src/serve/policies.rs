@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use portcullis_engine::{PolicySet, Settings, Verdict};
 use portcullis_kyverno::Policy;
 use portcullis_model::{CompiledPolicy, RuleKind, RuleOutcome};
-use portcullis_webhook::{Metrics, Rule, RuleLabels, Target};
+use portcullis_webhook::{Metrics, PolicyLabels, Rule, RuleLabels, Target};
 
 /// Policies and settings at one moment.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Policies {
 
     /// Whether there is a policy of this name; `namespace` is as metrics write it.
     pub(crate) fn contains(&self, namespace: &str, name: &str) -> bool {
-        self.set.contains((if namespace == NO_NAMESPACE { "" } else { namespace }, name))
+        self.set.contains((plain_namespace(namespace), name))
     }
 }
 
@@ -118,29 +118,41 @@ impl<'p> Counted<'p> {
             return Some(known);
         }
         let (name, kind) = self.policy.rule_kinds().nth(number)?;
-        Some(rule.get_or_init(|| metrics.rule(self.labels(name, kind))))
+        Some(rule.get_or_init(|| metrics.rule(rule_labels(self.policy, name, kind))))
     }
+}
 
-    fn labels(self, rule: &str, kind: RuleKind) -> RuleLabels {
-        let policy = self.policy;
-        RuleLabels {
-            policy_validation_mode: if policy.profile().may_enforce { "enforce" } else { "audit" },
-            policy_type: if policy.is_namespaced() { "namespaced" } else { "cluster" },
-            policy_background_mode: policy.is_background(),
-            policy_namespace: match policy.namespace() {
-                "" => NO_NAMESPACE.to_owned(),
-                namespace => namespace.to_owned(),
-            },
-            policy_name: policy.name().to_owned(),
-            rule_name: rule.to_owned(),
-            rule_type: match kind {
-                RuleKind::Mutate => "mutate",
-                RuleKind::Validate => "validate",
-                RuleKind::Generate => "generate",
-                RuleKind::VerifyImages => "imageVerify",
-            },
-        }
+/// A policy as it is counted.
+pub(super) fn policy_labels(policy: &Policy) -> PolicyLabels {
+    PolicyLabels {
+        policy_validation_mode: if policy.profile().may_enforce { "enforce" } else { "audit" },
+        policy_type: if policy.is_namespaced() { "namespaced" } else { "cluster" },
+        policy_background_mode: policy.is_background(),
+        policy_namespace: match policy.namespace() {
+            "" => NO_NAMESPACE.to_owned(),
+            namespace => namespace.to_owned(),
+        },
+        policy_name: policy.name().to_owned(),
     }
+}
+
+/// A rule of it as it is counted.
+pub(super) fn rule_labels(policy: &Policy, rule: &str, kind: RuleKind) -> RuleLabels {
+    RuleLabels {
+        policy: policy_labels(policy),
+        rule_name: rule.to_owned(),
+        rule_type: match kind {
+            RuleKind::Mutate => "mutate",
+            RuleKind::Validate => "validate",
+            RuleKind::Generate => "generate",
+            RuleKind::VerifyImages => "imageVerify",
+        },
+    }
+}
+
+/// The namespace of a policy, empty where it has none, from how metrics write it.
+pub(super) fn plain_namespace(written: &str) -> &str {
+    if written == NO_NAMESPACE { "" } else { written }
 }
 
 /// COMPAT(kyverno): its metrics write a dash where a policy has no namespace.

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::chart::rendered;
-use crate::story::founded;
+use crate::story::{founded, serving, until_ready_is};
 
 /// What Prometheus itself gives of every target.
 const OF_PROMETHEUS: [&str; 1] = ["up"];
@@ -37,6 +37,63 @@ fn alerts_and_board_ask_for_metrics_that_a_server_gives_and_the_documentation_na
             }
         }
         Ok(())
+    })
+}
+
+/// Refuses nothing, and has a rule that this version does not execute.
+const IN_PART: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: counted
+spec:
+  rules:
+  - name: quota
+    match: {any: [{resources: {kinds: [Namespace]}}]}
+    generate: {apiVersion: v1, kind: ConfigMap, name: c, namespace: default, data: {}}
+";
+
+#[test]
+fn policies_queries_and_controllers_are_counted_as_kyverno_counts_them() -> Result<()> {
+    serving(async |test, portcullis| {
+        let counted = async |metric: &str, labels: &[&str], wanted: f64| {
+            portcullis.until_metric_is(metric, labels, wanted).await
+        };
+        let policy = "policy_name=\"counted\"";
+        let changes = "kyverno_policy_changes_total";
+        let info = "kyverno_policy_rule_info_total";
+        test.apply(IN_PART).await?.succeeded()?;
+        let rule = [policy, "rule_name=\"quota\"", "rule_type=\"generate\"", "status_ready=\"false\""];
+        counted(info, &rule, 1.0).await?;
+        counted(changes, &[policy, "policy_change_type=\"created\""], 1.0).await?;
+        let executed = IN_PART
+            .split_inclusive('\n')
+            .map(|line| match line.trim_start().starts_with("generate:") {
+                true => "    validate: {pattern: {metadata: {name: \"?*\"}}}\n",
+                false => line,
+            })
+            .collect::<String>();
+        test.apply(&executed).await?.succeeded()?;
+        counted(info, &[policy, "rule_type=\"validate\"", "status_ready=\"true\""], 1.0).await?;
+        counted(info, &[policy], 1.0).await?;
+        counted(changes, &[policy, "policy_change_type=\"updated\""], 1.0).await?;
+        until_ready_is(test, "counted", "True").await?;
+        // The status was written twice at least, and that is no change of the policy.
+        let written = ["operation=\"patch\"", "client_type=\"kyverno\"", "resource_kind=\"ClusterPolicy\""];
+        let watched = ["operation=\"watch\"", "client_type=\"kubeclient\"", "resource_kind=\"Namespace\""];
+        for (labels, least) in [(written, 2.0), (watched, 1.0)] {
+            let queries = portcullis.metric("kyverno_client_queries_total", &labels).await?;
+            ensure!(queries >= least, "{queries} of {labels:?}");
+        }
+        for controller in ["policies", "webhooks"] {
+            let labels = [&*format!("controller_name=\"{controller}\"")];
+            let reconciles = portcullis.metric("kyverno_controller_reconcile_total", &labels).await?;
+            ensure!(reconciles >= 2.0, "{controller} did {reconciles}");
+        }
+        test.kubectl(&["delete", "clusterpolicy", "counted"]).await?.succeeded()?;
+        counted(changes, &[policy, "policy_change_type=\"deleted\""], 1.0).await?;
+        counted(info, &[policy], 0.0).await?;
+        counted(changes, &[policy], 3.0).await
     })
 }
 

@@ -70,6 +70,7 @@ fn carried_out(jobs: u32, answers: &[Answer]) -> Outcome {
         let counts = Arc::new(RetentionCounts::default());
         let (sender, _writer) = events(&connection, "portcullis", "a", clock);
         let retention = Retention {
+            reconciles: Arc::default(),
             cluster: Arc::new(Cluster::start(connection.clone(), &options)),
             own_namespace: "portcullis".to_owned(),
             leadership: Candidate::new(&connection, "portcullis", "l", "a", clock).leadership(),
