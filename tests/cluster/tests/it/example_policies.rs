@@ -7,7 +7,7 @@ use portcullis_cluster_tests::{ClusterTest, wait};
 use portcullis_value::Arena;
 use serde_json::Value;
 
-use crate::story::{OTHER_EXAMPLES, example, serving, until_shown};
+use crate::story::{OTHER_EXAMPLES, example, serving, until_event, until_shown};
 
 /// The namespaces of their resources.
 const NAMESPACES: [&str; 4] = ["shop", "databases", "ingress-public", "messaging-eu"];
@@ -22,11 +22,13 @@ fn each_example_policy_admits_what_is_good_and_refuses_what_is_not() -> Result<(
         let policies = policies.into_iter().collect::<Result<Vec<_>>>()?.join("---\n");
         portcullis.put_in_force(&policies).await?.succeeded()?;
         for folder in OTHER_EXAMPLES {
-            let bad = match folder {
-                "pre-stop-hooks" => leaves_the_hasty(test).await,
-                folder => refuses_the_bad(test, folder).await,
-            };
-            bad.with_context(|| format!("examples/{folder}/resources/bad.yaml"))?;
+            if folder == "pre-stop-hooks" {
+                leaves_the_hasty(test).await?;
+                enforce_the_grace(test).await?;
+            }
+            refuses_the_bad(test, folder)
+                .await
+                .with_context(|| format!("examples/{folder}/resources/bad.yaml"))?;
             admits_the_good(test, folder)
                 .await
                 .with_context(|| format!("examples/{folder}/resources/good.yaml"))?;
@@ -35,7 +37,8 @@ fn each_example_policy_admits_what_is_good_and_refuses_what_is_not() -> Result<(
     })
 }
 
-/// A Pod that ends too soon for the hook is created without it, and whoever creates it is warned.
+/// A Pod that ends too soon for the hook is created without it, since the example only audits: whoever creates it is warned,
+/// and an Event says so.
 async fn leaves_the_hasty(test: &ClusterTest) -> Result<()> {
     let hasty = example("pre-stop-hooks/resources/bad.yaml")?;
     let warning = "Warning: policy pre-stop-hooks.grace-outlasts-the-hook: ";
@@ -45,7 +48,20 @@ async fn leaves_the_hasty(test: &ClusterTest) -> Result<()> {
     let pod = test.api::<Pod>().get("hasty").await?;
     let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
     ensure!(containers.iter().all(|container| container.lifecycle.is_none()), "{containers:?}");
-    Ok(())
+    let audited = until_event(test, "pre-stop-hooks", "PolicyViolation").await?;
+    let said = format!("Pod {}/hasty: [grace-outlasts-the-hook] fail: ", test.namespace);
+    ensure!(audited.contains(&said), "{audited}");
+    test.kubectl(&["delete", "pod", "hasty", "--now"]).await?.succeeded().map(drop)
+}
+
+/// Has the example refuse what it only tells of, as who has seen no Event for a while would.
+async fn enforce_the_grace(test: &ClusterTest) -> Result<()> {
+    let enforce = r#"[
+        {"op": "test", "path": "/spec/rules/1/name", "value": "grace-outlasts-the-hook"},
+        {"op": "replace", "path": "/spec/rules/1/validate/failureAction", "value": "Enforce"}
+    ]"#;
+    let patch = ["patch", "clusterpolicy", "pre-stop-hooks", "--type=json", "--patch", enforce];
+    test.kubectl(&patch).await?.succeeded().map(drop)
 }
 
 async fn refuses_the_bad(test: &ClusterTest, folder: &str) -> Result<()> {

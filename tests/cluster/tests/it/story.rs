@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use portcullis_cluster_tests::{ClusterTest, CommandOutput, Portcullis, cluster_test, wait};
@@ -146,6 +147,26 @@ pub(crate) async fn until_ready_is(test: &ClusterTest, policy: &str, status: &st
         Ok(is_so.next().cloned())
     })
     .await
+}
+
+/// Waits for an Event on a policy and returns what it says.
+pub(crate) async fn until_event(test: &ClusterTest, policy: &str, reason: &str) -> Result<String> {
+    wait::until(&format!("an Event `{reason}` on `{policy}`"), async || {
+        let key = format!("{policy} {reason}");
+        Ok(notes(test).await?.into_iter().find(|(about, _)| *about == key).map(|(_, note)| note))
+    })
+    .await
+}
+
+/// The policy, the reason and the note of each Event about the namespace of the test.
+pub(crate) async fn notes(test: &ClusterTest) -> Result<Vec<(String, String)>> {
+    let events: Api<Event> = Api::all(test.client.clone());
+    let events = events.list(&ListParams::default()).await?.items.into_iter();
+    let told = events.filter_map(|event| {
+        let about = format!("{} {}", event.regarding?.name?, event.reason?);
+        event.note.map(|note| (about, note))
+    });
+    Ok(told.filter(|(_, note)| note.contains(&test.namespace)).collect())
 }
 
 /// Removes the Jobs of other tests, where all Jobs of the cluster count; those too that wait for somebody who is not there.

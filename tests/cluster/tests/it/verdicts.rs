@@ -5,12 +5,9 @@ use std::io::Write as _;
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, wait};
+use portcullis_cluster_tests::wait;
 
-use crate::story::{create, founded, get_job, job, serving, until_shown};
+use crate::story::{create, founded, get_job, job, notes, serving, until_event, until_shown};
 
 /// A policy with one rule about kinds in one namespace.
 fn policy(name: &str, failure_policy: &str, kind: &str, namespace: &str, rule: &str) -> String {
@@ -94,26 +91,6 @@ fn what_is_let_through_although_a_rule_failed_is_said_in_an_event_and_counted() 
         ensure!(portcullis.metric("kyverno_admission_requests_total", &allowed).await? >= 1.0);
         Ok(())
     })
-}
-
-/// Waits for an Event on a policy and returns what it says.
-async fn until_event(test: &ClusterTest, policy: &str, reason: &str) -> Result<String> {
-    wait::until(&format!("an Event `{reason}` on `{policy}`"), async || {
-        let key = format!("{policy} {reason}");
-        Ok(notes(test).await?.into_iter().find(|(about, _)| *about == key).map(|(_, note)| note))
-    })
-    .await
-}
-
-/// The policy, the reason and the note of each Event about the namespace of the test.
-async fn notes(test: &ClusterTest) -> Result<Vec<(String, String)>> {
-    let events: Api<Event> = Api::all(test.client.clone());
-    let events = events.list(&ListParams::default()).await?.items.into_iter();
-    let told = events.filter_map(|event| {
-        let about = format!("{} {}", event.regarding?.name?, event.reason?);
-        event.note.map(|note| (about, note))
-    });
-    Ok(told.filter(|(_, note)| note.contains(&test.namespace)).collect())
 }
 
 const NEEDS_A_LABEL_OF_THE_SETTINGS: &str = "\
