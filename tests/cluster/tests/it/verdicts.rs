@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use portcullis_cluster_tests::wait;
@@ -221,42 +221,51 @@ fn an_object_that_is_being_deleted_is_not_changed_so_that_its_finalizers_can_go(
 #[test]
 fn the_configuration_is_followed_while_it_changes() -> Result<()> {
     founded(async |test, portcullis| {
+        let kubectl = portcullis.kubectl();
         let set = async |key: &str, value: &str| {
             let configuration = serde_json::json!({
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "portcullis" }, "data": { key: value },
             });
-            let kubectl = portcullis.kubectl();
             kubectl.run_with(&["apply", "-f", "-"], &configuration.to_string()).await?.succeeded()
         };
-        let is_changed = async |wanted: bool| {
+        let labelled = job("labelled", "").replace("name: labelled", "name: labelled\n  labels: {team: a}");
+        let until_changed = async |job: &str, wanted: bool| {
             wait::until(&format!("a Job that is changed: {wanted}"), async || {
-                let created = create(test, &job("probe", ""), &["--dry-run=server"]).await?.succeeded()?;
+                let created = create(test, job, &["--dry-run=server"]).await?.succeeded()?;
                 Ok((created.contains("ttlSecondsAfterFinished") == wanted).then_some(()))
             })
             .await
         };
-        set("resourceFilters", &format!("[Job,{},*]", test.namespace)).await?;
-        is_changed(false).await?;
+        let plain = job("probe", "");
+        let namespace = |name: &str| {
+            format!(
+                r#"{{"namespaceSelector": {{"matchLabels": {{"kubernetes.io/metadata.name": "{name}"}}}}}}"#
+            )
+        };
+        let elsewhere = namespace("elsewhere");
+        // Each leaves the Jobs of this test out, and what it is changed to does not.
+        for (key, leaves_out, does_not) in [
+            ("resourceFilters", &*format!("[Job,{},*]", test.namespace), Some("[Job,elsewhere,*]")),
+            ("excludeUsernames", "kubernetes-*", Some("somebody")),
+            ("excludeGroups", "system:masters", Some("!system:masters")),
+            ("webhooks", &elsewhere, Some(&*namespace(&test.namespace))),
+            ("webhooks", r#"{"objectSelector": {"matchLabels": {"team": "a"}}}"#, None),
+        ] {
+            set(key, leaves_out).await?;
+            until_changed(&plain, false).await.with_context(|| format!("with {key}: {leaves_out}"))?;
+            if let Some(does_not) = does_not {
+                set(key, does_not).await?;
+                until_changed(&plain, true).await.with_context(|| format!("with {key}: {does_not}"))?;
+                set(key, leaves_out).await?;
+                until_changed(&plain, false).await.with_context(|| format!("with {key} again"))?;
+            } else {
+                until_changed(&labelled, true).await.context("what the selector selects")?;
+            }
+            kubectl.run(&["delete", "configmap", "portcullis"]).await?.succeeded()?;
+            until_changed(&plain, true).await.with_context(|| format!("without {key}"))?;
+        }
         set("maxContextSize", "4Mi").await?;
         let told = "problem=`maxContextSize` is not used: it has no effect in this version";
-        portcullis.serve.until_logged(told).await?;
-        set("resourceFilters", "[Job,elsewhere,*]").await?;
-        is_changed(true).await?;
-        set("excludeUsernames", "kubernetes-*").await?;
-        is_changed(false).await?;
-        set(
-            "webhooks",
-            r#"{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}}"#,
-        )
-        .await?;
-        let selector = ["get", "mutatingwebhookconfiguration", "portcullis-resource-mutating", "-o"];
-        let selector = [&selector[..], &["jsonpath={.webhooks[0].namespaceSelector.matchLabels}"]].concat();
-        wait::until("the selector of the configuration", async || {
-            Ok(test.kubectl(&selector).await?.stdout.contains("elsewhere").then_some(()))
-        })
-        .await?;
-        is_changed(false).await?;
-        portcullis.kubectl().run(&["delete", "configmap", "portcullis"]).await?.succeeded()?;
-        is_changed(true).await
+        portcullis.serve.until_logged(told).await
     })
 }
