@@ -34,6 +34,18 @@ impl Portcullis<'_, '_> {
         arguments: &[&str],
         body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
     ) -> Result<()> {
+        Self::from_laptop(control_plane, &[&["--allow-fail"], arguments].concat(), body).await
+    }
+
+    /// The same as on a laptop, where webhooks ignore failures unless `--allow-fail` is among the arguments.
+    ///
+    /// # Errors
+    /// As [`Serve::during`].
+    pub async fn from_laptop(
+        control_plane: &ControlPlane,
+        arguments: &[&str],
+        body: impl AsyncFnOnce(&mut Portcullis<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
         let definitions = Some(control_plane.definitions().await?.to_owned());
         start(control_plane, arguments, definitions, async |portcullis| {
             portcullis.until_ready().await?;
@@ -213,7 +225,6 @@ fn command_line(port: u16, probes: u16, further: &[&str]) -> Vec<String> {
     let mut arguments = vec![
         "serve".to_owned(),
         format!("--external-url=https://127.0.0.1:{port}"),
-        "--allow-fail".to_owned(),
         format!("--listen=127.0.0.1:{port}"),
         format!("--metrics-listen=127.0.0.1:{probes}"),
     ];

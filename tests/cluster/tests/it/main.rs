@@ -20,6 +20,7 @@ mod jobs_guide;
 mod jobs_swept;
 mod kubectl_users;
 mod kueue;
+mod laptop;
 mod leases;
 mod lookups;
 mod monitoring;
