@@ -1,82 +1,116 @@
 //! From a policy that is written to requests that are judged by it: how soon, and what is said of it.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::Request;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, Portcullis, Propagation, cluster_test, wait};
+use portcullis_cluster_tests::{ClusterTest, Portcullis, cluster_test, wait};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::crds::undefine;
 use crate::story::{
     create, example, founding_policy, is_finished, job, serving, status_of, until_ready_is, until_shown,
 };
 
-/// How long a policy may take until it is in force, where nothing else keeps the machine busy.
-const SOON: Duration = Duration::from_millis(200);
-/// The same on a machine that is busy with much else.
-const BUSY: Duration = Duration::from_secs(10);
-/// How often a policy is written at most, until the machine is not busy for a moment.
-const TIMES: usize = 40;
-
-#[test]
-fn a_policy_is_in_force_within_200_milliseconds_of_its_write() -> Result<()> {
-    serving(async |test, _| {
-        let mut least = BUSY;
-        for _ in 0..TIMES {
-            let Propagation { configured, judged } = Propagation::measure(&test.client).await?;
-            println!("from the write: {configured:?} to the webhook, {judged:?} to the first request judged");
-            ensure!(configured.max(judged) < BUSY, "{configured:?}, {judged:?}");
-            least = least.min(configured.max(judged));
-            if least < SOON {
-                return Ok(());
-            }
-        }
-        bail!("it takes {least:?} at least")
-    })
+/// Refuses ConfigMaps of the test that have this name.
+fn refusing(test: &ClusterTest, name: &str) -> String {
+    let resources = format!("{{kinds: [ConfigMap], namespaces: [{}], names: [{name}]}}", test.namespace);
+    format!(
+        "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata:
+  name: refuses-{name}
+spec:
+  rules:
+  - name: r
+    match: {{any: [{{resources: {resources}}}]}}
+    validate: {{failureAction: Enforce, message: refused by {name}, deny: {{}}}}
+"
+    )
 }
 
+// What is promised of the time from a write to the first request that is judged by it, 200 ms, is measured by `cargo xtask
+// bench serve`. Here is what holds however busy the machine is.
 #[test]
-fn a_policy_that_is_changed_or_deleted_is_followed_moments_later() -> Result<()> {
-    serving(async |test, _| {
-        let policies = "/apis/kyverno.io/v1/clusterpolicies/add-ttl-to-dangling-job";
-        let mut times = Vec::new();
-        // The first one calls for a webhook, the others find it there.
-        for seconds in [901, 902, 903, 904] {
-            let policy = founding_policy()?.replace(": 900", &format!(": {seconds}"));
-            let write = Request::patch(format!("{policies}?fieldManager=tests"))
-                .header("content-type", "application/apply-patch+yaml")
-                .body(policy.into_bytes())?;
-            times.push(until_ttl_is(test, write, Some(seconds)).await?);
+fn a_policy_that_says_it_is_ready_judges_the_very_next_request() -> Result<()> {
+    serving(async |test, portcullis| {
+        let map = |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}");
+        // The first one calls for the webhook, which the API server hears of a moment after it is written.
+        portcullis.put_in_force(&refusing(test, "first")).await?.succeeded()?;
+        until_shown(test, &map("first"), "refused by first").await?;
+        let names: Vec<_> = (1..=5).map(|number| format!("next-{number}")).collect();
+        for name in &names {
+            create(test, &map(name), &["--dry-run=server"]).await?.succeeded()?;
+            portcullis.put_in_force(&refusing(test, name)).await?.succeeded()?;
+            let refused = create(test, &map(name), &[]).await?;
+            ensure!(
+                refused.code == 1 && refused.stderr.contains(&format!("refused by {name}")),
+                "{refused:?}"
+            );
+            // Whatever comes, those that were there before stay in force.
+            let refused = create(test, &map("first"), &[]).await?;
+            ensure!(refused.stderr.contains("refused by first"), "{refused:?}");
         }
-        times.push(until_ttl_is(test, Request::delete(policies).body(Vec::new())?, None).await?);
-        println!("from the write to the policy being in force, the last time out of force: {times:?}");
-        ensure!(times.iter().all(|time| *time < BUSY), "{times:?}");
         Ok(())
     })
 }
 
-/// Sends `write`, and tells how long it takes from then until a Job is given this TTL.
-async fn until_ttl_is(test: &ClusterTest, write: Request<Vec<u8>>, wanted: Option<i64>) -> Result<Duration> {
+#[test]
+fn a_request_is_judged_by_a_policy_as_it_was_or_as_it_is_and_never_again_as_it_was() -> Result<()> {
+    serving(async |test, portcullis| {
+        let policies = "/apis/kyverno.io/v1/clusterpolicies/add-ttl-to-dangling-job";
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+        let mut before = Some(900);
+        for seconds in [901, 902, 903, 904] {
+            let policy = founding_policy()?.replace(": 900", &format!(": {seconds}"));
+            let write = Request::patch(format!("{policies}?fieldManager=tests&force=true"))
+                .header("content-type", "application/apply-patch+yaml")
+                .body(policy.into_bytes())?;
+            follow(test, write, before, Some(seconds)).await?;
+            before = Some(seconds);
+        }
+        follow(test, Request::delete(policies).body(Vec::new())?, before, None).await
+    })
+}
+
+/// Sends `write`, after which Jobs get another TTL: each that is created gets the one before until one gets that of `after`, as
+/// all do from then on.
+async fn follow(
+    test: &ClusterTest,
+    write: Request<Vec<u8>>,
+    before: Option<i64>,
+    after: Option<i64>,
+) -> Result<()> {
+    test.client.request::<Value>(write).await?;
+    wait::until_unless_wrong(&format!("a TTL of {after:?}"), async || {
+        let found = ttl_of_new_job(test).await?;
+        ensure!(
+            found == before || found == after,
+            "a TTL of {found:?} between one of {before:?} and one of {after:?}"
+        );
+        Ok((found == after).then_some(()))
+    })
+    .await?;
+    for _ in 0..5 {
+        let found = ttl_of_new_job(test).await?;
+        ensure!(found == after, "a TTL of {found:?} after one of {after:?}");
+    }
+    Ok(())
+}
+
+/// The TTL that a Job would get at this moment.
+async fn ttl_of_new_job(test: &ClusterTest) -> Result<Option<i64>> {
     let body = serde_json::json!({
         "metadata": { "name": "probe" },
         "spec": { "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] } } },
     });
-    let sent = Instant::now();
-    test.client.request::<Value>(write).await?;
-    while sent.elapsed() < wait::PATIENCE {
-        let path = format!("/apis/batch/v1/namespaces/{}/jobs?dryRun=All", test.namespace);
-        let request = Request::post(path).header("content-type", "application/json");
-        let created: Value = test.client.request(request.body(body.to_string().into_bytes())?).await?;
-        if created.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) == wanted {
-            return Ok(sent.elapsed());
-        }
-    }
-    bail!("waited in vain for a TTL of {wanted:?}")
+    let path = format!("/apis/batch/v1/namespaces/{}/jobs?dryRun=All", test.namespace);
+    let request = Request::post(path).header("content-type", "application/json");
+    let created: Value = test.client.request(request.body(body.to_string().into_bytes())?).await?;
+    Ok(created.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64))
 }
 
 #[test]
