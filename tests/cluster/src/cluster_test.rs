@@ -43,7 +43,7 @@ pub fn cluster_test(test: impl AsyncFnOnce(&ClusterTest) -> Result<()>) -> Resul
             let prepared_after = begun.elapsed();
             let outcome = test(&prepared).await;
             tell(&format!(
-                "{:.1} s, {:.1} s of it until its control plane was ready",
+                "{:.1} s, {:.1} s of it until it had a control plane",
                 begun.elapsed().as_secs_f64(),
                 prepared_after.as_secs_f64()
             ));
@@ -137,7 +137,7 @@ fn test_name() -> String {
 
 /// Says something of the time of this test, past the test runner, if that is asked for.
 #[expect(clippy::disallowed_methods, reason = "the times are asked for in the environment")]
-fn tell(times: &str) {
+pub(crate) fn tell(times: &str) {
     if std::env::var_os(TIMES).is_some() {
         let _ = writeln!(io::stderr(), "time of {}: {times}", test_name());
     }

@@ -10,7 +10,9 @@ use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
+use tokio::time::Instant;
 
+use crate::cluster_test::tell;
 use crate::definitions::Applied;
 use crate::failure::last_lines;
 use crate::site::{CLIENTS, Site};
@@ -67,6 +69,7 @@ impl ControlPlane {
     }
 
     async fn start_once(programs: &Programs) -> Result<ControlPlane> {
+        let begun = Instant::now();
         let (site, path) = Site::prepare(programs)?;
         let folder = site.start_folder()?;
         // From here on the folder goes with that process.
@@ -77,9 +80,15 @@ impl ControlPlane {
         let comings = Mutex::default();
         let plane = ControlPlane { processes, site, comings, defined: tokio::sync::Mutex::default() };
         plane.until_ready().await?;
+        let ready_after = begun.elapsed();
         plane.start_clients()?;
         plane.register_nodes().await?;
         plane.until_usable().await?;
+        tell(&format!(
+            "a new control plane: {:.1} s to an API server that is ready, {:.1} s to the default service account and nodes",
+            ready_after.as_secs_f64(),
+            begun.elapsed().as_secs_f64()
+        ));
         Ok(plane)
     }
 
