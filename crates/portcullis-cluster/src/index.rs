@@ -49,6 +49,11 @@ pub(crate) trait Index: Send + 'static {
     /// The object is new or has changed.
     fn apply(&mut self, object: Self::Object);
 
+    /// The object is new. Who counts has to know.
+    fn add(&mut self, object: Self::Object) {
+        self.apply(object);
+    }
+
     /// The object is gone.
     fn delete(&mut self, object: &Self::Object);
 

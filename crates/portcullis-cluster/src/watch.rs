@@ -272,7 +272,12 @@ impl<I: Index> Watch<I> {
             Order::Older => return Err(Ended::Lost("events went back in time")),
         }
         match event.kind.as_ref() {
-            "ADDED" | "MODIFIED" => {
+            "ADDED" => {
+                if let Some(object) = self.object(event.object) {
+                    self.index.add(object);
+                }
+            }
+            "MODIFIED" => {
                 if let Some(object) = self.object(event.object) {
                     self.index.apply(object);
                 }

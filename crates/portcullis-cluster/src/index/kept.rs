@@ -2,6 +2,7 @@
 //! snapshot is made only for who asks for one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -32,12 +33,14 @@ pub struct Read<T> {
 #[derive(Debug)]
 pub struct Kept<T> {
     by_uid: Mutex<BTreeMap<Arc<str>, Arc<T>>>,
+    /// How many objects there are, those of which nothing is kept included.
+    total: AtomicU64,
     changes: watch::Sender<()>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { by_uid: Mutex::default(), changes: watch::Sender::new(()) }
+        Self { by_uid: Mutex::default(), total: AtomicU64::new(0), changes: watch::Sender::new(()) }
     }
 }
 
@@ -45,6 +48,11 @@ impl<T> Kept<T> {
     /// All of them with their uids, in the order of these. The watch waits no longer than it takes to count them.
     pub fn all(&self) -> Vec<(Arc<str>, Arc<T>)> {
         self.lock().iter().map(|(uid, kept)| (uid.clone(), kept.clone())).collect()
+    }
+
+    /// How many objects there are, whether something is kept of them or not.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// Takes in what the API server has answered to a write, before the watch tells of it.
@@ -92,11 +100,19 @@ impl<K: Keeper> Index for KeptIndex<K> {
         self.changed = true;
     }
 
+    fn add(&mut self, object: Self::Object) {
+        self.kept.total.fetch_add(1, Ordering::Relaxed);
+        self.apply(object);
+    }
+
     fn delete(&mut self, object: &Self::Object) {
+        let fewer = |total: u64| Some(total.saturating_sub(1));
+        let _ = self.kept.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
         self.changed |= self.kept.lock().remove(&object.uid).is_some();
     }
 
     fn reset(&mut self, objects: Vec<Self::Object>) {
+        self.kept.total.store(objects.len() as u64, Ordering::Relaxed);
         let kept = objects.into_iter().filter_map(|object| Some((object.uid, Arc::new(object.kept?))));
         *self.kept.lock() = kept.collect();
         self.changed = true;
@@ -152,5 +168,29 @@ mod tests {
         index.delete(&read("5 e"));
         index.publish();
         assert!(!changes.has_changed().unwrap(), "what was not kept is no loss");
+    }
+
+    #[test]
+    fn of_what_is_not_kept_the_number_is_known() {
+        let kept = Arc::new(Kept::default());
+        let mut index = KeptIndex::new(Names, kept.clone());
+        let read = |text| Names.read(text).unwrap();
+        index.reset(["1 a", "2 ", "3 "].map(read).into());
+        let mut totals = vec![kept.total()];
+        for step in ["add 4 ", "apply 2 b", "apply 1 ", "delete 3 ", "delete 1 "] {
+            match step.split_once(' ') {
+                Some(("add", object)) => index.add(read(object)),
+                Some(("apply", object)) => index.apply(read(object)),
+                Some((_, object)) => index.delete(&read(object)),
+                None => {}
+            }
+            totals.push(kept.total());
+        }
+        // What the API server answers to a write is told by the watch once more.
+        kept.put(read("2 c"));
+        totals.push(kept.total());
+        index.reset(vec![read("5 ")]);
+        totals.push(kept.total());
+        assert_eq!(totals, [3, 4, 4, 4, 3, 2, 2, 1]);
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::index::{Namespace, NamespaceIndex, Namespaces, Published};
+use crate::Connection;
+use crate::index::{Keeper, Kept, KeptIndex, Namespace, NamespaceIndex, Namespaces, Published, Read, fields};
 use crate::readiness::Readiness;
 use crate::scripted::{self, Scripted, namespace, page};
 
@@ -41,19 +42,25 @@ pub(super) fn start() -> Watched {
     let (connection, server) = scripted::connection();
     let namespaces = Published::new(Namespaces::default());
     let (readiness, states, kinds) = (Readiness::default(), WatchStates::default(), watch::Sender::new(()));
-    let watch = Watch {
-        reader: Reader::background(&connection),
+    let index = NamespaceIndex::new("portcullis", namespaces.clone());
+    let pending = Some(readiness.wait_for("namespaces"));
+    let watch = Watch { states: states.clone(), pending, ..watch_of(&connection, index, &kinds) };
+    let task = tokio::spawn(watch.run());
+    Watched { server, namespaces, readiness, states, kinds, task }
+}
+
+fn watch_of<I: Index>(connection: &Connection, index: I, kinds: &watch::Sender<()>) -> Watch<I> {
+    Watch {
+        reader: Reader::background(connection),
         source: NAMESPACES,
         path: NAMESPACES.path.into(),
         page: NAMESPACES.page,
         selector: String::new(),
-        index: NamespaceIndex::new("portcullis", namespaces.clone()),
-        states: states.clone(),
-        pending: Some(readiness.wait_for("namespaces")),
+        index,
+        states: WatchStates::default(),
+        pending: None,
         kinds: kinds.subscribe(),
-    };
-    let task = tokio::spawn(watch.run());
-    Watched { server, namespaces, readiness, states, kinds, task }
+    }
 }
 
 impl Watched {
@@ -157,6 +164,42 @@ async fn events_are_applied_in_order_and_a_repeated_one_once() {
     watched.server.expect("resourceVersion=40&").await;
     assert_eq!(watched.known(&["a"]), "a=green");
     assert_eq!(watched.state(), WatchState::Live);
+}
+
+/// Keeps nothing of any object.
+struct Nothing;
+
+impl Keeper for Nothing {
+    type Kept = ();
+
+    fn read(&self, text: &str) -> Result<Read<()>, String> {
+        let Identified { metadata } = fields(text)?;
+        Ok(Read { uid: metadata.name.into(), kept: None })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_kept_is_counted_each_once() {
+    let (connection, mut server) = scripted::connection();
+    let (kept, kinds) = (Arc::new(Kept::default()), watch::Sender::new(()));
+    let task = tokio::spawn(watch_of(&connection, KeptIndex::new(Nothing, kept.clone()), &kinds).run());
+    let items = [namespace("a", 5, "red"), namespace("b", 6, "red")];
+    server.expect("limit=2").await.reply(200, &page(10, "", &items));
+    let stream = server.expect("watch=true").await.stream();
+    for (kind, name, version) in [
+        ("ADDED", "c", 11),
+        ("ADDED", "c", 11),
+        ("MODIFIED", "a", 12),
+        ("DELETED", "b", 13),
+        ("ADDED", "d", 14),
+    ] {
+        stream.event(kind, &namespace(name, version, "blue"));
+    }
+    stream.event("BOOKMARK", &json!({"metadata": {"resourceVersion": "40"}}));
+    drop(stream);
+    server.expect("resourceVersion=40&").await;
+    assert_eq!(kept.total(), 3);
+    task.abort();
 }
 
 #[tokio::test(start_paused = true)]

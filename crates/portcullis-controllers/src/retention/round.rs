@@ -50,6 +50,8 @@ pub(super) struct Around<'a> {
     pub(super) owners: &'a BTreeSet<Box<str>>,
     /// Why it is not known which do, if it is not.
     pub(super) gap: Option<&'a str>,
+    /// How many Jobs there are in the cluster, whether an object selects them or not.
+    pub(super) listed: u64,
     /// What was done by each object since its last status.
     pub(super) actions: &'a [Vec<Action>],
     /// What stands in the way of all writes.
@@ -73,7 +75,7 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         jobs.iter().map(|(uid, job)| job.candidate(has_dependents(uid))).collect();
     let Objects { retentions, documents, progress, .. } = objects;
     let retentions = &*retentions;
-    let scene = Scene::new(retentions, &candidates, &namespace, now);
+    let scene = Scene::new(retentions, &candidates, &namespace, now).among(around.listed);
     let enforced = scene.round(&[Mode::Enforce]);
     let mut troubles = vec![Troubles::default(); retentions.all().len()];
     let unreadable = retentions
@@ -175,4 +177,51 @@ fn labels_of<'a>(arena: &'a Arena, labels: &[(Box<str>, Box<str>)]) -> Object<'a
     let member = |(key, value): &(Box<str>, Box<str>)| (arena.str(key), arena.string(value));
     let mut members: Vec<_> = labels.iter().map(member).collect();
     arena.object(&mut members).as_object().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_cluster::Keeper as _;
+    use portcullis_retention::retention::{JobRetention, Progress, Retentions};
+
+    use super::*;
+    use crate::retention::kept_job::JobKeeper;
+
+    /// How many of 25 Jobs that finished before get a TTL where there are so many Jobs in all.
+    fn granted(listed: u64) -> usize {
+        let arena = Arena::new();
+        let spec =
+            r#"{"selector":{"matchLabels":{"app":"report"}},"ttl":{"succeeded":"1m"},"mode":"enforce"}"#;
+        let object = format!(r#"{{"metadata":{{"name":"r"}},"spec":{spec}}}"#);
+        let retention = JobRetention::read(json::read(&arena, &object).unwrap()).unwrap();
+        let retentions = Arc::new(Retentions::new(vec![retention], "portcullis"));
+        let keeper = JobKeeper(retentions.clone());
+        let jobs = (10..35).map(|number| {
+            let job = format!(
+                r#"{{"metadata":{{"namespace":"n","name":"j","uid":"u-{number}","resourceVersion":"1","labels":{{"app":"report"}}}},
+                "spec":{{}},"status":{{"conditions":[{{"type":"Complete","status":"True","lastTransitionTime":"2026-10-01T00:00:00Z"}}]}}}}"#
+            );
+            let read = keeper.read(&job).unwrap();
+            (read.uid, Arc::new(read.kept.unwrap()))
+        });
+        let jobs: Vec<_> = jobs.collect();
+        let mut objects = Objects::default();
+        (objects.retentions, objects.progress) = (retentions, vec![Progress::default()]);
+        let around = Around {
+            namespaces: &Namespaces::default(),
+            held: &HeldBack::default(),
+            owners: &BTreeSet::new(),
+            gap: None,
+            listed,
+            actions: &[],
+            trouble: None,
+            now: 1_790_900_000,
+        };
+        round(&jobs, &mut objects, &around).granted.len()
+    }
+
+    #[test]
+    fn a_backlog_is_measured_against_all_jobs_though_most_of_them_are_not_kept() {
+        assert_eq!([25, 99, 100].map(granted), [0, 0, 25]);
+    }
 }

@@ -210,8 +210,9 @@ impl<'r> Term<'r> {
             let jobs = followed.kept.all();
             held.forget(|uid| jobs.binary_search_by(|(other, _)| (**other).cmp(uid)).is_ok());
             let (trouble, gap) = (trouble.as_deref(), gap.as_deref());
+            let listed = followed.kept.total();
             let around =
-                Around { namespaces: &namespaces, held, owners: &owners, gap, actions, trouble, now };
+                Around { namespaces: &namespaces, held, owners: &owners, gap, listed, actions, trouble, now };
             round(&jobs, objects, &around)
         });
         let rest = PACE.max(began.elapsed() * REST);

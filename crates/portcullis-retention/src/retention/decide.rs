@@ -90,6 +90,8 @@ pub struct Scene<'s, 'j> {
     pub(super) retentions: &'s Retentions,
     /// Of each Job.
     namespaces: Vec<Reach>,
+    /// How many Jobs there are, those that no object selects included.
+    pub(super) listed: u64,
     now: i64,
 }
 
@@ -125,7 +127,13 @@ impl<'s, 'j> Scene<'s, 'j> {
             .iter()
             .map(|job| known.entry(job.namespace).or_insert_with(|| reach(job.namespace)).clone())
             .collect();
-        Self { jobs, retentions, namespaces, now }
+        Self { jobs, retentions, namespaces, listed: jobs.len() as u64, now }
+    }
+
+    /// The same where there are so many Jobs in all: who looks at many may keep none that no object selects.
+    #[must_use]
+    pub fn among(self, listed: u64) -> Self {
+        Self { listed, ..self }
     }
 
     /// What becomes of the Jobs, were only the objects of these modes there.

@@ -4,7 +4,7 @@ use portcullis_value::{Arena, Value};
 
 use super::{Fate, JobRetention, Mode, Origin, Round, Window, time};
 
-/// How many Jobs that had finished before may go without an approval: so many, and such a part of all finished ones.
+/// How many Jobs that had finished before may go without an approval: so many, and such a part of all Jobs of the cluster.
 const BACKLOG: u64 = 10_000;
 const BACKLOG_PERCENT: u64 = 25;
 /// So few may always: a part of a handful says nothing.
@@ -152,8 +152,7 @@ pub fn grant(
 ) -> Vec<Write> {
     let retentions = round.scene.retentions.all();
     let has_all = round.scene.retentions.unreadable().is_empty();
-    let finished = round.scene.jobs.iter().filter(|job| job.outcome.is_some()).count() as u64;
-    let usual = (finished.saturating_mul(BACKLOG_PERCENT) / 100).clamp(FEW, BACKLOG);
+    let usual = (round.scene.listed.saturating_mul(BACKLOG_PERCENT) / 100).clamp(FEW, BACKLOG);
     for (retention, progress) in retentions.iter().zip(&mut *progress) {
         progress.follow(retention, now);
         progress.backlog.allowed = usual.max(retention.approved_backlog.unwrap_or_default());
