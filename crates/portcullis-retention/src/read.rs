@@ -322,27 +322,30 @@ const JOB_TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// What the groups of Flux end in: `kustomize.toolkit.fluxcd.io`, `helm.toolkit.fluxcd.io`.
 const FLUX: &str = "toolkit.fluxcd.io";
 
-/// The first manager that is no writer of a subresource: who made the Job, as Kubernetes keeps the list in order of time.
+/// The manager that wrote before all others, writers of subresources left out: who made the Job. Kubernetes keeps the list in order of
+/// time, but for those that apply, which come first.
 fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
-    let mut first = None;
+    let mut first: Option<(&str, &str)> = None;
     let mut entry = |scanner: &mut Scanner<'a>| {
-        let (mut name, mut subresource) = ("", "");
+        let (mut name, mut time, mut subresource) = ("", "", "");
         scanner.members(|key, scanner| {
             match key {
                 // Any printable text, so that its escapes stay as they are.
                 "manager" => name = scanner.raw()?.trim_matches('"'),
+                // Texts of times in UTC are in the order of the times.
+                "time" => time = scanner.raw()?,
                 "subresource" => subresource = text(scanner)?,
                 _ => scanner.skip()?,
             }
             Some(())
         })?;
-        if subresource.is_empty() {
-            first.get_or_insert(name);
+        if subresource.is_empty() && first.is_none_or(|(earliest, _)| time < earliest) {
+            first = Some((time, name));
         }
         Some(())
     };
     scanner.optional(|scanner| scanner.items(&mut entry))?;
-    Some(first.unwrap_or_default())
+    Some(first.unwrap_or_default().1)
 }
 
 /// Takes a string; `null` is the empty one.

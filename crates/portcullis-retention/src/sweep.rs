@@ -16,6 +16,7 @@ mod seen;
 mod step;
 mod tally;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 pub use self::canary::Canaries;
@@ -99,20 +100,31 @@ impl<'p> Sweep<'p> {
         number: usize,
         journal: &Journal,
         settings: Settings,
-        mut seen: impl FnMut(usize) -> Option<Seen>,
+        seen: impl Fn(usize) -> Option<Seen>,
         now: Now,
     ) -> Self {
         let items = plan.items.get(..number).unwrap_or(&plan.items);
         // A Job that has got a TTL is still there: nobody could say whether it comes back.
         let number = if plan.mode == Mode::Ttl { 0 } else { settings.canaries.number };
         let canaries = Canaries { number, ..settings.canaries };
+        // A file may not say who made the Jobs. Then the API server has, now or in an earlier run.
+        let manager = |index: usize| {
+            let Some(item) = items.get(index).filter(|item| item.manager.is_empty()) else {
+                return Cow::Borrowed(items.get(index).map_or("", |item| &item.manager));
+            };
+            match (seen(index).filter(|seen| seen.uid == item.uid), journal.entry(&item.uid)) {
+                (Some(seen), _) => Cow::Owned(seen.manager),
+                (None, Some(entry)) => Cow::Owned(entry.manager.clone()),
+                (None, None) => Cow::Borrowed(""),
+            }
+        };
         let mut sweep = Self {
             items,
             mode: plan.mode,
             notice: plan.notice.unwrap_or_default(),
             settings,
             progress: vec![Progress::default(); items.len()],
-            groups: Groups::new(canaries, items),
+            groups: Groups::new(canaries, items, manager),
             ready: BTreeSet::new(),
             armed: VecDeque::new(),
             looks: VecDeque::new(),
@@ -409,7 +421,7 @@ impl<'p> Sweep<'p> {
 
     fn note(&mut self, index: usize, fate: Fate, why: &str, now: Now) {
         if let Some(item) = self.items.get(index) {
-            journal::write(&mut self.text, now.date, item, fate, why);
+            journal::write(&mut self.text, now.date, item, self.groups.manager(index), fate, why);
         }
     }
 }

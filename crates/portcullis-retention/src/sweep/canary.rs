@@ -1,5 +1,6 @@
 //! Canaries: of what a manager made in a namespace the first few go, and the rest waits to see whether they come back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::Item;
@@ -22,6 +23,8 @@ struct Group {
     /// Those that are gone.
     gone: Vec<usize>,
     held: VecDeque<usize>,
+    /// Who made them.
+    manager: Box<str>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,18 +54,30 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Those of `items`; who calls says of each item by [`Groups::hold`] or [`Groups::was_gone`] where it stands.
-    pub(super) fn new(canaries: Canaries, items: &[Item]) -> Self {
+    /// Those of `items`, each made by what `manager` says of its number; who calls says of each item by [`Groups::hold`] or
+    /// [`Groups::was_gone`] where it stands.
+    pub(super) fn new<'a>(
+        canaries: Canaries,
+        items: &'a [Item],
+        manager: impl Fn(usize) -> Cow<'a, str>,
+    ) -> Self {
         let mut numbers = BTreeMap::new();
-        let of_item: Vec<usize> = items
-            .iter()
-            .map(|item| {
-                let next = numbers.len();
-                *numbers.entry((&*item.namespace, &*item.manager)).or_insert(next)
+        let mut groups = Vec::new();
+        let of_item = items.iter().enumerate().map(|(index, item)| {
+            let manager = manager(index);
+            *numbers.entry((&*item.namespace, manager.clone())).or_insert_with(|| {
+                groups.push(Group { manager: manager.into(), ..Group::default() });
+                groups.len() - 1
             })
-            .collect();
-        let groups = std::iter::repeat_with(Group::default).take(numbers.len()).collect();
+        });
+        let of_item = of_item.collect();
         Self { canaries, groups, of_item, is_started: false }
+    }
+
+    /// Who made `item`; empty where nobody knows.
+    pub(super) fn manager(&self, item: usize) -> &str {
+        let group = self.of_item.get(item).and_then(|group| self.groups.get(*group));
+        group.map_or("", |group| &group.manager)
     }
 
     /// `item` is to go.

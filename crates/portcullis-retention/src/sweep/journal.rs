@@ -79,6 +79,9 @@ struct Line {
     #[serde(with = "time")]
     at: i64,
     fate: Fate,
+    /// Who made it, where the plan does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    manager: String,
     name: String,
     namespace: String,
     uid: String,
@@ -92,6 +95,8 @@ pub struct Entry {
     /// In seconds since 1970-01-01 UTC.
     pub at: i64,
     pub fate: Fate,
+    /// Who made it, where the plan does not say.
+    pub manager: String,
     pub namespace: String,
     pub name: String,
     pub why: String,
@@ -156,8 +161,8 @@ impl Journal {
     }
 
     fn add(&mut self, line: Line) {
-        let Line { at, fate, name, namespace, uid, why } = line;
-        self.entries.insert(uid, Entry { at, fate, namespace, name, why });
+        let Line { at, fate, manager, name, namespace, uid, why } = line;
+        self.entries.insert(uid, Entry { at, fate, manager, namespace, name, why });
     }
 
     /// The last that is written about the Job with this uid.
@@ -178,11 +183,12 @@ impl Entry {
     }
 }
 
-/// Adds the line about `item` to `text`.
-pub(super) fn write(text: &mut String, at: i64, item: &Item, fate: Fate, why: &str) {
+/// Adds the line about `item`, which `manager` made, to `text`.
+pub(super) fn write(text: &mut String, at: i64, item: &Item, manager: &str, fate: Fate, why: &str) {
     let line = Line {
         at,
         fate,
+        manager: if item.manager.is_empty() { manager.to_owned() } else { String::new() },
         name: item.name.clone(),
         namespace: item.namespace.clone(),
         uid: item.uid.clone(),

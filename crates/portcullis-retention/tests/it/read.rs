@@ -151,6 +151,11 @@ fn the_maker_of_a_job_is_the_first_manager_of_the_object_itself() {
         r#""managedFields":[{"manager":"kcm","subresource":"status","fieldsV1":{"f:status":{"k:{\"a\":1}":{}}}},{"manager":"kubectl-create","operation":"Update"},{"manager":"later"}]"#,
     );
     assert_eq!(facts(&arena, &text).manager, "kubectl-create");
+    // Those that apply come first in the list, however late they did.
+    let text = finished(
+        r#""managedFields":[{"manager":"portcullis-jobs","operation":"Apply","time":"2026-09-25T09:00:00Z"},{"manager":"helm","operation":"Update","time":"2026-09-01T10:00:00Z"},{"manager":"kubectl","operation":"Update","time":"2026-09-02T10:00:00Z"}]"#,
+    );
+    assert_eq!(facts(&arena, &text).manager, "helm");
     assert_eq!(facts(&arena, &finished(r#""managedFields":null"#)).manager, "");
 }
 

@@ -94,6 +94,57 @@ fn of_a_group_whose_first_jobs_come_back_the_rest_is_left_and_the_manager_named(
     assert_eq!(reasons, [(Fate::Skipped, "recreated by argocd-controller", 7)]);
 }
 
+/// A plan from a file without managed fields: who made the Jobs is seen when it is carried out, helm and kubectl in turn.
+fn begin_without_managers<'p>(plan: &'p Plan, journal: &Journal, canaries: usize) -> Sweep<'p> {
+    let seen = |index: usize| {
+        let item = &plan.items[index];
+        if journal.entry(&item.uid).is_some_and(|entry| entry.fate == Fate::Done) {
+            return None;
+        }
+        let manager = if index.is_multiple_of(2) { "helm" } else { "kubectl" };
+        Some(Seen { manager: manager.to_owned(), ..seen(item)? })
+    };
+    Sweep::begin(plan, plan.items.len(), journal, settings(canaries), seen, START)
+}
+
+#[test]
+fn canaries_of_a_plan_that_does_not_say_who_made_the_jobs_are_of_those_who_did_also_after_a_kill() {
+    let mut plan = plan(Mode::Delete, 12);
+    plan.items.iter_mut().for_each(|item| item.manager.clear());
+    let mut sweep = begin_without_managers(&plan, &journal(&plan), 1);
+    let mut text = journal(&plan).header.to_line().expect("a line");
+    let mut first = Vec::new();
+    let killed = loop {
+        match sweep.next(START) {
+            Step::Record { text: lines, .. } => text.push_str(&lines),
+            Step::Ask(request) => {
+                first.push(request.name.to_owned());
+                sweep.tell(request.number, Answer::Done, START);
+            }
+            Step::Wait { until: Some(until) } if until < 60_000 => break until,
+            Step::Wait { .. } | Step::Finished => break 0,
+        }
+    };
+    assert_eq!((&*first, killed), (&["job-0".to_owned()][..], 1), "the pace lets the first go alone");
+    let journal = Journal::read(&text).expect("a journal").expect("with a header");
+    assert_eq!(journal.entry("uid-0").expect("an entry").manager, "helm");
+
+    let mut sweep = begin_without_managers(&plan, &journal, 1);
+    let (first, until) = answer_all(&mut sweep, START, |_| Answer::Done);
+    assert_eq!(first.iter().map(|request| request.name).collect::<Vec<_>>(), ["job-1"]);
+    let later = Now { millis: until.expect("a wait") + 100, date: START.date + 60 };
+    let back = Seen { uid: "another".to_owned(), manager: "helm".to_owned(), ..Seen::default() };
+    let (asked, _) = answer_all(&mut sweep, later, |request| match (request.verb, request.name) {
+        (Verb::Get, "job-0") => Answer::Found(back.clone()),
+        (Verb::Get, _) => Answer::Gone,
+        _ => Answer::Done,
+    });
+    let touched = asked.iter().filter(|request| request.verb != Verb::Get).map(|request| request.name);
+    assert_eq!(touched.collect::<Vec<_>>(), ["job-3", "job-5", "job-7", "job-9", "job-11"]);
+    let reasons: Vec<_> = sweep.tally().reasons().collect();
+    assert_eq!(reasons, [(Fate::Skipped, "recreated by helm", 5)]);
+}
+
 #[test]
 fn of_a_group_whose_first_jobs_stay_away_the_rest_goes() {
     let plan = plan(Mode::Delete, 10);
