@@ -1,5 +1,7 @@
 //! `jobs undo`: what a sweep did is taken back, as far as that is possible.
 
+#[cfg(test)]
+mod model;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -8,7 +10,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use portcullis_cluster::Connection;
+use futures::StreamExt as _;
+use futures::stream;
 use portcullis_retention::{Entry, Fate, Journal, Mode};
 
 use self::restore::{Came, Restorer};
@@ -67,6 +70,9 @@ Exit code:
 /// Some Jobs were left alone, since there are others of their names.
 const SKIPPED: Exit = Exit(2);
 
+/// How many requests are under way at once: an API server that is far away answers some time after it was asked.
+const UNDER_WAY: usize = 32;
+
 /// What is said before and after.
 const ONLY_DEFINITIONS: &str =
     "definitions alone come back: results, Pods and logs of Jobs that are gone are gone";
@@ -77,6 +83,7 @@ struct Tally {
     restored: u64,
     unsuspended: u64,
     kept: u64,
+    there: u64,
     names_taken: Vec<String>,
     failed: Vec<String>,
 }
@@ -101,6 +108,12 @@ pub(super) fn undo(
     }
     let touched: BTreeSet<&str> =
         journal.entries().filter(|(_, entry)| may_be_gone(entry)).map(|(uid, _)| uid).collect();
+    if touched.is_empty() {
+        let none = Paint::on(&surroundings.stdout).strong("nothing to do:");
+        writeln!(surroundings.stdout, "{none} no Job was touched, says the journal")
+            .map_err(standard_output)?;
+        return Ok(Exit::SUCCESS);
+    }
     let jobs = counted(touched.len() as u64, "Job", "Jobs");
     let how = if arguments.run { "have them run" } else { "suspended" };
     let what = match journal.header.mode {
@@ -118,8 +131,10 @@ pub(super) fn undo(
     }
     confirm(&what, arguments.yes, surroundings)?;
     let progress = Progress::on(&mut surroundings.stderr);
-    let taken_back = take_back(&connection, &backup, &journal, &touched, arguments, progress);
-    let tally = runtime.block_on(taken_back)?;
+    let tally = runtime.block_on(async {
+        let restorer = Restorer::new(&connection, arguments.qps, arguments.run);
+        take_back(restorer, &backup, &journal, &touched, progress).await
+    })?;
     tally.print(surroundings).map_err(standard_output)?;
     Ok(tally.exit())
 }
@@ -130,44 +145,50 @@ fn may_be_gone(entry: &Entry) -> bool {
 }
 
 async fn take_back(
-    connection: &Connection,
+    restorer: Restorer<'_>,
     backup: &Backup,
     journal: &Journal,
     touched: &BTreeSet<&str>,
-    arguments: &Arguments,
     mut progress: Progress<'_, '_>,
 ) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut show = |of: usize, tally: &Tally| {
         progress.show(&format!("{} of {}", thousands(tally.total()), counted(of as u64, "Job", "Jobs")));
     };
-    let mut restorer = Restorer::new(connection, arguments.qps, arguments.run);
     let mut still_there = BTreeSet::new();
     if journal.header.mode == Mode::Ttl {
-        for (uid, entry) in journal.entries().filter(|(_, entry)| may_be_gone(entry)) {
+        let entries = journal.entries().filter(|(_, entry)| may_be_gone(entry));
+        let removals = entries.map(async |(uid, entry)| {
+            (uid, entry, restorer.remove_ttl(&entry.namespace, &entry.name, uid).await)
+        });
+        let mut removals = stream::iter(removals).buffer_unordered(UNDER_WAY);
+        while let Some((uid, entry, came)) = removals.next().await {
             show(touched.len(), &tally);
-            match restorer.remove_ttl(&entry.namespace, &entry.name, uid).await {
-                Came::Gone => continue,
-                came => tally.count(came, &entry.namespace, &entry.name),
+            if !matches!(came, Came::Gone) {
+                tally.count(came, &entry.namespace, &entry.name);
+                still_there.insert(uid.to_owned());
             }
-            still_there.insert(uid.to_owned());
         }
     }
     // They are read before anything is sent, so that a file that is damaged has nothing half done.
     let mut definitions = Vec::new();
     backup.each_kept(|manifest| {
-        let restored = portcullis_retention::restored(manifest, arguments.run)?;
+        let restored = portcullis_retention::restored(manifest, restorer.run)?;
         if touched.contains(&*restored.uid) && !still_there.contains(&restored.uid) {
             definitions.push(restored);
         }
         Ok(())
     })?;
     let all = definitions.len() + still_there.len();
-    for restored in definitions {
+    let creations = definitions.iter().map(async |restored| (restored, restorer.create(restored).await));
+    let mut creations = stream::iter(creations).buffer_unordered(UNDER_WAY);
+    while let Some((restored, came)) = creations.next().await {
         show(all, &tally);
-        let came = restorer.create(&restored).await;
         tally.count(came, &restored.namespace, &restored.name);
     }
+    // They are shown by name.
+    tally.names_taken.sort_unstable();
+    tally.failed.sort_unstable();
     Ok(tally)
 }
 
@@ -177,6 +198,7 @@ impl Tally {
             Came::Created => self.restored += 1,
             Came::Unsuspended => self.unsuspended += 1,
             Came::Kept => self.kept += 1,
+            Came::There => self.there += 1,
             Came::Gone | Came::NameTaken => self.names_taken.push(format!("{namespace}/{name}")),
             Came::Failed(why) => self.failed.push(format!("{namespace}/{name}: {why}")),
         }
@@ -185,7 +207,7 @@ impl Tally {
     /// How many were done with.
     fn total(&self) -> u64 {
         let listed = self.names_taken.len() + self.failed.len();
-        self.restored + self.unsuspended + self.kept + listed as u64
+        self.restored + self.unsuspended + self.kept + self.there + listed as u64
     }
 
     fn print(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
@@ -197,6 +219,7 @@ impl Tally {
             (self.restored, "created again"),
             (self.unsuspended, "unsuspended"),
             (self.kept, "kept: no TTL of ours any more"),
+            (self.there, "there already, and left as they are"),
         ];
         for (count, what) in lines.into_iter().filter(|(count, _)| *count > 0) {
             writeln!(stdout, "{} {what}", paint.good(counted(count, "Job", "Jobs")))?;

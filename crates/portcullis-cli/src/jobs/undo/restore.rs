@@ -1,4 +1,4 @@
-//! One Job taken back after the other, at a pace.
+//! One Job taken back; of many, each at its turn.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use http::Method;
 use portcullis_cluster::{Connection, RawRequest, Reply, encoded};
 use portcullis_retention::{FIELD_MANAGER, RESTORED_FROM, Restored};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::jobs::apply::{job_path, server_side_apply};
@@ -19,8 +20,10 @@ pub(super) enum Came {
     Created,
     /// It was created by an earlier undo, and runs now.
     Unsuspended,
-    /// It is still there, or there again, and has nothing of ours that would delete it.
+    /// It is still there, and has nothing of ours any more that would delete it.
     Kept,
+    /// It was never gone, or an earlier undo has created it.
+    There,
     /// It is gone.
     Gone,
     /// There is another Job of its name.
@@ -31,20 +34,28 @@ pub(super) enum Came {
 /// Takes Jobs back.
 pub(super) struct Restorer<'c> {
     connection: &'c Connection,
-    pace: Interval,
-    run: bool,
+    pace: Mutex<Pace>,
+    pub(super) run: bool,
+}
+
+/// When the next request is sent.
+struct Pace {
+    interval: Interval,
+    /// The API server asked for a pause, or did not answer.
+    paused_until: Instant,
 }
 
 impl<'c> Restorer<'c> {
     /// At so many requests a second; with `run` the Jobs run.
     pub(super) fn new(connection: &'c Connection, per_second: u32, run: bool) -> Self {
-        let mut pace = interval(Duration::from_secs(1) / per_second.max(1));
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = interval(Duration::from_secs(1) / per_second.max(1));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pace = Mutex::new(Pace { interval, paused_until: Instant::now() });
         Self { connection, pace, run }
     }
 
     /// Takes the TTL away that the sweep wrote, as long as the Job is there.
-    pub(super) async fn remove_ttl(&mut self, namespace: &str, name: &str, uid: &str) -> Came {
+    pub(super) async fn remove_ttl(&self, namespace: &str, name: &str, uid: &str) -> Came {
         // What a field manager does not apply any more is removed, unless somebody else owns it too.
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": namespace, "name": name, "uid": uid}
@@ -64,8 +75,19 @@ impl<'c> Restorer<'c> {
         }
     }
 
-    /// Creates the Job again; where that was done already, has it run if it is to.
-    pub(super) async fn create(&mut self, restored: &Restored) -> Came {
+    /// Creates the Job again; where that was done already, has it run if it is to. One that changes meanwhile, as its
+    /// controller writes its status, is looked at again.
+    pub(super) async fn create(&self, restored: &Restored) -> Came {
+        for _ in 1..ATTEMPTS {
+            if let Some(came) = self.create_or_look(restored).await {
+                return came;
+            }
+        }
+        Came::Failed("it changes again and again".to_owned())
+    }
+
+    /// What came of it; `None` where that is another matter by now.
+    async fn create_or_look(&self, restored: &Restored) -> Option<Came> {
         let request = RawRequest {
             method: Method::POST,
             path: format!(
@@ -76,44 +98,43 @@ impl<'c> Restorer<'c> {
             body: restored.definition.to_string().into_bytes(),
         };
         match self.ask(request).await {
-            Ok(Reply { code: 200..=299, .. }) => Came::Created,
-            Ok(Reply { code: 409, .. }) => self.find(restored).await,
-            Ok(reply) => Came::Failed(reply.message()),
-            Err(why) => Came::Failed(why),
+            Ok(Reply { code: 200..=299, .. }) => Some(Came::Created),
+            Ok(Reply { code: 409, .. }) => self.look(restored).await,
+            Ok(reply) => Some(Came::Failed(reply.message())),
+            Err(why) => Some(Came::Failed(why)),
         }
     }
 
-    /// What to do where there is a Job of that name. One that changes meanwhile, as its controller writes its status, is
-    /// looked at again.
-    async fn find(&mut self, restored: &Restored) -> Came {
-        for _ in 1..ATTEMPTS {
-            if let Some(came) = self.look(restored).await {
-                return came;
-            }
-        }
-        Came::Failed("it changes again and again".to_owned())
-    }
-
-    /// What became of a Job of that name; `None` where it has changed since it was looked at.
-    async fn look(&mut self, restored: &Restored) -> Option<Came> {
+    /// What became of a Job of that name; `None` where it is gone, or has changed since it was looked at.
+    async fn look(&self, restored: &Restored) -> Option<Came> {
         let path = job_path(&restored.namespace, &restored.name);
         let get = RawRequest { method: Method::GET, path: path.clone(), content_type: "", body: Vec::new() };
         let found = match self.ask(get).await {
             Ok(Reply { code: 200..=299, body, .. }) => document(&body),
+            Ok(Reply { code: 404, .. }) => return None,
             Ok(reply) => return Some(Came::Failed(reply.message())),
             Err(why) => return Some(Came::Failed(why)),
         };
         let metadata = found.get("metadata").unwrap_or(&Value::Null);
-        let is_ours = metadata.get("annotations").and_then(|annotations| annotations.get(RESTORED_FROM))
-            == Some(&Value::String(restored.uid.clone()));
-        if !is_ours {
+        let uid = Some(&*restored.uid);
+        let was_never_gone = metadata.get("uid").and_then(Value::as_str) == uid;
+        let is_ours =
+            metadata.get("annotations").and_then(|annotations| annotations.get(RESTORED_FROM)?.as_str())
+                == uid;
+        if !was_never_gone && !is_ours {
             return Some(Came::NameTaken);
         }
-        if !self.run || found.pointer("/spec/suspend") != Some(&Value::Bool(true)) {
-            return Some(Came::Kept);
+        if metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null()) {
+            return Some(Came::Failed(
+                "it is still being deleted: the same command creates it once it is gone".to_owned(),
+            ));
         }
-        let version = metadata.get("resourceVersion");
-        let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"suspend": false}});
+        if was_never_gone || !self.run || found.pointer("/spec/suspend") != Some(&Value::Bool(true)) {
+            return Some(Came::There);
+        }
+        // Nothing says that the versions of two Jobs differ.
+        let [uid, version] = ["uid", "resourceVersion"].map(|key| metadata.get(key));
+        let patch = json!({"metadata": {"uid": uid, "resourceVersion": version}, "spec": {"suspend": false}});
         let request = RawRequest {
             method: Method::PATCH,
             path: format!("{path}?fieldManager={FIELD_MANAGER}"),
@@ -129,11 +150,11 @@ impl<'c> Restorer<'c> {
     }
 
     /// Sends a request that may be sent twice, until it is answered.
-    async fn ask(&mut self, request: RawRequest) -> Result<Reply, String> {
+    async fn ask(&self, request: RawRequest) -> Result<Reply, String> {
         let mut delay = Duration::from_secs(1);
         let mut attempt = 1;
         loop {
-            self.pace.tick().await;
+            self.turn().await;
             let reply = self.connection.send_once(request.clone()).await.map_err(|error| error.to_string());
             let (wait, why) = match reply {
                 Ok(reply) if reply.code != 429 && reply.code < 500 => return Ok(reply),
@@ -144,9 +165,17 @@ impl<'c> Restorer<'c> {
                 return Err(why);
             }
             attempt += 1;
-            sleep_until(Instant::now() + wait).await;
+            let mut pace = self.pace.lock().await;
+            pace.paused_until = pace.paused_until.max(Instant::now() + wait);
             delay *= 2;
         }
+    }
+
+    /// Returns when a request may be sent.
+    async fn turn(&self) {
+        let mut pace = self.pace.lock().await;
+        sleep_until(pace.paused_until).await;
+        pace.interval.tick().await;
     }
 }
 
@@ -167,7 +196,7 @@ mod tests {
         let there = || (200, suspended.to_string());
         let (changed, done) = ((409, "{}".to_owned()), (200, "{}".to_owned()));
         let script = Script::from([
-            ("/jobs?", vec![changed.clone()]),
+            ("/jobs?", vec![changed.clone(), changed.clone()]),
             ("/jobs/pi", vec![there(), changed, there(), done]),
         ]);
         let (connection, asked) = scripted(script);
@@ -179,6 +208,6 @@ mod tests {
         };
         let came = Restorer::new(&connection, 1_000, true).create(&restored).await;
         assert!(matches!(came, Came::Unsuspended), "{came:?}");
-        assert_eq!(asked.lock().unwrap().len(), 5);
+        assert_eq!(asked.lock().unwrap().len(), 6);
     }
 }
