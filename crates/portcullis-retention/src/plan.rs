@@ -235,10 +235,16 @@ impl Plan {
     ///
     /// A percentage is one of all Jobs that were looked at, rounded down.
     pub fn within(&self, caps: Caps) -> usize {
-        let by_percent = caps.percent.map(|percent| self.listed.saturating_mul(percent.into()) / 100);
-        let most = [caps.number, by_percent].into_iter().flatten().min();
-        let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        self.items.len().min(most)
+        let most = caps.most(self.listed).and_then(|most| usize::try_from(most).ok());
+        self.items.len().min(most.unwrap_or(usize::MAX))
+    }
+}
+
+impl Caps {
+    /// How many Jobs may be carried out where so many were listed; `None` where there is no limit.
+    pub fn most(self, listed: u64) -> Option<u64> {
+        let by_percent = self.percent.map(|percent| listed.saturating_mul(percent.into()) / 100);
+        [self.number, by_percent].into_iter().flatten().min()
     }
 }
 

@@ -38,6 +38,10 @@ use crate::numbers::counted;
 use crate::paint::Paint;
 use crate::surroundings::{Stream, Surroundings};
 
+/// How many Jobs of a group go first, and how many seconds the rest waits, where nothing else is said.
+const CANARIES: usize = 5;
+const CANARY_WAIT: i64 = 60;
+
 /// The longest plan that is read: a million Jobs and more.
 const LONGEST_PLAN: u64 = 1 << 30;
 
@@ -83,13 +87,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Pace")]
     qps: u32,
 
-    /// So many Jobs of each namespace and manager go first; if one comes back, the rest of them stays. 0 for none
-    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 5, help_heading = "Pace")]
-    canary: usize,
+    /// So many Jobs of each namespace and manager go first; if one comes back, the rest of them stays. 0 for none. Not with a plan
+    /// of `--mode ttl`, whose Jobs stay for its notice, so that none could come back [default: 5]
+    #[arg(long, value_name = "N", value_parser = number::<usize>, help_heading = "Pace")]
+    canary: Option<usize>,
 
-    /// How long the rest waits to see whether they come back
-    #[arg(long, value_name = "TIME", value_parser = parse_age, default_value = "60s", help_heading = "Pace")]
-    canary_wait: i64,
+    /// How long the rest waits to see whether they come back [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = parse_age, help_heading = "Pace")]
+    canary_wait: Option<i64>,
 
     /// Stop when there are more errors than this
     #[arg(long, value_name = "N", value_parser = number::<u64>, default_value_t = 10, help_heading = "Pace")]
@@ -130,6 +135,7 @@ pub(super) fn apply(
 ) -> Result<Exit, Ended> {
     let path = surroundings.directory.join(&arguments.plan);
     let plan = read_plan(&path)?;
+    arguments.check_canaries(&plan)?;
     let Reach { runtime, connection } = cluster.reach(&arguments.cluster)?;
     let (uid, date) = runtime.block_on(async {
         let identity = fetch::identity(&connection).await?;
@@ -167,10 +173,9 @@ pub(super) fn apply(
     let journal = backup.begin(header)?;
 
     let clock = Clock::new(date);
-    let canary_wait = arguments.canary_wait.max(0).unsigned_abs().saturating_mul(1_000);
     let settings = Settings {
         per_second: arguments.qps,
-        canaries: Canaries { number: arguments.canary, wait: canary_wait },
+        canaries: arguments.canaries(),
         max_errors: arguments.max_errors,
     };
     let mut sweep = Sweep::begin(&plan, number, &journal, settings, |index| survey.seen(index), clock.now());
@@ -212,6 +217,31 @@ async fn date(connection: &Connection) -> Result<i64> {
         let hint = "a proxy between here and the API server may take its `Date` header away: go around it";
         hinted("the API server does not say what time it is".to_owned(), Some(hint))
     })
+}
+
+impl Arguments {
+    fn canaries(&self) -> Canaries {
+        let wait = self.canary_wait.unwrap_or(CANARY_WAIT).max(0).unsigned_abs().saturating_mul(1_000);
+        Canaries { number: self.canary.unwrap_or(CANARIES), wait }
+    }
+
+    /// Whether canaries are asked for, if they are not, of a plan that has none.
+    fn check_canaries(&self, plan: &Plan) -> Result<()> {
+        let asked = match (self.canary, self.canary_wait) {
+            (Some(0), _) | (None, None) => return Ok(()),
+            (Some(_), _) => "--canary",
+            (None, Some(_)) => "--canary-wait",
+        };
+        if plan.mode == Mode::Delete {
+            return Ok(());
+        }
+        let notice = format_age(plan.notice.unwrap_or_default().into());
+        let message = format!(
+            "`{asked}` is for plans that delete: by this one every Job gets a TTL, and none is gone, nor can come back, before {notice} are over"
+        );
+        let hint = "leave it out: until then `portcullis jobs undo` takes the TTLs away; or plan with `--mode delete`";
+        Err(hinted(message, Some(hint)))
+    }
 }
 
 /// Whether `plan` may be carried out on the cluster with this uid now.

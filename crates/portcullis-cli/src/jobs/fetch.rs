@@ -38,16 +38,18 @@ pub(super) fn from_cluster(
     if let Some(policies) = &missed {
         policies.tell_if_none(surroundings);
     }
-    let mut fetched = Fetched { backlog: Backlog::default(), owners: Vec::new(), date: None, missed };
+    let mut fetched =
+        Fetched { backlog: Backlog::default(), listed: 0, owners: Vec::new(), date: None, missed };
     let labels = &selection.selector.text;
     let stderr = &mut surroundings.stderr;
     let terminating = runtime.block_on(async {
         fetched.jobs(connection, &namespaces, labels, interest, &mut Progress::on(stderr)).await?;
         Ok::<_, anyhow::Error>(terminating_namespaces(connection, stderr).await)
     })?;
-    let Fetched { backlog, owners, date, .. } = fetched;
+    let Fetched { backlog, listed, owners, date, .. } = fetched;
     Ok(Listing {
         backlog,
+        listed,
         owners: labels.is_empty().then_some(owners),
         continues: None,
         others: 0,
@@ -59,6 +61,8 @@ pub(super) fn from_cluster(
 
 struct Fetched {
     backlog: Backlog,
+    /// How many Jobs there were in all.
+    listed: u64,
     /// The uids of the Jobs that own others.
     owners: Vec<Box<str>>,
     /// The API server's clock, at the last answer.
@@ -78,7 +82,7 @@ impl Fetched {
         progress: &mut Progress<'_, '_>,
     ) -> Result<()> {
         for attempt in 1.. {
-            (self.backlog, self.owners) = (Backlog::default(), Vec::new());
+            (self.backlog, self.listed, self.owners) = (Backlog::default(), 0, Vec::new());
             let mut outcome = Ok(());
             for namespace in namespaces {
                 outcome = self.pages(connection, *namespace, selector, interest, progress).await;
@@ -104,9 +108,10 @@ impl Fetched {
         interest: &Interest,
         progress: &mut Progress<'_, '_>,
     ) -> Result<(), Failure> {
-        let Fetched { backlog, owners, date, missed } = self;
+        let Fetched { backlog, listed, owners, date, missed } = self;
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
             owners.extend(owning_jobs(facts.owners));
+            *listed += 1;
             if missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
                 backlog.push(facts)?;
             }

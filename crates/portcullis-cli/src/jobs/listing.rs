@@ -25,6 +25,8 @@ pub(super) const WHOLE_LIST: &str = "`kubectl get jobs -A -o json` gives the who
 /// The Jobs, and what is known beside them.
 pub(crate) struct Listing {
     pub(crate) backlog: Backlog,
+    /// How many Jobs were looked at, those that no policy missed included.
+    pub(crate) listed: u64,
     /// The uids of the Jobs that own others; `None` where not all Jobs were looked at.
     pub(crate) owners: Option<Vec<Box<str>>>,
     /// Where the list goes on: the file holds a part of it.
@@ -99,12 +101,13 @@ fn from_file(
     if let Some(policies) = &missed {
         policies.tell_if_none(surroundings);
     }
-    let mut backlog = Backlog::default();
+    let (mut backlog, mut listed) = (Backlog::default(), 0);
     let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
-        let is_meant = facts.selected
-            && selection.includes_namespace(facts.namespace)
-            && missed.as_ref().is_none_or(|policies| policies.missed(facts, text));
-        if is_meant {
+        if !facts.selected || !selection.includes_namespace(facts.namespace) {
+            return Ok(());
+        }
+        listed += 1;
+        if missed.as_ref().is_none_or(|policies| policies.missed(facts, text)) {
             backlog.push(facts)?;
         }
         Ok(())
@@ -114,6 +117,7 @@ fn from_file(
         .map_err(|error| hinted(format!("cannot read Jobs from {name}: {error}"), error.hint()))?;
     Ok(Listing {
         backlog,
+        listed,
         owners: None,
         continues: ends.continues,
         others: ends.others,

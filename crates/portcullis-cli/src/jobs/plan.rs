@@ -97,7 +97,7 @@ enum Way {
     /// They are deleted, at a pace, with their Pods
     #[default]
     Delete,
-    /// They are given a TTL, and Kubernetes deletes them
+    /// They are given a TTL, and Kubernetes deletes them at its own pace; there are no canaries
     Ttl,
 }
 
@@ -116,6 +116,7 @@ struct Planned<'b> {
     /// What each of them owns, by kind.
     owned: BTreeMap<u32, BTreeMap<String, u32>>,
     older_than: i64,
+    is_of_any_outcome: bool,
     keep_last: usize,
     now: i64,
 }
@@ -177,6 +178,7 @@ pub(super) fn plan(
         order,
         owned,
         older_than: selection.older_than,
+        is_of_any_outcome: selection.outcome == super::selection::Ended::Any,
         keep_last,
         now: listing.now,
     };
@@ -219,7 +221,7 @@ fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
     plan.caps = Caps { number: arguments.max_jobs, percent: arguments.max_percent };
     plan.criteria = criteria(arguments);
     plan.dependents = Dependents { allowed: arguments.with_dependents, looked, unlistable: Vec::new() };
-    plan.listed = listing.backlog.len() as u64;
+    plan.listed = listing.listed;
     plan.notice = (mode == Mode::Ttl).then_some(arguments.notice);
     plan.safeguards = selection.safeguards();
     Ok(plan)

@@ -97,6 +97,14 @@ pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "write a whole number, as `3`".to_owned())
 }
 
+/// An age as it is written: exactly, in the largest unit that it is a whole number of.
+fn age_word(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(length, _)| seconds % length == 0 && seconds > 0);
+    let (length, letter) = unit.unwrap_or((1, "s"));
+    format!("{}{letter}", seconds / length)
+}
+
 /// The key of a label.
 pub(super) fn label_key(text: &str) -> Result<String, String> {
     labels::validate_key(text).map_err(|error| error.to_string())?;
@@ -221,7 +229,7 @@ impl Selection {
             add("-l", &self.selector.text);
         }
         if self.older_than > 0 {
-            add("--older-than", &format!("{}s", self.older_than));
+            add("--older-than", &age_word(self.older_than));
         }
         if let Some(outcome) = self.outcome.to_possible_value().filter(|_| self.outcome != Ended::Any) {
             add("--outcome", outcome.get_name());
@@ -233,7 +241,7 @@ impl Selection {
             add("--include-namespace", &self.include_namespace.join(","));
         }
         if parse_age(FLOOR) != Ok(self.floor) {
-            add("--floor", &format!("{}s", self.floor));
+            add("--floor", &age_word(self.floor));
         }
         let ClusterArguments { kubeconfig, context } = &self.cluster;
         for (flag, value, default) in [

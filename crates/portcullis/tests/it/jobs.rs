@@ -163,6 +163,7 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
     fs::write(folder.path().join("empty.json"), "").unwrap();
     fs::write(folder.path().join("jobs.yaml"), "apiVersion: v1\nkind: List\nitems: []\n").unwrap();
     fs::write(folder.path().join("pods.json"), r#"{"kind":"PodList","items":[]}"#).unwrap();
+    run(folder.path(), &["jobs", "plan", "--from", "jobs.json", "--mode", "ttl", "-o", "ttl.json"]);
     let book: String = [
         "jobs plan --from part.json",
         "jobs list --from part.json -n team-b",
@@ -181,6 +182,8 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         "jobs plan --from jobs.json --keep-last 3 --group-by a,b",
         "jobs apply .",
         "jobs apply jobs.json",
+        "jobs apply ttl.json --canary 3",
+        "jobs apply ttl.json --canary-wait 5s",
         "jobs undo .",
     ]
     .iter()
@@ -216,6 +219,13 @@ spec:
 ";
     fs::write(folder.path().join("exception.yaml"), exception).unwrap();
     assert_eq!(missed(" --policies exception.yaml"), ["cleanup", "keep-me", "migrate"]);
+
+    // Caps are a part of all that were listed.
+    let arguments =
+        "jobs plan --from jobs.json --missed --policies policy.yaml --max-percent 10 --format json";
+    let plan = stdout(&run(folder.path(), &arguments.split(' ').collect::<Vec<_>>()));
+    let plan = portcullis_retention::Plan::read(plan.as_bytes()).unwrap();
+    assert_eq!((plan.listed, plan.items.len(), plan.within(plan.caps)), (11, 3, 1));
 }
 
 #[test]

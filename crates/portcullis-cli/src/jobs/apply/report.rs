@@ -80,6 +80,17 @@ impl Report<'_> {
             writeln!(stdout, "{}", paint.quiet(format!("took {took}, at {rate:.1} Jobs a second")))?;
         }
         writeln!(stdout, "{}", paint.quiet(format!("journal and definitions: {}", self.backup.display())))?;
+        if self.tally.ours() > 0 {
+            let until = match self.mode {
+                Mode::Delete => "creates the Jobs again, without results, Pods and logs",
+                Mode::Ttl => "takes the TTLs away, until Kubernetes has deleted the Jobs",
+            };
+            writeln!(
+                stdout,
+                "{}",
+                paint.quiet(format!("`portcullis jobs undo {}` {until}", self.backup.display()))
+            )?;
+        }
         self.say_what_to_do(surroundings)
     }
 

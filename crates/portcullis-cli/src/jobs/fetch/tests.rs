@@ -9,13 +9,14 @@ fn listed(namespaces: &[Option<&str>], script: Script) -> (Result<Vec<String>>, 
     runtime.block_on(async {
         let (connection, asked) = scripted(script);
         let mut fetched =
-            Fetched { backlog: Backlog::default(), owners: Vec::new(), date: None, missed: None };
+            Fetched { backlog: Backlog::default(), listed: 0, owners: Vec::new(), date: None, missed: None };
         let mut stderr = Stream::plain(std::io::sink());
         let mut progress = Progress::on(&mut stderr);
         let interest = Interest::default();
         let jobs = fetched.jobs(&connection, namespaces, "app in (a)", &interest, &mut progress).await;
         let names = jobs.map(|()| {
             assert_eq!(fetched.date, Some(1_790_812_800));
+            assert_eq!(fetched.listed, fetched.backlog.len() as u64, "each counts once");
             fetched.backlog.jobs().map(|job| job.name().to_owned()).collect()
         });
         let asked = asked.lock().unwrap().clone();

@@ -132,10 +132,14 @@ impl Planned<'_> {
             Stay::Alone => {
                 "a group of its own, as it has no generateName: `--group-by LABEL` makes groups".to_owned()
             }
-            Stay::NotDue if self.older_than > 0 => {
-                format!("finished less than {} ago, or ended otherwise", format_age(self.older_than))
+            Stay::NotDue => {
+                let young = format!("finished less than {} ago", format_age(self.older_than));
+                match (self.older_than > 0, self.is_of_any_outcome) {
+                    (true, true) => young,
+                    (true, false) => format!("{young}, or ended otherwise"),
+                    (false, _) => "ended otherwise".to_owned(),
+                }
             }
-            Stay::NotDue => "ended otherwise".to_owned(),
             Stay::Protected(protection, detail) => {
                 protection.reason(Some(detail).filter(|detail| !detail.is_empty()))
             }
@@ -167,6 +171,19 @@ impl Planned<'_> {
             ),
         };
         writeln!(stdout, "{} of {listed} {done}", paint.strong(thousands(going)))?;
+        if self.plan.mode == Mode::Ttl {
+            writeln!(
+                stdout,
+                "without canaries, as none of them could come back before; until then `jobs undo` takes the TTLs away"
+            )?;
+        }
+        if let Some(most) = self.plan.caps.most(self.plan.listed).filter(|most| *most < going) {
+            writeln!(
+                stdout,
+                "the caps leave {} of them, the oldest; the rest is reported when it is carried out",
+                thousands(most)
+            )?;
+        }
         let jobs = self.order.iter().filter_map(|index| self.job(*index));
         let (pods, bytes) = jobs.fold((0, 0), |(pods, bytes), job| {
             (pods + u64::from(job.pods()), bytes + u64::from(job.bytes()))
