@@ -235,6 +235,9 @@ impl Site {
             flag("root-ca-file", self.path("ca.crt").display()),
             flag("use-service-account-credentials", "true"),
             flag("leader-elect", "false"),
+            // Nobody else asks the API server: what takes seconds by the usual limits would take them of every test.
+            flag("kube-api-qps", 500),
+            flag("kube-api-burst", 1000),
             // No port: nobody asks it.
             flag("secure-port", 0),
         ]

@@ -10,13 +10,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use portcullis_cluster_tests::{ClusterTest, CommandOutput, cluster_test, wait};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::backlog::{Lot, create_backlog, finished_job};
 use crate::story::{get_job, ttl};
 
 /// How many Jobs there are; more are asked for by `PORTCULLIS_JOBS`.
-const JOBS: usize = 200;
+const JOBS: usize = 1_000;
 
 #[test]
 fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()> {
@@ -36,8 +37,9 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
             test.kubectl(&["label", "job", name, "touched=since"]).await?.succeeded()?;
         }
         let first = last.last().context("no Job")?;
-        let rate = if number > JOBS { "100" } else { "20" };
-        let arguments = ["--qps", rate, "--canary", "0"];
+        // So slowly that it takes some seconds, in which others meddle.
+        let rate = (number / 10).clamp(20, 1_000).to_string();
+        let arguments = ["--qps", &rate, "--canary", "0"];
         let apply = apply(test, &plan, &arguments);
         let meddle = async {
             wait::until_object(&test.api::<Job>(), first, "the end of the first Job", |job: Option<&Job>| {
@@ -59,12 +61,11 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
         ensure!(output.stdout.contains("5: has changed"), "{}", output.stdout);
 
         let after = jobs(test).await?;
-        let planned: BTreeSet<String> =
-            of_lot(Lot::Dangling).into_iter().chain(of_lot(Lot::WithPods)).collect();
+        let planned: BTreeSet<&String> = before.keys().filter(|name| backlog::is_planned(name)).collect();
         let stayed: BTreeSet<&String> = after.keys().collect();
         let expected: BTreeSet<&String> = before
             .keys()
-            .filter(|name| !planned.contains(*name) || recreated.contains(*name) || changed.contains(*name))
+            .filter(|name| !planned.contains(name) || recreated.contains(*name) || changed.contains(*name))
             .collect();
         ensure!(stayed == expected, "{:?}", stayed.symmetric_difference(&expected).collect::<Vec<_>>());
         for (name, job) in &after {
@@ -79,7 +80,7 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
         .await?;
 
         let backup = format!("{plan}.applied");
-        let undo = ["jobs", "undo", &backup, "--yes", "--qps", "200"];
+        let undo = ["jobs", "undo", &backup, "--yes", "--qps", "1000"];
         test.control_plane.portcullis(&undo).await?.succeeded()?;
         let restored = jobs(test).await?;
         for (name, was) in &before {
@@ -87,10 +88,10 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
             if expected.contains(name) {
                 continue;
             }
-            let (was, is) = (definition(was), definition(is));
-            ensure!(was == is, "{name} was {was:?} and is {is:?}");
-            let suspended = restored[name].spec.as_ref().and_then(|spec| spec.suspend);
-            ensure!(suspended == Some(true), "{name} is not suspended");
+            let (mut promised, is) = (definition(was)?, definition(is)?);
+            promised["spec"]["suspend"] = json!(true);
+            promised["metadata"]["annotations"]["portcullis.dev/restored-from"] = json!(was.metadata.uid);
+            ensure!(promised == is, "{name} was to be {promised:#} and is {is:#}");
         }
         Ok(())
     })
@@ -103,9 +104,8 @@ fn a_sweep_that_was_killed_goes_on_and_does_nothing_twice() -> Result<()> {
         create_backlog(test, number).await?;
         let plan = folder.path().join("plan.json").display().to_string();
         plan_to(test, &plan, &[]).await?;
-        let planned =
-            jobs(test).await?.into_keys().filter(|name| Lot::Dangling.has(name) || Lot::WithPods.has(name));
-        let planned: Vec<String> = planned.collect();
+        let planned: Vec<String> =
+            jobs(test).await?.into_keys().filter(|name| backlog::is_planned(name)).collect();
         let first = planned.iter().min_by_key(|name| backlog::number(name)).context("no Job")?;
         let is_gone = |job: Option<&Job>| job.is_none();
         let api = test.api::<Job>();
@@ -142,11 +142,8 @@ fn a_sweep_that_was_capped_goes_on_with_larger_caps_and_all_of_it_comes_back() -
         create_backlog(test, 16).await?;
         let plan = folder.path().join("plan.json").display().to_string();
         plan_to(test, &plan, &[]).await?;
-        let planned: BTreeSet<String> = jobs(test)
-            .await?
-            .into_keys()
-            .filter(|name| Lot::Dangling.has(name) || Lot::WithPods.has(name))
-            .collect();
+        let planned: BTreeSet<String> =
+            jobs(test).await?.into_keys().filter(|name| backlog::is_planned(name)).collect();
         let capped = apply(test, &plan, &["--canary", "0", "--max-jobs", "3"]).await?;
         let rest = planned.len() - 3;
         ensure!(capped.stdout.contains(&format!("{rest} Jobs are beyond the caps")), "{capped:?}");
@@ -171,7 +168,7 @@ fn of_jobs_whose_first_comes_back_the_rest_stays_and_who_made_it_is_named() -> R
         let plan = folder.path().join("plan.json").display().to_string();
         plan_to(test, &plan, &[]).await?;
         let before = jobs(test).await?;
-        let planned = before.keys().filter(|name| Lot::Dangling.has(name) || Lot::WithPods.has(name));
+        let planned = before.keys().filter(|name| backlog::is_planned(name));
         let first = planned.min_by_key(|name| backlog::number(name)).context("no Job")?;
         let apply = apply(test, &plan, &["--canary", "1", "--canary-wait", "8s"]);
         let bring_back = async {
@@ -199,10 +196,9 @@ fn a_ttl_leaves_the_notice_and_is_taken_away_again() -> Result<()> {
         plan_to(test, &plan, &["--mode", "ttl", "--notice", "1h"]).await?;
         let output = apply(test, &plan, &[]).await?;
         ensure!(output.code == 0, "{output:?}");
-        let planned = |name: &String| Lot::Dangling.has(name) || Lot::WithPods.has(name);
         let mut with_a_ttl = 0;
         for (name, job) in jobs(test).await? {
-            ensure!(ttl(&job).is_some() == planned(&name), "{name}: {:?}", ttl(&job));
+            ensure!(ttl(&job).is_some() == backlog::is_planned(&name), "{name}: {:?}", ttl(&job));
             let Some(ttl) = ttl(&job) else { continue };
             with_a_ttl += 1;
             let finished = backlog::finished(&job).context("it has finished")?;
@@ -249,10 +245,18 @@ async fn jobs(test: &ClusterTest) -> Result<BTreeMap<String, Job>> {
     Ok(jobs.into_iter().filter_map(|job| Some((job.metadata.name.clone()?, job))).collect())
 }
 
-/// What makes a Job what it is: its labels, those that Kubernetes writes left out, and what its containers are.
-fn definition(job: &Job) -> (BTreeMap<String, String>, String) {
-    let mut labels = job.metadata.labels.clone().unwrap_or_default();
-    labels.retain(|label, _| !label.ends_with("controller-uid") && !label.ends_with("job-name"));
-    let pods = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    (labels, format!("{pods:?}"))
+/// All of a Job but what belongs to the one object that it was: what is told by the API server, and what that makes of its uid.
+fn definition(job: &Job) -> Result<Value> {
+    const OF_THE_OBJECT: [&str; 5] =
+        ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"];
+    let mut job = serde_json::to_value(job)?;
+    for (path, keys) in [("", &["status"][..]), ("/metadata", &OF_THE_OBJECT), ("/spec", &["selector"])] {
+        let part = job.pointer_mut(path).and_then(Value::as_object_mut).context("a part is missing")?;
+        part.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+    for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
+        let labels = job.pointer_mut(labels).and_then(Value::as_object_mut).context("no labels")?;
+        labels.retain(|label, _| !label.ends_with("controller-uid") && !label.ends_with("job-name"));
+    }
+    Ok(job)
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 /// How many Jobs are made at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 /// The lots that Jobs are of, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Lot {
     Dangling,
     /// Nor after it, and it has a Pod.
     WithPods,
+    /// Nor after it, and it failed.
+    Failed,
     /// It has an owner.
     Owned,
     /// It is marked to be kept.
@@ -29,16 +31,23 @@ pub(crate) enum Lot {
     /// It finished only just now.
     Young,
     OfHelm,
+    WithATtl,
+    /// It has not finished.
+    Running,
 }
 
-const LOTS: [Lot; 8] = [
+const LOTS: [Lot; 12] = [
     Lot::Dangling,
     Lot::Owned,
     Lot::WithPods,
     Lot::Kept,
-    Lot::Dangling,
+    Lot::Failed,
     Lot::Young,
     Lot::OfHelm,
+    Lot::Dangling,
+    Lot::WithPods,
+    Lot::WithATtl,
+    Lot::Running,
     Lot::Dangling,
 ];
 
@@ -50,6 +59,11 @@ impl Lot {
     pub(crate) fn has(self, name: &str) -> bool {
         number(name).is_some_and(|number| Lot::of(number) == self)
     }
+}
+
+/// Whether a plan of what finished long ago holds the Job of this name.
+pub(crate) fn is_planned(name: &str) -> bool {
+    [Lot::Dangling, Lot::WithPods, Lot::Failed].iter().any(|lot| lot.has(name))
 }
 
 /// The name of Job number `number`; the first one finished first.
@@ -64,35 +78,41 @@ pub(crate) fn number(name: &str) -> Option<usize> {
 /// When it finished, in seconds since 1970-01-01 UTC.
 pub(crate) fn finished(job: &Job) -> Option<i64> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let complete = conditions.iter().find(|condition| condition.type_ == "Complete")?;
-    Some(complete.last_transition_time.as_ref()?.0.as_second())
+    let end = conditions.iter().find(|condition| ["Complete", "Failed"].contains(&&*condition.type_))?;
+    Some(end.last_transition_time.as_ref()?.0.as_second())
 }
 
-/// Creates so many Jobs that have finished, of all lots in turn.
+/// Creates so many Jobs, of all lots in turn.
 pub(crate) async fn create_backlog(test: &ClusterTest, jobs: usize) -> Result<()> {
     let settings = json!({"metadata": {"name": "owner"}});
     let owner: ConfigMap =
         test.api().create(&PostParams::default(), &serde_json::from_value(settings)?).await?;
     let uid = owner.metadata.uid.context("an owner without a uid")?;
     let owner = BTreeMap::from([("name".to_owned(), "owner".to_owned()), ("uid".to_owned(), uid)]);
-    for numbers in (0..jobs).collect::<Vec<_>>().chunks(AT_ONCE) {
-        let mut created = JoinSet::new();
-        for number in numbers {
-            created.spawn(create(test.api(), test.api(), *number, owner.clone()));
-        }
-        created.join_all().await.into_iter().collect::<Result<()>>()?;
+    let mut workers = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let (jobs_of_test, pods, owner) = (test.api::<Job>(), test.api::<Pod>(), owner.clone());
+        workers.spawn(async move {
+            for number in (first..jobs).step_by(AT_ONCE) {
+                create(&jobs_of_test, &pods, number, &owner).await?;
+            }
+            anyhow::Ok(())
+        });
     }
-    Ok(())
+    workers.join_all().await.into_iter().collect()
 }
 
 async fn create(
-    jobs: Api<Job>,
-    pods: Api<Pod>,
+    jobs: &Api<Job>,
+    pods: &Api<Pod>,
     number: usize,
-    owner: BTreeMap<String, String>,
+    owner: &BTreeMap<String, String>,
 ) -> Result<()> {
     let (name, lot) = (name(number), Lot::of(number));
-    let job = jobs.create(&PostParams::default(), &finished_job(&name, lot, &owner)?).await?;
+    let job = jobs.create(&PostParams::default(), &finished_job(&name, lot, owner)?).await?;
+    if lot == Lot::Running {
+        return Ok(());
+    }
     if lot == Lot::WithPods {
         let pod = json!({
             "metadata": {
@@ -114,23 +134,24 @@ async fn create(
         |age| anyhow::Ok(Timestamp::now().checked_sub(age)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     let ended = time(age)?;
     let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": ended});
-    // The controller says when it began, or we do; afterwards it cannot be changed.
-    let has_begun = jobs.get(&name).await?.status.is_some_and(|status| status.start_time.is_some());
-    let finish = |has_begun: bool| {
+    let ends =
+        if lot == Lot::Failed { ["FailureTarget", "Failed"] } else { ["SuccessCriteriaMet", "Complete"] };
+    let finish = |starts: bool| {
         let now = time(SignedDuration::ZERO)?;
-        let conditions = [condition("SuccessCriteriaMet"), condition("Complete")];
-        let status = match has_begun {
-            true => json!({"completionTime": now, "succeeded": 1, "conditions": conditions}),
-            false => {
-                json!({"startTime": now, "completionTime": now, "succeeded": 1, "conditions": conditions})
-            }
-        };
-        anyhow::Ok(Patch::Merge(json!({ "status": status })))
+        let mut status = json!({"conditions": ends.map(condition)});
+        match lot {
+            Lot::Failed => status["failed"] = json!(1),
+            _ => (status["succeeded"], status["completionTime"]) = (json!(1), json!(now)),
+        }
+        if starts {
+            status["startTime"] = json!(now);
+        }
+        anyhow::Ok(Patch::Merge(json!({"status": status})))
     };
     let parameters = PatchParams::default();
-    if jobs.patch_status(&name, &parameters, &finish(has_begun)?).await.is_err() {
-        // It said so in between.
-        jobs.patch_status(&name, &parameters, &finish(true)?).await?;
+    if jobs.patch_status(&name, &parameters, &finish(true)?).await.is_err() {
+        // The controller has said when it began, which cannot be changed afterwards.
+        jobs.patch_status(&name, &parameters, &finish(false)?).await?;
     }
     Ok(())
 }
@@ -151,17 +172,41 @@ pub(crate) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String
         }
         _ => json!([]),
     };
-    let containers = json!([{"name": "main", "image": "registry.example.com/main:1.0.0", "args": [name]}]);
-    let job = json!({
+    let mut job = json!({
         "apiVersion": "batch/v1", "kind": "Job",
         "metadata": {
             "name": name, "generateName": "job-",
             "labels": labels, "annotations": annotations, "ownerReferences": owners
         },
         "spec": {
-            "parallelism": 0,
-            "template": {"spec": {"restartPolicy": "Never", "containers": containers}}
+            "parallelism": 0, "backoffLimit": 3, "activeDeadlineSeconds": 86_400,
+            "podFailurePolicy": {"rules": [
+                {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [42]}}
+            ]},
+            "template": {
+                "metadata": {"labels": {"number": name}, "annotations": {"example.com/team": "reports"}},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "nodeSelector": {"kubernetes.io/os": "linux"},
+                    "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}],
+                    "securityContext": {"runAsNonRoot": true, "runAsUser": 1000},
+                    "initContainers": [{"name": "wait", "image": "registry.example.com/wait:1.0.0"}],
+                    "containers": [{
+                        "name": "main", "image": "registry.example.com/main:1.0.0", "args": [name],
+                        "env": [
+                            {"name": "NUMBER", "value": name},
+                            {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+                        ],
+                        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+                        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]
+                    }],
+                    "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}}]
+                }
+            }
         }
     });
+    if lot == Lot::WithATtl {
+        job["spec"]["ttlSecondsAfterFinished"] = json!(i32::MAX);
+    }
     Ok(serde_json::from_value(job)?)
 }
