@@ -10,20 +10,20 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::ListParams;
-use portcullis_cluster_tests::{ClusterTest, cluster_test, wait};
+use portcullis_cluster_tests::{ClusterTest, wait};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::jobs_swept::backlog::{Lot, create_backlog, finished_job};
-use crate::story::remove_jobs_of_other_tests;
+use crate::story::{is_finished, remove_jobs_of_other_tests, serving};
 
 const GUIDE: &str = include_str!("../../../../docs/guides/dangling-jobs.md");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 #[test]
 fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
-    cluster_test(async |test| {
+    serving(async |test, _| {
         remove_jobs_of_other_tests(test).await?;
         let desk = Desk::new(test)?;
         // So few that no canaries are waited for: four of them may be touched, and one is among the last three.
@@ -36,7 +36,13 @@ fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
             }
             let screen = desk.types(command).await?;
             let is_true = match command {
-                "portcullis jobs list -A" => screen.contains("8 finished Jobs: 4 touchable, 4 protected"),
+                "kubectl apply -f examples/dangling-jobs/production.yaml" => screen.contains(" created"),
+                command if command.starts_with("kubectl get job pi ") => {
+                    until_pi_has_finished(test).await?;
+                    screen.trim() == "900"
+                }
+                // That of the policy is protected by its TTL.
+                "portcullis jobs list -A" => screen.contains("9 finished Jobs: 4 touchable, 5 protected"),
                 "portcullis jobs apply plan.json" => {
                     // Asked, with a bar that shows how far it is, and done.
                     let words = ["About to delete 3 Jobs with their Pods", "of 3 Jobs, ", "3 Jobs deleted"];
@@ -60,6 +66,11 @@ fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
         }
         Ok(())
     })
+}
+
+async fn until_pi_has_finished(test: &ClusterTest) -> Result<()> {
+    let jobs: Api<Job> = Api::namespaced(test.client.clone(), "default");
+    wait::until_object(&jobs, "pi", "the end of the Job", is_finished).await.map(drop)
 }
 
 /// The lines of the blocks that are commands.
