@@ -9,7 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use portcullis_cluster_tests::ClusterTest;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 /// How many Jobs are made at once.
@@ -138,14 +138,14 @@ async fn create(
         if lot == Lot::Failed { ["FailureTarget", "Failed"] } else { ["SuccessCriteriaMet", "Complete"] };
     let finish = |starts: bool| {
         let now = time(SignedDuration::ZERO)?;
-        let mut status = json!({"conditions": ends.map(condition)});
-        match lot {
-            Lot::Failed => status["failed"] = json!(1),
-            _ => (status["succeeded"], status["completionTime"]) = (json!(1), json!(now)),
-        }
-        if starts {
-            status["startTime"] = json!(now);
-        }
+        let start = if starts { json!({"startTime": now}) } else { json!({}) };
+        let end = match lot {
+            Lot::Failed => json!({"failed": 1}),
+            _ => json!({"succeeded": 1, "completionTime": now}),
+        };
+        let parts = [json!({"conditions": ends.map(condition)}), start, end];
+        let status: Map<String, Value> =
+            parts.iter().flat_map(|part| part.as_object().cloned().unwrap_or_default()).collect();
         anyhow::Ok(Patch::Merge(json!({"status": status})))
     };
     let parameters = PatchParams::default();
@@ -172,14 +172,15 @@ pub(crate) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String
         }
         _ => json!([]),
     };
-    let mut job = json!({
+    let ttl = (lot == Lot::WithATtl).then_some(i32::MAX);
+    let job = json!({
         "apiVersion": "batch/v1", "kind": "Job",
         "metadata": {
             "name": name, "generateName": "job-",
             "labels": labels, "annotations": annotations, "ownerReferences": owners
         },
         "spec": {
-            "parallelism": 0, "backoffLimit": 3, "activeDeadlineSeconds": 86_400,
+            "parallelism": 0, "backoffLimit": 3, "activeDeadlineSeconds": 86_400, "ttlSecondsAfterFinished": ttl,
             "podFailurePolicy": {"rules": [
                 {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [42]}}
             ]},
@@ -205,8 +206,5 @@ pub(crate) fn finished_job(name: &str, lot: Lot, owner: &BTreeMap<String, String
             }
         }
     });
-    if lot == Lot::WithATtl {
-        job["spec"]["ttlSecondsAfterFinished"] = json!(i32::MAX);
-    }
     Ok(serde_json::from_value(job)?)
 }
