@@ -93,6 +93,7 @@ fn what_people_choose_ends_up_in_the_objects() -> Result<()> {
         let values = "hostNetwork=true,webhookPort=10443,namespace.create=true,priorityClass.create=false,\
             priorityClass.name=mine,tolerations[0].operator=Exists,labels.team=a,annotations.note=b,podLabels.role=c,\
             networkPolicy.webhookCIDRs[0]=10.0.0.0/8,config.excludeUsernames=system:kube-scheduler,\
+            networkPolicy.egress[0].ports[0].port=8443,\
             certificates.source=secret,certificates.secretName=given,exceptionNamespace=exceptions";
         let objects = rendered(programs, "portcullis", values).await?;
         let at = |title: &str, pointer: &str| {
@@ -109,6 +110,7 @@ fn what_people_choose_ends_up_in_the_objects() -> Result<()> {
         ensure!(pod("/metadata/labels/role")? == "c" && pod("/metadata/labels/team")? == "a");
         ensure!(at("ClusterRole portcullis", "/metadata/annotations/note")? == "b");
         ensure!(at("NetworkPolicy portcullis", "/spec/ingress/0/from/0/ipBlock/cidr")? == "10.0.0.0/8");
+        ensure!(at("NetworkPolicy portcullis", "/spec/egress/2/ports/0/port")? == 8443);
         ensure!(at("ConfigMap portcullis", "/data/excludeUsernames")? == "system:kube-scheduler");
         ensure!(pod("/spec/volumes/0/secret/secretName")? == "given");
         // Who gives the certificate keeps it: no Secret is read.
