@@ -167,7 +167,6 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
         self.level = entries.len();
         if !entries.is_empty() {
             self.entries.extend(entries);
-            self.loaded.clear();
             self.loaded.resize(entries.len(), false);
         }
         let given = self.rule_variables.iter().find(|(rule, _)| *rule == name);
@@ -182,7 +181,9 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
                 recorder.add(Step::new(Part::Variable, &*entry.name).note("nothing asked for it"));
             }
         }
+        // A loop of the next rule takes what is left for what was loaded around it.
         self.entries.clear();
+        self.loaded.clear();
         self.root = root;
         result
     }

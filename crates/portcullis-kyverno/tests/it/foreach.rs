@@ -212,6 +212,33 @@ validate:
 }
 
 #[test]
+fn context_of_a_loop_is_its_own_also_after_a_rule_that_has_some() {
+    let first = r#"
+context:
+- {name: tag, variable: {value: a}}
+validate:
+  deny: {conditions: {any: [{key: "{{ tag }}", operator: Equals, value: b}]}}
+"#;
+    let next = r#"  - name: s
+    match: {any: [{resources: {kinds: [Pod]}}]}
+    validate:
+      foreach:
+      - list: request.object.spec.containers
+        context: [{name: tag, variable: {value: b}}]
+        deny: {conditions: {any: [{key: "{{ tag }}", operator: Equals, value: a}]}}
+      - list: request.object.spec.containers
+        deny: {conditions: {any: [{key: "{{ tag }}", operator: Equals, value: b}]}}
+"#;
+    check(
+        &(policy("Pod", first) + next),
+        &images(&["x"]),
+        "r pass: validation rule 'r' passed.\n\
+         s error: validation failure: failed to check deny conditions: failed to substitute variables in condition \
+         key: failed to resolve tag at path : JMESPath query failed: Unknown key \"tag\" in path",
+    );
+}
+
+#[test]
 fn a_variable_of_the_rule_that_needs_the_element_is_there_for_the_first_only() {
     let rule = r#"
 context:

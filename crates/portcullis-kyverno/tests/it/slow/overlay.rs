@@ -22,7 +22,13 @@ fn conditions_hold(object: &Value, overlay: &Value, fault: Option<Fault>) -> boo
 }
 
 fn merged(object: &Value, overlay: &Value, fault: Option<Fault>) -> Value {
-    let Some(overlay) = overlay.as_object() else { return overlay.clone() };
+    let Some(overlay) = overlay.as_object() else {
+        return match (object, overlay) {
+            // What is written over a text becomes one.
+            (Value::String(_), Value::Number(_) | Value::Bool(_)) => Value::String(overlay.to_string()),
+            _ => overlay.clone(),
+        };
+    };
     let mut result = object.as_object().cloned().unwrap_or_else(Map::new);
     for (key, value) in overlay {
         let added = key.strip_prefix("+(").and_then(|key| key.strip_suffix(')'));
