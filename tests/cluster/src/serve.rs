@@ -17,6 +17,8 @@ use crate::{ControlPlane, files, objects, wait};
 /// The namespace and the service account that Portcullis is installed with.
 pub(crate) const NAMESPACE: &str = "portcullis";
 const ACCOUNT: &str = "portcullis";
+/// What its log is named.
+const LOG: &str = "portcullis";
 
 /// What the API server calls it.
 pub(crate) const USER: &str = "system:serviceaccount:portcullis:portcullis";
@@ -42,6 +44,8 @@ pub struct Serve<'a> {
     token: String,
     kubeconfig: PathBuf,
     process: Process,
+    /// Where its part of the log begins: others have run before it.
+    log_since: u64,
     refusals: Refusals<'a>,
 }
 
@@ -60,8 +64,9 @@ impl Serve<'_> {
         let refusals = Refusals::of(control_plane, USER)?;
         let token = install(control_plane, &options).await?;
         let kubeconfig = control_plane.site().write_kubeconfig("portcullis", &Credentials::Token(&token))?;
+        let log_since = files::length(&control_plane.site().log(LOG)).unwrap_or_default();
         let process = start(control_plane, &options, &kubeconfig)?;
-        let mut serve = Serve { control_plane, options, token, kubeconfig, process, refusals };
+        let mut serve = Serve { control_plane, options, token, kubeconfig, process, log_since, refusals };
         let mut outcome = body(&mut serve).await;
         if outcome.is_ok() {
             outcome = serve.stop().await;
@@ -83,7 +88,7 @@ impl Serve<'_> {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
-        self.process.log()
+        files::read_from(&self.control_plane.site().log(LOG), self.log_since)
     }
 
     /// Everything that it has written to the cluster, as [`ControlPlane::writes`] tells it; what earlier ones wrote too.
@@ -255,7 +260,7 @@ fn start(control_plane: &ControlPlane, options: &ServeOptions, kubeconfig: &Path
         program: &options.program,
         arguments: &options.arguments,
         environment: &[("KUBECONFIG", kubeconfig.as_os_str())],
-        log: site.log("portcullis"),
+        log: site.log(LOG),
         remove: None,
     };
     Process::start(&site.programs, &start)

@@ -50,6 +50,30 @@ fn a_request_that_is_refused_to_a_server_fails_the_test() -> Result<()> {
 }
 
 #[test]
+fn only_what_a_test_expects_to_be_refused_is_forgiven_and_only_if_it_was() -> Result<()> {
+    cluster_test(async |test| {
+        let asking =
+            "kubectl get secrets --all-namespaces; kubectl get podtemplates --all-namespaces; echo asked";
+        let asks = async |expected: &[&str]| {
+            let outcome = run(test, asking, async |serve| {
+                for resource in expected {
+                    serve.expect_refused("list", resource);
+                }
+                serve.until_logged("asked").await
+            });
+            Ok::<_, anyhow::Error>(outcome.await.err().map(|error| format!("{error:#}")))
+        };
+        ensure!(asks(&["secrets", "podtemplates"]).await?.is_none());
+        let error = asks(&["secrets"]).await?.context("the other refusal went unseen")?;
+        ensure!(error.contains("list /api/v1/podtemplates") && !error.contains("secrets"), "{error}");
+        let error =
+            asks(&["secrets", "podtemplates", "endpoints"]).await?.context("nobody refused the third")?;
+        ensure!(error.contains("nobody refused what was to be refused: list endpoints"), "{error}");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_refusal_before_the_api_server_starts_anew_is_not_forgiven_and_one_while_it_does_is() -> Result<()> {
     cluster_test(async |test| {
         let restart = async || {
