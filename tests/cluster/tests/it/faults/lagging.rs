@@ -10,15 +10,15 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::GetParams;
 use kube::{Api, Client};
 use portcullis_cluster_tests::wait;
-use portcullis_webhook::{Authority, BACKDATED, Identity};
+use portcullis_webhook::{BACKDATED, Identity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::load::Load;
-use super::replicated::{refuse_bad_names, replicated};
-use super::secret::{CONFIGURATION, DAY, Entries, Shared, ago, bundle_of, issued};
+use super::replicated::replicated;
+use super::secret::{CONFIGURATION, Entries, Shared, bundle_of};
 use super::site::{Asked, try_create};
 
 /// From the write of a bundle on, an API server may take so long until it goes by it: before, no certificate of another
@@ -80,11 +80,7 @@ async fn heard(client: &Client) -> Result<Vec<u8>> {
 fn no_review_of_an_api_server_fails_that_hears_of_the_next_authority_later_than_the_others() -> Result<()> {
     replicated(async |test, replicas| {
         let shared = Shared::of(test);
-        let old = Authority::new(ago(50 * DAY))?;
-        let first = issued(&old, 20 * DAY)?;
-        shared.make(&old, &first).await?;
-        replicas.start(2).await?;
-        refuse_bad_names(test).await?;
+        let (old, first) = shared.start_two(replicas).await?;
 
         let lag = Lag::before(test.control_plane.etcd()).await?;
         let second = test.control_plane.start_second_api_server(lag.address).await?;
@@ -109,13 +105,7 @@ fn no_review_of_an_api_server_fails_that_hears_of_the_next_authority_later_than_
 
         // The next authority: one API server hears of it, and the other does not.
         lag.holds.send_replace(true);
-        let over = Authority::new(ago(250 * DAY))?;
-        let announced = format!("{}{}", old.bundle_pem(), over.bundle_pem());
-        shared.edit(&[("ca.crt", &announced), ("ca.key", &over.key_pem())]).await?;
-        let is_next =
-            |entries: &Entries| entries.authorities() == 2 && entries.authority_key != over.key_pem();
-        let both = shared.until("two authorities", is_next).await?;
-        shared.until_trusted(&both.authorities).await?;
+        let both = shared.announce_next(&old).await?;
         load.until_answered(20).await?;
         ensure!(heard(&late).await? == before, "the second API server does not lag");
         ensure!(
@@ -134,14 +124,9 @@ fn no_review_of_an_api_server_fails_that_hears_of_the_next_authority_later_than_
             .duration_since(Timestamp::from_nanosecond(written.as_nanosecond())?);
         ensure!(waited.unsigned_abs() >= PROMISED && waited.is_positive(), "it waited for {waited:?}");
 
-        // As if that had been eleven minutes ago: the old authority goes, of which only one API server hears.
+        // The old authority goes, of which only one API server hears.
         lag.holds.send_replace(true);
-        let newest = next.authorities.strip_prefix(old.bundle_pem().trim()).context("the newest")?;
-        let newest = Authority::from_pem(newest.trim_start(), &next.authority_key)?;
-        let same = issued(&newest, Duration::from_secs(660))?;
-        shared.edit(&[("tls.crt", &same.certificate), ("tls.key", &same.key)]).await?;
-        let alone = shared.until("one authority", |entries| entries.authorities() == 1).await?;
-        shared.until_trusted(&alone.authorities).await?;
+        let (_, same, alone) = shared.take_away(&old, &next).await?;
         shared.until_served(replicas, &same.certificate).await?;
         load.until_answered(100).await?;
         ensure!(heard(&late).await? == both.authorities.as_bytes(), "the second API server does not lag");

@@ -1,9 +1,7 @@
 //! The certificate that replicas share comes to its end, and so does its authority; the Secret is deleted and spoilt (threats
 //! 63 and 64).
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use kube::api::DeleteParams;
 use portcullis_webhook::Authority;
 use tokio::time::Instant;
@@ -16,38 +14,20 @@ use super::secret::{DAY, Entries, SECRET, Shared, ago, issued};
 fn authority_and_certificate_give_way_to_the_next_without_a_failed_request() -> Result<()> {
     replicated(async |test, replicas| {
         let shared = Shared::of(test);
-        let old = Authority::new(ago(50 * DAY))?;
-        let first = issued(&old, 20 * DAY)?;
-        shared.make(&old, &first).await?;
-        replicas.start(2).await?;
-        refuse_bad_names(test).await?;
+        let (old, first) = shared.start_two(replicas).await?;
         shared.until_served(replicas, &first.certificate).await?;
         let mut requests = Requests::start(test.api());
         requests.more(200).await?;
 
-        // One that was announced long ago, and whose own time is nearly up.
-        let begun = Instant::now();
-        let over = Authority::new(ago(250 * DAY))?;
-        let announced = format!("{}{}", old.bundle_pem(), over.bundle_pem());
-        shared.edit(&[("ca.crt", &announced), ("ca.key", &over.key_pem())]).await?;
         // The next authority is announced, and served with when the API server trusts it.
-        let is_next =
-            |entries: &Entries| entries.authorities() == 2 && entries.authority_key != over.key_pem();
-        let both = shared.until("two authorities", is_next).await?;
-        ensure!(both.authorities.starts_with(old.bundle_pem().trim()), "the old authority is gone");
-        shared.until_trusted(&both.authorities).await?;
+        let begun = Instant::now();
+        let both = shared.announce_next(&old).await?;
         let next = shared.until("the next certificate", |e| e.certificate != first.certificate).await?;
         ensure!(next.authorities == both.authorities, "the old authority went before its certificate");
         shared.until_served(replicas, &next.certificate).await?;
         requests.more(200).await?;
 
-        // As if that had been eleven minutes ago.
-        let newest = next.authorities.strip_prefix(old.bundle_pem().trim()).context("the newest")?;
-        let newest = Authority::from_pem(newest.trim_start(), &next.authority_key)?;
-        let same = issued(&newest, Duration::from_secs(660))?;
-        shared.edit(&[("tls.crt", &same.certificate), ("tls.key", &same.key)]).await?;
-        let alone = shared.until("one authority", |entries| entries.authorities() == 1).await?;
-        shared.until_trusted(&alone.authorities).await?;
+        let (newest, same, alone) = shared.take_away(&old, &next).await?;
         shared.until_served(replicas, &same.certificate).await?;
         requests.more(200).await?;
 

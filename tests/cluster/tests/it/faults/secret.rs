@@ -18,6 +18,7 @@ use rustls::time_provider::DefaultTimeProvider;
 use serde_json::json;
 
 use super::client::{Direct, review};
+use super::replicated::refuse_bad_names;
 
 pub(crate) const SECRET: &str = "portcullis-tls";
 /// The configuration that says whom the API server is to trust.
@@ -43,6 +44,46 @@ pub(crate) struct Shared<'a> {
 impl Shared<'_> {
     pub(crate) fn of(test: &ClusterTest) -> Shared<'_> {
         Shared { test, secrets: Api::namespaced(test.client.clone(), "portcullis") }
+    }
+
+    /// Starts two replicas that share what was left long ago, and refuse bad names: this authority, and this of it.
+    pub(crate) async fn start_two(&self, replicas: &mut Replicas<'_>) -> Result<(Authority, Issued)> {
+        let authority = Authority::new(ago(50 * DAY))?;
+        let leaf = issued(&authority, 20 * DAY)?;
+        self.make(&authority, &leaf).await?;
+        replicas.start(2).await?;
+        refuse_bad_names(self.test).await?;
+        Ok((authority, leaf))
+    }
+
+    /// Has the replicas announce the next authority beside `old`, and waits until the API server is told of it.
+    pub(crate) async fn announce_next(&self, old: &Authority) -> Result<Entries> {
+        // One that was announced long ago, and whose own time is nearly up.
+        let over = Authority::new(ago(250 * DAY))?;
+        let announced = format!("{}{}", old.bundle_pem(), over.bundle_pem());
+        self.edit(&[("ca.crt", &announced), ("ca.key", &over.key_pem())]).await?;
+        let is_next =
+            |entries: &Entries| entries.authorities() == 2 && entries.authority_key != over.key_pem();
+        let both = self.until("two authorities", is_next).await?;
+        ensure!(both.authorities.starts_with(old.bundle_pem().trim()), "the old authority is gone");
+        self.until_trusted(&both.authorities).await?;
+        Ok(both)
+    }
+
+    /// Has the replicas take `old` away, as if they had served with a certificate of the next authority for eleven minutes.
+    /// Returns that authority, the certificate, and what the Secret holds.
+    pub(crate) async fn take_away(
+        &self,
+        old: &Authority,
+        next: &Entries,
+    ) -> Result<(Authority, Issued, Entries)> {
+        let newest = next.authorities.strip_prefix(old.bundle_pem().trim()).context("the newest")?;
+        let newest = Authority::from_pem(newest.trim_start(), &next.authority_key)?;
+        let same = issued(&newest, Duration::from_secs(660))?;
+        self.edit(&[("tls.crt", &same.certificate), ("tls.key", &same.key)]).await?;
+        let alone = self.until("one authority", |entries| entries.authorities() == 1).await?;
+        self.until_trusted(&alone.authorities).await?;
+        Ok((newest, same, alone))
     }
 
     /// Makes the Secret, as it was left long ago.
