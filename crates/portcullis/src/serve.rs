@@ -48,7 +48,8 @@ use self::ledger::Ledger;
 use self::policies::Policies;
 use self::source::Source;
 use crate::errors::not_listening;
-use crate::{log, memory};
+use crate::log::{self, Log};
+use crate::memory;
 
 /// The type of what `/decisions` answers.
 const JSON_LINES: &str = "application/jsonl; charset=utf-8";
@@ -58,7 +59,7 @@ const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 /// # Errors
 /// An address, a certificate, a policy or the cluster cannot be used.
 pub(crate) fn serve(arguments: &ServeArguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
-    log::start(arguments.log_format, &arguments.log, surroundings.stderr.colour)?;
+    let log = log::start(arguments.log_format, &arguments.log, surroundings.stderr.colour)?;
     install_crypto_provider();
     memory::never_dump();
     memory::limit_heaps();
@@ -68,7 +69,7 @@ pub(crate) fn serve(arguments: &ServeArguments, surroundings: &mut Surroundings<
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(worker_threads()).enable_all().build()?;
-    runtime.block_on(run(arguments, given))
+    runtime.block_on(run(arguments, given, &log))
 }
 
 /// The one crypto provider of the process.
@@ -112,7 +113,7 @@ impl Parts {
     }
 }
 
-async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result<()> {
+async fn run(arguments: &ServeArguments, given: Option<Given>, log: &Log) -> anyhow::Result<()> {
     let listener = bind(arguments.listen, "--listen").await?;
     let probes = bind(arguments.metrics_listen, "--metrics-listen").await?;
     let renewal = Renewal::new(arguments)?;
@@ -124,6 +125,13 @@ async fn run(arguments: &ServeArguments, given: Option<Given>) -> anyhow::Result
         limits: Limits::default(),
         decisions: Decisions::default(),
     };
+    parts.metrics.register(|registry| {
+        registry.register(
+            "portcullis_log_lines_lost",
+            "Lines of the log that were never written, since nobody read those before them",
+            log.lost(),
+        );
+    });
     let told = told_to_end()?;
     let limits = drain_limits(arguments, &parts.limits);
     match given {

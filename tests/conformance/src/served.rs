@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{env, iter};
+use std::{env, io, iter, thread};
 
 use anyhow::{Context as _, Result, bail};
 use portcullis_engine::Verdict;
@@ -127,8 +127,6 @@ struct Server {
     certificate: rustls::pki_types::CertificateDer<'static>,
     /// Where its files are; goes with it.
     _folder: tempfile::TempDir,
-    /// Read no further, and open as long as it may write to it.
-    _log: BufReader<ChildStderr>,
 }
 
 impl Server {
@@ -174,26 +172,28 @@ impl Server {
             address: ([127, 0, 0, 1], 0).into(),
             certificate: cert.der().clone(),
             _folder: folder,
-            _log: BufReader::new(log),
         };
-        server.address = server.until_listening()?;
+        let mut log = BufReader::new(log);
+        server.address = until_listening(&mut log)?;
+        // The rest is read and left alone: nobody else would, and the server would lose it.
+        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
         Ok(server)
     }
+}
 
-    fn until_listening(&mut self) -> Result<SocketAddr> {
-        let mut passed = String::new();
-        loop {
-            let start = passed.len();
-            if self._log.read_line(&mut passed)? == 0 {
-                bail!("`portcullis serve` has ended: {passed}");
-            }
-            let record: serde_json::Value =
-                passed.get(start..).and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-            if record.get("message").and_then(|message| message.as_str()) == Some("taking admission requests")
-            {
-                let address = record.get("address").and_then(|address| address.as_str());
-                return Ok(address.context("it does not say where it listens")?.parse()?);
-            }
+/// Reads the log of a server up to where it says its address.
+fn until_listening(log: &mut BufReader<ChildStderr>) -> Result<SocketAddr> {
+    let mut passed = String::new();
+    loop {
+        let start = passed.len();
+        if log.read_line(&mut passed)? == 0 {
+            bail!("`portcullis serve` has ended: {passed}");
+        }
+        let record: serde_json::Value =
+            passed.get(start..).and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        if record.get("message").and_then(|message| message.as_str()) == Some("taking admission requests") {
+            let address = record.get("address").and_then(|address| address.as_str());
+            return Ok(address.context("it does not say where it listens")?.parse()?);
         }
     }
 }

@@ -180,6 +180,25 @@ fn exceptions_in_the_files_count() {
 }
 
 #[test]
+fn reviews_are_answered_where_nobody_reads_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let file = folder.path().join("policies.yaml");
+    fs::write(&file, EXCEPTED.replace("never", &"n".repeat(16 << 10))).unwrap();
+    let mut serving = start_with(&certificate, folder.path(), file.to_str().unwrap());
+    let mut refused = review();
+    refused["request"]["object"]["metadata"]["name"] = json!("tau");
+    // What waits to be read is 64 KiB of the pipe and a MiB of the server, in lines of 16 KiB at least.
+    let lost = (0..200).any(|_| {
+        let answer = serving.review(&certificate, "/validate", &refused).unwrap();
+        assert_eq!(answer["response"]["allowed"], false);
+        !serving.get("/metrics").contains("portcullis_log_lines_lost_total 0")
+    });
+    assert!(lost);
+    assert!(serving.until_logged("lines of the log are lost")["lines"].as_u64() > Some(0));
+}
+
+#[test]
 fn a_certificate_that_was_exchanged_is_served_and_one_that_cannot_be_used_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (Certificate::new(), Certificate::new());

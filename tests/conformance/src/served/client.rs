@@ -3,12 +3,16 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// A server that says nothing for so long has stopped, which is a finding as any other.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a server, which it trusts by its certificate alone.
 pub(super) struct Client(BufReader<StreamOwned<ClientConnection, TcpStream>>);
@@ -21,7 +25,9 @@ impl Client {
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
         let connection = ClientConnection::new(config, "localhost".try_into()?)?;
-        Ok(Self(BufReader::new(StreamOwned::new(connection, TcpStream::connect(address)?))))
+        let socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(BufReader::new(StreamOwned::new(connection, socket))))
     }
 
     /// The body of the answer to `body`.
