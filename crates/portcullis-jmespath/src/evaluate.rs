@@ -36,6 +36,8 @@ pub(crate) struct Evaluator<'a, 'c, 't> {
     pub(crate) budget: &'c mut Budget<'t>,
     pub(crate) now: i64,
     pub(crate) random: &'c mut dyn FnMut() -> u64,
+    /// Whether lists are told apart by where they lie, as `sort_by` does: a list of the same elements is another one then.
+    sorts: bool,
     /// Lists that `sort_by` has sorted, each with its sorted form.
     pub(crate) sorted: Vec<(&'a [Value<'a>], &'a [Value<'a>])>,
 }
@@ -59,8 +61,10 @@ fn swallow<'a>(evaluated: Evaluated<'a>) -> Evaluated<'a> {
 }
 
 impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
-    pub(crate) fn new<'x>(context: &'c mut Context<'a, 'x, 't>) -> Self {
+    /// An evaluator of an expression, which `sorts` lists in place.
+    pub(crate) fn new<'x>(context: &'c mut Context<'a, 'x, 't>, sorts: bool) -> Self {
         Self {
+            sorts,
             arena: context.arena,
             budget: context.budget,
             now: context.now,
@@ -242,7 +246,8 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
             Elements::List => {
                 let Value::Array(items) = or_null(source)? else { return Ok(Value::Null) };
                 self.look_through(items.len())?;
-                if matches!(each, Node::Current) && !items.iter().any(|item| item.is_null()) {
+                let is_whole = matches!(each, Node::Current) && !items.iter().any(|item| item.is_null());
+                if is_whole && !self.sorts {
                     return Ok(Value::Array(items));
                 }
                 kept.reserve_exact(items.len());
@@ -293,7 +298,7 @@ impl<'a, 'c, 't> Evaluator<'a, 'c, 't> {
     fn flatten(&mut self, list: &'a Node, current: Value<'a>) -> Evaluated<'a> {
         let Value::Array(items) = swallow(self.evaluate(list, current))? else { return Ok(Value::Null) };
         self.look_through(items.len())?;
-        if !items.iter().any(|item| matches!(item, Value::Array(_))) {
+        if !self.sorts && !items.iter().any(|item| matches!(item, Value::Array(_))) {
             return Ok(Value::Array(items));
         }
         let count = |item: &Value<'_>| item.as_array().map_or(1, <[_]>::len);

@@ -24,6 +24,8 @@ pub struct Expression {
     node: Node,
     /// Whether values may be far larger or deeper than the document, or hold numbers that are none.
     weighs: bool,
+    /// Whether `sort_by` may be called.
+    sorts: bool,
 }
 
 impl Expression {
@@ -39,7 +41,8 @@ impl Expression {
             return Err(SyntaxError::new(MAX_SOURCE, message));
         }
         let node = parse(source)?;
-        Ok(Self { source: source.into(), weighs: node.growth() > MODEST_GROWTH, node })
+        let (weighs, sorts) = (node.growth() > MODEST_GROWTH, source.contains("sort_by"));
+        Ok(Self { source: source.into(), weighs, sorts, node })
     }
 
     /// The text it was compiled from.
@@ -59,7 +62,7 @@ impl Expression {
         root: Value<'a>,
         context: &mut Context<'a, '_, '_>,
     ) -> Result<Value<'a>, Error> {
-        Evaluator::new(context).search(&self.node, self.weighs, root).map_err(Error::from)
+        Evaluator::new(context, self.sorts).search(&self.node, self.weighs, root).map_err(Error::from)
     }
 
     /// How it was understood: a node and what is below it on each line, two blanks further in than what it is a part of.

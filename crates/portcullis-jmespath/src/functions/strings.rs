@@ -132,7 +132,7 @@ fn equal_fold<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a
 
 fn replace<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let count = arguments.number(3)?;
-    let count = if count < Number::Int(0) { usize::MAX } else { whole(count) };
+    let count = if count <= Number::Int(-1) { usize::MAX } else { whole(count) };
     replace_first(evaluator, arguments, count)
 }
 

@@ -49,8 +49,9 @@ fn strings_are_counted_in_characters() {
     check("{}", "[split('', 'x'), split('aé', ''), split('', '')]", r#"[[""],["a","é"],[]]"#);
     check(
         "{}",
-        "[replace_all('abc', '', '-'), replace('aaaa', 'a', 'b', `1.9`), replace('aa', 'a', 'b', `-1`)]",
-        r#"["-a-b-c-","baaa","bb"]"#,
+        "[replace_all('abc', '', '-'), replace('aaaa', 'a', 'b', `1.9`), replace('aa', 'a', 'b', `-1`), \
+         replace('aa', 'a', 'b', `-0.5`)]",
+        r#"["-a-b-c-","baaa","bb","aa"]"#,
     );
     check(
         "{}",

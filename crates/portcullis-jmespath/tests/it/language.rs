@@ -156,6 +156,11 @@ fn sort_by_sorts_the_document_for_the_rest_of_the_expression() {
     check(document, "[sort_by(l, &x), l]", r#"[[{"x":1},{"x":2}],[{"x":1},{"x":2}]]"#);
     check(document, "[l, sort_by(l, &x)[0]]", r#"[[{"x":1},{"x":2}],{"x":1}]"#);
     check(document, "l[0].x", "2");
+    // A list of the same elements is another list.
+    for other in ["l[*]", "l[]", "l[:]", "l[?x]"] {
+        check(document, &format!("[sort_by({other}, &x), l][*][0].x"), "[1,2]");
+        check(document, &format!("[{other}, sort_by(l, &x)][*][0].x"), "[2,1]");
+    }
 }
 
 #[test]
