@@ -3,6 +3,7 @@
 //! A reference sees the document as it was written, so all are resolved once, when the policy is loaded.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use portcullis_value::{Arena, Number, Object, Value};
 
@@ -98,8 +99,7 @@ impl<'a> Resolver<'a> {
             rest = reference.after;
         }
         out.push_str(rest);
-        // `\$(x)` stands for `$(x)`.
-        Ok(self.arena.string(&out.replace("\\$(", "$(")))
+        Ok(self.arena.string(&unescaped(&out)))
     }
 
     /// What stands for the reference `matched`, found at `path`.
@@ -167,6 +167,29 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// `text` with `$(x)` for each `\$(x)`, as `\\\$\(.[^\ \)]*\)` finds them: what has a blank in it stays as it is.
+fn unescaped(text: &str) -> String {
+    let piece = |range: Range<usize>| text.get(range).unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    // Up to where the text is taken, and where a reference ends that begins after it: at `)`, a blank or the end of the text.
+    let (mut taken, mut end) = (0, 0);
+    for (start, escape) in text.match_indices("\\$(") {
+        let inner = start + escape.len();
+        let Some(first) = piece(inner..text.len()).chars().next() else { break };
+        let second = inner + first.len_utf8();
+        if end < second {
+            end = piece(second..text.len()).find([' ', ')']).map_or(text.len(), |length| second + length);
+        }
+        if start >= taken && first != '\n' && piece(end..text.len()).starts_with(')') {
+            out.push_str(piece(taken..start));
+            out.push_str(piece(start + 1..end));
+            taken = end;
+        }
+    }
+    out.push_str(piece(taken..text.len()));
+    out
+}
+
 struct Reference<'t> {
     before: &'t str,
     matched: &'t str,
@@ -201,6 +224,25 @@ fn next_reference(text: &str) -> Option<Reference<'_>> {
                 });
             }
             _ => from = start + 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn an_escaped_reference_loses_its_backslash_and_what_is_none_keeps_it() {
+        for (escaped, want) in [
+            (r"\$(/c)", "$(/c)"),
+            (r"a \$(A) \$(B)\$(é) z", "a $(A) $(B)$(é) z"),
+            (r"\$(echo hi) \$(x", r"\$(echo hi) \$(x"),
+            (r"\$() \$( x) \$())", r"\$() $( x) $())"),
+            (r"\$(a\$(b)", r"$(a\$(b)"),
+            (r"\$(", r"\$("),
+        ] {
+            assert_eq!(unescaped(escaped), want);
         }
     }
 }
