@@ -91,7 +91,7 @@ fn list_holds(
         Value::Number(_) | Value::Bool(_) if quantifier == Quantifier::Any => {
             quantify(quantifier, key, inside, budget, |key, budget| is_among(key, &[value], budget))
         }
-        Value::String(text) if matches!(key, [Value::String(only)] if *only == text) => Ok(inside),
+        Value::String(only) if is_alone(key, only, budget)? => Ok(inside),
         Value::String(range) if is_range(range) => {
             // COMPAT(kyverno): outside is what the range with its first dash negated says, which is another range if
             // the dash is a sign.
@@ -113,6 +113,14 @@ fn list_holds(
                 quantify(quantifier, key, inside, budget, |key, budget| is_among(key, &[value], budget))
             }
         },
+        _ => Ok(false),
+    }
+}
+
+/// Whether `only` is the one item of `key`, as text.
+fn is_alone(key: &[Value<'_>], only: &str, budget: &mut Budget<'_>) -> Result<bool, Exhausted> {
+    match key {
+        [item] => Ok(text(*item, budget)? == only),
         _ => Ok(false),
     }
 }

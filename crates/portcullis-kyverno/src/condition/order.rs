@@ -89,13 +89,15 @@ fn duration(text: &str) -> Option<i128> {
 }
 
 /// In nanoseconds. Fractions of a second are dropped.
+///
+/// COMPAT(kyverno): what is longer than 292 years wraps around, as Go's durations do.
 fn seconds(value: Value<'_>) -> Option<i128> {
     let whole = match value.as_number()? {
-        Number::Int(value) => i128::from(value),
+        Number::Int(value) => value,
         #[expect(clippy::cast_possible_truncation, reason = "fractions are dropped, and the cast saturates")]
-        number => number.as_f64() as i128,
+        number => number.as_f64() as i64,
     };
-    Some(whole.saturating_mul(i128::from(Duration::SECOND.0)))
+    Some(whole.wrapping_mul(Duration::SECOND.0).into())
 }
 
 fn charge(value: Value<'_>, budget: &mut Budget<'_>) -> Result<(), Exhausted> {

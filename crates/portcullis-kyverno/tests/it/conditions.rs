@@ -67,6 +67,16 @@ fn lists_are_quantified() {
     check("[1,5]", "\"1-3\"", &["NotEquals", "AnyIn", "AnyNotIn"]);
     check("[]", r#"["a"]"#, &["NotEquals", "In", "AllIn", "AllNotIn"]);
     check("[1,2]", "1", &["NotEquals", "AnyIn", "AnyNotIn"]);
+    // One item alone is found in its own text, whatever that is as JSON.
+    for (item, text) in [("8080", "8080"), ("true", "true"), ("[1]", "[1]")] {
+        for (name, wanted) in [("AnyIn", true), ("AllIn", true), ("AnyNotIn", false), ("AllNotIn", false)] {
+            assert_eq!(
+                evaluate(name, &format!("[{item}]"), &format!("\"{text}\"")),
+                Ok(wanted),
+                "{item} {name}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -85,6 +95,9 @@ fn numbers_durations_quantities_and_versions_are_ordered() {
         assert_eq!(evaluate("LessThan", key, value), Ok(false));
     }
     assert_eq!(evaluate("LessThan", "\"v1.2.3\"", "\"v1.10.0\""), Ok(false));
+    // As Go's durations wrap around: -1s, and 0s.
+    assert_eq!(evaluate("LessThan", "9223372036854775807", "\"1h\""), Ok(true));
+    assert_eq!(evaluate("Equals", "\"0s\"", "-9223372036854775808"), Ok(true));
 }
 
 #[test]
