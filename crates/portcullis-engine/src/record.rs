@@ -154,7 +154,9 @@ impl Lines {
         let mut omitted = 0;
         // Kept free for the line that counts.
         let room = MAX_SIZE - OMITTED.len() - 32;
-        for (key, value) in &self.lines {
+        let mut lines: Vec<_> = self.lines.iter().collect();
+        lines.sort_by(|one, other| portcullis_yaml::key_order(one.0, other.0));
+        for (key, value) in lines {
             let line = format!("{}: {}\n", scalar(key), scalar(value));
             if text.len() + line.len() <= room {
                 text.push_str(&line);

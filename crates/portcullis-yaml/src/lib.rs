@@ -7,6 +7,7 @@
 mod compose;
 mod documents;
 mod error;
+mod key_order;
 mod marks;
 mod print;
 mod read;
@@ -17,6 +18,7 @@ mod text;
 
 pub use documents::{DocumentReader, Documents, StreamError, count_documents, documents};
 pub use error::Error;
+pub use key_order::key_order;
 pub use marks::{Marks, Place};
 pub use print::{to_string, write};
 pub use read::{Document, Duplicate, MAX_ALIAS_NODES, MAX_DEPTH, MarkedDocument, Source, read};

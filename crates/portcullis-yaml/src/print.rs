@@ -4,11 +4,12 @@ use std::fmt::{self, Write};
 
 use portcullis_value::Value;
 
+use crate::key_order;
 use crate::scalar::{self, Scalar};
 
 /// `value` as a YAML document, with a line break at its end.
 ///
-/// Kubernetes reads it back as the same value. Keys are sorted, lists in maps are not indented, text of several lines
+/// Kubernetes reads it back as the same value. Keys are in [natural order](crate::key_order), lists in maps are not indented, text of several lines
 /// is a block, and nothing is folded. COMPAT(kyverno): Go's printer folds long lines; a path or a command folded in
 /// the middle is of no use to anybody.
 pub fn to_string(value: Value<'_>) -> String {
@@ -56,7 +57,9 @@ fn sequence(out: &mut impl Write, items: &[Value<'_>], spaces: usize, mut inline
 }
 
 fn mapping(out: &mut impl Write, value: Value<'_>, spaces: usize, mut inline: bool) -> fmt::Result {
-    for (key, item) in value.as_object().unwrap_or_default().iter() {
+    let mut entries: Vec<_> = value.as_object().unwrap_or_default().iter().collect();
+    entries.sort_by(|one, other| key_order(one.0, other.0));
+    for (key, item) in entries {
         if !std::mem::take(&mut inline) {
             indent(out, spaces)?;
         }
