@@ -133,6 +133,15 @@ impl Findings {
         self.found.iter().any(|finding| finding.source == Source::Schema && finding.diagnostic.is_error())
     }
 
+    /// Whether it has a field that there is none of: the reference cannot read such a policy at all.
+    pub fn has_unknown_field(&self) -> bool {
+        self.found.iter().any(|finding| {
+            finding.source == Source::Schema
+                && finding.diagnostic.is_error()
+                && finding.diagnostic.message.starts_with("unknown field")
+        })
+    }
+
     /// What was found.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found.into_iter().map(|finding| finding.diagnostic).collect()

@@ -74,8 +74,12 @@ impl PolicyException {
         }
     }
 
+    /// `namespace/name`, or the name alone of one in a file that says no namespace.
     fn key(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        match &*self.namespace {
+            "" => self.name.to_string(),
+            namespace => format!("{namespace}/{}", self.name),
+        }
     }
 
     /// The keys of the policies that it names rules of: `name`, or `namespace/name` of a Policy. Each comes once.

@@ -73,6 +73,8 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         None => portcullis_yaml::read(&arena, &input)
             .map_err(|error| anyhow!("failed to load the input: {error}"))?,
     };
+    // As the reference reads numbers here: large ones lose their last digits.
+    let document = document.with_float_numbers(&arena);
     for expression in &expressions {
         let compiled = compile(expression)?;
         let mut state = surroundings.seed;

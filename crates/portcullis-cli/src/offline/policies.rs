@@ -40,14 +40,16 @@ pub(crate) struct Policies {
 pub(crate) struct LeftOut {
     pub(crate) name: String,
     pub(crate) fault: Fault,
-    /// The first mistake in it.
+    /// What is wrong with it, as the reference says it.
     pub(crate) reason: String,
 }
 
 /// What is wrong with a policy that is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is not of the form that its kind has: an unknown field, a wrong type.
+    /// It has a field that its kind has not.
+    UnknownField,
+    /// It is not of the form that its kind has otherwise: a wrong type, an unknown version.
     Form,
     /// It has the form, and says what cannot be.
     Refused,
@@ -204,6 +206,7 @@ impl Policies {
         reporter: &mut Reporter<'_, '_>,
     ) {
         let gvk = Gvk::of(value);
+        let mut refusal = None;
         let (fault, mut diagnostics) = match Sort::of(gvk) {
             Sort::Exception => return self.exception(value, source, &marks, reporter),
             Sort::Other => {
@@ -218,7 +221,12 @@ impl Policies {
             }
             Sort::Classic => {
                 let findings = Findings::of(value, None);
-                let fault = if findings.is_against_schema() { Fault::Form } else { Fault::Refused };
+                let fault = match findings.is_against_schema() {
+                    true if findings.has_unknown_field() => Fault::UnknownField,
+                    true => Fault::Form,
+                    false => Fault::Refused,
+                };
+                refusal = findings.refusal();
                 (fault, findings.into_diagnostics())
             }
         };
@@ -237,7 +245,7 @@ impl Policies {
             Some(first) => self.left_out.push(LeftOut {
                 name: Resource(value).name().to_owned(),
                 fault,
-                reason: first.message.clone(),
+                reason: refusal.unwrap_or_else(|| first.message.clone()),
             }),
         }
     }

@@ -49,10 +49,13 @@ impl Loaded {
             (None, Some(path)) => Values::read(path, surroundings)?,
             (None, None) => Values::default(),
         };
-        let user = test.user_info.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
+        let user = test.user_info.as_deref();
+        let user = user.map(|path| UserInfo::read_of_test(path, surroundings)).transpose()?;
         let mut policies = Policies::load_alone(&test.policies, surroundings);
         policies.except(&exceptions::read(&test.exceptions, Files::OfExceptions, surroundings)?);
-        let unusable = policies.left_out.iter().filter(|policy| policy.fault != Fault::Refused).count();
+        // COMPAT(kyverno): others of a wrong form are told of, and no policy has their name.
+        let is_unusable = |fault| matches!(fault, Fault::UnknownField | Fault::NotYet);
+        let unusable = policies.left_out.iter().filter(|policy| is_unusable(policy.fault)).count();
         match policies.errors + unusable {
             0 => {}
             1 => bail!("one policy cannot be used"),
@@ -61,8 +64,8 @@ impl Loaded {
 
         let cluster = Cluster::read(&test.cluster_resources, surroundings);
         let (scopes, scope_errors) = Scopes::read(&cluster.definitions, surroundings);
-        let (read, resource_errors) = read_paths(&test.resources, &scopes, surroundings);
-        let (targets, target_errors) = read_paths(&test.targets, &scopes, surroundings);
+        let (read, resource_errors) = read_resources(&test.resources, &scopes, surroundings);
+        let (targets, target_errors) = read_resources(&test.targets, &scopes, surroundings);
         let mut sources: Vec<_> = test.rows.iter().filter_map(|row| row.clone_source.clone()).collect();
         sources.sort_unstable();
         sources.dedup();
@@ -152,6 +155,21 @@ fn without_doubles(resources: Vec<OwnedValue>, surroundings: &mut Surroundings<'
         }
     }
     kept
+}
+
+/// The resources that are judged or changed, and how many errors were told that end the test.
+///
+/// COMPAT(kyverno): of the paths that cannot be read only the first ends it; others are told of and passed over.
+fn read_resources(
+    paths: &[String],
+    scopes: &Scopes,
+    surroundings: &mut Surroundings<'_>,
+) -> (Vec<OwnedValue>, usize) {
+    let (first, others) = paths.split_at(paths.len().min(1));
+    let mut inputs = Inputs::find(first, false, surroundings);
+    inputs.inputs.extend(Inputs::find(others, false, surroundings).inputs);
+    let (read, told) = resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr);
+    (read, inputs.errors + told)
 }
 
 /// The resources in the files that `paths` name, and how many errors were told.

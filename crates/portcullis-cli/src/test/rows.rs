@@ -8,7 +8,7 @@ use portcullis_value::Value;
 use super::evaluated::{Evaluated, Loaded};
 use super::expected::{ExpectedObjects, Mismatch, identity};
 use super::file::{Expectation, ResourceSpec};
-use crate::offline::policies::Policies;
+use crate::offline::policies::{Fault, Policies};
 use crate::offline::verdict::is_scored;
 use crate::surroundings::Surroundings;
 
@@ -353,7 +353,7 @@ fn is_of(rule: &str, named: &str) -> bool {
 }
 
 fn is_refused(policies: &Policies, name: &str) -> bool {
-    policies.left_out.iter().any(|policy| policy.name == name)
+    policies.left_out.iter().any(|policy| policy.name == name && policy.fault == Fault::Refused)
 }
 
 fn is_named(resource: Resource<'_>, name: &str) -> bool {

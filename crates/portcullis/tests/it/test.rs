@@ -88,11 +88,17 @@ fn what_a_test_names_and_cannot_be_used_fails_it() {
     let folder = tempfile::tempdir().unwrap();
     labelled_pods(folder.path());
     let good = test_file(&[("team", "good", "pass")]);
+    fs::write(folder.path().join("user.yaml"), "roles: [admin]").unwrap();
+    let policy = fs::read_to_string(folder.path().join("policy.yaml")).unwrap();
+    let misspelt = policy.replace("spec:", "spec:\n  backgrund: true");
+    fs::write(folder.path().join("misspelt.yaml"), misspelt).unwrap();
     for (from, to, told) in [
         ("policies: [policy.yaml]", "policies: [policies.yaml]", "cannot read"),
         ("policies: [policy.yaml]", "policies: [policy.yaml, pods.yaml]", "`v1/Pod` is no policy"),
         ("resources: [pods.yaml]", "resources: [pod.yaml]", "cannot read"),
         ("resources: [pods.yaml]", "resources: [pods.yaml]\nvariables: values.yaml", "cannot read"),
+        ("resources: [pods.yaml]", "resources: [pods.yaml]\nuserinfo: user.yaml", "uses a deprecated schema"),
+        ("policies: [policy.yaml]", "policies: [policy.yaml, misspelt.yaml]", "unknown field `backgrund`"),
         (
             "results:",
             "globalContextEntries: [{name: pods, resourceFiles: [pod.yaml]}]\nresults:",
@@ -105,6 +111,25 @@ fn what_a_test_names_and_cannot_be_used_fails_it() {
         assert!(stderr(&output).contains(told), "{to}: {}", stderr(&output));
         assert!(stdout(&output).contains("0 tests passed and 1 tests failed"), "{to}: {}", stdout(&output));
     }
+}
+
+#[test]
+fn a_policy_of_a_wrong_form_and_a_later_resource_that_is_not_there_are_told_and_the_rest_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let policy = fs::read_to_string(folder.path().join("policy.yaml")).unwrap();
+    let wrong =
+        policy.replace("spec:", "spec:\n  background: often").replace("name: labelled", "name: wrong");
+    fs::write(folder.path().join("wrong.yaml"), wrong).unwrap();
+    let named = test_file(&[("team", "good", "pass"), ("team", "good", "pass")])
+        .replacen("policy: labelled", "policy: wrong", 1)
+        .replace("[policy.yaml]", "[policy.yaml, wrong.yaml]")
+        .replace("[pods.yaml]", "[pods.yaml, missing.yaml]");
+    fs::write(folder.path().join("kyverno-test.yaml"), named).unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    let (rows, told) = (stdout(&output), stderr(&output));
+    assert!(told.contains("wrong.yaml:") && told.contains("cannot read `./missing.yaml`"), "{told}");
+    assert!(rows.contains("Not found") && rows.contains("1 tests passed and 1 tests failed"), "{rows}");
 }
 
 #[test]
