@@ -30,7 +30,7 @@ pub(super) fn check_fields(document: &Document<'_>, rule: &Rule<'_>, finder: &mu
                 .forbidden(&path);
             return;
         }
-        if given(generate, "foreach").is_none() {
+        if entries.is_empty() {
             check_pattern(document, generate, &path, finder);
         }
         for (index, entry) in entries.iter().enumerate() {

@@ -227,13 +227,9 @@ fn warn_of_wildcards(entry: Value<'_>, finder: &mut Finder) {
 }
 
 fn warn_of_lower_case(holder: Value<'_>, key: &str, finder: &mut Finder) {
-    let capital = match text(holder, key) {
-        "enforce" => "Enforce",
-        "audit" => "Audit",
-        _ => return,
-    };
-    finder
-        .warning("Validation failure actions enforce/audit are deprecated, use Enforce/Audit instead.")
-        .under([key])
-        .hint(format!("write `{capital}`"));
+    if matches!(text(holder, key), "enforce" | "audit") {
+        finder
+            .warning("Validation failure actions enforce/audit are deprecated, use Enforce/Audit instead.")
+            .under([key]);
+    }
 }

@@ -94,7 +94,10 @@ pub(crate) fn check(
                     wrong.with_hint(format!("put it in quotes: \"{found_value}\""))
                 }
                 (Shape::List(_), _) => wrong.with_hint("write it as a list item, with `- ` before it"),
-                (Shape::Flag | Shape::Integer, Value::String(text)) => {
+                (Shape::Flag, Value::String(text @ ("true" | "false"))) => {
+                    wrong.with_hint(format!("write it without quotes: {text}"))
+                }
+                (Shape::Integer, Value::String(text)) if text.parse::<i64>().is_ok() => {
                     wrong.with_hint(format!("write it without quotes: {text}"))
                 }
                 _ => wrong,

@@ -133,7 +133,7 @@ fn what_is_deprecated_is_named() {
         &replaced("validate: {deny: {conditions: {any: [{key: a, operator: In, value: [b]}]}}}"),
         &[
             "warning /spec/validationFailureAction: Validation failure actions enforce/audit are deprecated, use \
-             Enforce/Audit instead. (write `Enforce`)",
+             Enforce/Audit instead.",
             "warning /spec/rules/0/validate/deny/conditions/any/0/operator: Operator In has been deprecated and will be \
              removed soon. Use these instead: [\"AllIn\" \"AnyIn\"]",
         ],
