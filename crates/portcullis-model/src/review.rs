@@ -183,10 +183,11 @@ impl<'a> Request<'a> {
             ("requestKind", self.request_kind),
             ("requestResource", self.request_resource),
             ("requestSubResource", self.request_sub_resource),
-            ("options", self.options),
         ] {
             fields.extend(read(arena, raw)?.map(|value| (key, value)));
         }
+        // As Go writes what there may be none of: a policy may ask for it.
+        fields.push(("options", read(arena, self.options)?.unwrap_or_default()));
         Ok(fields)
     }
 
