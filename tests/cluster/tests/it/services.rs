@@ -92,3 +92,26 @@ fn without_a_word_from_the_operator_no_service_is_asked_and_the_policy_says_so()
         Ok(())
     })
 }
+
+/// What API servers write down of where they listen; those of the tests are told not to, as slices hold no loopback addresses.
+const API_SERVERS: &str = "\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.7]}]
+ports: [{name: https, port: 6443, protocol: TCP}]
+";
+
+#[test]
+fn api_servers_behind_their_service_are_never_asked_even_when_they_are_allowed() -> Result<()> {
+    serving_with(&["--allow-service", "192.0.2.7"], async |test, portcullis| {
+        let kubectl = test.control_plane.kubectl("default");
+        kubectl.run_with(&["apply", "-f", "-"], API_SERVERS).await?.succeeded()?;
+        let asks = policy(&test.namespace, "https://192.0.2.7:6443/api/v1/secrets");
+        portcullis.put_in_force(&asks).await?.succeeded()?;
+        until_shown(test, &config_map("a"), "its address is none that may be called").await?;
+        kubectl.run(&["delete", "endpointslice", "kubernetes"]).await?.succeeded()?;
+        Ok(())
+    })
+}
