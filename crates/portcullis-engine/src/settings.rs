@@ -38,6 +38,10 @@ const ITS_OWN: [&str; 5] = [
     "UpdateRequest",
 ];
 
+/// The annotation by which Azure's API servers leave a webhook configuration as it is written. They would add a selector, which
+/// would be taken back, and added again.
+const KEEP_AS_WRITTEN: [&str; 2] = ["admissions.enforcer/disabled", "true"];
+
 impl Settings {
     /// Whether requests for this object are admitted unseen.
     pub fn filters(&self, gvk: Gvk<'_>, subresource: &str, namespace: &str, name: &str) -> bool {
@@ -81,7 +85,7 @@ impl Default for Settings {
             namespace_selector: OwnedValue::Null,
             object_selector: OwnedValue::Null,
             match_conditions: Vec::new(),
-            webhook_annotations: Vec::new(),
+            webhook_annotations: vec![KEEP_AS_WRITTEN.map(str::to_owned).into()],
             webhook_labels: Vec::new(),
         }
     }

@@ -94,11 +94,13 @@ fn what_is_wrong_is_told_and_keeps_its_default() {
 fn all_settings_are_read() {
     let settings = read(&[
         ("webhooks", r#"{"namespaceSelector":{"matchLabels":{"a":"b"}}}"#),
-        ("webhookAnnotations", r#"{"admissions.enforcer/disabled":"true"}"#),
+        ("webhookAnnotations", r#"{"owner":"platform"}"#),
         ("matchConditions", r#"[{"name":"n","expression":"true"}]"#),
     ]);
     assert_eq!(format!("{:?}", settings.namespace_selector), r#"{"matchLabels":{"a":"b"}}"#);
-    assert_eq!(settings.webhook_annotations.len(), 1);
+    assert_eq!(settings.webhook_annotations, [("owner".to_owned(), "platform".to_owned())]);
+    let usual = read(&[]).webhook_annotations;
+    assert_eq!(usual, [("admissions.enforcer/disabled".to_owned(), "true".to_owned())]);
     assert_eq!(settings.match_conditions.len(), 1);
 }
 
