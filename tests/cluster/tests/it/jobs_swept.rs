@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::backlog::{Lot, create_backlog, finished_job};
-use crate::story::{get_job, ttl};
+use crate::story::ttl;
 
 /// How many Jobs there are; more are asked for by `PORTCULLIS_JOBS`.
 const JOBS: usize = 1_000;
@@ -82,18 +82,15 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
         let backup = format!("{plan}.applied");
         let undo = ["jobs", "undo", &backup, "--yes", "--qps", "1000"];
         test.control_plane.portcullis(&undo).await?.succeeded()?;
-        let restored = jobs(test).await?;
-        for (name, was) in &before {
-            let is = restored.get(name).with_context(|| format!("{name} is not there again"))?;
-            if expected.contains(name) {
-                continue;
+        // What stayed is as it was, too.
+        ensure_promised(&before, &jobs(test).await?, |name, was, promised| {
+            if changed.contains(name) {
+                promised["metadata"]["labels"]["touched"] = json!("since");
+            } else if !expected.contains(&name.to_owned()) {
+                promised["spec"]["suspend"] = json!(true);
+                promised["metadata"]["annotations"]["portcullis.dev/restored-from"] = json!(was.metadata.uid);
             }
-            let (mut promised, is) = (definition(was)?, definition(is)?);
-            promised["spec"]["suspend"] = json!(true);
-            promised["metadata"]["annotations"]["portcullis.dev/restored-from"] = json!(was.metadata.uid);
-            ensure!(promised == is, "{name} was to be {promised:#} and is {is:#}");
-        }
-        Ok(())
+        })
     })
 }
 
@@ -192,28 +189,31 @@ fn of_jobs_whose_first_comes_back_the_rest_stays_and_who_made_it_is_named() -> R
 fn a_ttl_leaves_the_notice_and_is_taken_away_again() -> Result<()> {
     swept(async |test, folder| {
         create_backlog(test, 8).await?;
+        let before = jobs(test).await?;
         let plan = folder.path().join("plan.json").display().to_string();
         plan_to(test, &plan, &["--mode", "ttl", "--notice", "1h"]).await?;
         let output = apply(test, &plan, &[]).await?;
         ensure!(output.code == 0, "{output:?}");
         let mut with_a_ttl = 0;
-        for (name, job) in jobs(test).await? {
-            ensure!(ttl(&job).is_some() == backlog::is_planned(&name), "{name}: {:?}", ttl(&job));
-            let Some(ttl) = ttl(&job) else { continue };
+        let after = jobs(test).await?;
+        for (name, job) in &after {
+            ensure!(ttl(job).is_some() == backlog::is_planned(name), "{name}: {:?}", ttl(job));
+            let Some(ttl) = ttl(job) else { continue };
             with_a_ttl += 1;
-            let finished = backlog::finished(&job).context("it has finished")?;
+            let finished = backlog::finished(job).context("it has finished")?;
             let left = finished + i64::from(ttl) - k8s_openapi::jiff::Timestamp::now().as_second();
             ensure!((3_500..=3_700).contains(&left), "{name}: {left} s are left");
         }
         ensure!(with_a_ttl > 0, "no Job has a TTL");
+        // Nothing else is written, and nothing is left of it.
+        ensure_promised(&before, &after, |name, _, promised| {
+            if let Some(ttl) = after.get(name).and_then(ttl) {
+                promised["spec"]["ttlSecondsAfterFinished"] = json!(ttl);
+            }
+        })?;
         let backup = format!("{plan}.applied");
         test.control_plane.portcullis(&["jobs", "undo", &backup, "--yes"]).await?.succeeded()?;
-        for (name, job) in jobs(test).await? {
-            ensure!(ttl(&job).is_none(), "{name}: {:?}", ttl(&job));
-        }
-        let some = get_job(test, &backlog::name(0)).await;
-        ensure!(some.is_ok(), "{some:?}");
-        Ok(())
+        ensure_promised(&before, &jobs(test).await?, |_, _, _| {})
     })
 }
 
@@ -243,6 +243,21 @@ async fn jobs(test: &ClusterTest) -> Result<BTreeMap<String, Job>> {
     let api: Api<Job> = test.api();
     let jobs = api.list(&ListParams::default()).await?.items;
     Ok(jobs.into_iter().filter_map(|job| Some((job.metadata.name.clone()?, job))).collect())
+}
+
+/// That each Job is there, and what it was with what `promise` makes of that.
+fn ensure_promised(
+    before: &BTreeMap<String, Job>,
+    after: &BTreeMap<String, Job>,
+    promise: impl Fn(&str, &Job, &mut Value),
+) -> Result<()> {
+    for (name, was) in before {
+        let is = after.get(name).with_context(|| format!("{name} is not there again"))?;
+        let (mut promised, is) = (definition(was)?, definition(is)?);
+        promise(name, was, &mut promised);
+        ensure!(promised == is, "{name} was to be {promised:#} and is {is:#}");
+    }
+    Ok(())
 }
 
 /// All of a Job but what belongs to the one object that it was: what is told by the API server, and what that makes of its uid.
