@@ -30,11 +30,17 @@ impl Load {
     pub(crate) async fn until_answered(&mut self, more: usize) -> Result<()> {
         let mut answered = self.answered.subscribe();
         let wanted = *answered.borrow() + more;
+        self.until("the clients are not answered", answered.wait_for(|count| *count >= wanted)).await
+    }
+
+    /// Waits for `news`, unless a client fails before: then its error is told, and not that nothing came.
+    pub(crate) async fn until<T, E: std::error::Error + Send + Sync + 'static>(
+        &mut self,
+        none: &str,
+        news: impl Future<Output = Result<T, E>>,
+    ) -> Result<()> {
         tokio::select! {
-            waited = timeout(PATIENCE, answered.wait_for(|count| *count >= wanted)) => {
-                waited.context("the clients are not answered")??;
-                Ok(())
-            }
+            waited = timeout(PATIENCE, news) => waited.with_context(|| none.to_owned())?.map(drop).map_err(Into::into),
             Some(ended) = self.tasks.join_next() => ended?,
         }
     }
