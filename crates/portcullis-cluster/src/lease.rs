@@ -6,6 +6,7 @@
 //! moment two may believe that they lead, so that writes of a leader carry preconditions.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -189,9 +190,17 @@ impl Candidate {
         loop {
             let begun = Instant::now();
             let deadline = if self.leads() { renewed } else { begun } + self.times.renew_deadline;
-            let attempt = tokio::select! {
-                attempt = tokio::time::timeout_at(deadline, self.attempt()) => attempt,
-                () = &mut shutdown => break,
+            let leaving = self.times.retry;
+            let attempt = {
+                let mut attempt = pin!(tokio::time::timeout_at(deadline, self.attempt()));
+                tokio::select! {
+                    attempt = &mut attempt => attempt,
+                    () = &mut shutdown => {
+                        // What may be written already cannot be given back before it is known how.
+                        let _ = tokio::time::timeout(leaving, attempt).await;
+                        break;
+                    }
+                }
             };
             self.tell(&attempt);
             match attempt {
@@ -333,8 +342,12 @@ impl Candidate {
 
     /// Gives the lease back, so that the next leader need not wait until it runs out.
     async fn release(mut self) {
+        let led = self.leads();
         self.set(false, "shutting down");
         let Some(mut lease) = self.held.take() else {
+            if led {
+                tracing::warn!(lease = self.name, "cannot give the lease back: it runs out");
+            }
             return;
         };
         if let Some(spec) = &mut lease.spec {

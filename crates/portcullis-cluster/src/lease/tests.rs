@@ -214,6 +214,21 @@ async fn shutting_down_gives_the_lease_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_is_being_renewed_is_given_back_as_it_is_then() {
+    let mut election = start();
+    election.win().await;
+    let renewed = election.next("PUT").await;
+    drop(election.shutdown.take());
+    tokio::task::yield_now().await;
+    renewed.reply(200, &lease("me", "2", LONG_AGO));
+    let released = election.next("PUT").await;
+    assert_eq!(released.json()["spec"]["holderIdentity"], "");
+    assert_eq!(released.json()["metadata"]["resourceVersion"], "2");
+    released.reply(200, &lease("", "3", LONG_AGO));
+    (&mut election.task).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutting_down_does_not_wait_for_an_api_server_that_is_gone() {
     let mut election = start();
     election.win().await;
