@@ -172,16 +172,21 @@ pub(crate) async fn notes(test: &ClusterTest) -> Result<Vec<(String, String)>> {
 /// Removes the Jobs of other tests, where all Jobs of the cluster count; those too that wait for somebody who is not there.
 pub(crate) async fn remove_jobs_of_other_tests(test: &ClusterTest) -> Result<()> {
     let everywhere: Api<Job> = Api::all(test.client.clone());
-    for job in everywhere.list_metadata(&ListParams::default()).await?.items {
-        let (Some(namespace), Some(name)) = (job.metadata.namespace, job.metadata.name) else { continue };
-        let jobs: Api<Job> = Api::namespaced(test.client.clone(), &namespace);
-        let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-        jobs.patch(&name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
-        jobs.delete(&name, &DeleteParams::background()).await.map(drop).or_else(unless_gone)?;
-    }
     wait::until("a cluster without Jobs", async || {
-        let left = everywhere.list_metadata(&ListParams::default()).await?;
-        Ok(left.items.is_empty().then_some(()))
+        // Again and again: a CronJob may have made one since.
+        let left = everywhere.list_metadata(&ListParams::default()).await?.items;
+        for job in &left {
+            let (Some(namespace), Some(name)) = (&job.metadata.namespace, &job.metadata.name) else {
+                continue;
+            };
+            let jobs: Api<Job> = Api::namespaced(test.client.clone(), namespace);
+            if job.metadata.finalizers.is_some() {
+                let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+                jobs.patch(name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
+            }
+            jobs.delete(name, &DeleteParams::background()).await.map(drop).or_else(unless_gone)?;
+        }
+        Ok(left.is_empty().then_some(()))
     })
     .await
 }
