@@ -9,9 +9,9 @@ use crate::scalar::{self, Scalar};
 
 /// `value` as a YAML document, with a line break at its end.
 ///
-/// Kubernetes reads it back as the same value. Keys are in [natural order](crate::key_order), lists in maps are not indented, text of several lines
-/// is a block, and nothing is folded. COMPAT(kyverno): Go's printer folds long lines; a path or a command folded in
-/// the middle is of no use to anybody.
+/// Kubernetes reads it back as the same value. Keys are in [their order](crate::key_order), lists in maps are not
+/// indented, text of several lines is a block, and nothing is folded. COMPAT(kyverno): Go's printer folds long lines; a
+/// path or a command folded in the middle is of no use to anybody.
 pub fn to_string(value: Value<'_>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.

@@ -7,6 +7,14 @@ use portcullis_value::{Object, Pointer, Value};
 #[derive(Debug, Default)]
 pub(crate) struct Problems(pub(crate) Vec<Diagnostic>);
 
+/// What is wrong with a file that is [`is_of_old`].
+pub(super) const OF_OLD: &str = "uses a deprecated schema: it has no `apiVersion` and `kind`";
+
+/// Whether a file says neither its version nor its kind, as they did not once.
+pub(super) fn is_of_old(document: Value<'_>) -> bool {
+    document.get("apiVersion").is_none() || document.get("kind").is_none()
+}
+
 /// A map of the file, and where it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'v> {
@@ -15,6 +23,14 @@ pub(crate) struct Fields<'v> {
 }
 
 impl Problems {
+    /// Finds it wrong that a file of this `kind` does not say so.
+    pub(super) fn refuse_of_old(&mut self, document: Value<'_>, kind: &str) {
+        if is_of_old(document) {
+            let hint = format!("begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: {kind}`");
+            self.0.push(Diagnostic::error(Pointer::root(), format!("the file {OF_OLD}")).with_hint(hint));
+        }
+    }
+
     fn wrong_type(&mut self, path: Pointer, want: &str, value: Value<'_>) {
         self.0.push(Diagnostic::error(path, format!("expected {want}, found a {}", value.kind())));
     }

@@ -1,14 +1,12 @@
 //! The UserInfo file: who makes the request.
 
-use portcullis_model::{Diagnostic, Roles, User};
+use portcullis_model::{Roles, User};
 use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
 
+use super::fields::{OF_OLD, Problems, is_of_old};
 use super::values::read_strictly;
 use crate::diagnostics;
 use crate::surroundings::Surroundings;
-
-/// What is wrong with a file of old.
-const DEPRECATED: &str = "uses a deprecated schema: it has no `apiVersion` and `kind`";
 
 /// The user of a run.
 #[derive(Debug, Default)]
@@ -27,10 +25,10 @@ impl UserInfo {
     /// # Errors
     /// It cannot be used; the mistakes in it are told.
     pub(crate) fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
-        let (user, is_deprecated) = Self::read_file(path, false, surroundings)?;
+        let mut is_deprecated = false;
+        let user = Self::read_file(path, surroundings, |document, _| is_deprecated = is_of_old(document))?;
         if is_deprecated {
-            let message = format!("`{path}` {DEPRECATED}");
-            diagnostics::warning(&mut surroundings.stderr, &message);
+            diagnostics::warning(&mut surroundings.stderr, &format!("`{path}` {OF_OLD}"));
         }
         Ok(user)
     }
@@ -40,24 +38,20 @@ impl UserInfo {
     /// # Errors
     /// It cannot be used, or says neither its version nor its kind; the mistakes in it are told.
     pub(crate) fn read_of_test(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
-        Ok(Self::read_file(path, true, surroundings)?.0)
+        Self::read_file(path, surroundings, |document, problems| {
+            problems.refuse_of_old(document, "UserInfo");
+        })
     }
 
-    /// The user, and whether the file says neither its version nor its kind, which `is_current` files do.
+    /// Reads the file at `path`, which `look` has looked at.
     fn read_file(
         path: &str,
-        is_current: bool,
         surroundings: &mut Surroundings<'_>,
-    ) -> anyhow::Result<(Self, bool)> {
+        look: impl FnOnce(Value<'_>, &mut Problems),
+    ) -> anyhow::Result<Self> {
         let mut user = Self::default();
-        let mut is_deprecated = false;
         read_strictly(path, surroundings, |document, problems| {
-            is_deprecated = document.get("apiVersion").is_none() || document.get("kind").is_none();
-            if is_deprecated && is_current {
-                let hint = "begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: UserInfo`";
-                let error = Diagnostic::error(Pointer::root(), format!("the file {DEPRECATED}"));
-                problems.0.push(error.with_hint(hint));
-            }
+            look(document, problems);
             let known = ["apiVersion", "kind", "metadata", "roles", "clusterRoles", "userInfo"];
             let file = problems.fields(document, Pointer::root(), &known);
             let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
@@ -70,7 +64,7 @@ impl UserInfo {
             user.groups = owned(fields.texts("groups", problems));
             user.info = info.into();
         })?;
-        Ok((user, is_deprecated))
+        Ok(user)
     }
 
     /// The roles and the cluster roles of the user.

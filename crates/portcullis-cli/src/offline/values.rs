@@ -60,13 +60,7 @@ impl Values {
     pub(crate) fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
         let mut values = Self::default();
         read_strictly(path, surroundings, |document, problems| {
-            if document.get("apiVersion").is_none() || document.get("kind").is_none() {
-                let message = "the file uses a deprecated schema: it has no `apiVersion` and `kind`";
-                problems.0.push(
-                    Diagnostic::error(Pointer::root(), message)
-                        .with_hint("begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: Values`"),
-                );
-            }
+            problems.refuse_of_old(document, "Values");
             values.file(document, Pointer::root(), problems);
         })?;
         values.settle()
