@@ -9,6 +9,7 @@ use portcullis_cluster_tests::{ClusterTest, Portcullis, cluster_test, wait};
 use serde_json::Value;
 
 use crate::crds::undefine;
+use crate::retention::{failing, finished};
 use crate::story::{
     create, example, founding_policy, is_finished, job, serving, status_of, until_ready_is, until_shown,
 };
@@ -271,8 +272,8 @@ async fn dangling_jobs(test: &ClusterTest) -> Result<usize> {
 #[test]
 fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jobs() -> Result<()> {
     serving(async |test, _| {
-        test.apply(&job("old", "")).await?.succeeded()?;
-        wait::until_object(&test.api::<Job>(), "old", "the end of the Job", is_finished).await?;
+        finished(test, &job("old", "")).await?;
+        finished(test, &failing("failed")).await?;
         let warned = wait::until("the number of old Jobs", async || {
             // Other tests make some, and remove them, at the same time.
             let before = dangling_jobs(test).await?;

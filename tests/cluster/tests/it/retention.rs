@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::kueue;
 use crate::story::{
-    example, founding_policy, get_job, is_finished, job, remove_jobs_of_other_tests, serving_with, ttl,
-    until_shown,
+    example, founding_policy, get_job, has_condition, is_finished, job, remove_jobs_of_other_tests,
+    serving_with, ttl, until_shown,
 };
 
 /// The TTL of a Job that is to stay.
@@ -46,17 +46,11 @@ spec:
 pub(crate) async fn finished(test: &ClusterTest, document: &str) -> Result<()> {
     let created = ["create", "-f", "-", "-o", "jsonpath={.metadata.name}"];
     let name = test.control_plane.kubectl(&test.namespace).run_with(&created, document).await?.succeeded()?;
-    let has_ended = |job: Option<&Job>| is_finished(job) || job.is_some_and(has_failed);
-    wait::until_object(&test.api::<Job>(), &name, "the end of the Job", has_ended).await.map(drop)
-}
-
-fn has_failed(job: &Job) -> bool {
-    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Failed" && condition.status == "True")
+    wait::until_object(&test.api::<Job>(), &name, "the end of the Job", is_finished).await.map(drop)
 }
 
 /// A Job of the group `g` that fails.
-fn failing(name: &str) -> String {
+pub(crate) fn failing(name: &str) -> String {
     job(name, "backoffLimit: 0").replacen("metadata:\n", "metadata:\n  labels: {group: g}\n", 1).replacen(
         "  template:\n",
         "  template:\n    metadata: {labels: {fails: ''}}\n",
@@ -181,7 +175,7 @@ fn a_ttl_of_the_founding_policy_is_replaced_and_the_last_three_jobs_stay() -> Re
             test.apply(&failing(name)).await?.succeeded()?;
             ensure!(ttl(&get_job(test, name).await?) == Some(900));
             wait::until_object(&test.api::<Job>(), name, "the end of the Job", |job: Option<&Job>| {
-                job.is_some_and(has_failed)
+                job.is_some_and(|job| has_condition(job, "Failed"))
             })
             .await?;
             until_ttl(test, name, NEVER).await?;

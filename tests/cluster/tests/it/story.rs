@@ -122,9 +122,15 @@ pub(crate) fn record(job: &Job) -> Option<&str> {
     job.metadata.annotations.as_ref()?.get(RECORD).map(String::as_str)
 }
 
-/// Whether it is there and has finished.
+/// Whether it is there and has finished, well or not.
 pub(crate) fn is_finished(job: Option<&Job>) -> bool {
-    job.and_then(|job| job.status.as_ref()?.completion_time.as_ref()).is_some()
+    job.is_some_and(|job| has_condition(job, "Complete") || has_condition(job, "Failed"))
+}
+
+/// Whether the condition of this type is `True`.
+pub(crate) fn has_condition(job: &Job, condition_type: &str) -> bool {
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == condition_type && condition.status == "True")
 }
 
 /// The status of a cluster-wide policy.
