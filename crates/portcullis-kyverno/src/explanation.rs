@@ -47,17 +47,11 @@ pub(crate) fn of_policy(reason: &str) -> Explanation {
     }
 }
 
-/// Explains that `rules` are not looked at, since `decisive` was and one rule is enough.
-pub(crate) fn passed_over<'r>(
-    decisive: &str,
-    rules: impl Iterator<Item = &'r Rule>,
-    recorder: Option<&Recorder>,
-) {
+/// Explains that `rule` is not looked at, since `decisive` was and one rule is enough.
+pub(crate) fn passed_over(rule: &Rule, decisive: &str, recorder: Option<&Recorder>) {
     let Some(recorder) = recorder else { return };
-    for rule in rules {
-        let reason = format!("`applyRules` is `One`, and rule `{decisive}` has decided");
-        recorder.end_rule(of(rule, None, &[], Some(&reason)));
-    }
+    let reason = format!("`applyRules` is `One`, and rule `{decisive}` has decided");
+    recorder.end_rule(of(rule, None, &[], Some(&reason)));
 }
 
 fn ended(status: Status) -> Ended {

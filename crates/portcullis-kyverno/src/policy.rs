@@ -336,7 +336,8 @@ impl Policy {
         run: &mut Run<'a, '_, '_>,
         evaluation: &mut Evaluation<'a>,
     ) -> bool {
-        if run.explain
+        if self.apply_one
+            || run.explain
             || run.recorder.is_some()
             || self.awaits_match_conditions(input)
             || !self.is_in_scope(input)
@@ -347,9 +348,6 @@ impl Policy {
             let Some(message) = rule.plain_pass(input, run) else { return false };
             let ending = Ending::new(Status::Pass, message);
             self.add_outcome(evaluation, ending.outcome(&rule.name, kind, self.enforcement(rule, input)));
-            if self.apply_one {
-                break;
-            }
         }
         true
     }
@@ -384,8 +382,17 @@ impl Policy {
             self.tell_left_out(phase, kind, &mut evaluation, scope.recorder);
         }
         let mut object = input.object;
-        let mut rules = self.rules_in(phase, kind).skip(evaluation.outcomes.len());
-        while let Some((rule, kind)) = rules.next() {
+        // Where one rule is enough: the one of those that may refuse, and of those that only report.
+        let mut decisive: [Option<&str>; 2] = [None; 2];
+        for (rule, kind) in self.rules_in(phase, kind).skip(evaluation.outcomes.len()) {
+            let is_audited =
+                self.apply_one && input.is_review && self.enforcement(rule, input) == Enforcement::Audit;
+            let [enforced, audited] = &mut decisive;
+            let decisive = if is_audited { audited } else { enforced };
+            if let Some(decisive) = decisive {
+                explanation::passed_over(rule, decisive, scope.recorder);
+                continue;
+            }
             let before = evaluation.outcomes.len();
             let (mut is_decisive, mut not_matched) = (false, None);
             match rule.apply(input, object, scope)? {
@@ -418,8 +425,7 @@ impl Policy {
             }
             evaluation.not_applied.extend(not_matched.map(|reason| (&*rule.name, reason)));
             if self.apply_one && is_decisive {
-                explanation::passed_over(&rule.name, rules.map(|(rule, _)| rule), scope.recorder);
-                break;
+                *decisive = Some(&rule.name);
             }
         }
         Ok(evaluation)

@@ -106,6 +106,9 @@ pub struct Input<'a> {
     /// The labels of the object's namespace, empty where it has none; `None` where they are not known, which is an
     /// error to a rule that asks for them.
     pub namespace_labels: Option<Object<'a>>,
+    /// Whether an API server asks: the rules that may refuse and those that only report are then evaluated apart, so that
+    /// none of the one sort keeps a rule of the other from being applied.
+    pub is_review: bool,
     /// Whether an API server has found the policy's own match conditions to hold.
     pub match_conditions_hold: bool,
     /// What variables are read from: `request`, and whatever else is given. See [`variables`].
@@ -133,6 +136,7 @@ impl<'a> Input<'a> {
             old_object: None,
             user: None,
             namespace_labels: Some(Object::default()),
+            is_review: false,
             match_conditions_hold: false,
             variables: variables(arena, Self::creation(arena, object), Some(object), None, Object::default()),
             rule_variables: &[],

@@ -145,6 +145,7 @@ pub(super) fn input<'a>(
         old_object: old_object.map(|object| with_namespace(arena, object, subject)),
         user: Some(asker.user),
         namespace_labels,
+        is_review: true,
         match_conditions_hold: false,
         variables,
         rule_variables: &[],

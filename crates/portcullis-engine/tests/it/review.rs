@@ -91,6 +91,35 @@ fn a_violation_refuses_where_it_is_enforced_and_warns_where_that_is_asked_for() 
     check(&format!("{ENFORCE}, {}", overrides("Audit", "te*")), (true, None, &[]));
 }
 
+#[test]
+fn where_one_rule_is_enough_one_that_only_reports_keeps_none_that_refuses_from_being_applied() {
+    let with = |actions: [&str; 4]| {
+        let rules = ["a", "b", "c", "d"].into_iter().zip(actions).map(|(name, action)| {
+            let of = "match: {resources: {kinds: [Job]}}";
+            format!(
+                "{{name: {name}, {of}, validate: {{failureAction: {action}, message: stop {name}, deny: {{}}}}}}"
+            )
+        });
+        let rules: Vec<_> = rules.collect();
+        policy(&format!(
+            "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{applyRules: One, rules: [{}]}}}}",
+            rules.join(", ")
+        ))
+    };
+    let check = |actions: [&str; 4], evaluated: &[&str], refuses: Option<&str>| {
+        Setting::of([with(actions)]).review("/validate", Request::create(JOB, PI), |verdict, _| {
+            let names: Vec<_> = verdict.outcomes().map(|(_, outcome)| &*outcome.rule).collect();
+            assert_eq!((names.as_slice(), verdict.allowed), (evaluated, refuses.is_none()), "{actions:?}");
+            let text = verdict.message.as_deref().unwrap_or_default();
+            assert!(refuses.is_none_or(|refusal| text.ends_with(refusal)), "{text}");
+        });
+    };
+    let (audit, enforce) = ("Audit", "Enforce");
+    check([audit, enforce, audit, enforce], &["a", "b"], Some("p:\n  b: stop b\n"));
+    check([enforce, enforce, audit, audit], &["a", "c"], Some("p:\n  a: stop a\n"));
+    check([audit; 4], &["a"], None);
+}
+
 /// As in the reference, which chooses rules by selectors of Kubernetes and reads what failures mean by its own.
 #[test]
 fn a_wildcard_in_the_selector_of_an_override_does_not_enforce() {
