@@ -129,8 +129,10 @@ impl Refusal {
 }
 
 /// Whether a request changes something.
+/// Whether it writes. What is tried again since somebody else has written in between is none.
 fn writes(event: &Value) -> bool {
-    !["get", "list", "watch"].contains(&text(event, "verb"))
+    let is_conflict = event.pointer("/responseStatus/code") == Some(&409.into());
+    !is_conflict && !["get", "list", "watch"].contains(&text(event, "verb"))
 }
 
 fn text<'e>(event: &'e Value, key: &str) -> &'e str {

@@ -18,9 +18,10 @@ use tokio::time::{interval, timeout};
 use crate::plain_http::get;
 use crate::wait;
 
-/// How often replicas are probed, and how long an answer may take: a kubelet is slower.
+/// How often replicas are probed, and how long an answer may take: a kubelet asks less often, and wants no answer three
+/// times before it counts.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The balancer. It and all its connections are gone when it is dropped.
 #[derive(Debug)]

@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
+use tokio::time::timeout;
 
+use crate::wait::LONGEST_COMMAND;
 use crate::{CommandOutput, ControlPlane, Programs, files};
 
 /// Names the binary; `cargo xtask e2e` sets it.
@@ -118,7 +120,8 @@ impl Shell {
         for folder in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"] {
             bash.env(folder, self.folder.path().join(folder.to_lowercase()));
         }
-        let output = bash.stdin(Stdio::null()).kill_on_drop(true).output().await;
+        let run = bash.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = timeout(LONGEST_COMMAND, run).await.with_context(|| format!("`{line}` hangs"))?;
         Ok(CommandOutput::of(line.to_owned(), &output.context("cannot run bash")?))
     }
 }
@@ -140,7 +143,8 @@ pub async fn offline(programs: &Programs, name: &str, arguments: &[&str]) -> Res
 
 pub(crate) async fn run(mut command: Command, name: &str, arguments: &[&str]) -> Result<CommandOutput> {
     let shown = format!("{name} {}", arguments.join(" "));
-    let output = command.current_dir(repository()).args(arguments).kill_on_drop(true).output().await;
+    let run = command.current_dir(repository()).args(arguments).kill_on_drop(true).output();
+    let output = timeout(LONGEST_COMMAND, run).await.with_context(|| format!("`{shown}` hangs"))?;
     let output = output.with_context(|| format!("cannot run `{shown}`"))?;
     Ok(CommandOutput::of(shown, &output))
 }

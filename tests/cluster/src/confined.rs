@@ -76,12 +76,14 @@ impl Replica {
         Ok(())
     }
 
-    /// The most memory that the process has had at once, in bytes.
+    /// The most memory that the process has had at once, in bytes, without the pages of its binary: those of a debug build are
+    /// many, and the kernel takes them back where memory is short.
     ///
     /// # Errors
     /// It does not run.
     pub fn peak_memory(&self) -> Result<u64> {
-        Ok(self.status("VmHWM:")? << 10)
+        let of_files = self.status("RssFile:")?;
+        Ok(self.status("VmHWM:")?.saturating_sub(of_files) << 10)
     }
 
     /// The first number of a field.

@@ -6,6 +6,9 @@ use std::process::{Output, Stdio};
 use anyhow::{Context as _, Result, bail};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::wait::LONGEST_COMMAND;
 
 /// kubectl as a user of the cluster, in a namespace.
 #[derive(Clone, Debug)]
@@ -68,7 +71,8 @@ impl Kubectl {
             let ((), output) = tokio::join!(write, kubectl.wait_with_output());
             output
         };
-        let output = run.await.with_context(|| format!("cannot run `{command}`"))?;
+        let output = timeout(LONGEST_COMMAND, run).await.with_context(|| format!("`{command}` hangs"))?;
+        let output = output.with_context(|| format!("cannot run `{command}`"))?;
         Ok(CommandOutput::of(command, &output))
     }
 }

@@ -5,8 +5,8 @@ use std::process::ExitStatus;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::kubeconfig::Credentials;
@@ -203,21 +203,26 @@ pub(crate) async fn install(control_plane: &ControlPlane, options: &ServeOptions
 /// policies, the Leases and what else belongs to an installation of replicas.
 pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
     let client = control_plane.client().await?;
+    // An API server calls webhooks for a moment after they are gone, and refuses when nobody answers.
+    wait::until("the removal of what a test leaves", async || remove_all(&client).await.map(Some)).await
+}
+
+async fn remove_all(client: &Client) -> Result<()> {
     for kind in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
         let ours = "labelSelector=app.kubernetes.io/managed-by=portcullis";
-        objects::remove(&client, &format!("/apis/admissionregistration.k8s.io/v1/{kind}?{ours}")).await?;
+        objects::remove(client, &format!("/apis/admissionregistration.k8s.io/v1/{kind}?{ours}")).await?;
     }
-    objects::remove(&client, "/apis/portcullis.dev/v1alpha1/jobretentions").await?;
+    objects::remove(client, "/apis/portcullis.dev/v1alpha1/jobretentions").await?;
     // The next one is to have the rights that it is started with, and no more.
     let right = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/portcullis-retention";
-    objects::remove(&client, right).await?;
+    objects::remove(client, right).await?;
     for kind in ["v1/policies", "v2/policyexceptions"] {
         let (version, plural) = kind.split_once('/').context("a kind")?;
-        let all = objects::get(&client, &format!("/apis/kyverno.io/{kind}")).await?.unwrap_or_default();
+        let all = objects::get(client, &format!("/apis/kyverno.io/{kind}")).await?.unwrap_or_default();
         for object in all.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
             let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
             let path = format!("/apis/kyverno.io/{version}/namespaces/{namespace}/{plural}");
-            objects::remove(&client, &path).await?;
+            objects::remove(client, &path).await?;
         }
     }
     for path in [
@@ -232,7 +237,7 @@ pub(crate) async fn clear(control_plane: &ControlPlane) -> Result<()> {
         "/api/v1/namespaces/portcullis/secrets/portcullis-tls",
         "/api/v1/namespaces/portcullis/configmaps/portcullis",
     ] {
-        objects::remove(&client, path).await?;
+        objects::remove(client, path).await?;
     }
     Ok(())
 }

@@ -14,6 +14,9 @@ use tokio::time::{self, MissedTickBehavior};
 /// When to give up. Only a failure takes so long, so it is generous: the machine may be busy with a build.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long a command may run: one that hangs is to fail its test, and not hold up all of them.
+pub(crate) const LONGEST_COMMAND: Duration = Duration::from_mins(10);
+
 /// How long between two looks at what tells nobody when it changes.
 const INTERVAL: Duration = Duration::from_millis(50);
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use http::Request;
+use jiff::Timestamp;
 use kube::Client;
 use portcullis_cluster_tests::{ClusterTest, Kubectl, cluster_test, wait};
 use portcullis_value::Arena;
@@ -40,8 +41,26 @@ pub(crate) async fn define(kubectl: &Kubectl) -> Result<String> {
 
 /// Has the API server serve no policies.
 pub(crate) async fn undefine(kubectl: &Kubectl) -> Result<()> {
-    let delete = ["delete", "--ignore-not-found", "crd"];
-    kubectl.run(&[&delete[..], &DEFINITIONS].concat()).await?.succeeded().map(drop)
+    remove(kubectl, &DEFINITIONS).await
+}
+
+/// Removes definitions with all objects of their kinds.
+pub(crate) async fn remove(kubectl: &Kubectl, definitions: &[&str]) -> Result<()> {
+    let of_all = |arguments: &[&'static str]| [arguments, definitions].concat();
+    let delete = of_all(&["delete", "--ignore-not-found", "--wait=false", "crd"]);
+    kubectl.run(&delete).await?.succeeded()?;
+    let list = of_all(&["get", "--ignore-not-found", "-o", "name", "crd"]);
+    wait::until("the end of definitions", async || {
+        let left = kubectl.run(&list).await?.succeeded()?;
+        if left.is_empty() {
+            return Ok(Some(()));
+        }
+        // An API server that has just started may find their objects out of reach, and tries again when they change.
+        let touch = ["annotate", "--overwrite", &format!("touched={}", Timestamp::now())];
+        kubectl.run(&touch.into_iter().chain(left.lines()).collect::<Vec<_>>()).await?;
+        Ok(None)
+    })
+    .await
 }
 
 const DEFINITIONS: [&str; 4] = [

@@ -199,7 +199,11 @@ fn reading(test: impl AsyncFnOnce(&mut Reader<'_>) -> Result<()>) -> Result<()> 
 
 #[test]
 fn the_commands_of_the_quickstart_do_what_it_says() -> Result<()> {
-    reading(async |reader| reader.follow(include_str!("../../../../docs/quickstart.md")).await)
+    reading(async |reader| {
+        reader.follow(include_str!("../../../../docs/quickstart.md")).await?;
+        // Else it would make Jobs as long as the control plane lives.
+        reader.run("kubectl delete cronjob hello").await?.succeeded().map(drop)
+    })
 }
 
 #[test]

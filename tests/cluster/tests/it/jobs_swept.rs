@@ -38,7 +38,7 @@ fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()>
         }
         let first = last.last().context("no Job")?;
         // So slowly that it takes some seconds, in which others meddle.
-        let rate = (number / 10).clamp(20, 1_000).to_string();
+        let rate = (number / 30).clamp(8, 300).to_string();
         let arguments = ["--qps", &rate, "--canary", "0"];
         let apply = apply(test, &plan, &arguments);
         let meddle = async {
@@ -167,7 +167,7 @@ fn of_jobs_whose_first_comes_back_the_rest_stays_and_who_made_it_is_named() -> R
         let before = jobs(test).await?;
         let planned = before.keys().filter(|name| backlog::is_planned(name));
         let first = planned.min_by_key(|name| backlog::number(name)).context("no Job")?;
-        let apply = apply(test, &plan, &["--canary", "1", "--canary-wait", "8s"]);
+        let apply = apply(test, &plan, &["--canary", "1", "--canary-wait", "20s"]);
         let bring_back = async {
             let is_gone = |job: Option<&Job>| job.is_none();
             wait::until_object(&test.api::<Job>(), first, "the end of the first Job", is_gone).await?;

@@ -275,7 +275,7 @@ fn who_writes_a_policy_that_sets_a_ttl_on_jobs_is_told_of_the_risk_and_of_old_jo
         finished(test, &job("old", "")).await?;
         finished(test, &failing("failed")).await?;
         let warned = wait::until("the number of old Jobs", async || {
-            // Other tests make some, and remove them, at the same time.
+            // A Job of an earlier test may be deleted in between.
             let before = dangling_jobs(test).await?;
             let applied = test.apply(&founding_policy()?).await?;
             let after = dangling_jobs(test).await?;

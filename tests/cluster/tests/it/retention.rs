@@ -7,11 +7,11 @@ use k8s_openapi::api::batch::v1::Job;
 use portcullis_cluster_tests::{ClusterTest, Portcullis, Replicas, cluster_test, wait};
 use serde_json::Value;
 
-use crate::kueue;
 use crate::story::{
     example, founding_policy, get_job, has_condition, is_finished, job, remove_jobs_of_other_tests,
     serving_with, ttl, until_shown,
 };
+use crate::{crds, kueue};
 
 /// The TTL of a Job that is to stay.
 const NEVER: i32 = i32::MAX;
@@ -110,7 +110,7 @@ fn a_job_that_has_finished_gets_a_ttl_and_kubernetes_deletes_it() -> Result<()> 
     retaining(async |test, portcullis| {
         retain(test, "short", "ttl: {succeeded: 1s, failed: 7d}\nmode: enforce").await?;
         test.apply(&job("of-a-user", "ttlSecondsAfterFinished: 86400")).await?.succeeded()?;
-        finished(test, &job("report", "")).await?;
+        test.apply(&job("report", "")).await?.succeeded()?;
         let gone = |job: Option<&Job>| job.is_none();
         wait::until_object(&test.api::<Job>(), "report", "the end of the Job", gone).await?;
 
@@ -311,7 +311,7 @@ fn a_ttl_that_is_taken_back_three_times_is_left_as_it_is() -> Result<()> {
 fn without_its_kind_retention_is_off_says_so_and_goes_on_when_it_comes() -> Result<()> {
     retaining(async |test, portcullis| {
         let name = "jobretentions.portcullis.dev";
-        test.kubectl(&["delete", "crd", name]).await?.succeeded()?;
+        crds::remove(&test.control_plane.kubectl(&test.namespace), &[name]).await?;
         wait::until("a watch of a kind that is not there", async || {
             let absent = ["watch=\"jobretentions\"", "state=\"absent\""];
             Ok((portcullis.metric("portcullis_watch_state", &absent).await? == 1.0).then_some(()))

@@ -46,7 +46,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: ngi
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: c}
-spec: {schedule: '0 0 * * *', jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: nginx}]}}}}}
+spec: {schedule: '0 0 1 1 *', jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: nginx}]}}}}}
 ---
 apiVersion: v1
 kind: Pod

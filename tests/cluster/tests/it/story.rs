@@ -1,12 +1,13 @@
 //! What tests with Portcullis have in common: policies in force, the examples, Jobs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, Patch, PatchParams};
 use portcullis_cluster_tests::{ClusterTest, CommandOutput, Portcullis, cluster_test, wait};
 use serde_json::{Value, json};
 
@@ -175,26 +176,39 @@ pub(crate) async fn notes(test: &ClusterTest) -> Result<Vec<(String, String)>> {
     Ok(told.filter(|(_, note)| note.contains(&test.namespace)).collect())
 }
 
-/// Removes the Jobs of other tests, where all Jobs of the cluster count; those too that wait for somebody who is not there.
+/// Removes the Jobs that earlier tests left, where all Jobs of the cluster count; those too that wait for somebody who is not
+/// there, and the CronJobs that would make more.
 pub(crate) async fn remove_jobs_of_other_tests(test: &ClusterTest) -> Result<()> {
-    let everywhere: Api<Job> = Api::all(test.client.clone());
+    let (everything, at_once) = (ListParams::default(), DeleteParams::background());
+    let all_cron_jobs: Api<CronJob> = Api::all(test.client.clone());
+    for namespace in namespaces(&all_cron_jobs.list_metadata(&everything).await?.items) {
+        let cron_jobs: Api<CronJob> = Api::namespaced(test.client.clone(), &namespace);
+        cron_jobs.delete_collection(&at_once, &everything).await?;
+    }
+    let all_jobs: Api<Job> = Api::all(test.client.clone());
     wait::until("a cluster without Jobs", async || {
         // Again and again: a CronJob may have made one since.
-        let left = everywhere.list_metadata(&ListParams::default()).await?.items;
-        for job in &left {
+        let left = all_jobs.list_metadata(&everything).await?.items;
+        for namespace in namespaces(&left) {
+            let jobs: Api<Job> = Api::namespaced(test.client.clone(), &namespace);
+            jobs.delete_collection(&at_once, &everything).await?;
+        }
+        for job in left.iter().filter(|job| job.metadata.finalizers.is_some()) {
             let (Some(namespace), Some(name)) = (&job.metadata.namespace, &job.metadata.name) else {
                 continue;
             };
             let jobs: Api<Job> = Api::namespaced(test.client.clone(), namespace);
-            if job.metadata.finalizers.is_some() {
-                let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-                jobs.patch(name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
-            }
-            jobs.delete(name, &DeleteParams::background()).await.map(drop).or_else(unless_gone)?;
+            let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+            jobs.patch(name, &PatchParams::default(), &free).await.map(drop).or_else(unless_gone)?;
         }
         Ok(left.is_empty().then_some(()))
     })
     .await
+}
+
+/// The namespaces that these objects are in.
+fn namespaces<K>(objects: &[PartialObjectMeta<K>]) -> BTreeSet<String> {
+    objects.iter().filter_map(|object| object.metadata.namespace.clone()).collect()
 }
 
 fn unless_gone(error: kube::Error) -> Result<()> {

@@ -163,7 +163,7 @@ fn policies_are_followed_through_a_crash_of_the_api_server_and_the_loss_of_their
         until("the policy is forgotten", || policy().is_none()).await?;
 
         // The kinds go, and come back.
-        kubectl.run(&["delete", "crd", "clusterpolicies.kyverno.io"]).await?.succeeded()?;
+        crds::remove(&kubectl, &["clusterpolicies.kyverno.io"]).await?;
         until("policies are off", || state("clusterpolicies") == Some(WatchState::Absent)).await?;
         crds::define(&kubectl).await?;
         kubectl.run_with(&["apply", "-f", "-"], POLICY).await?.succeeded()?;

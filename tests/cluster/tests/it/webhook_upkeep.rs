@@ -156,8 +156,12 @@ fn the_control_plane_does_not_wait_for_a_policy_that_fails_closed() -> Result<()
         // In an emergency.
         let disarmed = portcullis.command(&["disarm"]).await?;
         ensure!(disarmed.lines().count() == 3, "{disarmed}");
-        test.kubectl(&["create", "configmap", "while-disarmed"]).await?.succeeded()?;
-        Ok(())
+        // An API server hears of that a moment later.
+        wait::until("a creation while it is disarmed", async || {
+            test.kubectl(&["create", "configmap", "while-disarmed"]).await?.succeeded().map(Some)
+        })
+        .await
+        .map(drop)
     })
 }
 

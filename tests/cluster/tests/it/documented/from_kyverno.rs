@@ -109,8 +109,11 @@ async fn walk(reader: &mut Reader<'_>, definitions: &[Value]) -> Result<String> 
         .run_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &list)
         .await?
         .succeeded()?;
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
-    kubectl.run(&[&wait[..], &DEFINITIONS].concat()).await?.succeeded()?;
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd"];
+    let established = [&established[..], &DEFINITIONS].concat();
+    // kubectl gives up on a definition that has no conditions yet.
+    let wait = async || kubectl.run(&established).await?.succeeded().map(Some);
+    wait::until("definitions that are established", wait).await?;
     kubectl.run(&["create", "namespace", "kyverno"]).await?.succeeded()?;
     let theirs = reader.ground.test.control_plane.kubectl("kyverno");
     theirs.run_with(&["apply", "-f", "-"], &KYVERNO.replace("NAMESPACE", "kyverno")).await?.succeeded()?;

@@ -114,8 +114,8 @@ async fn hand_over(test: &ClusterTest, lease: &str, first: Clock, second: Clock)
     let waited = dead.elapsed();
     second.abort();
     ensure!(taken?, "nobody takes the lease");
-    // The last renewal was at most some attempts before.
-    ensure!(waited >= TIMES.duration - 4 * TIMES.retry, "the lease was taken after {waited:?}");
+    // The other saw the last renewal some attempts before, or earlier where the API server is slow.
+    ensure!(waited >= TIMES.duration / 2, "the lease was taken after {waited:?}");
     Ok(())
 }
 

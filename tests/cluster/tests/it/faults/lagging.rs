@@ -105,20 +105,21 @@ fn no_review_of_an_api_server_fails_that_hears_of_the_next_authority_later_than_
 
         // The next authority: one API server hears of it, and the other does not.
         lag.holds.send_replace(true);
+        let began = Timestamp::now();
         let both = shared.announce_next(&old).await?;
+        // That no certificate of the next authority comes too early is seen below, by when it was issued.
         load.until_answered(20).await?;
         ensure!(heard(&late).await? == before, "the second API server does not lag");
-        ensure!(
-            shared.entries().await?.certificate == first.certificate,
-            "a certificate of the next authority came before the API server had heard of it, or this machine is too slow"
-        );
         lag.holds.send_replace(false);
         until_heard(&late, &both).await?;
         let next = shared.until("the next certificate", |e| e.certificate != first.certificate).await?;
         shared.until_served(replicas, &next.certificate).await?;
         load.until_answered(100).await?;
         let writes = test.control_plane.writes_of_webhooks(CONFIGURATION)?;
-        let (_, written) = writes.last().context("no write of the bundle")?;
+        let (_, written) = writes
+            .iter()
+            .find(|(_, at)| at.as_nanosecond() > began.as_nanosecond())
+            .context("no write of the bundle")?;
         let issued_at = Identity::from_pem(&next.certificate, &next.key)?.not_before() + BACKDATED;
         let waited = Timestamp::try_from(issued_at)?
             .duration_since(Timestamp::from_nanosecond(written.as_nanosecond())?);
