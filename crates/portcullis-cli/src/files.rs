@@ -324,7 +324,8 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// A file that appears under its name when it is complete, readable by its owner alone.
+/// A file that appears under its name when it is complete: readable by its owner alone, or by whom the one was that it takes
+/// the place of.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -353,6 +354,9 @@ impl NewFile {
         let file = self.writer.into_inner().map_err(|error| cannot_write(&path)(error.into_error()))?;
         // Some file systems notice only here that they are full.
         file.as_file().sync_all().map_err(cannot_write(&path))?;
+        if let Ok(before) = fs::metadata(&path) {
+            file.as_file().set_permissions(before.permissions()).map_err(cannot_write(&path))?;
+        }
         file.persist(&path).map_err(|error| cannot_write(&path)(error.error))?;
         Ok(())
     }

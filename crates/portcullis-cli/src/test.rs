@@ -58,17 +58,24 @@ pub(crate) fn test(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -
     let mut tests = Vec::new();
     let mut errors = 0;
     for path in find(arguments, surroundings)? {
-        let (found, told) = Test::read(&path, surroundings);
+        let (found, told) = Test::read(&path, arguments.strict, surroundings);
         tests.extend(found);
         errors += told;
     }
     if errors > 0 {
         return Err(anyhow!("found {errors} errors after loading tests: none was run").into());
     }
+    let found = tests.iter().map(|test| test.rows.len()).sum::<usize>();
     for test in &mut tests {
         test.rows.retain(|row| arguments.test_case_selector.selects(row));
     }
     tests.retain(|test| !test.rows.is_empty());
+    if tests.is_empty() && found > 0 {
+        let are = if found == 1 { "is" } else { "are" };
+        let message =
+            format!("`--test-case-selector` selects none of the rows, of which there {are} {found}");
+        diagnostics::warning(&mut surroundings.stderr, &message);
+    }
     if tests.is_empty() && arguments.require_tests {
         return Err(anyhow!("no tests found").into());
     }

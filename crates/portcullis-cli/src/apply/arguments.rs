@@ -198,6 +198,16 @@ impl Arguments {
         if let Some((flag, work)) = self.later.given().next() {
             anyhow::bail!("`{flag}` is not there yet: {work} comes in a later version");
         }
+        let paths = self.policies.iter().chain(&self.resource).chain(&self.output);
+        if paths.into_iter().any(String::is_empty) {
+            return Err(missing("a path is empty", "a variable of the shell may not be set"));
+        }
+        if self.output.as_deref() == Some("-") {
+            return Err(missing(
+                "`--output -` names no file",
+                "leave `--output` out: standard output is where the resources go",
+            ));
+        }
         self.known.check(&self.policies, &self.resource)?;
         if self.policies.is_empty() {
             return Err(missing(

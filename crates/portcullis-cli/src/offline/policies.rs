@@ -29,6 +29,8 @@ pub(crate) struct Policies {
     pub(crate) errors: usize,
     /// The kind of the first object of the file at hand that is no policy.
     stranger: Option<String>,
+    /// Whether something was said of an object of the file at hand that is no policy.
+    is_told: bool,
     /// Exceptions in the same files, where they are looked for.
     exceptions: Option<Vec<Arc<PolicyException>>>,
     /// Whether an object of Kubernetes that is no policy is a mistake.
@@ -66,8 +68,12 @@ enum Sort {
     Later,
     /// A policy by its kind, of a group that is misspelt.
     Misspelt,
+    /// Of the group of policies, and of no kind that it has, but nearly of this one.
+    MisspeltKind(&'static str),
     /// An exception to policies that are run.
     Exception,
+    /// A policy of another engine.
+    Foreign(&'static str),
     /// Something else that lies in the same folder: a resource, a test, values.
     Other,
 }
@@ -78,8 +84,23 @@ const LATER: &[(&str, &[&str])] = &[
     ("admissionregistration.k8s.io", &["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"]),
 ];
 
-/// The group of the policies that are run.
+/// The group of the policies that are run, and the kinds that belong to them.
 const GROUP: &str = "kyverno.io";
+const KINDS: &[&str] =
+    &["PolicyException", "ClusterPolicy", "Policy", "CleanupPolicy", "ClusterCleanupPolicy"];
+
+/// The group of those in CEL, and their kinds.
+const LATER_GROUP: &str = "policies.kyverno.io";
+const LATER_KINDS: &[&str] =
+    &["ValidatingPolicy", "MutatingPolicy", "GeneratingPolicy", "DeletingPolicy", "ImageValidatingPolicy"];
+
+/// Where policies of other engines live.
+const FOREIGN: &[(&str, &str)] = &[
+    ("constraints.gatekeeper.sh", "Gatekeeper"),
+    ("templates.gatekeeper.sh", "Gatekeeper"),
+    ("mutations.gatekeeper.sh", "Gatekeeper"),
+    ("policies.kubewarden.io", "Kubewarden"),
+];
 
 impl Sort {
     fn of(gvk: Gvk<'_>) -> Self {
@@ -89,11 +110,21 @@ impl Sort {
             GROUP if gvk.kind == "PolicyException" => Sort::Exception,
             // Other groups have kinds of these names too.
             group if is_policy && closest(group, [GROUP]).is_some() => Sort::Misspelt,
-            "policies.kyverno.io" if gvk.kind.ends_with("Policy") => Sort::Later,
+            LATER_GROUP if gvk.kind.ends_with("Policy") => Sort::Later,
             group if LATER.iter().any(|later| later.0 == group && later.1.contains(&gvk.kind)) => Sort::Later,
-            _ => Sort::Other,
+            GROUP => misspelt(gvk.kind, KINDS),
+            LATER_GROUP => misspelt(gvk.kind, LATER_KINDS),
+            group => {
+                let engine = FOREIGN.iter().find(|(theirs, _)| *theirs == group);
+                engine.map_or(Sort::Other, |(_, engine)| Sort::Foreign(engine))
+            }
         }
     }
+}
+
+/// What a document of this kind is, in a group with policies of these kinds.
+fn misspelt(kind: &str, kinds: &[&'static str]) -> Sort {
+    closest(kind, kinds.iter().copied()).map_or(Sort::Other, Sort::MisspeltKind)
 }
 
 impl Policies {
@@ -143,7 +174,7 @@ impl Policies {
 
     fn file(&mut self, input: &mut Input, stderr: &mut Stream<'_>) {
         let before = self.found();
-        self.stranger = None;
+        (self.stranger, self.is_told) = (None, false);
         let (name, is_named) = (input.name.clone(), input.is_named);
         let mut arena = Arena::new();
         let told = documents::each(input, stderr, |source, stderr| {
@@ -152,12 +183,15 @@ impl Policies {
             Ok::<_, Infallible>(0)
         });
         self.errors += told.unwrap_or_default();
-        if is_named && before == self.found() {
-            let hint = self.stranger.take().map(|kind| {
-                format!("it holds the resource `{kind}`: did that take the place of the policy?")
-            });
+        if is_named && before == self.found() && !self.is_told {
+            let hint = match self.stranger.take() {
+                Some(kind) => {
+                    format!("it holds the resource `{kind}`: did that take the place of the policy?")
+                }
+                None => "a policy has `apiVersion: kyverno.io/v1` and `kind: ClusterPolicy`".to_owned(),
+            };
             let mut reporter = Reporter::new(&name, stderr);
-            reporter.whole(Severity::Warning, "there is no policy in this file", hint.as_deref());
+            reporter.whole(Severity::Warning, "there is no policy in this file", Some(&hint));
         }
     }
 
@@ -176,7 +210,7 @@ impl Policies {
             }
         };
         let is_policy =
-            |value| matches!(Sort::of(Gvk::of(value)), Sort::Classic | Sort::Later | Sort::Misspelt);
+            |value| !matches!(Sort::of(Gvk::of(value)), Sort::Exception | Sort::Foreign(_) | Sort::Other);
         let mut are_duplicates_told = false;
         let told = documents::objects(arena, document.value, &mut |object, place| {
             if is_policy(object) && !mem::replace(&mut are_duplicates_told, true) {
@@ -185,7 +219,8 @@ impl Policies {
             let marks = documents::marks_at(document.marks, place);
             let gvk = Gvk::of(object);
             // COMPAT(kyverno): what stands in a `List` is passed over, and so is what nobody knows.
-            if self.are_alone && place.is_empty() && Sort::of(gvk) == Sort::Other && is_built_in(gvk) {
+            let is_other = matches!(Sort::of(gvk), Sort::MisspeltKind(_) | Sort::Other);
+            if self.are_alone && place.is_empty() && is_other && is_built_in(gvk) {
                 self.errors += 1;
                 let error = Diagnostic::error(at("kind"), format!("`{gvk}` is no policy"));
                 let hint = "resources of a test stand under its `resources`";
@@ -213,6 +248,22 @@ impl Policies {
                 let kind = (!gvk.kind.is_empty()).then(|| gvk.to_string());
                 self.stranger = self.stranger.take().or(kind);
                 return;
+            }
+            Sort::Foreign(engine) => {
+                self.is_told = true;
+                let warning = Diagnostic::warning(
+                    at("apiVersion"),
+                    format!("`{gvk}` is a policy of {engine}, and not run"),
+                );
+                let hint = "policies that are run have `apiVersion: kyverno.io/v1`";
+                return reporter.diagnostic(source, &marks, &warning.with_hint(hint));
+            }
+            Sort::MisspeltKind(meant) => {
+                self.errors += 1;
+                let message = format!("there is no kind `{}` in `{}`", gvk.kind, gvk.group);
+                let error =
+                    Diagnostic::error(at("kind"), message).with_hint(format!("did you mean `{meant}`?"));
+                return reporter.diagnostic(source, &marks, &error);
             }
             Sort::Later => (Fault::NotYet, vec![not_yet(gvk)]),
             Sort::Misspelt => (Fault::Form, vec![unknown_version(gvk)]),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use portcullis_jmespath::Expression;
-use portcullis_model::{Diagnostic, Operation};
+use portcullis_model::{Diagnostic, Operation, Severity};
 use portcullis_value::{Arena, OwnedValue, Pointer, Value};
 use portcullis_yaml::Source;
 
@@ -87,22 +87,34 @@ impl Expectation {
 }
 
 impl Test {
-    /// Reads the tests in the file at `path`; tells what is wrong. Returns also how many errors were told.
-    pub(crate) fn read(path: &str, surroundings: &mut Surroundings<'_>) -> (Vec<Self>, usize) {
+    /// Reads the tests in the file at `path`; tells what is wrong, and that it holds none, which is an error where it is taken
+    /// strictly. Returns also how many errors were told.
+    pub(crate) fn read(path: &str, strict: bool, surroundings: &mut Surroundings<'_>) -> (Vec<Self>, usize) {
+        let severity = if strict { Severity::Error } else { Severity::Warning };
         let mut found = Inputs::find(&[path.to_owned()], false, surroundings);
         let (mut tests, mut errors) = (Vec::new(), found.errors);
         for input in &mut found.inputs {
             let told = documents::each(input, &mut surroundings.stderr, |source, stderr| {
-                let (test, errors) = Self::decode(path, source, stderr);
+                let (test, errors) = Self::decode(path, severity, source, stderr);
                 tests.extend(test);
                 Ok::<_, std::convert::Infallible>(errors)
             });
             errors += told.unwrap_or_default();
         }
+        if tests.is_empty() && errors == 0 {
+            let mut reporter = Reporter::new(path, &mut surroundings.stderr);
+            reporter.whole(severity, "there is no test in this file", Some(BEGINNING));
+            errors += reporter.errors();
+        }
         (tests, errors)
     }
 
-    fn decode(path: &str, source: Source<'_>, stderr: &mut Stream<'_>) -> (Option<Self>, usize) {
+    fn decode(
+        path: &str,
+        severity: Severity,
+        source: Source<'_>,
+        stderr: &mut Stream<'_>,
+    ) -> (Option<Self>, usize) {
         let mut reporter = Reporter::new(path, stderr);
         let arena = Arena::new();
         let document = match source.read_marked(&arena) {
@@ -121,6 +133,7 @@ impl Test {
             problems: Problems::default(),
         };
         let mut test = decoder.test(document.value);
+        decoder.tells_what_is_no_test(document.value, &test, severity);
         path.clone_into(&mut test.path);
         for problem in &decoder.problems.0 {
             reporter.diagnostic(source, &document.marks, problem);
@@ -160,7 +173,29 @@ struct Decoder<'d> {
     problems: Problems,
 }
 
+/// How a test begins, as a hint.
+const BEGINNING: &str = "begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: Test`";
+
 impl Decoder<'_> {
+    /// COMPAT(kyverno): a document that expects nothing, or is of another kind, passes.
+    fn tells_what_is_no_test(&mut self, document: Value<'_>, test: &Test, severity: Severity) {
+        if !self.problems.0.is_empty() {
+            return;
+        }
+        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let (key, message, hint) = if kind != "Test" {
+            ("kind", format!("`{kind}` is no kind of tests"), BEGINNING)
+        } else if test.rows.is_empty() {
+            ("metadata", "the test expects nothing".to_owned(), "what is expected stands under its `results`")
+        } else {
+            return;
+        };
+        let mut path = Pointer::root();
+        path.push(key);
+        let problem = Diagnostic { severity, ..Diagnostic::error(path, message) };
+        self.problems.0.push(problem.with_hint(hint));
+    }
+
     fn path(&self, path: &str) -> String {
         self.folder.join(path).display().to_string()
     }
@@ -214,8 +249,7 @@ impl Decoder<'_> {
             || fields.text("kind", &mut self.problems).is_empty()
         {
             let problem = Diagnostic::error(Pointer::root(), "the test has no `apiVersion` and `kind`");
-            let hint = "begin it with `apiVersion: cli.kyverno.io/v1alpha1` and `kind: Test`";
-            self.problems.0.push(problem.with_hint(hint));
+            self.problems.0.push(problem.with_hint(BEGINNING));
         }
         let values = fields
             .get("values")

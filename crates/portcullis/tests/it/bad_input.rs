@@ -1,7 +1,7 @@
 //! Input that is wrong: what is said, the exit code, and that the rest is judged all the same.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use crate::{check_snapshot, root, run, shown, stderr, stdout};
@@ -138,4 +138,65 @@ fn a_document_beyond_the_limit_is_refused_and_the_next_is_judged() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("pass: 1, fail: 0, warn: 0, error: 1,"), "{}", stdout(&output));
     assert!(stderr(&output).contains("document is larger than 67108864 bytes"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_nearly_a_policy_or_one_of_another_engine_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    policy(folder.path());
+    fs::write(folder.path().join("job.yaml"), JOB).unwrap();
+    let template = "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {name: a}\n";
+    for (text, code, told) in [
+        ("apiVersion: kyverno.io/v1\nkind: ClusterPolcy\n", 1, "did you mean `ClusterPolicy`?"),
+        ("apiVersion: kyverno.io/v1\nkind: clusterpolicy\n", 1, "did you mean `ClusterPolicy`?"),
+        ("apiVersion: policies.kyverno.io/v1\nkind: MutatingPolcy\n", 1, "did you mean `MutatingPolicy`?"),
+        (template, 0, "is a policy of Gatekeeper, and not run"),
+        ("apiVersion: v1\n", 0, "a policy has `apiVersion: kyverno.io/v1` and `kind: ClusterPolicy`"),
+    ] {
+        fs::create_dir_all(folder.path().join("policies")).unwrap();
+        fs::copy(folder.path().join("policy.yaml"), folder.path().join("policies/good.yaml")).unwrap();
+        fs::write(folder.path().join("policies/other.yaml"), text).unwrap();
+        for path in ["policies", "policies/other.yaml"] {
+            let output = run(folder.path(), &["apply", path, "--resource", "job.yaml"]);
+            // A file without a policy is of interest where it was named.
+            if path == "policies" && text == "apiVersion: v1\n" {
+                assert_eq!(stderr(&output), "");
+                continue;
+            }
+            assert_eq!(output.status.code(), Some(code), "{text}");
+            assert!(stderr(&output).contains(told), "{path}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_empty_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    policy(folder.path());
+    fs::write(folder.path().join("job.yaml"), JOB).unwrap();
+    let before = fs::read_dir(folder.path()).unwrap().count();
+    for arguments in [
+        ["apply", "", "--resource", "job.yaml", "--output", "out.yaml"],
+        ["apply", "policy.yaml", "--resource", "", "--output", "out.yaml"],
+        ["apply", "policy.yaml", "--resource", "job.yaml", "--output", ""],
+        ["apply", "policy.yaml", "--resource", "job.yaml", "--output", "-"],
+    ] {
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(stderr(&output).contains("hint: "), "{}", stderr(&output));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_may_read_the_output_stays_who_may() {
+    let folder = tempfile::tempdir().unwrap();
+    policy(folder.path());
+    fs::write(folder.path().join("job.yaml"), JOB).unwrap();
+    let output = folder.path().join("out.yaml");
+    fs::write(&output, "before").unwrap();
+    fs::set_permissions(&output, fs::Permissions::from_mode(0o640)).unwrap();
+    run(folder.path(), &["apply", "policy.yaml", "--resource", "job.yaml", "--output", "out.yaml"]);
+    assert_eq!(fs::metadata(&output).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&output).unwrap().contains("ttlSecondsAfterFinished"));
 }

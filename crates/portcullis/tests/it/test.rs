@@ -157,3 +157,31 @@ fn a_folder_without_tests_is_no_failure_unless_tests_are_required() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("no tests found"));
 }
+
+#[test]
+fn a_file_that_tests_nothing_is_told_of_and_an_error_where_it_is_taken_strictly() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let good = test_file(&[("team", "good", "pass")]);
+    fs::create_dir(folder.path().join("good")).unwrap();
+    let elsewhere = good.replace("policy.yaml", "../policy.yaml").replace("pods.yaml", "../pods.yaml");
+    fs::write(folder.path().join("good/kyverno-test.yaml"), elsewhere).unwrap();
+    let without_rows = good.split("results:").next().unwrap().to_owned();
+    for (text, told) in [
+        ("# later\n".to_owned(), "there is no test in this file"),
+        (good.replace("kind: Test", "kind: Tst"), "`Tst` is no kind of tests"),
+        (without_rows, "the test expects nothing"),
+    ] {
+        fs::write(folder.path().join("kyverno-test.yaml"), text).unwrap();
+        let output = run(folder.path(), &["test", "."]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("warning: {told}")), "{}", stderr(&output));
+        let output = run(folder.path(), &["test", ".", "--strict"]);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(stderr(&output).contains(&format!("error: {told}")), "{}", stderr(&output));
+    }
+    let output = run(folder.path(), &["test", "good", "--test-case-selector", "policy=labeled"]);
+    assert!(output.status.success());
+    let told = "warning: `--test-case-selector` selects none of the rows, of which there is 1";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+}
