@@ -285,7 +285,8 @@ fn sort<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>)
     in_order(evaluator, keyed)
 }
 
-/// COMPAT(kyverno): a list of one is not looked at.
+/// COMPAT(kyverno): a list of one is not looked at. What the reference sorts stays sorted for the variables that are evaluated
+/// after this one, so that a rule which compares a list with the sorted one holds always there; here it is compared.
 fn sort_by<'a>(evaluator: &mut Evaluator<'a, '_, '_>, arguments: Arguments<'a, '_>) -> Evaluated<'a> {
     let (items, expression) = (arguments.array(0)?, arguments.reference(1)?);
     let [first, others @ ..] = items else { return Ok(Value::Array(items)) };
