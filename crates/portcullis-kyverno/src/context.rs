@@ -61,13 +61,18 @@ impl ContextEntry {
         let part = |source: Value<'_>, key: &str| {
             source.get(key).filter(|value| !value.is_null()).map(Template::compile)
         };
+        // An empty path is none.
+        let path = |source: Value<'_>| {
+            let path = source.get("jmesPath").filter(|path| !matches!(path, Value::Null | Value::String("")));
+            path.map(Template::compile)
+        };
         let or_empty =
             |template: Option<Template>| template.unwrap_or_else(|| Template::compile(Value::String("")));
         let source = |key: &str| entry.get(key).filter(|value| !value.is_null());
         let source = if let Some(variable) = source("variable") {
             Source::Variable {
                 value: part(variable, "value"),
-                path: part(variable, "jmesPath"),
+                path: path(variable),
                 default: part(variable, "default"),
             }
         } else if let Some(config_map) = source("configMap") {
@@ -80,16 +85,13 @@ impl ContextEntry {
             Source::ApiCall {
                 call: Template::compile(without_nulls(&arena, call.copy_to(&arena), &["service"])),
                 to_service: call.get("service").is_some_and(|service| !service.is_null()),
-                path: part(call, "jmesPath"),
+                path: path(call),
                 default: call.get("default").filter(|value| !value.is_null()).map(Into::into),
             }
         } else if let Some(global) = source("globalReference") {
-            Source::GlobalReference { name: or_empty(part(global, "name")), path: part(global, "jmesPath") }
+            Source::GlobalReference { name: or_empty(part(global, "name")), path: path(global) }
         } else if let Some(image) = source("imageRegistry") {
-            Source::ImageRegistry {
-                reference: or_empty(part(image, "reference")),
-                path: part(image, "jmesPath"),
-            }
+            Source::ImageRegistry { reference: or_empty(part(image, "reference")), path: path(image) }
         } else {
             Source::None
         };

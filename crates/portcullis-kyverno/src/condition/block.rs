@@ -270,19 +270,19 @@ fn shown_operand(
 /// A value as an operator sees it.
 ///
 /// COMPAT(kyverno): what passes through JSON on its way has only doubles: a scalar written in the policy always, what
-/// a variable brings unless the context holds integers. Numbers inside a list or map that is written stay as they are.
+/// a variable brings unless the context holds integers. Numbers inside a list or map that is written stay as they are, also
+/// beside variables.
 fn operand<'a>(
     template: &'a Template,
     part: &str,
     scope: &mut Scope<'a, '_, '_>,
     numbers: Numbers,
 ) -> Result<Value<'a>, VariableError> {
-    let value = template.render(scope).map_err(|error| {
+    let value = template.render_as(scope, numbers).map_err(|error| {
         error.map_text(|text| format!("failed to substitute variables in condition {part}: {text}"))
     })?;
     Ok(match (template.literal(), value) {
         (Some(_), Value::Number(number)) => Value::Number(Number::Float(number.as_f64())),
-        (None, value) if numbers == Numbers::Floats => value.with_float_numbers(scope.arena()),
         _ => value,
     })
 }

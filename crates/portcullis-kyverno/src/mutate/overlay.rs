@@ -144,15 +144,26 @@ fn compile_list(items: &[Value<'_>], budget: &mut Budget<'_>) -> Result<Node, Ov
             }
         });
     }
-    Ok(if is_plain { Node::Plain(Value::Array(items).into()) } else { Node::List(elements.into()) })
+    if is_plain {
+        return Ok(Node::Plain(Value::Array(items).into()));
+    }
+    if !matches!(items, [Value::Object(_), ..]) {
+        // COMPAT(kyverno): such a list is not looked into, and what has anchors is left out of it.
+        elements.retain(|element| matches!(element, Element::Plain(_)));
+    }
+    Ok(Node::List(elements.into()))
 }
 
 /// The anchor that `key` is, if it has a meaning in an overlay.
 fn anchor(key: &str) -> Result<Option<Anchor<'_>>, OverlayError> {
     let Some(anchor) = Anchor::parse(key) else { return Ok(None) };
-    let is_known =
-        matches!(anchor.kind, AnchorKind::AddIfAbsent | AnchorKind::Condition | AnchorKind::Global);
-    if !is_known || Anchor::parse(anchor.key).is_some() {
+    let is_known = match anchor.kind {
+        AnchorKind::Condition | AnchorKind::Global => true,
+        // What is in parentheses once more is a key like any other to a condition, and nothing to be written.
+        AnchorKind::AddIfAbsent => Anchor::parse(anchor.key).is_none(),
+        _ => false,
+    };
+    if !is_known {
         let problem = OverlayProblem::Anchor(anchor.to_string());
         return Err(OverlayError { problem, path: Pointer::root() });
     }

@@ -126,6 +126,7 @@ impl<'a> Resolver<'a, '_, '_> {
             None => None,
             Some(Value::Null) => Some(&[][..]),
             Some(Value::Array(items)) => Some(items),
+            Some(_) if elements.iter().all(|element| matches!(element, Element::Plain(_))) => None,
             Some(_) => return Err(OverlayError::from(OverlayProblem::NotAList).into()),
         };
         let mut target = Target::new(schema, items.unwrap_or_default());

@@ -199,6 +199,7 @@ static MANIFESTS: Shape = Fields(&[
             field("namespace", &Text, "The namespace in which the dry run is made."),
         ]),
         "A dry run of the signed manifest, to see which fields the cluster adds.",
-    ),
+    )
+    .always(),
     REPOSITORY,
 ]);

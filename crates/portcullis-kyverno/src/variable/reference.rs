@@ -121,7 +121,8 @@ impl<'a> Resolver<'a> {
             return Err("references take more steps than allowed".to_owned());
         }
         match (operator, found) {
-            (_, None) if operator.is_empty() => {
+            // What is null is told like what is not there.
+            ("", None | Some(Value::Null)) => {
                 Err(format!("got nil resolved variable {matched} at path {}: <nil>", place()))
             }
             ("", Some(Value::String(text))) => Ok(text.to_owned()),

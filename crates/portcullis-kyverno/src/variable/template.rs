@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use portcullis_model::Numbers;
 use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use super::query::VariableError;
@@ -94,11 +95,18 @@ impl Template {
         Self(compile_node(part, path))
     }
 
-    /// Substitutes in a text that was put together while evaluating.
+    /// Substitutes in a text that was put together while evaluating. It is a document of its own: a reference in it leads
+    /// nowhere.
     pub(crate) fn render_text<'a>(
         text: String,
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Value<'a>, VariableError> {
+        let arena = scope.arena();
+        let text = match resolve_references(arena, Value::String(&text)) {
+            Ok(Value::String(resolved)) => resolved.to_owned(),
+            Ok(_) => text,
+            Err(reason) => return Err(VariableError::unresolved(reason)),
+        };
         render_rounds(scope, text, &TemplatePath::default())
     }
 
@@ -121,7 +129,16 @@ impl Template {
 
     /// The document with the values put in.
     pub(crate) fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
-        self.0.render(scope)
+        self.render_as(scope, Numbers::AsWritten)
+    }
+
+    /// The document with the values put in, whose numbers are as `numbers` says.
+    pub(crate) fn render_as<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        numbers: Numbers,
+    ) -> Result<Value<'a>, VariableError> {
+        self.0.render(scope, numbers)
     }
 }
 
@@ -174,18 +191,25 @@ impl Node {
         }
     }
 
-    fn render<'a>(&'a self, scope: &mut Scope<'a, '_, '_>) -> Result<Value<'a>, VariableError> {
+    fn render<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        numbers: Numbers,
+    ) -> Result<Value<'a>, VariableError> {
         match self {
             Node::Literal(value) => {
                 scope.spend_bytes(value.borrowed_bytes())?;
                 Ok(value.borrow(scope.arena()))
             }
-            Node::Text(text) => text.render(scope),
+            Node::Text(text) => {
+                let value = text.render(scope)?;
+                Ok(if numbers == Numbers::Floats { value.with_float_numbers(scope.arena()) } else { value })
+            }
             Node::Broken(text) => Err(VariableError::unresolved(text.clone())),
             Node::List(items) => {
                 let mut rendered = Vec::with_capacity(items.len());
                 for item in items {
-                    rendered.push(item.render(scope)?);
+                    rendered.push(item.render(scope, numbers)?);
                 }
                 scope.spend_bytes(size_of_val(&*rendered))?;
                 Ok(scope.arena().array(&rendered))
@@ -201,7 +225,7 @@ impl Node {
                         }
                         _ => "",
                     };
-                    rendered.push((key, item.render(scope)?));
+                    rendered.push((key, item.render(scope, numbers)?));
                 }
                 scope.spend_bytes(size_of_val(&*rendered))?;
                 Ok(Value::Object(Object::from_unsorted(scope.arena(), &mut rendered)))

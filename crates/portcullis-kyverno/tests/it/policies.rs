@@ -459,3 +459,80 @@ fn policies_are_alike_where_nothing_but_their_names_can_make_a_difference() {
     assert_eq!(of("ClusterPolicy", "name: a", "{x: 1.5}"), None);
     assert_eq!(of("Policy", "name: a", "{x: 1}"), None);
 }
+
+#[test]
+fn a_message_of_what_is_denied_has_escaped_references_and_none_that_lead_somewhere() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}}";
+    for (message, condition, want) in [
+        (r"run \$(date) {{request.object.metadata.name}}", "", "run $(date) web"),
+        ("denied", r"use \$(X)", "denied; use $(X)"),
+        ("at $(./../deny/conditions/all/0/value)", "no", "no"),
+    ] {
+        let rule = format!(
+            "validate:\n  message: '{message}'\n  deny: {{conditions: {{all: [{{key: a, operator: Equals, value: a, message: '{condition}'}}]}}}}"
+        );
+        check(&policy("Pod", &rule), pod, &format!("r fail: {want}"));
+    }
+}
+
+#[test]
+fn numbers_that_are_written_beside_a_variable_stay_integers() {
+    let denied = |key: &str, operator: &str, value: &str| {
+        let condition = format!("{{key: {key}, operator: {operator}, value: {value}}}");
+        let rule = format!("validate: {{message: stop, deny: {{conditions: {{all: [{condition}]}}}}}}");
+        check(&policy("Pod", &rule), "{apiVersion: v1, kind: Pod, metadata: {name: web}}", "r fail: stop");
+    };
+    let name = r#""{{request.object.metadata.name}}""#;
+    denied(&format!("[{name}, 2]"), "Equals", "[web, 2]");
+    denied(&format!("{{n: {name}, r: 2}}"), "Equals", "{n: web, r: 2}");
+    denied(&format!("[{name}, 1000000]"), "AnyIn", "['1000000']");
+}
+
+#[test]
+fn an_empty_path_of_a_context_entry_is_none() {
+    let rule =
+        "context: [{name: v, variable: {value: x, jmesPath: ''}}]\nvalidate: {message: 'M {{v}}', deny: {}}";
+    check(&policy("Pod", rule), "{apiVersion: v1, kind: Pod, metadata: {name: web}}", "r fail: M x");
+}
+
+#[test]
+fn what_stands_in_parentheses_twice_is_a_condition_on_a_key_in_parentheses() {
+    let overlay = |overlay: &str| policy("Pod", &format!("mutate: {{patchStrategicMerge: {overlay}}}"));
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c}]}}";
+    for anchor in ["((hostPID))", "<((hostPID))", "(+(hostPID))"] {
+        let once = format!("{{spec: {{'{anchor}': true, hostIPC: true}}}}");
+        check(&overlay(&once), pod, "r skip: no patches applied");
+    }
+    check(
+        &overlay("{spec: {containers: [{'((name))': '*', tty: true}], hostIPC: true}}"),
+        pod,
+        concat!(
+            "r pass: mutated Pod/web\n",
+            r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"c"}],"hostIPC":true}}"#
+        ),
+    );
+}
+
+#[test]
+fn a_list_that_does_not_begin_with_a_map_is_not_looked_into() {
+    let items = "items: [{name: n1, v: 1}, {name: n2, v: 2}]";
+    let widget =
+        format!("{{apiVersion: example.com/v1, kind: Widget, metadata: {{name: w}}, spec: {{{items}}}}}");
+    for (overlay, want) in [
+        ("[x, {(name): n1, c: 1}]", r#"{"items":["x"]}"#),
+        ("[[x], {(name): n1, c: 1}]", r#"{"items":[["x"]]}"#),
+        ("[x, {<(name): zz}], other: true", r#"{"items":["x"],"other":true}"#),
+        (
+            "[[{(name): '*', q: 2}]], other: true",
+            r#"{"items":[{"name":"n1","v":1},{"name":"n2","v":2}],"other":true}"#,
+        ),
+    ] {
+        let rule = format!("mutate: {{patchStrategicMerge: {{spec: {{items: {overlay}}}}}}}");
+        let head = r#"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"},"spec":"#;
+        check(
+            &policy("example.com/v1/Widget", &rule),
+            &widget,
+            &format!("r pass: mutated Widget/w\n{head}{want}}}"),
+        );
+    }
+}
