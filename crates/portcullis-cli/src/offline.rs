@@ -10,6 +10,7 @@ pub(crate) mod inputs;
 pub(crate) mod known;
 pub(crate) mod policies;
 pub(crate) mod resources;
+mod sort;
 pub(crate) mod user;
 pub(crate) mod values;
 pub(crate) mod verdict;

@@ -5,12 +5,13 @@ use std::mem;
 use std::sync::Arc;
 
 use portcullis_kyverno::{Findings, Policy, PolicyException};
-use portcullis_model::{Diagnostic, Gvk, Resource, Severity, closest};
+use portcullis_model::{Diagnostic, Gvk, Resource, Severity};
 use portcullis_value::{Arena, Pointer, Value};
 use portcullis_yaml::{Marks, Source};
 
 use super::documents;
 use super::inputs::{Input, Inputs};
+use super::sort::{Sort, is_built_in};
 use crate::diagnostics::{self, Reporter};
 use crate::files;
 use crate::surroundings::{Stream, Surroundings};
@@ -57,74 +58,6 @@ pub(crate) enum Fault {
     Refused,
     /// Policies of its kind are not run yet.
     NotYet,
-}
-
-/// What a document is to somebody who looks for policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
-    /// A policy that is run.
-    Classic,
-    /// A policy whose family is not run yet.
-    Later,
-    /// A policy by its kind, of a group that is misspelt.
-    Misspelt,
-    /// Of the group of policies, and of no kind that it has, but nearly of this one.
-    MisspeltKind(&'static str),
-    /// An exception to policies that are run.
-    Exception,
-    /// A policy of another engine.
-    Foreign(&'static str),
-    /// Something else that lies in the same folder: a resource, a test, values.
-    Other,
-}
-
-/// Where policies of the kinds live that are not run yet: group and kinds.
-const LATER: &[(&str, &[&str])] = &[
-    ("kyverno.io", &["CleanupPolicy", "ClusterCleanupPolicy"]),
-    ("admissionregistration.k8s.io", &["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"]),
-];
-
-/// The group of the policies that are run, and the kinds that belong to them.
-const GROUP: &str = "kyverno.io";
-const KINDS: &[&str] =
-    &["PolicyException", "ClusterPolicy", "Policy", "CleanupPolicy", "ClusterCleanupPolicy"];
-
-/// The group of those in CEL, and their kinds.
-const LATER_GROUP: &str = "policies.kyverno.io";
-const LATER_KINDS: &[&str] =
-    &["ValidatingPolicy", "MutatingPolicy", "GeneratingPolicy", "DeletingPolicy", "ImageValidatingPolicy"];
-
-/// Where policies of other engines live.
-const FOREIGN: &[(&str, &str)] = &[
-    ("constraints.gatekeeper.sh", "Gatekeeper"),
-    ("templates.gatekeeper.sh", "Gatekeeper"),
-    ("mutations.gatekeeper.sh", "Gatekeeper"),
-    ("policies.kubewarden.io", "Kubewarden"),
-];
-
-impl Sort {
-    fn of(gvk: Gvk<'_>) -> Self {
-        let is_policy = matches!(gvk.kind, "ClusterPolicy" | "Policy");
-        match gvk.group {
-            GROUP if is_policy => Sort::Classic,
-            GROUP if gvk.kind == "PolicyException" => Sort::Exception,
-            // Other groups have kinds of these names too.
-            group if is_policy && closest(group, [GROUP]).is_some() => Sort::Misspelt,
-            LATER_GROUP if gvk.kind.ends_with("Policy") => Sort::Later,
-            group if LATER.iter().any(|later| later.0 == group && later.1.contains(&gvk.kind)) => Sort::Later,
-            GROUP => misspelt(gvk.kind, KINDS),
-            LATER_GROUP => misspelt(gvk.kind, LATER_KINDS),
-            group => {
-                let engine = FOREIGN.iter().find(|(theirs, _)| *theirs == group);
-                engine.map_or(Sort::Other, |(_, engine)| Sort::Foreign(engine))
-            }
-        }
-    }
-}
-
-/// What a document of this kind is, in a group with policies of these kinds.
-fn misspelt(kind: &str, kinds: &[&'static str]) -> Sort {
-    closest(kind, kinds.iter().copied()).map_or(Sort::Other, Sort::MisspeltKind)
 }
 
 impl Policies {
@@ -266,7 +199,7 @@ impl Policies {
                 return reporter.diagnostic(source, &marks, &error);
             }
             Sort::Later => (Fault::NotYet, vec![not_yet(gvk)]),
-            Sort::Misspelt => (Fault::Form, vec![unknown_version(gvk)]),
+            Sort::MisspeltGroup => (Fault::Form, vec![unknown_version(gvk)]),
             Sort::Classic if !matches!(gvk.version, "v1" | "v2beta1") => {
                 (Fault::Form, vec![unknown_version(gvk)])
             }
@@ -318,40 +251,6 @@ impl Policies {
             exceptions.push(Arc::new(PolicyException::compile(value)));
         }
     }
-}
-
-/// Whether `gvk` is of Kubernetes itself or of the reference, but for what binds policies.
-fn is_built_in(gvk: Gvk<'_>) -> bool {
-    const GROUPS: &[&str] = &[
-        "",
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "apps",
-        "authentication.k8s.io",
-        "authorization.k8s.io",
-        "autoscaling",
-        "batch",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "flowcontrol.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "policy",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-        "wgpolicyk8s.io",
-        "reports.kyverno.io",
-        GROUP,
-    ];
-    !gvk.kind.is_empty()
-        && GROUPS.contains(&gvk.group)
-        && !gvk.version.is_empty()
-        && !gvk.kind.ends_with("PolicyBinding")
 }
 
 /// Whether a context entry somewhere in `value` is answered from other resources, or a rule changes them. Reading has
