@@ -63,13 +63,20 @@ fn check_kinds(validate: Value<'_>, frame: &str, finder: &mut Finder) {
 /// COMPAT(kyverno): an empty list of patterns is lost on the way, and the generated rule then has nothing to do.
 /// Nothing else is wrong with a generated rule that is not wrong with the one it comes from.
 pub(super) fn check_generated(document: &Document<'_>, finder: &mut Finder) {
+    let loses_all = |rule: Value<'_>| {
+        let validate = rule.get("validate").unwrap_or_default();
+        list(validate, "anyPattern").is_empty() && kinds(validate) == ["anyPattern"]
+    };
+    // Rules are generated for nothing but to count them: where none loses anything, nobody asks.
+    if !document.rules.iter().any(|rule| loses_all(rule.value)) {
+        return;
+    }
     let arena = Arena::new();
     let controllers = Controllers::of(document.root);
     let mut index = document.rules.len();
     for rule in &document.rules {
         let count = autogen::generate(&arena, rule.value, &controllers).into_both().count();
-        let validate = rule.value.get("validate").unwrap_or_default();
-        if count > 0 && list(validate, "anyPattern").is_empty() && kinds(validate) == ["anyPattern"] {
+        if count > 0 && loses_all(rule.value) {
             finder
                 .error(NO_KIND)
                 .under(rule.pointer().tokens())
