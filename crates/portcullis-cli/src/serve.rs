@@ -98,11 +98,12 @@ pub struct ServeArguments {
     pub external_url: Option<String>,
 
     /// With --external-url: let webhooks fail requests as their policies say
-    #[arg(long, requires = "external_url", help_heading = "Webhooks")]
+    // What conflicts with an argument that is there is not required: `requires` alone would let `--policies` in.
+    #[arg(long, requires = "external_url", conflicts_with = "policies", help_heading = "Webhooks")]
     pub allow_fail: bool,
 
     /// With --external-url: serve in the place of another Portcullis that serves the cluster
-    #[arg(long, requires = "external_url", help_heading = "Webhooks")]
+    #[arg(long, requires = "external_url", conflicts_with = "policies", help_heading = "Webhooks")]
     pub take_over: bool,
 
     /// The Service that leads to this process

@@ -384,6 +384,8 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
         vec!["serve", "--service", "gate", "--external-url", "https://127.0.0.1:9443"],
         vec!["serve", "--tls-cert", "tls.crt"],
         vec!["serve", "--allow-fail"],
+        vec!["serve", "--policies", "policy.yaml", "--allow-fail"],
+        vec!["serve", "--policies", "policy.yaml", "--take-over"],
         vec!["serve", "--webhook-timeout", "31"],
         vec!["serve", "--log", "loud", "--policies", "policy.yaml"],
         vec!["serve", "--policies", "nowhere.yaml"],
