@@ -126,11 +126,17 @@ fn find_rule(rule: &str, policies: &Policies) -> anyhow::Result<()> {
     if names.is_empty() || names.contains(&rule) {
         return Ok(());
     }
-    let hint = match closest(rule, names.iter().copied()) {
+    let hint = meant(rule, names);
+    Err(Hinted { message: format!("no rule is named `{rule}`"), hint }.into())
+}
+
+/// Which of `names` was probably meant by `rule`, or all of them.
+fn meant<'n>(rule: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<_> = names.into_iter().collect();
+    match closest(rule, names.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("there are {}", names.join(", ")),
-    };
-    Err(Hinted { message: format!("no rule is named `{rule}`"), hint }.into())
+    }
 }
 
 /// A run under way.

@@ -1,5 +1,6 @@
 //! Decisions that a server recorded, with what it explained of them.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -53,10 +54,11 @@ pub(super) fn print(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<(), Ended> {
     let text = read(path, surroundings)?;
+    let source = if path == "-" { "standard input".to_owned() } else { format!("`{path}`") };
     let decisions: Vec<_> = text.lines().filter_map(decision).collect();
     if decisions.is_empty() {
         return Err(hinted(
-            format!("there is no decision in `{path}`"),
+            format!("there is no decision in {source}"),
             Some("save what `/decisions` of a server answers, or its log"),
         )
         .into());
@@ -64,14 +66,20 @@ pub(super) fn print(
     let explained: Vec<_> = decisions.iter().filter(|decision| !decision.explained.is_empty()).collect();
     if explained.is_empty() {
         return Err(hinted(
-            format!("no decision in `{path}` is explained"),
+            format!("no decision in {source} is explained"),
             Some("a server explains denials, as long as there are not too many at once"),
         )
         .into());
     }
-    let others = decisions.len() - explained.len();
+    if let Some(rule) = rule {
+        find_rule(rule, &explained, &source)?;
+    }
+    // What is allowed is never explained, and most of a log.
+    let denials = decisions.iter().filter(|decision| !decision.allowed).count();
+    let others =
+        decisions.iter().filter(|decision| !decision.allowed && decision.explained.is_empty()).count();
     if others > 0 {
-        let message = format!("{others} of {} decisions in `{path}` are not explained", decisions.len());
+        let message = format!("{others} of {denials} denials in {source} are not explained");
         diagnostics::warning(&mut surroundings.stderr, &message);
     }
     for decision in explained {
@@ -96,6 +104,18 @@ pub(super) fn print(
         form.explanations(&about, &explanations, &mut surroundings.stdout).map_err(standard_output)?;
     }
     Ok(())
+}
+
+/// Refuses the name of a rule that none of the `explained` decisions tells of.
+fn find_rule(rule: &str, explained: &[&Decision], source: &str) -> anyhow::Result<()> {
+    let policies = explained.iter().flat_map(|decision| &decision.explained);
+    let names: BTreeSet<&str> =
+        policies.flat_map(|policy| &policy.rules).map(|explained| &*explained.rule).collect();
+    if names.contains(rule) {
+        return Ok(());
+    }
+    let hint = super::meant(rule, names);
+    Err(hinted(format!("no decision in {source} explains a rule `{rule}`"), Some(hint)))
 }
 
 fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<String> {

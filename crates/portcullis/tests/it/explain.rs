@@ -45,6 +45,29 @@ fn the_same_tree_is_there_for_programs() {
     assert_eq!(deny["steps"][0]["seen"], "\"LoadBalancer\"");
 }
 
+/// What a server records of two requests that it refuses and of one that it admits.
+const DECISIONS: &str = r#"{"uid":"1","operation":"CREATE","kind":"v1/Pod","name":"a","allowed":true}
+{"uid":"2","operation":"CREATE","kind":"v1/Pod","name":"b","allowed":false,"explained":[{"policy":"p","rules":[{"rule":"check-image","ended":"fail","message":"no","summary":"it fails"}]}]}
+"#;
+
+#[test]
+fn of_a_record_denials_alone_are_to_be_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("all.jsonl"), DECISIONS).unwrap();
+    let more = r#"{"uid":"3","operation":"CREATE","kind":"v1/Pod","name":"c","allowed":false}"#;
+    fs::write(folder.path().join("more.jsonl"), format!("{DECISIONS}{more}\n")).unwrap();
+    let output = run(folder.path(), &["explain", "--record", "all.jsonl", "--rule", "check-image"]);
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
+    let output = run(folder.path(), &["explain", "--record", "more.jsonl"]);
+    let told = "warning: 1 of 2 denials in `more.jsonl` are not explained\n";
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), told));
+    let arguments = ["explain", "--record", "more.jsonl", "--rule", "check-images", "--format", "json"];
+    let output = run(folder.path(), &arguments);
+    let told = "error: no decision in `more.jsonl` explains a rule `check-images`\n\
+                hint: did you mean `check-image`?\n";
+    assert_eq!((output.status.code(), &*stderr(&output), &*stdout(&output)), (Some(1), told, ""));
+}
+
 #[test]
 fn input_that_is_wrong_is_told_as_apply_tells_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,6 +85,7 @@ fn input_that_is_wrong_is_told_as_apply_tells_it() {
             "did you mean `no-load-balancers`?",
         ),
         (vec!["policy.yaml"], "<RESOURCE>"),
+        (vec!["--record", "-"], "there is no decision in standard input"),
         (vec!["--record", "decisions.jsonl"], "there is no decision in `decisions.jsonl`"),
         (vec!["policy.yaml", "service.yaml", "--record", "decisions.jsonl"], "does not go with"),
     ] {
