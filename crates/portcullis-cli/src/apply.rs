@@ -54,6 +54,9 @@ pub(crate) fn apply(
         surroundings.stdout.colour = false;
         surroundings.stderr.colour = false;
     }
+    for (flag, other) in arguments.idle() {
+        diagnostics::warning(&mut surroundings.stderr, &format!("`{flag}` does nothing without `{other}`"));
+    }
     let chosen = &arguments.from_cluster;
     let reach = chosen.cluster.then(|| cluster.reach(&chosen.access)).transpose()?;
     let from = reach.map_or(From::Files, |reach| From::Cluster(Box::new(reach), chosen));
@@ -105,7 +108,11 @@ fn form(arguments: &Arguments, surroundings: &Surroundings<'_>) -> Box<dyn Form>
     let mutations =
         Mutations { diff: arguments.diff, bare: arguments.stdin, hidden: arguments.output.is_some() };
     if arguments.policy_report {
-        return Box::new(Report::new(mutations, arguments.output_format, surroundings.now));
+        return Box::new(Report::new(
+            mutations,
+            arguments.output_format.unwrap_or_default(),
+            surroundings.now,
+        ));
     }
     match arguments.form() {
         Format::Text => Box::new(Text::new(mutations, surroundings)),

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, help_heading = "Output", conflicts_with_all = ["format", "policy_report"])]
     pub(crate) table: bool,
 
-    /// Add the messages to the table
+    /// With --table: add the messages
     #[arg(long, help_heading = "Output")]
     pub(crate) detailed_results: bool,
 
@@ -46,16 +46,16 @@ pub(crate) struct Arguments {
     #[arg(short, long, help_heading = "Output", conflicts_with = "format")]
     pub(crate) policy_report: bool,
 
-    /// The form of reports
-    #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
-    pub(crate) output_format: ReportFormat,
+    /// With --policy-report: the form of reports, which is yaml where none is given
+    #[arg(long, value_enum, value_name = "FORM", help_heading = "Output")]
+    pub(crate) output_format: Option<ReportFormat>,
 
     /// Write the mutated resources to this file (`.yaml` or `.yml`) or into this folder
     #[arg(short, long, value_name = "PATH", help_heading = "Output")]
     pub(crate) output: Option<String>,
 
     /// Show what changes in place of the mutated resources
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", conflicts_with = "output")]
     pub(crate) diff: bool,
 
     /// Write on each mutated resource which rule changed what
@@ -215,6 +215,12 @@ impl Arguments {
                 "name a policy file: `portcullis apply policy.yaml --resource job.yaml`",
             ));
         }
+        if self.diff && !self.policy_report && matches!(self.format, Format::Json | Format::Yaml) {
+            return Err(missing(
+                "`--diff` is for people: one document holds no diffs",
+                "leave out `--diff` or `--format`",
+            ));
+        }
         if self.from_cluster.cluster {
             self.from_cluster.check(&self.resource, &self.known)?;
         } else if self.resource.is_empty() {
@@ -229,6 +235,22 @@ impl Arguments {
             );
         }
         Ok(())
+    }
+
+    /// The flags that are given and do nothing without another one, which comes second.
+    ///
+    /// COMPAT(kyverno): the reference takes them without a word, and so may scripts; here a word is said.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let cluster = self.from_cluster.cluster;
+        let access = &self.from_cluster.access;
+        [
+            ("--kubeconfig", "--cluster", access.kubeconfig.is_some() && !cluster),
+            ("--context", "--cluster", access.context.is_some() && !cluster),
+            ("--output-format", "--policy-report", self.output_format.is_some() && !self.policy_report),
+            ("--detailed-results", "--table", self.detailed_results && self.form() != Format::Table),
+        ]
+        .into_iter()
+        .filter_map(|(flag, other, is_idle)| is_idle.then_some((flag, other)))
     }
 
     /// The form of the results, whichever way it was asked for.

@@ -79,6 +79,43 @@ fn flags_that_come_later_say_so() {
 
 /// The rows of the table of exit codes in docs/cli.md.
 #[test]
+fn flags_that_do_nothing_are_refused_and_those_of_the_reference_told_of() {
+    let run = |flags: &[&str]| {
+        let jobs = ["apply", "add-ttl-to-dangling-job.yaml", "--resource", "resources/job.yaml"];
+        run(&root().join("examples/dangling-jobs"), &[&jobs, flags].concat())
+    };
+    for (flags, want) in [
+        (&["--diff", "--format", "json"][..], "`--diff` is for people: one document holds no diffs\nhint: "),
+        (&["--diff", "-o", "x.yaml"], "`--diff` does not go with `--output <PATH>`\nhint: "),
+    ] {
+        let output = run(flags);
+        let told = stderr(&output);
+        assert!(told.starts_with(&format!("error: {want}")), "{flags:?}: {told}");
+        assert_eq!((output.status.code(), &*stdout(&output)), (Some(1), ""), "{flags:?}");
+    }
+    for (flags, want) in [
+        (
+            &["--output-format", "json"][..],
+            "warning: `--output-format` does nothing without `--policy-report`\n",
+        ),
+        (&["--kubeconfig", "x"], "warning: `--kubeconfig` does nothing without `--cluster`\n"),
+        (&["--context", "x"], "warning: `--context` does nothing without `--cluster`\n"),
+        (&["--detailed-results"], "warning: `--detailed-results` does nothing without `--table`\n"),
+        (&["--output-format", "json", "-p"], ""),
+        (&["--detailed-results", "-t"], ""),
+        (&["--detailed-results", "--format", "table"], ""),
+        (&["--diff", "-p"], ""),
+        (&["--diff", "-t"], ""),
+    ] {
+        let output = run(flags);
+        let told = stderr(&output);
+        // The policy says `enforce`, which is a warning, too.
+        let told: String = told.split_inclusive('\n').filter(|line| line.contains("does nothing")).collect();
+        assert_eq!((output.status.code(), &*told), (Some(0), want), "{flags:?}");
+    }
+}
+
+#[test]
 fn exit_codes_are_those_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let policy = |annotations: &str| {
