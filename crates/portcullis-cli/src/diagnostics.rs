@@ -67,7 +67,7 @@ impl<'r, 's> Reporter<'r, 's> {
         self.tell(&Finding {
             severity: diagnostic.severity,
             message: Cow::Borrowed(&diagnostic.message),
-            hint: diagnostic.hint.as_deref().map(Cow::Borrowed),
+            hint: diagnostic.hint.as_deref().map(|hint| in_quotes(hint, source, place)),
             source,
             span: place.range(),
             context: None,
@@ -190,6 +190,19 @@ fn place_of(marks: &Marks<'_>, diagnostic: &Diagnostic) -> Place {
         }
     };
     found.or_else(nearest).unwrap_or_else(|| marks.place())
+}
+
+/// `hint`, with what stands at `place` in quotes where that is to be done.
+fn in_quotes<'h>(hint: &'h str, source: Source<'_>, place: Place) -> Cow<'h, str> {
+    // An alias, a tag or a value over lines is more than its text.
+    let is_plain = |text: &&str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._:~".contains(&byte))
+    };
+    let written = source.text().get(place.range()).filter(is_plain);
+    match written.filter(|_| hint == Diagnostic::IN_QUOTES) {
+        Some(text) => Cow::Owned(format!("{hint}: \"{text}\"")),
+        None => Cow::Borrowed(hint),
+    }
 }
 
 /// The byte offset in `source` of a line and column of its stream.

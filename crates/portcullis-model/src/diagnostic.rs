@@ -33,6 +33,10 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// The hint for a number or boolean that is to be a text. Only the source knows the text: YAML reads `yes` as true and
+    /// `0x1F` as 31. Who has the source adds what is written there.
+    pub const IN_QUOTES: &str = "put it in quotes";
+
     /// An error about the node at `path`.
     pub fn error(path: Pointer, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, path, place: Place::Value, message: message.into(), hint: None }

@@ -5,7 +5,7 @@ use portcullis_value::{Pointer, Value, json};
 
 use super::Kinds;
 use super::finder::Finder;
-use crate::schema::{self, SPEC, Version};
+use crate::schema::{self, SPEC, Shape, Version};
 
 /// The value of `key`, unless it is null, which Go's decoder takes for absent.
 pub(super) fn given<'a>(value: Value<'a>, key: &str) -> Option<Value<'a>> {
@@ -168,7 +168,19 @@ fn check_metadata(document: &Document<'_>, finder: &mut Finder) {
     finder.below("metadata", |finder| {
         let metadata = document.root.get("metadata").unwrap_or_default();
         let name = text(metadata, "name");
-        if name.is_empty() && text(metadata, "generateName").is_empty() {
+        let others: Vec<_> = ["name", "generateName"]
+            .into_iter()
+            .filter_map(|key| Some((key, given(metadata, key)?)))
+            .filter(|(_, value)| value.as_str().is_none())
+            .collect();
+        for (key, value) in &others {
+            finder.below(key, |finder| {
+                finder.schema(|path, found| schema::check(*value, &Shape::Text, Version::V1, path, found));
+            });
+        }
+        if !others.is_empty() {
+            // It is there, and told to be no text.
+        } else if name.is_empty() && text(metadata, "generateName").is_empty() {
             finder.error("required field `name` is missing").by_schema().about_key();
         } else if !name.is_empty() && !is_subdomain(name) {
             finder.below("name", |finder| {

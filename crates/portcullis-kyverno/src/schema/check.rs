@@ -91,7 +91,7 @@ pub(crate) fn check(
             let wrong = Diagnostic::error(path.clone(), message);
             found.push(match (expected, found_value) {
                 (Shape::Text | Shape::Enum(_), Value::Bool(_) | Value::Number(_)) => {
-                    wrong.with_hint(format!("put it in quotes: \"{found_value}\""))
+                    wrong.with_hint(Diagnostic::IN_QUOTES)
                 }
                 (Shape::List(_), _) => wrong.with_hint("write it as a list item, with `- ` before it"),
                 (Shape::Flag, Value::String(text @ ("true" | "false"))) => {

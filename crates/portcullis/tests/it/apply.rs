@@ -116,6 +116,28 @@ fn flags_that_do_nothing_are_refused_and_those_of_the_reference_told_of() {
 }
 
 #[test]
+fn a_name_that_yaml_takes_for_no_text_is_shown_in_quotes_as_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("pod.yaml"), "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n").unwrap();
+    for (name, rule, hints) in [
+        ("a", "yes", &["hint: put it in quotes: \"yes\""][..]),
+        ("on", "0x1F", &["hint: put it in quotes: \"on\"", "hint: put it in quotes: \"0x1F\""]),
+        ("&name on", "*name", &["hint: put it in quotes: \"on\"", "hint: put it in quotes"]),
+    ] {
+        let policy = format!(
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  \
+             - name: {rule}\n    match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}\n    \
+             validate: {{failureAction: Enforce, message: no, pattern: {{a: b}}}}\n"
+        );
+        fs::write(folder.path().join("policy.yaml"), policy.replace("message: no", "message: 'no'")).unwrap();
+        let told = stderr(&run(folder.path(), &["apply", "policy.yaml", "--resource", "pod.yaml"]));
+        let found: Vec<_> = told.lines().filter(|line| line.starts_with("hint: ")).collect();
+        assert_eq!(found, hints, "{told}");
+        assert!(!told.contains("is missing"), "{told}");
+    }
+}
+
+#[test]
 fn exit_codes_are_those_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let policy = |annotations: &str| {

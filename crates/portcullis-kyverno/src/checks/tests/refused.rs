@@ -124,6 +124,14 @@ fn the_frame_of_a_policy_is_looked_at() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_not_taken_for_a_missing_one() {
+    check_lines(
+        &rule(PATTERN).replacen("name: ", "name: on #", 1),
+        &["error /metadata/name: expected a string, found the boolean `true` (put it in quotes)"],
+    );
+}
+
+#[test]
 fn what_is_no_condition_is_no_policy() {
     check_rule(&format!("{PATTERN}\npreconditions: yes please"), "failed to unmarshal Conditions");
     check_rule(
