@@ -13,7 +13,7 @@ use portcullis_jmespath::{Expression, functions};
 use portcullis_model::closest;
 
 use crate::exit::{Ended, Exit, hinted};
-use crate::files;
+use crate::files::{self, Entry};
 use crate::surroundings::Surroundings;
 
 /// How much is read of a file or of standard input, in bytes.
@@ -66,10 +66,19 @@ fn expressions(
 ) -> anyhow::Result<Vec<String>> {
     let mut expressions = arguments.to_vec();
     for path in paths {
-        let text = files::read_text(&surroundings.directory.join(Path::new(path)), MAX_INPUT)?;
+        let text = read(path, "an expression", surroundings)?;
         expressions.push(text.trim().to_owned());
     }
     Ok(expressions)
+}
+
+/// The text of the file at `path`, which is to hold `what`.
+fn read(path: &str, what: &str, surroundings: &Surroundings<'_>) -> anyhow::Result<String> {
+    let full = surroundings.directory.join(Path::new(path));
+    if files::entry(&full)? == Entry::Folder {
+        return Err(hinted(format!("`{path}` is a folder"), Some(format!("name a file that holds {what}"))));
+    }
+    Ok(files::read_text(&full, MAX_INPUT)?)
 }
 
 /// Compiles an expression.

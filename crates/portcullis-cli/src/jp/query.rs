@@ -1,16 +1,16 @@
 //! `jp query`: the value of expressions on a document.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use anyhow::anyhow;
 use clap::Args;
 use portcullis_jmespath::{Context, Expression, Problem, functions, splitmix};
 use portcullis_value::{Arena, Budget, Value, json};
+use portcullis_yaml::Source;
 
-use super::{MAX_INPUT, compile, expressions, meant, standard_input};
+use super::{compile, expressions, meant, read, standard_input};
+use crate::diagnostics;
 use crate::exit::{hinted, standard_output};
-use crate::files;
 use crate::offline::documents;
 use crate::surroundings::Surroundings;
 
@@ -43,9 +43,7 @@ pub(super) struct Arguments {
 pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -> anyhow::Result<()> {
     let mut expressions = expressions(&arguments.expressions, &arguments.query, surroundings)?;
     let input = arguments.input.as_deref();
-    let input = input
-        .map(|path| files::read_text(&surroundings.directory.join(Path::new(path)), MAX_INPUT))
-        .transpose()?;
+    let input = input.map(|path| read(path, "a document", surroundings)).transpose()?;
     let missing = match (&input, expressions.is_empty()) {
         (None, true) => {
             let hint = Some("write `portcullis jp query --input FILE EXPRESSION`");
@@ -70,8 +68,11 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
     let arena = Arena::new();
     let document = match documents::read_json(&arena, &input) {
         Some(document) => document,
-        None => portcullis_yaml::read(&arena, &input)
-            .map_err(|error| anyhow!("failed to load the input: {error}"))?,
+        None => {
+            warn_of_others(&input, surroundings);
+            portcullis_yaml::read(&arena, &input)
+                .map_err(|error| anyhow!("failed to load the input: {error}"))?
+        }
     };
     // As the reference reads numbers here: large ones lose their last digits.
     let document = document.with_float_numbers(&arena);
@@ -91,6 +92,23 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         print(arguments, expression, value, surroundings).map_err(standard_output)?;
     }
     Ok(())
+}
+
+/// Says that documents behind the first one are not looked at, as in the reference.
+fn warn_of_others(input: &str, surroundings: &mut Surroundings<'_>) {
+    let documents = || portcullis_yaml::documents(input);
+    if documents().nth(1).is_none() {
+        return;
+    }
+    let is_given = |source: &Source<'_>| {
+        let arena = Arena::new();
+        !source.read(&arena).is_ok_and(|document| document.value.is_null())
+    };
+    let given = documents().flatten().filter(is_given).count();
+    if given > 1 {
+        let message = format!("the input holds {given} documents: expressions see the first one alone");
+        diagnostics::warning(&mut surroundings.stderr, &message);
+    }
 }
 
 /// What is to be done about an expression that cannot be evaluated, where that can be told.

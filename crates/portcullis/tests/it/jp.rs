@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::{check_snapshot, root, run, shown, stdout};
+use crate::{check_snapshot, root, run, shown, stderr, stdout};
 
 #[test]
 fn what_people_ask_of_expressions() {
@@ -27,6 +27,35 @@ fn what_people_ask_of_expressions() {
         text.push('\n');
     }
     check_snapshot("jp", &text);
+}
+
+#[test]
+fn of_many_documents_the_first_is_looked_at_and_the_others_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |text: &str| {
+        fs::write(folder.path().join("a.yaml"), text).unwrap();
+        let output = run(folder.path(), &["jp", "query", "-i", "a.yaml", "kind"]);
+        assert_eq!(stdout(&output), "# kind\n\"Pod\"\n", "{text}");
+        stderr(&output)
+    };
+    assert_eq!(told("# a\n---\nkind: Pod\n---\n# b\n"), "");
+    assert_eq!(
+        told("kind: Pod\n---\nkind: Job\n---\nkind: Pod\n"),
+        "warning: the input holds 3 documents: expressions see the first one alone\n"
+    );
+}
+
+#[test]
+fn a_folder_is_no_input() {
+    for (arguments, what) in [
+        (["jp", "query", "-i", ".", "kind"].as_slice(), "a document"),
+        (&["jp", "query", "-q", ".", "-i", "/dev/null"], "an expression"),
+        (&["jp", "parse", "-f", "."], "an expression"),
+    ] {
+        let output = run(&root().join("examples"), arguments);
+        let told = format!("error: `.` is a folder\nhint: name a file that holds {what}\n");
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), told));
+    }
 }
 
 #[test]
