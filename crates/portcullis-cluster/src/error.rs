@@ -57,9 +57,11 @@ impl ApiError {
                 "who grants rights has them, or may `escalate` and `bind` roles: ask a holder of the ClusterRole `cluster-admin`"
                     .to_owned(),
             ),
-            ApiError::Forbidden { message, .. } => {
-                // A quota, Pod Security or the end of a namespace forbids what no right would allow.
-                let (verb, resource) = missing_right(message)?;
+            ApiError::Forbidden { asked, message } => {
+                let read = matches!(asked.verb, "get" | "list" | "watch");
+                // A quota, Pod Security or the end of a namespace forbids writes that no right would allow.
+                let (verb, resource) = missing_right(message)
+                    .or_else(|| read.then(|| (asked.verb, asked.resource.clone())))?;
                 Some(format!(
                     "grant it to whoever runs this: `kubectl create clusterrole NAME --verb={verb} --resource={resource}`, and bind it"
                 ))
@@ -67,6 +69,9 @@ impl ApiError {
             ApiError::Refused { code: 500.., .. } => {
                 Some("`kubectl get --raw='/readyz?verbose'` says what the API server waits for; try again then".to_owned())
             }
+            ApiError::Unreadable { .. } => Some(
+                "something else may answer there, as a proxy does: `kubectl get --raw=/version` shows what".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -188,5 +193,15 @@ mod tests {
             Some(("patch", "deployments.apps/scale")),
         );
         check("exceeded quota", None);
+    }
+
+    #[test]
+    fn who_may_not_read_is_told_what_is_to_be_granted_whatever_the_api_server_says() {
+        let hint = |verb, message: &str| {
+            let asked = Asked { verb, resource: "jobs.batch".to_owned() };
+            ApiError::Forbidden { asked, message: message.to_owned() }.hint()
+        };
+        assert!(hint("list", "no").unwrap().contains("--verb=list --resource=jobs.batch"));
+        assert_eq!(hint("create", "exceeded quota"), None);
     }
 }

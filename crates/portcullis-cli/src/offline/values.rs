@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
-use portcullis_model::{Diagnostic, Operation};
+use portcullis_model::{Diagnostic, Operation, closest};
 use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value, json};
 
 use self::named::Named;
 use super::fields::{Fields, Problems, below};
 use crate::diagnostics::{self, Reporter};
+use crate::exit::hinted;
 use crate::files;
 use crate::surroundings::Surroundings;
 
@@ -220,9 +221,16 @@ impl Values {
                 && operation.as_str().is_none_or(|text| text.parse::<Operation>().is_err())
             {
                 let text = operation.as_str().map_or_else(|| operation.to_string(), str::to_owned);
-                bail!(
+                const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
+                let upper = text.to_uppercase();
+                let hint = match closest(&upper, OPERATIONS) {
+                    Some(operation) => format!("did you mean `{operation}`?"),
+                    None => "without it the operation is CREATE".to_owned(),
+                };
+                let message = format!(
                     "invalid request.operation value \"{text}\", must be one of CREATE, UPDATE, DELETE, CONNECT"
                 );
+                return Err(hinted(message, Some(hint)));
             }
         }
         Ok(self)
@@ -312,6 +320,7 @@ pub(crate) fn read_strictly(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Hinted;
 
     #[test]
     fn values_of_a_resource_come_before_global_ones() {
@@ -335,6 +344,11 @@ mod tests {
             Values { global: vec![("request.operation".to_owned(), "PATCH".into())], ..Values::default() };
         let error = values.settle().unwrap_err().to_string();
         assert!(error.starts_with("invalid request.operation value \"PATCH\""), "{error}");
+
+        let values =
+            Values { global: vec![("request.operation".to_owned(), "updat".into())], ..Values::default() };
+        let error = values.settle().unwrap_err();
+        assert_eq!(error.downcast_ref::<Hinted>().unwrap().hint, "did you mean `UPDATE`?");
     }
 
     #[test]

@@ -139,7 +139,11 @@ fn read(document: Value<'_>, errors: &mut Vec<Diagnostic>) -> JobRetention {
 
     let mut ttl = Fields::of(document, &["spec", "ttl"], errors);
     let mut of = |outcome: Outcome| {
-        let seconds = ttl.text(outcome.name()).map(seconds);
+        let seconds = match ttl.given(outcome.name()) {
+            // A number lacks nothing but its unit.
+            Some(number @ Value::Number(_)) => Some(seconds(&number.to_string())),
+            _ => ttl.text(outcome.name()).map(seconds),
+        };
         ttl.checked(outcome.name(), seconds)
     };
     let by_outcome = ByOutcome { succeeded: of(Outcome::Succeeded), failed: of(Outcome::Failed) };

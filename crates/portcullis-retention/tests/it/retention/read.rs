@@ -60,7 +60,7 @@ fn every_mistake_is_told_with_its_place() {
         &[
             "/spec/mode `Enforce` is none of `audit`, `enforce`",
             "/spec/keeplast there is no field `keeplast`",
-            "/spec/ttl/succeeded this is a number, not a text",
+            "/spec/ttl/succeeded `15` is no time: write a whole number and a unit, as `90s`, `15m`, `24h` or `7d`",
             "/spec/ttl/failed `15 m` is no time: write a whole number and a unit, as `90s`, `15m`, `24h` or `7d`",
             "/spec/ttl/any there is no field `any`",
         ],

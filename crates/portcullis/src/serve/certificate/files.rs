@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use portcullis_cli::hinted;
 use portcullis_cluster::system_reason;
-use portcullis_webhook::Identity;
+use portcullis_webhook::{CertificateError, Identity};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -110,8 +109,10 @@ impl Paths {
     /// two certificates for a moment.
     fn identity(&self, held: &Held) -> anyhow::Result<Identity> {
         let (certificate, key) = (self.certificate.display(), self.key.display());
-        let identity = Identity::from_pem(&held.certificate, &held.key).with_context(|| {
-            format!("cannot serve with the certificate `{certificate}` and the key `{key}`")
+        let identity = Identity::from_pem(&held.certificate, &held.key).map_err(|error| {
+            let message =
+                format!("cannot serve with the certificate `{certificate}` and the key `{key}`: {error}");
+            hinted(message, mended(&error))
         })?;
         if let (Some(path), Some(authority)) = (&self.authority, &held.authority) {
             let mut authorities = CertificateDer::pem_slice_iter(authority.as_bytes());
@@ -126,6 +127,25 @@ impl Paths {
             }
         }
         Ok(identity)
+    }
+}
+
+/// What is to be done about files that are no certificate and its key.
+fn mended(error: &CertificateError) -> Option<&'static str> {
+    match error {
+        CertificateError::NoCertificate | CertificateError::Certificate(_) => Some(
+            "`--tls-cert` takes a file with `-----BEGIN CERTIFICATE-----`, as `tls.crt` of a Secret of type kubernetes.io/tls",
+        ),
+        CertificateError::NoKey | CertificateError::Key(_) => Some(
+            "`--tls-key` takes a file with `-----BEGIN PRIVATE KEY-----`, as `tls.key` of a Secret of type kubernetes.io/tls",
+        ),
+        CertificateError::Pem { .. } => {
+            Some("the file was changed or cut off: copy it again from where it was made")
+        }
+        CertificateError::OtherKey => {
+            Some("`--tls-key` takes the key that the certificate of `--tls-cert` was made with")
+        }
+        _ => None,
     }
 }
 
