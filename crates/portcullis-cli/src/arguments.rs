@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::exit::{Ended, Exit, standard_output};
+use crate::exit::{Ended, Exit, hinted, standard_output};
 use crate::surroundings::Surroundings;
 use crate::{apply, explain, installation, jobs, jp, serve, test};
 
@@ -111,6 +111,9 @@ pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return Err(no_text(&arguments).into());
+    }
     if !asked_for {
         return Err(mistake::told(&error, &named(&command, &arguments)).into());
     }
@@ -120,6 +123,19 @@ pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_
         if stdout.colour { write!(stdout, "{}", rendered.ansi()) } else { write!(stdout, "{rendered}") };
     written.and_then(|()| stdout.flush()).map_err(standard_output)?;
     Err(Ended::Done(Exit::SUCCESS))
+}
+
+/// The first of `arguments` that is no text.
+fn no_text(arguments: &[OsString]) -> anyhow::Error {
+    let mut numbered = arguments.iter().enumerate().skip(1);
+    let found = numbered.find(|(_, argument)| argument.to_str().is_none());
+    let message = match found {
+        Some((number, argument)) => {
+            format!("argument {number}, `{}`, is not UTF-8", argument.to_string_lossy())
+        }
+        None => "an argument is not UTF-8".to_owned(),
+    };
+    hinted(message, Some("`�` stands for what is none; a file with such a name is to be renamed"))
 }
 
 /// The command that `arguments` name, as `portcullis jobs list`.

@@ -1,6 +1,8 @@
 //! Input that is wrong: what is said, the exit code, and that the rest is judged all the same.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -199,4 +201,14 @@ fn who_may_read_the_output_stays_who_may() {
     run(folder.path(), &["apply", "policy.yaml", "--resource", "job.yaml", "--output", "out.yaml"]);
     assert_eq!(fs::metadata(&output).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::read_to_string(&output).unwrap().contains("ttlSecondsAfterFinished"));
+}
+
+#[test]
+fn an_argument_that_is_not_utf_8_is_named() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(["apply", "policy.yaml", "--resource"]).arg(OsStr::from_bytes(b"gr\xfcn.yaml"));
+    let output = command.output().unwrap();
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: argument 4, `gr\u{fffd}n.yaml`, is not UTF-8\nhint: "), "{told}");
 }

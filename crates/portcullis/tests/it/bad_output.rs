@@ -30,8 +30,12 @@ fn a_full_standard_output_is_an_error_and_a_closed_one_is_none() {
     let apply = "$PORTCULLIS apply policy.yaml --resource job.yaml";
     if Path::new("/dev/full").exists() {
         let output = shell(folder.path(), &format!("{apply} > /dev/full"));
-        assert_eq!(output.status.code(), Some(1));
-        assert_eq!(stderr(&output), "error: cannot write to standard output: no space left on device\n");
+        let told = "error: cannot write to standard output: no space left on device\n";
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(1), told));
+        for command in ["--help", "apply --help", "--version", "man", "completion bash"] {
+            let output = shell(folder.path(), &format!("$PORTCULLIS {command} > /dev/full"));
+            assert_eq!((output.status.code(), &*stderr(&output)), (Some(1), told), "{command}");
+        }
     }
     let output = shell(folder.path(), &format!("{apply} >&-"));
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
