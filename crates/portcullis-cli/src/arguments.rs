@@ -59,6 +59,8 @@ Examples:
 
 `portcullis COMMAND --help` explains a command, its flags and its exit code.";
 
+const PRINTED: &str = "Exit code: 0 when it is printed, 1 otherwise.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Apply(Box<apply::Arguments>),
@@ -72,13 +74,16 @@ pub(crate) enum Command {
     Disarm(Box<installation::DisarmArguments>),
     Rearm(Box<installation::RearmArguments>),
     /// Print the CustomResourceDefinitions of policies and of JobRetention, for `portcullis crds | kubectl apply --server-side -f -`.
+    #[command(after_help = PRINTED)]
     Crds,
     /// Print the completion script of a shell.
+    #[command(after_help = PRINTED)]
     Completion {
         /// The shell that is to complete commands.
         shell: Shell,
     },
     /// Print the manual, for `portcullis man | man -l -`.
+    #[command(after_help = PRINTED)]
     Man,
 }
 
@@ -200,6 +205,18 @@ mod tests {
     #[test]
     fn the_command_line_describes_itself_without_contradiction() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_does_something_tells_its_exit_code() {
+        let mut commands = vec![command()];
+        while let Some(mut command) = commands.pop() {
+            if command.get_subcommands().next().is_none() {
+                let help = command.render_long_help().to_string();
+                assert!(help.contains("\nExit code:"), "{}: {help}", command.get_name());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]

@@ -112,13 +112,25 @@ Examples:
       portcullis install --print | less
 
   Into a k3d cluster that has imported the image:
-      portcullis install --replicas 1";
+      portcullis install --replicas 1
+
+Exit code: 0 when all Pods are ready, 1 when the cluster refuses or they are not ready in time.";
+
+const UNINSTALLED: &str = "\
+Exit code: 0 when nothing is left to remove, 1 when the cluster refuses or Pods do not go in time.";
+
+const DISARMED: &str = "\
+Exit code: 0 when nothing calls Portcullis any more, 1 when the cluster refuses or Pods do not go in time.";
+
+const REARMED: &str = "\
+Exit code: 0 when all Pods are ready, 1 when the cluster refuses or they are not ready in time.";
 
 /// Remove Portcullis from a cluster.
 ///
 /// First what calls it goes, then everything else. Definitions of policies stay, and so do policies and exceptions. What an
 /// interrupted removal has left goes with the next one.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = UNINSTALLED)]
 pub struct UninstallArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,
@@ -142,6 +154,7 @@ pub struct UninstallArguments {
 /// `portcullis rearm`. Policies stay. A `serve` outside of the cluster puts its configurations back within seconds: end it
 /// first.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = DISARMED)]
 pub struct DisarmArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,
@@ -156,6 +169,7 @@ pub struct DisarmArguments {
 
 /// Start Portcullis again after `portcullis disarm`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = REARMED)]
 pub struct RearmArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,

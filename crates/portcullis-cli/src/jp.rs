@@ -41,10 +41,17 @@ Examples:
 
 Exit code: 0 when all is well, 1 otherwise.";
 
+const EVALUATED: &str = "Exit code: 0 when every expression can be evaluated, 1 otherwise.";
+const PARSED: &str = "Exit code: 0 when every expression is understood, 1 otherwise.";
+const FOUND: &str = "Exit code: 0, also where there is no function of a name.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = EVALUATED)]
     Query(query::Arguments),
+    #[command(after_help = PARSED)]
     Parse(parse::Arguments),
+    #[command(after_help = FOUND)]
     Function(function::Arguments),
 }
 

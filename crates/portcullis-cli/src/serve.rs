@@ -229,7 +229,9 @@ Examples:
       portcullis serve --policies policies/ --listen 127.0.0.1:9443 --metrics-listen 127.0.0.1:8000
       curl -k https://127.0.0.1:9443/validate -H 'Content-Type: application/json' -d @review.json
 
-The process ends on SIGTERM or Ctrl-C, once the requests it has are answered. docs/serve.md is the guide.";
+The process ends on SIGTERM or Ctrl-C, once the requests it has are answered. docs/serve.md is the guide.
+
+Exit code: 0 when it was told to end, 1 when an argument, a policy, a certificate or the cluster cannot be used.";
 
 /// Whose names webhook configurations, webhooks and paths have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -46,7 +46,9 @@ pub(crate) fn manual(surroundings: &mut Surroundings<'_>) -> Result<Exit, Ended>
     }
     // The generator puts all that follows the arguments under a heading of its own.
     let pages = String::from_utf8_lossy(&pages).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    let pages = pages.replace(".SH EXTRA\nExit code:", "Exit code:");
     let pages = pages.replace("\nExit code:\n", "\n.SH EXIT STATUS\n");
+    let pages = pages.replace("\nExit code: ", "\n.SH EXIT STATUS\n");
     surroundings.stdout.write_all(pages.as_bytes()).map_err(standard_output)?;
     Ok(Exit::SUCCESS)
 }
