@@ -58,8 +58,12 @@ impl<'a, 'e> Fields<'a, 'e> {
     }
 
     pub(super) fn text(&mut self, name: &'static str) -> Option<&'a str> {
-        let read = self.given(name).map(text);
-        self.checked(name, read)
+        let value = self.given(name)?;
+        let read = self.checked(name, Some(text(value)));
+        if let (Value::Bool(_) | Value::Number(_), Some(told)) = (value, self.errors.last_mut()) {
+            told.hint = Some(Diagnostic::IN_QUOTES.to_owned());
+        }
+        read
     }
 
     pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {

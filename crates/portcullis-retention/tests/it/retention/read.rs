@@ -51,6 +51,14 @@ fn refused(spec: &str, want: &[&str]) {
 }
 
 #[test]
+fn a_text_that_yaml_takes_for_something_else_is_to_be_put_in_quotes() {
+    let told = read("r", "selector: {}, groupBy: on").unwrap_err();
+    let [error] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(error.message, "this is a boolean, not a text");
+    assert_eq!(error.hint.as_deref(), Some("put it in quotes"));
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place() {
     refused("", &["/spec `selector` is missing"]);
     refused("selector: null", &["/spec `selector` is missing"]);
