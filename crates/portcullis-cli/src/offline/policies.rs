@@ -118,6 +118,9 @@ impl Policies {
         self.errors += told.unwrap_or_default();
         if is_named && before == self.found() && !self.is_told {
             let hint = match self.stranger.take() {
+                Some(kind) if kind.ends_with("/PolicyException") => {
+                    "it holds a PolicyException: those are given with `--exception`".to_owned()
+                }
                 Some(kind) => {
                     format!("it holds the resource `{kind}`: did that take the place of the policy?")
                 }
@@ -242,7 +245,10 @@ impl Policies {
         marks: &Marks<'_>,
         reporter: &mut Reporter<'_, '_>,
     ) {
-        let Some(exceptions) = &mut self.exceptions else { return };
+        let Some(exceptions) = &mut self.exceptions else {
+            self.stranger = self.stranger.take().or_else(|| Some(Gvk::of(value).to_string()));
+            return;
+        };
         let found = Findings::of_exception(value).into_diagnostics();
         found.iter().for_each(|diagnostic| reporter.diagnostic(source, marks, diagnostic));
         if found.iter().any(Diagnostic::is_error) {
@@ -267,7 +273,9 @@ fn asks_for_resources(value: Value<'_>) -> bool {
 
 fn not_yet(gvk: Gvk<'_>) -> Diagnostic {
     let message = format!("`{}` is not run yet: it comes in a later version", gvk.kind);
-    Diagnostic::error(at("kind"), message)
+    Diagnostic::error(at("kind"), message).with_hint(
+        "policies that are run have `apiVersion: kyverno.io/v1` and `kind: ClusterPolicy` or `Policy`",
+    )
 }
 
 fn unknown_version(gvk: Gvk<'_>) -> Diagnostic {
