@@ -22,6 +22,8 @@ mod progress;
 mod scripted;
 mod selection;
 mod stream;
+#[cfg(test)]
+mod trial;
 mod undo;
 
 use clap::{Args, Subcommand};

@@ -66,6 +66,12 @@ impl PlanWriter {
 }
 
 impl Plan {
+    /// Whether a text that begins with `start` was written as a plan: whoever asks need not read it all.
+    pub fn is_begun_by(start: &[u8]) -> bool {
+        const NEXT: &[u8] = b"},\"cluster\":{";
+        start.starts_with(b"{\"caps\":{") && start.windows(NEXT.len()).any(|part| part == NEXT)
+    }
+
     /// The document of the plan, with its digest.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub(super) use self::deed::{apply as server_side_apply, path as job_path};
 use self::drive::{Clock, drive};
 use self::report::Report;
 use self::survey::Survey;
-use super::backup::{Backup, Tombstones};
+use super::backup::{self, Backup, Tombstones};
 use super::confirm::confirm;
 use super::dependents::Kinds;
 use super::fetch;
@@ -154,7 +154,10 @@ pub(super) fn apply(
         writeln!(surroundings.stdout, "{none} {why}").map_err(standard_output)?;
         return Ok(Exit::SUCCESS);
     }
-    let folder = folder(&path, arguments.backup.as_ref().map(|folder| surroundings.directory.join(folder)));
+    let folder = match &arguments.backup {
+        Some(folder) => surroundings.directory.join(folder),
+        None => backup::beside(&path),
+    };
     let mut backup = Backup::open(&folder)?;
     check_journal(backup.journal(), &plan, &uid, &folder)?;
 
@@ -284,15 +287,6 @@ fn check_journal(journal: Option<&Journal>, plan: &Plan, uid: &str, folder: &Pat
         }
         _ => Ok(()),
     }
-}
-
-/// Where the journal and the manifests go.
-fn folder(plan: &Path, given: Option<PathBuf>) -> PathBuf {
-    given.unwrap_or_else(|| {
-        let mut name = plan.as_os_str().to_owned();
-        name.push(".applied");
-        PathBuf::from(name)
-    })
 }
 
 /// A plan that is about to be carried out.

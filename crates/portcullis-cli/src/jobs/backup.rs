@@ -19,6 +19,21 @@ use crate::files::{self, Entry, FileError, Log, NewFile};
 /// The longest manifest that is read again.
 const LONGEST_MANIFEST: u64 = 64 << 20;
 
+/// The journal in the folder of a sweep.
+const JOURNAL: &str = "journal.jsonl";
+
+/// The folder of the sweep that carries `plan` out, where no other is named: it lies beside it.
+pub(super) fn beside(plan: &Path) -> PathBuf {
+    let mut name = plan.as_os_str().to_owned();
+    name.push(".applied");
+    PathBuf::from(name)
+}
+
+/// Whether a sweep was begun with `folder`.
+pub(super) fn holds_journal(folder: &Path) -> bool {
+    std::fs::metadata(folder.join(JOURNAL)).is_ok_and(|journal| journal.len() > 0)
+}
+
 /// The folder of one sweep.
 #[derive(Debug)]
 pub(super) struct Backup {
@@ -34,7 +49,7 @@ impl Backup {
     /// It cannot be used, another process uses it, or its journal cannot be read.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         files::make_private_folder(folder)?;
-        let path = folder.join("journal.jsonl");
+        let path = folder.join(JOURNAL);
         let (log, text) = Log::open(&path)?;
         let journal = Journal::read(&text).map_err(|error| {
             let hint = "what was done to which Job is not known: name another folder with `--backup DIR`, and keep this one";
@@ -52,7 +67,7 @@ impl Backup {
             let hint = "give the folder that `portcullis jobs apply` names at its end";
             hinted(format!("no sweep was carried out with `{}`", folder.display()), Some(hint))
         };
-        if !folder.join("journal.jsonl").exists() {
+        if !folder.join(JOURNAL).exists() {
             return Err(none());
         }
         let backup = Self::open(folder)?;

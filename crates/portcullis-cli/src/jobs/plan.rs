@@ -1,6 +1,7 @@
 //! `jobs plan`: what would be done to whom, and why.
 
 mod document;
+mod output;
 mod table;
 
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Plan")]
     max_percent: Option<u8>,
 
-    /// Write the plan to this file
+    /// Write the plan to this file; an older plan that was not carried out is replaced, any other file is not
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
@@ -128,6 +129,9 @@ pub(super) fn plan(
     cluster: &dyn Commands,
 ) -> Result<Exit, Ended> {
     let selection = &arguments.selection;
+    if let Some(path) = &arguments.output {
+        output::check(path, selection.from.as_deref(), &surroundings.directory)?;
+    }
     let mut listing =
         Listing::read(selection, &selection.interest(arguments.group_by.as_deref()), surroundings, cluster)?;
     if listing.continues.is_some() {
@@ -264,3 +268,6 @@ impl Planned<'_> {
         why
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,7 @@ fn a_plan_is_read_as_it_was_written() {
     plan.items[1].dependents.insert("ConfigMap".to_owned(), 2);
     plan.caps = Caps { number: Some(10), percent: None };
     let text = plan.to_text().unwrap();
+    assert!(Plan::is_begun_by(&text.as_bytes()[..100]) && !Plan::is_begun_by(br#"{"caps":{},"items":[]}"#));
     assert_eq!(
         text,
         r#"{"caps":{"number":10},"cluster":{"server":"https://192.0.2.7:6443","uid":"5b6c"},"criteria":["older than 24h"],"dependents":{"allowed":false,"looked":"usual","unlistable":[]},

@@ -8,7 +8,7 @@ use portcullis_value::{Arena, Value, json};
 
 use super::Planned;
 use crate::exit::{Ended, hinted, standard_output};
-use crate::files::{self, Entry, NewFile};
+use crate::files::NewFile;
 use crate::jobs::format::{Format, Rows, number, time};
 use crate::surroundings::Surroundings;
 
@@ -18,12 +18,6 @@ const PIECE: usize = 64 << 10;
 impl Planned<'_> {
     /// Writes the document to `path`, whole or not at all.
     pub(super) fn write_file(&self, path: &Path) -> Result<Digest, Ended> {
-        if files::entry(path).is_ok_and(|entry| entry == Entry::Folder) {
-            let hint = format!("name a file in it: `-o {}`", path.join("plan.json").display());
-            return Err(
-                hinted(format!("cannot write `{}`: it is a folder", path.display()), Some(hint)).into()
-            );
-        }
         let mut file = NewFile::create(path).map_err(|error| {
             let hint = "the folder has to be there, and you have to be allowed to write into it";
             hinted(error.to_string(), Some(hint))

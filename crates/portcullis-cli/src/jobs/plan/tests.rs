@@ -1,0 +1,42 @@
+//! Plans that are not written, and what is said of them.
+#![allow(clippy::disallowed_methods, reason = "tests look at the files that were written")]
+
+use std::fs;
+
+use crate::Exit;
+use crate::jobs::trial::{folder, refused, run};
+
+const JOBS: &str = r#"{"kind":"List","items":[{"metadata":{"name":"report","namespace":"team-a","uid":"u-1","resourceVersion":"1","creationTimestamp":"2026-09-30T00:00:00Z"},"status":{"conditions":[{"type":"Complete","status":"True","lastTransitionTime":"2026-09-30T10:00:00Z"}]}}]}"#;
+const PLAN: [&str; 4] = ["plan", "--from", "jobs.json", "-o"];
+
+#[test]
+fn a_plan_takes_the_place_of_an_older_one_and_of_nothing_else() {
+    let folder = folder(&[("jobs.json", JOBS), ("policy.yaml", "kind: ClusterPolicy\n"), ("empty.json", "")]);
+    let path = |name: &str| folder.path().join(name);
+    let refused = |name: &str| refused(folder.path(), &[&PLAN[..], &[name]].concat());
+    std::os::unix::fs::symlink("jobs.json", path("link.json")).unwrap();
+    for name in ["jobs.json", "./jobs.json", "link.json"] {
+        let why = format!("error: cannot write the plan to `{name}`: the Jobs are read from it\nhint: ");
+        assert!(refused(name).starts_with(&why), "{}", refused(name));
+    }
+    let why = "error: cannot write the plan to `policy.yaml`: there is a file that is no plan\nhint: ";
+    assert!(refused("policy.yaml").starts_with(why), "{}", refused("policy.yaml"));
+    assert_eq!(fs::read_to_string(path("jobs.json")).unwrap(), JOBS);
+    assert_eq!(fs::read_to_string(path("policy.yaml")).unwrap(), "kind: ClusterPolicy\n");
+
+    for name in ["q.json", "q.json", "empty.json"] {
+        let (exit, text) = run(folder.path(), &[&PLAN[..], &[name]].concat());
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+    }
+    let plan = fs::read_to_string(path("q.json")).unwrap();
+    // Whoever says no to `jobs apply` leaves an empty journal.
+    fs::create_dir(path("q.json.applied")).unwrap();
+    fs::write(path("q.json.applied/journal.jsonl"), "").unwrap();
+    assert_eq!(run(folder.path(), &[&PLAN[..], &["q.json"]].concat()).0, Exit::SUCCESS);
+    fs::write(path("q.json.applied/journal.jsonl"), "{}\n").unwrap();
+    assert_eq!(
+        refused("q.json"),
+        "error: cannot write the plan to `q.json`: a plan of this name was carried out, and its journal lies beside it\nhint: name another file; that folder is still wanted for `portcullis jobs undo q.json.applied`\n"
+    );
+    assert_eq!(fs::read_to_string(path("q.json")).unwrap(), plan);
+}
