@@ -18,6 +18,7 @@ mod listing;
 mod missed;
 mod plan;
 mod progress;
+mod safeguards;
 #[cfg(test)]
 mod scripted;
 mod selection;

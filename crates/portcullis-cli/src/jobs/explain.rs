@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene};
-use portcullis_retention::{Interest, JobFacts, Protection, TtlOwner, read_job};
+use portcullis_retention::{Interest, JobFacts, Protection, Protections, TtlOwner, read_job};
 use portcullis_value::Arena;
 
 use self::read::Reading;
 use super::missed::Giving;
+use super::safeguards::SafeguardArguments;
 use crate::cluster::{ClusterArguments, Commands};
 use crate::exit::{Ended, Exit, hinted, standard_output};
 use crate::surroundings::Surroundings;
@@ -60,15 +61,8 @@ pub(crate) struct Arguments {
     )]
     policies: Vec<String>,
 
-    /// The namespace of Portcullis, whose Jobs are left alone
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PORTCULLIS_NAMESPACE",
-        default_value = "portcullis",
-        help_heading = "Protection"
-    )]
-    portcullis_namespace: String,
+    #[command(flatten)]
+    safeguards: SafeguardArguments,
 
     /// The form of the output
     #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
@@ -105,7 +99,10 @@ pub(super) fn explain(
     let arena = Arena::new();
     let facts = read_job(&arena, &reading.text, &Interest::default())
         .map_err(|error| hinted(format!("cannot read the Job: {error}"), None::<String>))?;
-    let explanation = Explanation::of(&reading, &facts);
+    let mut explanation = Explanation::of(&reading, &facts);
+    if explanation.selecting.is_empty() {
+        explanation.unselected = reading.protections(&arguments.safeguards.safeguards())?;
+    }
     let printed = match arguments.format {
         Form::Text => explanation.text(&mut surroundings.stdout),
         Form::Json => explanation.json(&mut surroundings.stdout),
@@ -127,6 +124,8 @@ struct Explanation<'e> {
     fate: Fate,
     /// Each object that selects it.
     selecting: Vec<Selecting>,
+    /// What protects it where no object selects it, as `jobs list` and `jobs plan` see it.
+    unselected: Protections,
     /// One kind of what it owns and is left alone for, where it owns such.
     owned: Option<&'e str>,
     policies: &'e [Giving],
@@ -171,6 +170,7 @@ impl<'e> Explanation<'e> {
             held_up: &reading.held_up,
             fate: in_force.fates().get(reading.target).copied().unwrap_or(Fate::Unselected),
             selecting: selecting.collect(),
+            unselected: Protections::default(),
             owned: reading.owned.as_deref(),
             policies: &reading.policies,
             now: reading.now,
@@ -185,7 +185,7 @@ impl<'e> Explanation<'e> {
     /// What protects the Job, with the reason for each. A TTL is no protection here.
     fn protections(&self) -> Vec<(Protection, String)> {
         let by_fates = self.selecting.iter().map(|one| one.alone).chain([self.fate]);
-        let mut protections = self.facts.protections;
+        let mut protections = self.facts.protections.union(self.unselected);
         for fate in by_fates {
             if let Fate::Protected(others) = fate {
                 protections = protections.union(others);

@@ -8,14 +8,8 @@ use portcullis_cluster::Connection;
 use portcullis_gocompat::labels::{self, Selector};
 use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, Safeguards, format_age, parse_age};
 
+use super::safeguards::SafeguardArguments;
 use crate::cluster::ClusterArguments;
-
-/// Below this age a Job is left alone, unless another is given.
-const FLOOR: &str = "1h";
-/// By this label Argo CD knows its objects, unless it is told another.
-const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
-/// Where Portcullis is installed, unless it is somewhere else.
-const NAMESPACE: &str = "portcullis";
 
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
@@ -63,33 +57,8 @@ pub(crate) struct Selection {
     #[arg(long, value_enum, default_value_t, value_name = "OUTCOME", help_heading = "Jobs")]
     pub(crate) outcome: Ended,
 
-    /// Do not leave the Jobs of these namespaces alone: kube-system, kube-public, kube-node-lease or that of Portcullis
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Protection")]
-    pub(crate) include_namespace: Vec<String>,
-
-    /// Leave Jobs alone that finished less than this ago
-    #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = FLOOR, help_heading = "Protection")]
-    pub(crate) floor: i64,
-
-    /// The label by which Argo CD knows its objects (`application.instanceLabelKey` of it); empty where there is no Argo CD
-    #[arg(
-        long,
-        value_name = "KEY",
-        value_parser = |text: &str| if text.is_empty() { Ok(String::new()) } else { label_key(text) },
-        default_value = INSTANCE_LABEL,
-        help_heading = "Protection"
-    )]
-    pub(crate) argocd_instance_label: String,
-
-    /// The namespace of Portcullis, whose Jobs are left alone
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PORTCULLIS_NAMESPACE",
-        default_value = NAMESPACE,
-        help_heading = "Protection"
-    )]
-    pub(crate) portcullis_namespace: String,
+    #[command(flatten)]
+    pub(crate) safeguards: SafeguardArguments,
 }
 
 /// A count, as an argument.
@@ -98,7 +67,7 @@ pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
 }
 
 /// An age as it is written: exactly, in the largest unit that it is a whole number of.
-fn age_word(seconds: i64) -> String {
+pub(super) fn age_word(seconds: i64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit = units.into_iter().find(|(length, _)| seconds % length == 0 && seconds > 0);
     let (length, letter) = unit.unwrap_or((1, "s"));
@@ -154,12 +123,7 @@ impl Selection {
 
     /// What protects the Jobs beside their manifests.
     pub(crate) fn safeguards(&self) -> Safeguards {
-        Safeguards {
-            floor: self.floor,
-            include_namespaces: self.include_namespace.iter().cloned().collect(),
-            instance_label: Some(self.argocd_instance_label.clone()).filter(|label| !label.is_empty()),
-            portcullis_namespace: self.portcullis_namespace.clone(),
-        }
+        self.safeguards.safeguards()
     }
 
     /// What is kept of the Jobs that are selected; those of `terminating` namespaces are.
@@ -237,22 +201,13 @@ impl Selection {
         if !self.policies.is_empty() {
             add("--policies", &self.policies.join(","));
         }
-        if !self.include_namespace.is_empty() {
-            add("--include-namespace", &self.include_namespace.join(","));
-        }
-        if parse_age(FLOOR) != Ok(self.floor) {
-            add("--floor", &age_word(self.floor));
-        }
+        self.safeguards.words(&mut add);
         let ClusterArguments { kubeconfig, context } = &self.cluster;
-        for (flag, value, default) in [
-            ("--argocd-instance-label", Some(&self.argocd_instance_label), INSTANCE_LABEL),
-            ("--portcullis-namespace", Some(&self.portcullis_namespace), NAMESPACE),
-            ("--kubeconfig", kubeconfig.as_ref().map(|file| file.display().to_string()).as_ref(), ""),
-            ("--context", context.as_ref(), ""),
-        ] {
-            if let Some(value) = value.filter(|value| *value != default) {
-                add(flag, value);
-            }
+        if let Some(file) = kubeconfig {
+            add("--kubeconfig", &file.display().to_string());
+        }
+        if let Some(context) = context {
+            add("--context", context);
         }
         if self.all_namespaces {
             words.push_str(" -A");

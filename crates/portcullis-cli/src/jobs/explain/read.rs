@@ -7,7 +7,9 @@ use anyhow::{Result, bail};
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_model::{Diagnostic, Resource, closest};
 use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl, is_job_retention};
-use portcullis_retention::{Interest, JobFacts, Outcome, Protection, Protections};
+use portcullis_retention::{
+    Backlog, Interest, JobFacts, Outcome, Protection, Protections, Safeguards, Verdict, judge, read_job,
+};
 use portcullis_value::{Arena, OwnedValue, Value};
 use portcullis_yaml::Source;
 
@@ -128,8 +130,8 @@ impl Reading {
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Self> {
         let now = surroundings.now.div_euclid(1_000_000_000);
-        let retentions =
-            Retentions::new(given(&arguments.retentions, surroundings)?, &arguments.portcullis_namespace);
+        let ours = arguments.safeguards.safeguards().portcullis_namespace;
+        let retentions = Retentions::new(given(&arguments.retentions, surroundings)?, &ours);
         let policies = match &*arguments.policies {
             [] => None,
             paths => Some(TtlPolicies::given(paths, now, surroundings)?),
@@ -171,7 +173,8 @@ impl Reading {
             for message in refused {
                 diagnostics::warning(&mut surroundings.stderr, &message);
             }
-            let retentions = Retentions::new(retentions, &arguments.portcullis_namespace);
+            let ours = arguments.safeguards.safeguards().portcullis_namespace;
+            let retentions = Retentions::new(retentions, &ours);
             let mut jobs = Jobs::new(&retentions, name);
             let mut each = |facts: &JobFacts<'_>, text: &str| {
                 jobs.add(facts, text);
@@ -183,7 +186,8 @@ impl Reading {
             fetch::each_job(connection, namespace, &interest, &mut each, &mut progress).await?;
             let mut found = jobs.find(Some(namespace))?;
             let mut owned = None;
-            if retentions.all().iter().any(|one| !one.with_dependents) {
+            // `jobs plan` looks at what a Job owns where no object says anything else.
+            if retentions.all().is_empty() || retentions.all().iter().any(|one| !one.with_dependents) {
                 let protecting = dependents::search_protecting(connection, namespace, &mut progress).await?;
                 owned = found.own(protecting.kinds);
                 unlistable = protecting.unlistable;
@@ -218,6 +222,27 @@ impl Reading {
         let (retentions, held_up, found, owned, namespace, policies) = runtime.block_on(read)?;
         let Found { jobs, target, text } = found;
         Ok(Self { retentions, held_up, jobs, target, text, namespace, owned, policies, now })
+    }
+
+    /// What protects the Job where no object selects it: the verdict that `jobs list` and `jobs plan` show.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn protections(&self, safeguards: &Safeguards) -> Result<Protections> {
+        let arena = Arena::new();
+        let instance_label = safeguards.instance_label.as_deref().map(Box::from);
+        let facts = read_job(&arena, &self.text, &Interest { instance_label, ..Interest::default() })?;
+        let mut backlog = Backlog::default();
+        backlog.push(&facts)?;
+        if let Some(kind) = &self.owned {
+            backlog.protect(0, Protection::Dependents, kind);
+        }
+        let is_terminating = self.namespace.as_ref().is_some_and(|namespace| namespace.is_terminating);
+        let terminating = is_terminating.then(|| facts.namespace.into()).into_iter().collect();
+        Ok(match judge(&backlog, &safeguards.policy(terminating), self.now).first() {
+            Some(Verdict::Protected(protections)) => *protections,
+            _ => Protections::default(),
+        })
     }
 }
 

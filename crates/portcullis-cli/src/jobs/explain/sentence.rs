@@ -1,7 +1,7 @@
 //! The sentence that says what becomes of a Job, when and why.
 
 use portcullis_retention::retention::{Fate, NEVER, Term};
-use portcullis_retention::{Outcome, TtlOwner, format_age};
+use portcullis_retention::{Outcome, Protection, TtlOwner, format_age};
 
 use super::Explanation;
 
@@ -36,7 +36,11 @@ impl Explanation<'_> {
         let Some((outcome, finished)) = self.facts.outcome.zip(self.facts.finished) else {
             return self.without_finish();
         };
-        let protected = self.protections();
+        let mut protected = self.protections();
+        // That it is young keeps a Job from being planned, and is not what it stays by.
+        if self.selecting.is_empty() {
+            protected.retain(|(protection, _)| *protection != Protection::Young);
+        }
         match self.fate {
             Fate::Settled(term) => (ends(finished, term.seconds), self.clause(term, outcome)),
             Fate::Write(term) => {

@@ -1,19 +1,12 @@
 //! Jobs explained, from files and from an API server that does what a test says.
-#![allow(clippy::disallowed_methods, reason = "tests write the files that are read")]
-
-use std::fs;
-use std::path::Path;
-
 use portcullis_cluster::Connection;
 
-use crate::surroundings::{Stream, Surroundings};
+use crate::jobs::trial;
+use crate::surroundings::Surroundings;
 use crate::{
     ClusterArguments, Commands, DisarmArguments, Exit, InstallArguments, Offline, Reach, RearmArguments,
     ServeArguments, UninstallArguments,
 };
-
-/// 2026-10-01T00:00:00Z.
-const NOW: i64 = 1_790_812_800;
 
 /// A Job that ended by this condition at this time of 2026-09-30, with these members of metadata and spec.
 fn job(name: &str, condition: &str, time: &str, metadata: &str, spec: &str) -> String {
@@ -63,27 +56,17 @@ spec:
     mutate: {patchStrategicMerge: {spec: {+(ttlSecondsAfterFinished): 900}}}
 ";
 
-/// Runs the command in a folder with these files; standard output and error follow each other.
 fn explained_by(arguments: &str, cluster: &dyn Commands) -> (Exit, String) {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("jobs.json", &*jobs()), ("retentions.yaml", RETENTIONS), ("policy.yaml", POLICY)] {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let mut surroundings = Surroundings {
-        directory: Path::new(folder.path()).to_owned(),
-        stdin: Box::new(std::io::empty()),
-        stdin_is_terminal: false,
-        stdout: Stream::plain(&mut stdout),
-        stderr: Stream::plain(&mut stderr),
-        now: NOW * 1_000_000_000,
-        seed: 0,
-    };
-    let words = ["portcullis", "jobs", "explain"].into_iter().chain(arguments.split(' ')).map(Into::into);
-    let exit = crate::run(words, &mut surroundings, cluster);
-    drop(surroundings);
-    stdout.extend(stderr);
-    (exit, String::from_utf8(stdout).unwrap())
+    let files =
+        [("jobs.json", jobs()), ("retentions.yaml", RETENTIONS.into()), ("policy.yaml", POLICY.into())];
+    run_in(&files, &format!("explain {arguments}"), cluster)
+}
+
+/// Runs a command of `jobs` in a folder with these files.
+fn run_in(files: &[(&str, String)], arguments: &str, cluster: &dyn Commands) -> (Exit, String) {
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, &**text)).collect();
+    let folder = trial::folder(&files);
+    trial::run_words(folder.path(), arguments.split(' ').map(Into::into).collect(), cluster)
 }
 
 #[track_caller]
@@ -135,6 +118,34 @@ fn without_objects_it_is_the_ttl_that_counts() {
         sentence("report-3", ""),
         "`team-a/report-3` goes at any moment, its time is over since 11h: it has a TTL of 15m, which came from admission, and no JobRetention selects it"
     );
+}
+
+#[test]
+fn what_protects_a_job_that_no_object_selects_is_what_list_and_plan_say() {
+    let system = job("system", "Complete", "10:00", "", "").replace("team-a", "kube-system");
+    let argo = r#""labels":{"app.kubernetes.io/instance":"shop"}"#;
+    let young = job("young", "Complete", "23:30", "", "");
+    let jobs = [system, job("argo", "Complete", "10:00", argo, ""), young].join(",");
+    let files = [("jobs.json", format!(r#"{{"kind":"List","items":[{jobs}]}}"#))];
+    let lines = |arguments: &str| {
+        let (exit, text) = run_in(&files, &format!("explain {arguments} --from jobs.json"), &Offline);
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+        let protected = text.lines().filter_map(|line| line.strip_prefix("protected   "));
+        (text.lines().next().unwrap().to_owned(), protected.collect::<Vec<_>>().join("; "))
+    };
+    let said = |first: &str, protected: &str| (first.to_owned(), protected.to_owned());
+    let alone = "in a namespace that is left alone";
+    assert_eq!(lines("system"), said(&format!("`kube-system/system` stays: {alone}"), alone));
+    let argo = "Argo CD would create it again";
+    assert_eq!(lines("argo"), said(&format!("`team-a/argo` stays: {argo}"), argo));
+    let unselected = |name: &str| format!("`{name}` stays: it has no TTL, and no JobRetention selects it");
+    assert_eq!(
+        lines("system --include-namespace kube-system"),
+        said(&unselected("kube-system/system"), "no")
+    );
+    assert_eq!(lines("argo --argocd-instance-label="), said(&unselected("team-a/argo"), "no"));
+    assert_eq!(lines("young"), said(&unselected("team-a/young"), "finished only just now"));
+    assert_eq!(lines("young --floor 5m"), said(&unselected("team-a/young"), "no"));
 }
 
 #[test]
