@@ -12,11 +12,12 @@ use portcullis_model::{CompiledPolicy, Gvk, Operation};
 use portcullis_retention::{JobFacts, Protection};
 use portcullis_value::{Arena, OwnedValue, Value, json};
 
-use crate::diagnostics::{self, Reporter};
+use crate::diagnostics;
 use crate::exit::cannot;
 use crate::offline::documents;
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
+use crate::offline::policies::Policies;
 use crate::offline::values::Values;
 use crate::surroundings::Surroundings;
 
@@ -59,38 +60,34 @@ impl TtlPolicies {
         Ok(Self::with(policies, &exceptions, labels, now))
     }
 
-    /// Those in the files and folders `paths`, all of which are taken to be in force. What cannot be read is told.
+    /// Those in the files and folders `paths`, all of which are taken to be in force. Mistakes are told, as
+    /// `apply` tells them.
     ///
     /// # Errors
-    /// A file cannot be used.
+    /// A file cannot be used, or a policy has a mistake: what it would have done is not known.
     pub(super) fn given(paths: &[String], now: i64, surroundings: &mut Surroundings<'_>) -> Result<Self> {
-        let found = Inputs::find(paths, true, surroundings);
-        let (mut policies, mut exceptions, mut errors) = (Vec::new(), Vec::new(), found.errors);
+        let mut found = Inputs::find(paths, true, surroundings);
+        if found.errors + Policies::mistakes(&mut found.inputs, &mut surroundings.stderr) > 0 {
+            bail!("not all that `--policies` names can be used");
+        }
+        let (mut policies, mut exceptions) = (Vec::new(), Vec::new());
         for mut input in found.inputs {
-            let name = input.name.clone();
-            let each = documents::each(&mut input, &mut surroundings.stderr, |source, stderr| {
+            let each = documents::each(&mut input, &mut surroundings.stderr, |source, _| {
                 let arena = Arena::new();
-                let mut reporter = Reporter::new(&name, stderr);
-                if let Some(document) = documents::read(&arena, source, &mut reporter) {
-                    let told = documents::objects(&arena, document, &mut |object, _| {
-                        policies.extend(Self::read(object));
-                        let gvk = Gvk::of(object);
-                        if gvk.group == "kyverno.io" && gvk.kind == "PolicyException" {
-                            exceptions.push(Arc::new(PolicyException::compile(object)));
-                        }
-                        Ok::<_, Infallible>(())
-                    });
-                    told.unwrap_or_else(|never| match never {});
-                }
-                Ok::<_, Infallible>(reporter.errors())
+                let document = documents::read_quietly(&arena, source).unwrap_or_default();
+                documents::objects(&arena, document, &mut |object, _| {
+                    policies.extend(Self::read(object));
+                    let gvk = Gvk::of(object);
+                    if gvk.group == "kyverno.io" && gvk.kind == "PolicyException" {
+                        exceptions.push(Arc::new(PolicyException::compile(object)));
+                    }
+                    Ok::<_, Infallible>(())
+                })?;
+                Ok::<_, Infallible>(0)
             });
-            errors += each.unwrap_or_else(|never| match never {});
+            each.unwrap_or_else(|never| match never {});
         }
-        match errors {
-            0 => Ok(Self::with(policies, &exceptions, BTreeMap::new(), now)),
-            1 => bail!("one of the policies cannot be read"),
-            errors => bail!("{errors} of the policies cannot be read"),
-        }
+        Ok(Self::with(policies, &exceptions, BTreeMap::new(), now))
     }
 
     /// Every exception counts, wherever it lies: in which namespace they do is known to who serves, and a Job that somebody has

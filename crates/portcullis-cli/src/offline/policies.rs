@@ -91,12 +91,21 @@ impl Policies {
     }
 
     fn with_files(mut self, paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
-        let found = Inputs::find(paths, true, surroundings);
+        let mut found = Inputs::find(paths, true, surroundings);
         self.errors += found.errors;
-        for mut input in found.inputs {
-            self.file(&mut input, &mut surroundings.stderr);
-        }
+        self.files(&mut found.inputs, &mut surroundings.stderr);
         self
+    }
+
+    fn files(&mut self, inputs: &mut [Input], stderr: &mut Stream<'_>) {
+        inputs.iter_mut().for_each(|input| self.file(input, stderr));
+    }
+
+    /// How many mistakes there are in the policies and exceptions that `inputs` hold. They are told.
+    pub(crate) fn mistakes(inputs: &mut [Input], stderr: &mut Stream<'_>) -> usize {
+        let mut policies = Self { exceptions: Some(Vec::new()), ..Self::default() };
+        policies.files(inputs, stderr);
+        policies.errors + policies.left_out.len()
     }
 
     /// Makes exceptions to them.
