@@ -1,6 +1,7 @@
 //! `jobs explain`: what becomes of one Job, when and why.
 
 mod document;
+mod given;
 mod read;
 mod sentence;
 mod text;

@@ -1,21 +1,19 @@
 //! What is read to explain a Job: the Jobs around it, the objects, the policies.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use anyhow::{Result, bail};
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
 use portcullis_model::{Diagnostic, Resource, closest};
-use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl, is_job_retention};
+use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl};
 use portcullis_retention::{
     Backlog, Interest, JobFacts, Outcome, Protection, Protections, Safeguards, Verdict, judge, read_job,
 };
 use portcullis_value::{Arena, OwnedValue, Value};
-use portcullis_yaml::Source;
 
-use super::Arguments;
+use super::{Arguments, given};
 use crate::cluster::{Commands, Reach};
-use crate::diagnostics::{self, Reporter};
+use crate::diagnostics;
 use crate::exit::{cannot, hinted};
 use crate::jobs::dependents;
 use crate::jobs::fetch;
@@ -23,8 +21,6 @@ use crate::jobs::listing;
 use crate::jobs::missed::{Giving, TtlPolicies};
 use crate::jobs::progress::Progress;
 use crate::jobs::stream::{self, StreamError};
-use crate::offline::documents;
-use crate::offline::inputs::Inputs;
 use crate::surroundings::Surroundings;
 
 /// What was read.
@@ -131,7 +127,7 @@ impl Reading {
     ) -> Result<Self> {
         let now = surroundings.now.div_euclid(1_000_000_000);
         let ours = arguments.safeguards.safeguards().portcullis_namespace;
-        let retentions = Retentions::new(given(&arguments.retentions, surroundings)?, &ours);
+        let retentions = Retentions::new(given::read(&arguments.retentions, surroundings)?, &ours);
         let policies = match &*arguments.policies {
             [] => None,
             paths => Some(TtlPolicies::given(paths, now, surroundings)?),
@@ -307,48 +303,6 @@ impl<'r> Jobs<'r> {
         let target = jobs.iter().position(|job| &*job.name == self.name).unwrap_or_default();
         Ok(Found { jobs, target, text })
     }
-}
-
-/// The objects in files and folders.
-fn given(paths: &[String], surroundings: &mut Surroundings<'_>) -> Result<Vec<JobRetention>> {
-    let found = Inputs::find(paths, true, surroundings);
-    let (mut retentions, mut errors) = (Vec::new(), found.errors);
-    for mut input in found.inputs {
-        let name = input.name.clone();
-        let told = documents::each(&mut input, &mut surroundings.stderr, |source, stderr| {
-            let mut reporter = Reporter::new(&name, stderr);
-            document(source, &mut reporter, &mut retentions);
-            Ok::<_, Infallible>(reporter.errors())
-        });
-        errors += told.unwrap_or_else(|never| match never {});
-    }
-    match errors {
-        0 => Ok(retentions),
-        1 => bail!("one JobRetention cannot be used"),
-        errors => bail!("the JobRetention objects cannot be used: {errors} mistakes"),
-    }
-}
-
-/// Takes the objects of a document; other kinds are passed over.
-fn document(source: Source<'_>, reporter: &mut Reporter<'_, '_>, retentions: &mut Vec<JobRetention>) {
-    let arena = Arena::new();
-    let document = match source.read_marked(&arena) {
-        Ok(document) => document,
-        Err(error) => return reporter.syntax(source, &error),
-    };
-    let told = documents::objects(&arena, document.value, &mut |object, place| {
-        if is_job_retention(object) {
-            let marks = documents::marks_at(document.marks, place);
-            match JobRetention::read(object) {
-                Ok(retention) => retentions.push(retention),
-                Err(mistakes) => {
-                    mistakes.iter().for_each(|mistake| reporter.diagnostic(source, &marks, mistake));
-                }
-            }
-        }
-        Ok::<_, Infallible>(())
-    });
-    told.unwrap_or_else(|never| match never {});
 }
 
 /// The objects in the cluster.

@@ -207,6 +207,48 @@ fn a_job_that_is_not_there_or_twice_is_told() {
     assert!(text.contains("missing.yaml"), "{text}");
 }
 
+#[test]
+fn files_with_mistakes_are_told_and_nothing_is_explained_by_the_rest() {
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    let files = [
+        ("jobs.json", jobs()),
+        ("misspelt.yaml", RETENTIONS.replace("kind: JobRetention\n", "kind: JobRetenton\n")),
+        ("version.yaml", RETENTIONS.replace("v1alpha1", "v1")),
+        ("empty.yaml", String::new()),
+        ("other.yaml", other.into()),
+        ("both.yaml", format!("{other}---{RETENTIONS}")),
+        ("policy.yaml", POLICY.replace("patchStrategicMerge", "patchStrategicMrge")),
+    ];
+    let said =
+        |more: &str| run_in(&files, &format!("explain team-a/report-1 --from jobs.json {more}"), &Offline);
+    let refused = |more: &str, words: &[&str]| {
+        let (exit, text) = said(more);
+        assert_eq!(exit, Exit::FAILURE, "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    let mistakes = [
+        "expected a JobRetention, found a `JobRetenton`",
+        "misspelt.yaml:3:7",
+        "did you mean `JobRetention`?",
+    ];
+    refused("--retentions misspelt.yaml", &mistakes);
+    refused(
+        "--retentions version.yaml",
+        &["`JobRetention` has no version `portcullis.dev/v1`", "version.yaml:2:13"],
+    );
+    refused("--retentions empty.yaml", &["there is no JobRetention in this file", "empty.yaml"]);
+    refused(
+        "--retentions other.yaml",
+        &["there is no JobRetention in this file", "it holds the resource `v1/ConfigMap`"],
+    );
+    assert_eq!(said("--retentions both.yaml").0, Exit::SUCCESS);
+    let mistakes = ["`patchStrategicMrge`", "policy.yaml:9:14", "did you mean `patchStrategicMerge`?"];
+    refused("--policies policy.yaml", &mistakes);
+    let (exit, text) = run_in(&files, "list --from jobs.json --missed --policies policy.yaml", &Offline);
+    assert_eq!(exit, Exit::FAILURE, "{text}");
+    assert!(mistakes.iter().all(|word| text.contains(word)) && !text.contains("NAMESPACE"), "{text}");
+}
+
 /// A cluster whose API server gives these answers, by a part of the path.
 struct Scripted(Vec<(&'static str, u16, String)>);
 
