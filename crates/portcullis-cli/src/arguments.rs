@@ -1,6 +1,7 @@
 //! The commands and what is common to all of them.
 
 mod mistake;
+mod written;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -10,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::written::Written;
 use crate::exit::{Ended, Exit, hinted, standard_output};
 use crate::surroundings::Surroundings;
 use crate::{apply, explain, installation, jobs, jp, serve, test};
@@ -120,7 +122,7 @@ pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_
         return Err(no_text(&arguments).into());
     }
     if !asked_for {
-        return Err(mistake::told(&error, &named(&command, &arguments)).into());
+        return Err(mistake::told(&error, &Written::of(&command, &arguments)).into());
     }
     let stdout = &mut surroundings.stdout;
     let rendered = error.render();
@@ -141,18 +143,6 @@ fn no_text(arguments: &[OsString]) -> anyhow::Error {
         None => "an argument is not UTF-8".to_owned(),
     };
     hinted(message, Some("`�` stands for what is none; a file with such a name is to be renamed"))
-}
-
-/// The command that `arguments` name, as `portcullis jobs list`.
-fn named(command: &clap::Command, arguments: &[OsString]) -> String {
-    let mut name = command.get_bin_name().unwrap_or("portcullis").to_owned();
-    let mut command = command;
-    for argument in arguments.iter().skip(1) {
-        let Some(below) = argument.to_str().and_then(|word| command.find_subcommand(word)) else { break };
-        command = below;
-        name = format!("{name} {}", command.get_name());
-    }
-    name
 }
 
 /// Whether the path `program`, by which somebody runs this one, ends in `name`.

@@ -5,16 +5,24 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::written::Written;
 use crate::exit::hinted;
 
-/// What `error` says of the arguments of `command`, which is `portcullis apply` for one.
-pub(super) fn told(error: &clap::Error, command: &str) -> anyhow::Error {
-    let known = format!("`{command} --help` tells what there is");
+/// What `error` says of the arguments `written`.
+pub(super) fn told(error: &clap::Error, written: &Written<'_>) -> anyhow::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        let value = word(error, ContextKind::InvalidArg).and_then(|word| written.as_value(word));
+        if let Some(error) = value {
+            return told(&error, written);
+        }
+    }
+    let known = format!("`{} --help` tells what there is", written.name);
     let hint = suggestion(error).map_or(known, |word| format!("did you mean `{word}`?"));
-    hinted(message(error, command), Some(hint))
+    hinted(message(error, written), Some(hint))
 }
 
-fn message(error: &clap::Error, command: &str) -> String {
+fn message(error: &clap::Error, written: &Written<'_>) -> String {
+    let command = &*written.name;
     let argument = word(error, ContextKind::InvalidArg);
     let value = word(error, ContextKind::InvalidValue);
     match (error.kind(), argument, value) {
@@ -50,10 +58,12 @@ fn message(error: &clap::Error, command: &str) -> String {
         },
         (ErrorKind::MissingRequiredArgument, ..) => {
             let missing = words(error, ContextKind::InvalidArg);
-            // A flag is needed only where another one is given, which the parser does not name.
-            let with =
-                if missing.iter().any(|word| word.starts_with('-')) { "with these arguments " } else { "" };
-            format!("{with}`{command}` needs {}", quoted(missing, "and"))
+            // A flag is needed only where another one is given.
+            let flags: Vec<_> = missing.iter().filter(|word| word.starts_with('-')).cloned().collect();
+            match written.needing(&flags) {
+                Some(flag) => format!("`{flag}` of `{command}` needs {}", quoted(&flags, "and")),
+                None => format!("`{command}` needs {}", quoted(missing, "and")),
+            }
         }
         // What else there is, in the words of the parser.
         _ => {
@@ -85,7 +95,7 @@ fn word(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     words(error, kind).first().map(String::as_str)
 }
 
-fn words(error: &clap::Error, kind: ContextKind) -> &[String] {
+pub(super) fn words(error: &clap::Error, kind: ContextKind) -> &[String] {
     match error.get(kind) {
         Some(ContextValue::String(word)) => std::slice::from_ref(word),
         Some(ContextValue::Strings(words)) => words,
@@ -105,12 +115,14 @@ fn quoted(words: &[String], last: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::arguments::command;
+    use crate::arguments::written::Written;
     use crate::exit::Hinted;
 
     #[track_caller]
     fn check(arguments: &[&str], message: &str, hint: &str) {
         let error = command().try_get_matches_from(arguments).unwrap_err();
-        let error = super::told(&error, "portcullis apply");
+        let (root, written) = (command(), arguments.iter().map(Into::into).collect::<Vec<_>>());
+        let error = super::told(&error, &Written::of(&root, &written));
         let told = error.downcast_ref::<Hinted>().unwrap();
         assert_eq!((told.message.as_str(), told.hint.as_str()), (message, hint));
     }
@@ -148,9 +160,25 @@ mod tests {
         check(&apply(&["--diff", "--diff"]), "`--diff` is given twice", help);
         check(
             &apply(&["--batch-size", "5"]),
-            "with these arguments `portcullis apply` needs `--cluster`",
+            "`--batch-size <NUMBER>` of `portcullis apply` needs `--cluster`",
             help,
         );
-        check(&["portcullis", "aply"], "`portcullis apply` has no command `aply`", "did you mean `apply`?");
+        check(&["portcullis", "aply"], "`portcullis` has no command `aply`", "did you mean `apply`?");
+    }
+
+    #[test]
+    fn the_flag_that_needs_another_is_named_and_a_negative_value_is_a_value() {
+        let plan = |rest: &[&'static str]| [&["portcullis", "jobs", "plan"], rest].concat();
+        let help = "`portcullis jobs plan --help` tells what there is";
+        let needs = "`--group-by <LABEL>` of `portcullis jobs plan` needs `--keep-last <N>`";
+        check(&plan(&["-A", "--group-by", "app", "-o", "plan.json"]), needs, help);
+        check(&plan(&["-A", "--group-by=app"]), needs, help);
+        let needs = "`--policies <PATH>` of `portcullis jobs plan` needs `--missed` and `--from <FILE>`";
+        check(&plan(&["-nteam-a", "--policies", "a.yaml"]), needs, help);
+        let number = "`-1` is no value of `--keep-last <N>`: write a whole number, as `3`";
+        check(&plan(&["-A", "--keep-last", "-1"]), number, help);
+        let age = "`-5d` is no value of `--older-than <AGE>`: write a whole number and a unit, as `90s`, `15m`, `24h` or `7d`";
+        check(&plan(&["--older-than", "-5d", "-A"]), age, help);
+        check(&plan(&["-A", "-1"]), "`portcullis jobs plan` has no flag `-1`", help);
     }
 }
