@@ -22,6 +22,7 @@ mod safeguards;
 #[cfg(test)]
 mod scripted;
 mod selection;
+mod shell_word;
 mod stream;
 #[cfg(test)]
 mod trial;

@@ -9,6 +9,7 @@ use portcullis_gocompat::labels::{self, Selector};
 use portcullis_retention::{ByOutcome, Interest, KeepPolicy, Outcome, Safeguards, format_age, parse_age};
 
 use super::safeguards::SafeguardArguments;
+use super::shell_word::shell_word;
 use crate::cluster::ClusterArguments;
 
 #[derive(Debug, Args)]
@@ -174,15 +175,7 @@ impl Selection {
     /// The arguments that select the same Jobs again, each with a blank before it.
     pub(crate) fn words(&self) -> String {
         let mut words = String::new();
-        let mut add = |flag: &str, value: &str| {
-            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,".contains(letter);
-            let is_one_word = !value.is_empty() && value.chars().all(is_plain);
-            let value = match is_one_word {
-                true => value.to_owned(),
-                false => format!("'{}'", value.replace('\'', r"'\''")),
-            };
-            words.push_str(&format!(" {flag} {value}"));
-        };
+        let mut add = |flag: &str, value: &str| words.push_str(&format!(" {flag} {}", shell_word(value)));
         if let Some(file) = &self.from {
             add("--from", file);
         }

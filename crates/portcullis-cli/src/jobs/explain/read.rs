@@ -20,6 +20,7 @@ use crate::jobs::fetch;
 use crate::jobs::listing;
 use crate::jobs::missed::{Giving, TtlPolicies};
 use crate::jobs::progress::Progress;
+use crate::jobs::shell_word::shell_word;
 use crate::jobs::stream::{self, StreamError};
 use crate::surroundings::Surroundings;
 
@@ -132,7 +133,7 @@ impl Reading {
             [] => None,
             paths => Some(TtlPolicies::given(paths, now, surroundings)?),
         };
-        let mut jobs = Jobs::new(&retentions, name);
+        let mut jobs = Jobs::new(&retentions, name, arguments.from.as_deref());
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
             if namespace.is_none_or(|namespace| facts.namespace == namespace) {
                 jobs.add(facts, text);
@@ -171,7 +172,7 @@ impl Reading {
             }
             let ours = arguments.safeguards.safeguards().portcullis_namespace;
             let retentions = Retentions::new(retentions, &ours);
-            let mut jobs = Jobs::new(&retentions, name);
+            let mut jobs = Jobs::new(&retentions, name, arguments.from.as_deref());
             let mut each = |facts: &JobFacts<'_>, text: &str| {
                 jobs.add(facts, text);
                 Ok(())
@@ -246,6 +247,8 @@ impl Reading {
 struct Jobs<'r> {
     retentions: &'r Retentions,
     name: &'r str,
+    /// The file that they are in; without one they are in a cluster.
+    from: Option<&'r str>,
     /// By namespace and name: a list that is begun anew tells of Jobs twice.
     kept: BTreeMap<(Box<str>, Box<str>), Kept>,
     /// By namespace.
@@ -269,8 +272,8 @@ impl Found {
 }
 
 impl<'r> Jobs<'r> {
-    fn new(retentions: &'r Retentions, name: &'r str) -> Self {
-        Self { retentions, name, kept: BTreeMap::new(), texts: BTreeMap::new() }
+    fn new(retentions: &'r Retentions, name: &'r str, from: Option<&'r str>) -> Self {
+        Self { retentions, name, from, kept: BTreeMap::new(), texts: BTreeMap::new() }
     }
 
     fn add(&mut self, facts: &JobFacts<'_>, text: &str) {
@@ -290,7 +293,11 @@ impl<'r> Jobs<'r> {
             let near = closest(self.name, self.kept.keys().map(|(_, name)| &**name));
             let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "`portcullis jobs list --each -A` shows all that have finished".to_owned(),
+                None => {
+                    let from = self.from.map(|from| format!("--from {}", shell_word(from)));
+                    let from = from.as_deref().unwrap_or("-A");
+                    format!("`portcullis jobs list --each {from}` shows all that have finished")
+                }
             };
             return Err(hinted(format!("there is no Job `{}`{place}", self.name), Some(hint)));
         };

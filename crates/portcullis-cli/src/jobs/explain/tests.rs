@@ -196,6 +196,10 @@ fn a_job_that_is_not_there_or_twice_is_told() {
         "error: there is no Job `reprot-1` in the namespace `team-a`\nhint: did you mean `report-1`?\n"
     );
     assert_eq!(
+        refused("nope --from jobs.json"),
+        "error: there is no Job `nope`\nhint: `portcullis jobs list --each --from jobs.json` shows all that have finished\n"
+    );
+    assert_eq!(
         refused("twice --from jobs.json"),
         "error: there are Jobs `twice` in the namespaces `team-a`, `team-b`\nhint: name one of them with `-n`\n"
     );
