@@ -37,7 +37,10 @@ fn message(error: &clap::Error, written: &Written<'_>) -> String {
             format!("`{command}` has no command `{given}`")
         }
         (ErrorKind::InvalidValue, Some(argument), Some(value)) => {
-            let what = if value.is_empty() {
+            let variable = written.environment(argument).map(|variable| variable.display());
+            let what = if let (Some(variable), true) = (variable, value.is_empty()) {
+                format!("`{argument}` has no value: the environment variable `{variable}` is empty")
+            } else if value.is_empty() {
                 format!("`{argument}` has no value")
             } else {
                 format!("`{value}` is no value of `{argument}`")

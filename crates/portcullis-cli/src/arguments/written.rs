@@ -78,6 +78,13 @@ impl<'w> Written<'w> {
         matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue).then_some(error)
     }
 
+    /// The environment variable that gives the flag which messages name so, if it stands in no word.
+    pub(super) fn environment(&self, flag: &str) -> Option<&OsStr> {
+        let argument = self.command.get_arguments().find(|argument| shown(argument) == flag)?;
+        let is_it = |word: &OsString| self.flag(word).is_some_and(|flag| flag.argument == argument);
+        argument.get_env().filter(|_| !self.rest.iter().any(is_it))
+    }
+
     fn parse(&self, arguments: Vec<OsString>) -> Option<clap::Error> {
         self.root.clone().try_get_matches_from(arguments).err()
     }

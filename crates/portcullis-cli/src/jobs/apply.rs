@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use portcullis_cluster::{Asked, Connection, Extent};
 use portcullis_retention::{
     Canaries, Caps, Header, Journal, Looked, Mode, Plan, PlanError, Settings, Sweep, format_age, parse_age,
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
     cluster: ClusterArguments,
 
     /// The uid of the namespace kube-system of the cluster that is meant; needed for a plan that was made from a file
-    #[arg(long, value_name = "UID", help_heading = "Plan")]
+    #[arg(long, value_name = "UID", value_parser = NonEmptyStringValueParser::new(), help_heading = "Plan")]
     cluster_uid: Option<String>,
 
     /// Refuse a plan that is older

@@ -8,6 +8,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene};
 use portcullis_retention::{Interest, JobFacts, Protection, Protections, TtlOwner, read_job};
@@ -28,18 +29,18 @@ use crate::surroundings::Surroundings;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The Job, as NAME or NAMESPACE/NAME
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = job_name)]
     job: String,
 
     /// The namespace of the Job; without it that of the kubeconfig, or the one in the file that has such a Job
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 
     #[command(flatten)]
     cluster: ClusterArguments,
 
     /// Read Jobs from this file instead of a cluster, `-` for standard input: what `kubectl get jobs -A -o json` prints
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"], help_heading = "Without a cluster")]
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["kubeconfig", "context"], help_heading = "Without a cluster")]
     from: Option<String>,
 
     /// With --from: the JobRetention objects in these files or folders
@@ -47,6 +48,7 @@ pub(crate) struct Arguments {
         long,
         value_name = "PATH",
         value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new(),
         requires = "from",
         help_heading = "Without a cluster"
     )]
@@ -57,6 +59,7 @@ pub(crate) struct Arguments {
         long,
         value_name = "PATH",
         value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new(),
         requires = "from",
         help_heading = "Without a cluster"
     )]
@@ -80,6 +83,14 @@ Examples:
       portcullis jobs explain team-a/report-28f4k --from jobs.json --retentions retention.yaml
 
 Exit code: 0 when the Job was found, 1 otherwise.";
+
+/// The name of a Job, alone or with its namespace.
+fn job_name(text: &str) -> Result<String, String> {
+    match text.split('/').any(str::is_empty) {
+        true => Err("write it as NAME or NAMESPACE/NAME".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

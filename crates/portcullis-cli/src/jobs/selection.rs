@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use portcullis_cluster::Connection;
 use portcullis_gocompat::labels::{self, Selector};
@@ -18,7 +19,7 @@ pub(crate) struct Selection {
     pub(crate) cluster: ClusterArguments,
 
     /// Read Jobs from this file instead of a cluster, `-` for standard input: what `kubectl get jobs -A -o json` prints
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"], help_heading = "Jobs")]
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["kubeconfig", "context"], help_heading = "Jobs")]
     pub(crate) from: Option<String>,
 
     /// Jobs of all namespaces
@@ -32,6 +33,7 @@ pub(crate) struct Selection {
         long,
         value_name = "NAME",
         value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new(),
         conflicts_with = "all_namespaces",
         help_heading = "Jobs"
     )]
@@ -51,7 +53,7 @@ pub(crate) struct Selection {
     pub(crate) missed: bool,
 
     /// With --missed and --from: the policies in these files or folders, which are taken to be in force
-    #[arg(long, value_name = "PATH", value_delimiter = ',', requires_all = ["missed", "from"], help_heading = "Jobs")]
+    #[arg(long, value_name = "PATH", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), requires_all = ["missed", "from"], help_heading = "Jobs")]
     pub(crate) policies: Vec<String>,
 
     /// Jobs that ended so

@@ -289,3 +289,14 @@ fn a_list_comes_in_by_a_pipe_and_by_the_name_of_a_plugin() {
     let help = Command::new(&plugin).args(["jobs", "list", "-h"]).output().unwrap();
     assert!(stdout(&help).contains("Usage: kubectl portcullis jobs list"), "{}", stdout(&help));
 }
+
+#[test]
+fn an_empty_variable_of_the_environment_is_named() {
+    let folder = folder();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.current_dir(folder.path()).env("PORTCULLIS_NAMESPACE", "");
+    let output = command.args(["jobs", "list", "--from", "jobs.json"]).output().unwrap();
+    let told = "error: `--portcullis-namespace <NAME>` has no value: the environment variable `PORTCULLIS_NAMESPACE` is empty\n";
+    assert!(stderr(&output).starts_with(told), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -19,6 +19,10 @@ pub(super) fn check(output: &Path, from: Option<&str>, directory: &Path) -> Resu
     let refused = |why: &str, hint: String| {
         Err(hinted(format!("cannot write the plan to `{}`: {why}", output.display()), Some(hint)))
     };
+    if output.as_os_str() == "-" {
+        let hint = "`--format json` prints it to standard output; a file of this name is `./-`".to_owned();
+        return refused("`-` stands for a stream", hint);
+    }
     if from.is_some_and(|from| files::is_same(&directory.join(from), &path)) {
         return refused("the Jobs are read from it", "name another file, as `-o plan.json`".to_owned());
     }

@@ -40,3 +40,28 @@ fn a_plan_takes_the_place_of_an_older_one_and_of_nothing_else() {
     );
     assert_eq!(fs::read_to_string(path("q.json")).unwrap(), plan);
 }
+
+#[test]
+fn names_and_files_that_are_empty_are_refused() {
+    let folder = folder(&[("jobs.json", JOBS)]);
+    let jobs = ["--from", "jobs.json"];
+    for (command, flag, value) in [
+        ("list", "-n", ""),
+        ("list", "-n", "team-a,"),
+        ("plan", "-n", ""),
+        ("plan", "--include-namespace", ""),
+        ("plan", "--portcullis-namespace", ""),
+        ("plan", "-o", ""),
+        ("explain", "--retentions", ""),
+        ("explain", "--policies", ""),
+        ("explain", "-n", ""),
+    ] {
+        let text = refused(folder.path(), &[&[command, flag, value], &jobs[..]].concat());
+        assert!(text.starts_with("error: `-") && text.contains(" has no value\nhint: "), "{flag}: {text}");
+    }
+    assert!(refused(folder.path(), &["list", "--from", ""]).contains("`--from <FILE>` has no value"));
+    let text = refused(folder.path(), &[&["explain", "team-a/"], &jobs[..]].concat());
+    assert!(text.contains("`team-a/` is no value of `<JOB>`: write it as NAME or NAMESPACE/NAME"), "{text}");
+    let stream = "error: cannot write the plan to `-`: `-` stands for a stream\nhint: `--format json` prints it to standard output; a file of this name is `./-`\n";
+    assert_eq!(refused(folder.path(), &[&PLAN[..], &["-"]].concat()), stream);
+}
