@@ -1,22 +1,52 @@
 //! Spans of time as retention writes and shows them.
 
-/// Reads a whole number with one unit, `90s`, `15m`, `24h` or `7d`, and gives the seconds.
+/// Reads whole numbers with their units, the largest first, `90s`, `15m`, `7d` or `2d10h`, and gives the seconds.
 ///
 /// # Errors
-/// The text is no such span; the message says what is.
+/// It is none, told as what to write instead.
 pub fn parse_age(text: &str) -> Result<i64, String> {
+    let expected = || "write a whole number and a unit, as `90s`, `15m`, `24h`, `7d` or `2d10h`".to_owned();
+    let (mut seconds, mut rest, mut before) = (0, text, i64::MAX);
+    loop {
+        let part = Part::read(rest).map_err(|wrong| wrong.unwrap_or_else(expected))?;
+        if part.unit >= before {
+            return Err(expected());
+        }
+        seconds += part.number * part.unit;
+        if part.rest.is_empty() {
+            return Ok(seconds);
+        }
+        (rest, before) = (part.rest, part.unit);
+    }
+}
+
+/// Reads a whole number with one unit, as the API server takes it in an object.
+pub(crate) fn parse_plain_age(text: &str) -> Result<i64, String> {
     let expected = || "write a whole number and a unit, as `90s`, `15m`, `24h` or `7d`".to_owned();
-    let unit = text.chars().next_back().ok_or_else(expected)?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(expected()),
-    };
-    let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let number: u32 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(expected)?;
-    Ok(i64::from(number) * factor)
+    let part = Part::read(text).map_err(|wrong| wrong.unwrap_or_else(expected))?;
+    if part.rest.is_empty() { Ok(part.number * part.unit) } else { Err(expected()) }
+}
+
+/// A number and its unit, and what follows.
+struct Part<'t> {
+    number: i64,
+    /// In seconds.
+    unit: i64,
+    rest: &'t str,
+}
+
+impl<'t> Part<'t> {
+    /// Reads what stands at the beginning of `text`. Of what is wrong nothing is said where it has not the form.
+    fn read(text: &'t str) -> Result<Self, Option<String>> {
+        let end = text.find(|letter: char| !letter.is_ascii_digit()).ok_or(None)?;
+        let (digits, rest) = text.split_at(end);
+        let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+        let unit = units.into_iter().find_map(|(letter, unit)| Some((rest.strip_prefix(letter)?, unit)));
+        let (rest, unit) = unit.filter(|_| !digits.is_empty()).ok_or(None)?;
+        let number: Option<u32> = digits.parse().ok();
+        let too_long = || Some(format!("this is too long, {} of a unit is the most", u32::MAX));
+        Ok(Self { number: number.ok_or_else(too_long)?.into(), unit, rest })
+    }
 }
 
 /// A span in seconds as people say it: `45s`, `12m`, `23h`, `85d`, with the smaller unit where it still tells something.
@@ -41,10 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_a_number_and_one_unit() {
+    fn an_age_is_numbers_with_their_units_the_largest_first() {
         let read = |text| parse_age(text).ok();
         assert_eq!(["90s", "15m", "24h", "7d", "0s"].map(read), [90, 900, 86_400, 604_800, 0].map(Some));
-        assert_eq!(["", "7", "d", "-1d", "1.5h", "1h30m", "7 d", "9999999999d", "1é"].map(read), [None; 9]);
+        assert_eq!(["2d10h", "1h30m", "1d1s"].map(read), [208_800, 5_400, 86_401].map(Some));
+        let wrong = ["", "7", "d", "-1d", "1.5h", "7 d", "1é", "1h1d", "1h1h", "1h1", "1h "];
+        assert_eq!(wrong.map(read), [None; 11]);
+        let long = "this is too long, 4294967295 of a unit is the most";
+        assert_eq!(["9999999999d", "1d9999999999h"].map(|text| parse_age(text).unwrap_err()), [long; 2]);
+        assert_eq!(["7d", "2d10h", "d"].map(|text| parse_plain_age(text).ok()), [Some(604_800), None, None]);
     }
 
     #[test]

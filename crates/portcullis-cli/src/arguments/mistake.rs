@@ -180,7 +180,7 @@ mod tests {
         check(&plan(&["-nteam-a", "--policies", "a.yaml"]), needs, help);
         let number = "`-1` is no value of `--keep-last <N>`: write a whole number, as `3`";
         check(&plan(&["-A", "--keep-last", "-1"]), number, help);
-        let age = "`-5d` is no value of `--older-than <AGE>`: write a whole number and a unit, as `90s`, `15m`, `24h` or `7d`";
+        let age = "`-5d` is no value of `--older-than <AGE>`: write a whole number and a unit, as `90s`, `15m`, `24h`, `7d` or `2d10h`";
         check(&plan(&["--older-than", "-5d", "-A"]), age, help);
         check(&plan(&["-A", "-1"]), "`portcullis jobs plan` has no flag `-1`", help);
     }

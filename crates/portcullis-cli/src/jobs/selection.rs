@@ -43,7 +43,7 @@ pub(crate) struct Selection {
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = selector, default_value = "", hide_default_value = true, help_heading = "Jobs")]
     pub(crate) selector: LabelText,
 
-    /// Jobs that finished at least so long ago, as 90s, 15m, 24h, 7d
+    /// Jobs that finished at least so long ago, as 90s, 15m, 24h, 7d, 2d10h
     #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "0s", hide_default_value = true, help_heading = "Jobs")]
     pub(crate) older_than: i64,
 

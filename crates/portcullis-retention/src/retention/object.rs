@@ -7,7 +7,8 @@ use portcullis_model::{Diagnostic, Resource};
 use portcullis_value::{Arena, Value};
 
 use super::fields::Fields;
-use crate::{ByOutcome, Outcome, parse_age};
+use crate::age::parse_plain_age;
+use crate::{ByOutcome, Outcome};
 
 pub const API_VERSION: &str = "portcullis.dev/v1alpha1";
 pub const KIND: &str = "JobRetention";
@@ -179,7 +180,7 @@ fn label_key(text: &str) -> Result<Box<str>, String> {
 
 /// A TTL as it is written, in seconds.
 fn seconds(text: &str) -> Result<i32, String> {
-    let seconds = parse_age(text).map_err(|expected| format!("`{text}` is no time: {expected}"))?;
+    let seconds = parse_plain_age(text).map_err(|expected| format!("`{text}` is no time: {expected}"))?;
     i32::try_from(seconds)
         .map_err(|_| format!("`{text}` is longer than a TTL can be, which is 24855 days at most"))
 }
