@@ -54,9 +54,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Plan")]
     mode: Way,
 
-    /// With --mode ttl: how long the Jobs stay at least once the plan is carried out
-    #[arg(long, value_name = "TIME", value_parser = notice, default_value = "10m", help_heading = "Plan")]
-    notice: u32,
+    /// With --mode ttl: how long the Jobs stay at least once the plan is carried out [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = notice, help_heading = "Plan")]
+    notice: Option<u32>,
 
     /// Carry out at most N of it; what is left is reported
     #[arg(long, value_name = "N", value_parser = number::<u64>, help_heading = "Plan")]
@@ -78,6 +78,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output")]
     format: Format,
 }
+
+/// How long Jobs stay at least that are given a TTL, in seconds, where nothing else is said.
+const NOTICE: u32 = 600;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -129,6 +132,11 @@ pub(super) fn plan(
     cluster: &dyn Commands,
 ) -> Result<Exit, Ended> {
     let selection = &arguments.selection;
+    if arguments.notice.is_some() && arguments.mode == Way::Delete {
+        let message =
+            "`--notice` is for `--mode ttl`: Jobs that are deleted go as the plan is carried out".to_owned();
+        return Err(hinted(message, Some("leave it out, or add `--mode ttl`")).into());
+    }
     if let Some(path) = &arguments.output {
         output::check(path, selection.from.as_deref(), &surroundings.directory)?;
     }
@@ -226,7 +234,7 @@ fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
     plan.criteria = criteria(arguments);
     plan.dependents = Dependents { allowed: arguments.with_dependents, looked, unlistable: Vec::new() };
     plan.listed = listing.listed;
-    plan.notice = (mode == Mode::Ttl).then_some(arguments.notice);
+    plan.notice = (mode == Mode::Ttl).then_some(arguments.notice.unwrap_or(NOTICE));
     plan.safeguards = selection.safeguards();
     Ok(plan)
 }

@@ -9,6 +9,7 @@ use portcullis_retention::Plan;
 use crate::exit::hinted;
 use crate::files::{self, Entry, FileError};
 use crate::jobs::backup;
+use crate::jobs::shell_word::shell_word;
 
 /// Whether a plan may be written to `output`, which a run in `directory` names; `from` is the file that Jobs are read from.
 ///
@@ -23,20 +24,28 @@ pub(super) fn check(output: &Path, from: Option<&str>, directory: &Path) -> Resu
         let hint = "`--format json` prints it to standard output; a file of this name is `./-`".to_owned();
         return refused("`-` stands for a stream", hint);
     }
+    if output.to_str().is_none() {
+        let hint = "name a file that can be written down, as `-o plan.json`".to_owned();
+        return refused("its name is not UTF-8", hint);
+    }
     if from.is_some_and(|from| files::is_same(&directory.join(from), &path)) {
         return refused("the Jobs are read from it", "name another file, as `-o plan.json`".to_owned());
     }
     let journal = backup::beside(&path);
     if backup::holds_journal(&journal) {
+        let folder = format!("{}.applied", output.display());
         let hint = format!(
-            "name another file; that folder is still wanted for `portcullis jobs undo {}.applied`",
-            output.display()
+            "name another file; that folder is still wanted for `portcullis jobs undo {}`",
+            shell_word(&folder)
         );
         return refused("a plan of this name was carried out, and its journal lies beside it", hint);
     }
     match files::entry(&path) {
         Ok(Entry::Folder) => {
-            let hint = format!("name a file in it: `-o {}`", output.join("plan.json").display());
+            let hint = format!(
+                "name a file in it: `-o {}`",
+                shell_word(&output.join("plan.json").to_string_lossy())
+            );
             refused("it is a folder", hint)
         }
         Ok(Entry::File) if !holds_plan(&path)? => {

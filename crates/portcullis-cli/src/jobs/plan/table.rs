@@ -8,6 +8,7 @@ use portcullis_retention::{Digest, Group, Job, Looked, Mode, Protection, Verdict
 use super::{Arguments, Planned};
 use crate::exit::standard_output;
 use crate::jobs::columns::{self, Align, Cell, Column, Tone};
+use crate::jobs::shell_word::shell_word;
 use crate::numbers::{self, counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
@@ -201,11 +202,14 @@ impl Planned<'_> {
             (Some(path), Some(digest)) => {
                 writeln!(stdout, "the plan is in `{}`, {digest}", path.display())?;
                 let uid = if self.plan.cluster.uid.is_none() { " --cluster-uid UID" } else { "" };
+                let path = path.display().to_string();
+                // A name that begins with a dash would be taken for a flag.
+                let path = if path.starts_with('-') { format!("./{path}") } else { path };
                 writeln!(
                     stdout,
                     "{} `portcullis jobs apply {}{uid}` carries it out",
                     paint.hint("next:"),
-                    path.display()
+                    shell_word(&path)
                 )
             }
             _ => writeln!(

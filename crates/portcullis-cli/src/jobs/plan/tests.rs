@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::Exit;
-use crate::jobs::trial::{folder, refused, run};
+use crate::jobs::trial::{folder, refused, run, run_words};
+use crate::{Exit, Offline};
 
 const JOBS: &str = r#"{"kind":"List","items":[{"metadata":{"name":"report","namespace":"team-a","uid":"u-1","resourceVersion":"1","creationTimestamp":"2026-09-30T00:00:00Z"},"status":{"conditions":[{"type":"Complete","status":"True","lastTransitionTime":"2026-09-30T10:00:00Z"}]}}]}"#;
 const PLAN: [&str; 4] = ["plan", "--from", "jobs.json", "-o"];
@@ -64,4 +64,37 @@ fn names_and_files_that_are_empty_are_refused() {
     assert!(text.contains("`team-a/` is no value of `<JOB>`: write it as NAME or NAMESPACE/NAME"), "{text}");
     let stream = "error: cannot write the plan to `-`: `-` stands for a stream\nhint: `--format json` prints it to standard output; a file of this name is `./-`\n";
     assert_eq!(refused(folder.path(), &[&PLAN[..], &["-"]].concat()), stream);
+}
+
+#[test]
+fn the_next_command_finds_the_plan_by_its_name() {
+    let folder = folder(&[("jobs.json", JOBS)]);
+    for (name, word) in
+        [("plan.json", "plan.json"), ("my plan.json", "'my plan.json'"), ("-p.json", "./-p.json")]
+    {
+        let (exit, text) =
+            run(folder.path(), &["plan", "--from", "jobs.json", "--older-than", "1h", &format!("-o={name}")]);
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+        assert!(text.contains(&format!("next: `portcullis jobs apply {word} --cluster-uid UID`")), "{text}");
+    }
+    let odd = std::os::unix::ffi::OsStringExt::from_vec(b"p\xff.json".to_vec());
+    let words = PLAN.iter().map(Into::into).chain([odd]).collect();
+    let (exit, text) = run_words(folder.path(), words, &Offline);
+    assert_eq!(exit, Exit::FAILURE, "{text}");
+    assert!(text.contains("its name is not UTF-8\nhint: name a file that can be written down"), "{text}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+}
+
+#[test]
+fn a_notice_is_for_a_ttl() {
+    let folder = folder(&[("jobs.json", JOBS)]);
+    let plan = ["plan", "--from", "jobs.json", "--format", "json"];
+    assert_eq!(
+        refused(folder.path(), &[&plan[..], &["--notice", "5m"]].concat()),
+        "error: `--notice` is for `--mode ttl`: Jobs that are deleted go as the plan is carried out\nhint: leave it out, or add `--mode ttl`\n"
+    );
+    for (more, seconds) in [(&["--mode", "ttl"][..], 600), (&["--mode", "ttl", "--notice", "1h5m"], 3_900)] {
+        let (exit, text) = run(folder.path(), &[&plan[..], more].concat());
+        assert!(exit == Exit::SUCCESS && text.contains(&format!(r#""notice":{seconds}"#)), "{text}");
+    }
 }
