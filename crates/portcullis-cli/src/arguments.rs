@@ -1,5 +1,6 @@
 //! The commands and what is common to all of them.
 
+mod examples;
 mod mistake;
 mod written;
 
@@ -96,7 +97,7 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses the arguments. Help and version are printed here; wrong arguments are told.
 pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_>) -> Result<Command, Ended> {
-    let mut command = command();
+    let mut command = examples::keep_whole(command());
     if let Some(width) = surroundings.stdout.width {
         command = command.term_width(width);
     }
@@ -126,8 +127,8 @@ pub(crate) fn parse(arguments: Vec<OsString>, surroundings: &mut Surroundings<'_
     }
     let stdout = &mut surroundings.stdout;
     let rendered = error.render();
-    let written =
-        if stdout.colour { write!(stdout, "{}", rendered.ansi()) } else { write!(stdout, "{rendered}") };
+    let text = if stdout.colour { rendered.ansi().to_string() } else { rendered.to_string() };
+    let written = write!(stdout, "{}", examples::printed(&text));
     written.and_then(|()| stdout.flush()).map_err(standard_output)?;
     Err(Ended::Done(Exit::SUCCESS))
 }
