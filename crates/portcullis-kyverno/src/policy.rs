@@ -382,6 +382,7 @@ impl Policy {
             self.tell_left_out(phase, kind, &mut evaluation, scope.recorder);
         }
         let mut object = input.object;
+        let mut has_matched = !evaluation.outcomes.is_empty();
         // Where one rule is enough: the one of those that may refuse, and of those that only report.
         let mut decisive: [Option<&str>; 2] = [None; 2];
         for (rule, kind) in self.rules_in(phase, kind).skip(evaluation.outcomes.len()) {
@@ -393,9 +394,14 @@ impl Policy {
                 explanation::passed_over(rule, decisive, scope.recorder);
                 continue;
             }
+            if has_matched && let Some(object) = object.filter(|_| input.is_review) {
+                scope.fill_in_namespace(Resource(object).namespace());
+            }
             let before = evaluation.outcomes.len();
             let (mut is_decisive, mut not_matched) = (false, None);
-            match rule.apply(input, object, scope)? {
+            let applied = rule.apply(input, object, scope)?;
+            has_matched |= !matches!(applied, Applied::NotMatched(_));
+            match applied {
                 Applied::Nothing => {}
                 Applied::NotMatched(reason) => not_matched = reason,
                 Applied::Ended(mut ending) => {

@@ -8,7 +8,7 @@ mod target;
 
 use portcullis_jmespath as jmespath;
 use portcullis_model::explain::{Part, Recorder, Step, within};
-use portcullis_model::{Answer, Answers, Input, Mask, Operation, Question, ResourceQuery, Run};
+use portcullis_model::{Answer, Answers, Input, Mask, Operation, Question, Resource, ResourceQuery, Run};
 use portcullis_value::{Arena, Budget, Exhausted, Object, OwnedValue, Value};
 
 use crate::context::ContextEntry;
@@ -130,6 +130,17 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
     /// Sets `request.object`.
     pub(crate) fn set_object(&mut self, object: Value<'a>) {
         self.set_request_field("object", object);
+    }
+
+    /// Fills in the namespace of the object of the request, where it names none.
+    ///
+    /// COMPAT(kyverno): the first rule of a policy that matches reads the object as it was sent, those after it as it was decoded.
+    pub(crate) fn fill_in_namespace(&mut self, namespace: &'a str) {
+        let object = self.root.get("request").and_then(|request| request.get("object"));
+        let Some(object) = object.filter(|object| Resource(*object).namespace().is_empty()) else { return };
+        if !namespace.is_empty() {
+            self.set_object(object.with(self.arena, &["metadata", "namespace"], Value::String(namespace)));
+        }
     }
 
     fn set_request_field(&mut self, key: &'a str, value: Value<'a>) {

@@ -108,7 +108,7 @@ fn where_one_rule_is_enough_one_that_only_reports_keeps_none_that_refuses_from_b
     };
     let check = |actions: [&str; 4], evaluated: &[&str], refuses: Option<&str>| {
         Setting::of([with(actions)]).review("/validate", Request::create(JOB, PI), |verdict, _| {
-            let names: Vec<_> = verdict.outcomes().map(|(_, outcome)| &*outcome.rule).collect();
+            let names: Vec<_> = verdict.outcomes().map(|(_, outcome)| outcome.rule).collect();
             assert_eq!((names.as_slice(), verdict.allowed), (evaluated, refuses.is_none()), "{actions:?}");
             let text = verdict.message.as_deref().unwrap_or_default();
             assert!(refuses.is_none_or(|refusal| text.ends_with(refusal)), "{text}");
@@ -118,6 +118,25 @@ fn where_one_rule_is_enough_one_that_only_reports_keeps_none_that_refuses_from_b
     check([audit, enforce, audit, enforce], &["a", "b"], Some("p:\n  b: stop b\n"));
     check([enforce, enforce, audit, audit], &["a", "c"], Some("p:\n  a: stop a\n"));
     check([audit; 4], &["a"], None);
+}
+
+#[test]
+fn the_namespace_of_an_object_that_names_none_is_filled_in_for_all_rules_but_the_first_that_matches() {
+    let rules = ["Secret", "Job", "Job", "Job"].into_iter().zip(["a", "b", "c", "d"]).map(|(kind, name)| {
+        let message = "{{ request.object.metadata.namespace || 'none' }}";
+        format!(
+            "{{name: {name}, match: {{resources: {{kinds: [{kind}]}}}}, validate: {{message: \"{message}\", deny: {{}}}}}}"
+        )
+    });
+    let rules: Vec<_> = rules.collect();
+    let policy = policy(&format!(
+        "{{kind: ClusterPolicy, metadata: {{name: p}}, spec: {{{ENFORCE}, rules: [{}]}}}}",
+        rules.join(", ")
+    ));
+    Setting::of([policy]).review("/validate", Request::create(JOB, PI), |verdict, _| {
+        let messages: Vec<_> = verdict.outcomes().map(|(_, outcome)| &*outcome.message).collect();
+        assert_eq!(messages, ["none", "team", "team"]);
+    });
 }
 
 /// As in the reference, which chooses rules by selectors of Kubernetes and reads what failures mean by its own.
