@@ -24,6 +24,7 @@ struct Details<'a> {
     properties: Box<[(&'static str, String)]>,
     patched: Option<Value<'a>>,
     side_effect: Option<Box<SideEffect<'a>>>,
+    is_of_change: bool,
 }
 
 impl<'a> Ending<'a> {
@@ -61,6 +62,19 @@ impl<'a> Ending<'a> {
     pub(crate) fn framed(self, frame: &str) -> Self {
         let message = format!("{frame}{}", self.message).into();
         Self { message, ..self }
+    }
+
+    /// The same, of a rule that was about to change the object.
+    pub(crate) fn of_change(mut self) -> Self {
+        if self.status == Status::Error {
+            self.details().is_of_change = true;
+        }
+        self
+    }
+
+    /// Whether the object could not be changed as a rule wants it.
+    pub(crate) fn is_failed_change(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| details.is_of_change)
     }
 
     pub(crate) fn with_obstacle(mut self, obstacle: Obstacle) -> Self {
@@ -117,7 +131,7 @@ impl<'a> Ending<'a> {
     /// The outcome of the rule `rule` that ended so.
     pub(crate) fn outcome(self, rule: &'a str, kind: RuleKind, enforcement: Enforcement) -> RuleOutcome<'a> {
         let Self { status, message, details } = self;
-        let Details { obstacle, explanation, properties, patched, side_effect } =
+        let Details { obstacle, explanation, properties, patched, side_effect, is_of_change: _ } =
             details.map(|details| *details).unwrap_or_default();
         RuleOutcome {
             rule,

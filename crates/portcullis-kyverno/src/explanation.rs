@@ -47,10 +47,21 @@ pub(crate) fn of_policy(reason: &str) -> Explanation {
     }
 }
 
-/// Explains that `rule` is not looked at, since `decisive` was and one rule is enough.
-pub(crate) fn passed_over(rule: &Rule, decisive: &str, recorder: Option<&Recorder>) {
+/// Why a rule is not looked at, of which one before it is the reason.
+pub(crate) enum PassedOver<'r> {
+    /// One rule is enough, and this one has decided.
+    Decided(&'r str),
+    /// This one failed to change the object.
+    NothingLeft(&'r str),
+}
+
+/// Explains that `rule` is not looked at.
+pub(crate) fn passed_over(rule: &Rule, why: &PassedOver<'_>, recorder: Option<&Recorder>) {
     let Some(recorder) = recorder else { return };
-    let reason = format!("`applyRules` is `One`, and rule `{decisive}` has decided");
+    let reason = match why {
+        PassedOver::Decided(by) => format!("`applyRules` is `One`, and rule `{by}` has decided"),
+        PassedOver::NothingLeft(by) => format!("rule `{by}` has failed, and left no object to go on with"),
+    };
     recorder.end_rule(of(rule, None, &[], Some(&reason)));
 }
 

@@ -13,7 +13,7 @@ use crate::autogen::{self, CRON_JOB, Controllers};
 use crate::context::Lookups;
 use crate::ending::Ending;
 use crate::exception::{self, PolicyException};
-use crate::explanation;
+use crate::explanation::{self, PassedOver};
 use crate::kind::KindSelector;
 use crate::profile::profile;
 use crate::rule::{Action, Applied, Rule};
@@ -385,13 +385,15 @@ impl Policy {
         let mut has_matched = !evaluation.outcomes.is_empty();
         // Where one rule is enough: the one of those that may refuse, and of those that only report.
         let mut decisive: [Option<&str>; 2] = [None; 2];
+        let mut failed = None;
         for (rule, kind) in self.rules_in(phase, kind).skip(evaluation.outcomes.len()) {
             let is_audited =
                 self.apply_one && input.is_review && self.enforcement(rule, input) == Enforcement::Audit;
             let [enforced, audited] = &mut decisive;
             let decisive = if is_audited { audited } else { enforced };
-            if let Some(decisive) = decisive {
-                explanation::passed_over(rule, decisive, scope.recorder);
+            let why = decisive.map(PassedOver::Decided).or(failed.map(PassedOver::NothingLeft));
+            if let Some(why) = why {
+                explanation::passed_over(rule, &why, scope.recorder);
                 continue;
             }
             if has_matched && let Some(object) = object.filter(|_| input.is_review) {
@@ -413,6 +415,10 @@ impl Policy {
                         scope.set_object(patched);
                     }
                     is_decisive = decides(&ending);
+                    // COMPAT(kyverno): nothing is left for the rules after it but the object of before, if there is one.
+                    if ending.is_failed_change() && input.old_object.is_none() {
+                        failed = Some(&*rule.name);
+                    }
                     let enforcement = self.enforcement(rule, input);
                     self.add_outcome(&mut evaluation, ending.outcome(&rule.name, kind, enforcement));
                 }

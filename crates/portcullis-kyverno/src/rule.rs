@@ -246,7 +246,9 @@ impl Rule {
                 _ if let Some(name) = not_executed => {
                     Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
                 }
-                Action::Mutate(mutation) => mutation.apply(object, scope).map(Some),
+                Action::Mutate(mutation) => {
+                    mutation.apply(object, scope).map(|ending| Some(ending.of_change()))
+                }
                 Action::Generate(generation) => {
                     let trigger = Resource(object.or(input.old_object).unwrap_or_default());
                     generation.apply(trigger, scope).map(Some)

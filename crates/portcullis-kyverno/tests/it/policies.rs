@@ -536,3 +536,25 @@ fn a_list_that_does_not_begin_with_a_map_is_not_looked_into() {
         );
     }
 }
+
+#[test]
+fn a_change_that_fails_leaves_no_object_for_the_rules_after_it() {
+    let rule = |name: &str, value: &str| {
+        format!(
+            "  - name: {name}\n    match: {{any: [{{resources: {{kinds: [Pod]}}}}]}}\n    mutate: {{patchStrategicMerge: {{metadata: {{labels: {{{name}: '{value}'}}}}}}}}\n"
+        )
+    };
+    let rules = [
+        rule("a", "1"),
+        rule("b", "{{request.object.spec.b}}"),
+        rule("c", "{{request.object.spec.c}}"),
+        rule("d", "1"),
+    ];
+    let policy = format!(
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: p}}\nspec:\n  rules:\n{}",
+        rules.concat()
+    );
+    let told = evaluate(&policy, "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {}}", |_| {});
+    let rules: Vec<_> = told.lines().filter_map(|line| line.split_once(": ")).map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["a pass", "b error"], "{told}");
+}

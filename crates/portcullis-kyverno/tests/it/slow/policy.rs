@@ -53,6 +53,11 @@ pub(crate) fn evaluate(
             let (ending, patched) = slow.rule(policy, rule, seen.as_ref());
             let Some((status, message)) = ending else { continue };
             lines.push(format!("{} {status}: {message}", rule["name"].as_str().unwrap()));
+            // A change that fails leaves nothing to go on with.
+            let is_change = mutates && !message.starts_with("failed to evaluate preconditions: ");
+            if is_change && status == "error" && request.old_object.is_none() {
+                break;
+            }
             object = patched.or(object);
             let decides = status == "pass" || status == "fail" || fault == Some(Fault::SkipsDecide);
             if policy["spec"]["applyRules"] == "One" && decides {
