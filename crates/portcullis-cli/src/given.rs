@@ -15,7 +15,7 @@ use crate::offline::inputs::Inputs;
 use crate::offline::policies::Policies;
 use crate::offline::resources::{self, Scopes};
 use crate::offline::user::UserInfo;
-use crate::offline::values::Values;
+use crate::offline::values::{self, Values};
 use crate::surroundings::Surroundings;
 
 /// What the files say.
@@ -56,7 +56,7 @@ impl Given {
             None => None,
         };
         let objects = objects(&arguments.resource, surroundings)?;
-        values.add_namespaces(namespaces(&objects));
+        values.add_namespaces(values::namespaces(&objects));
         let settings = settings(arguments, &objects, surroundings);
         let objects = (!arguments.resource.is_empty())
             .then(|| Facts::new(Reach::Cluster, objects, Vec::new(), BTreeMap::new()));
@@ -73,18 +73,6 @@ fn objects(paths: &[String], surroundings: &mut Surroundings<'_>) -> anyhow::Res
         bail!("nothing is served: not all that `--resource` names can be used");
     }
     Ok(objects)
-}
-
-/// The labels of the namespaces among `objects`, by name.
-fn namespaces(objects: &[OwnedValue]) -> BTreeMap<String, OwnedValue> {
-    let arena = Arena::new();
-    let all = objects.iter().map(|object| Resource(object.borrow(&arena)));
-    let namespaces = all.filter(|object| object.gvk().group.is_empty() && object.kind() == "Namespace");
-    let labels = |namespace: Resource<'_>| {
-        let labels = namespace.0.path(&["metadata", "labels"]).and_then(Value::as_object);
-        Value::Object(labels.unwrap_or_default()).into()
-    };
-    namespaces.map(|namespace| (namespace.name().to_owned(), labels(namespace))).collect()
 }
 
 /// What the ConfigMap that `arguments` name says, where it is among `objects`. What it has no use for is told.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
-use portcullis_model::{Diagnostic, Operation, closest};
+use portcullis_model::{Diagnostic, Operation, Resource, closest};
 use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value, json};
 
 use self::named::Named;
@@ -269,6 +269,18 @@ impl Values {
     pub(crate) fn subresource(&self, kind: &str) -> Option<&Subresource> {
         self.subresources.iter().find(|subresource| subresource.kind == kind)
     }
+}
+
+/// The labels of the namespaces among `objects`, by name.
+pub(crate) fn namespaces(objects: &[OwnedValue]) -> BTreeMap<String, OwnedValue> {
+    let arena = Arena::new();
+    let all = objects.iter().map(|object| Resource(object.borrow(&arena)));
+    let namespaces = all.filter(|object| object.gvk().group.is_empty() && object.kind() == "Namespace");
+    let labels = |namespace: Resource<'_>| {
+        let labels = namespace.0.path(&["metadata", "labels"]).and_then(Value::as_object);
+        Value::Object(labels.unwrap_or_default()).into()
+    };
+    namespaces.map(|namespace| (namespace.name().to_owned(), labels(namespace))).collect()
 }
 
 /// The map `field` of `holder` by its dotted names.

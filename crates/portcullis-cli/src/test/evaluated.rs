@@ -1,6 +1,7 @@
 //! What the policies of a test said of its resources.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use portcullis_engine::Response;
@@ -18,7 +19,7 @@ use crate::offline::inputs::Inputs;
 use crate::offline::policies::{Fault, Policies};
 use crate::offline::resources::{self, Scopes};
 use crate::offline::user::UserInfo;
-use crate::offline::values::Values;
+use crate::offline::values::{self, Values};
 use crate::surroundings::Surroundings;
 
 /// What a test gives, loaded.
@@ -44,7 +45,7 @@ impl Loaded {
     /// # Errors
     /// Something cannot be used: what the test would show is not what its author meant.
     pub(crate) fn load(test: &Test, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Self> {
-        let values = match (&test.values, &test.values_file) {
+        let mut values = match (&test.values, &test.values_file) {
             (Some(values), _) => values.clone(),
             (None, Some(path)) => Values::read(path, surroundings)?,
             (None, None) => Values::default(),
@@ -62,7 +63,11 @@ impl Loaded {
             count => bail!("{count} policies cannot be used"),
         }
 
-        let cluster = Cluster::read(&test.cluster_resources, surroundings);
+        if let Some(entry) = test.entries.iter().find(|entry| entry.has_field_path) {
+            bail!("`fieldPath` of the global context entry `{}` is not read yet", entry.name);
+        }
+        let cluster = Cluster::read(&test.cluster_resources, Path::new(&test.path), surroundings);
+        values.add_namespaces(values::namespaces(&cluster.resources));
         let (scopes, scope_errors) = Scopes::read(&cluster.definitions, surroundings);
         let (read, resource_errors) = read_resources(&test.resources, &scopes, surroundings);
         let (targets, target_errors) = read_resources(&test.targets, &scopes, surroundings);
@@ -221,6 +226,8 @@ fn project(
 /// The files of `clusterResources`.
 #[derive(Debug, Default)]
 struct Cluster {
+    /// That of the test, where relative paths in them start.
+    folder: PathBuf,
     /// Paths of custom resource definitions.
     definitions: Vec<String>,
     resources: Vec<OwnedValue>,
@@ -228,8 +235,10 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn read(paths: &[String], surroundings: &mut Surroundings<'_>) -> Self {
-        let mut cluster = Self::default();
+    /// Reads them for the test in the file at `test`.
+    fn read(paths: &[String], test: &Path, surroundings: &mut Surroundings<'_>) -> Self {
+        let folder = test.parent().unwrap_or(Path::new("")).to_owned();
+        let mut cluster = Self { folder, ..Self::default() };
         let mut found = Inputs::find(paths, false, surroundings);
         cluster.errors = found.errors;
         let mut arena = Arena::new();
@@ -239,7 +248,7 @@ impl Cluster {
                 arena.reset();
                 let mut reporter = diagnostics::Reporter::new(&name, stderr);
                 if let Some(document) = documents::read(&arena, source, &mut reporter) {
-                    cluster.add(document, &name);
+                    cluster.add(document);
                 }
                 Ok::<_, std::convert::Infallible>(reporter.errors())
             });
@@ -248,12 +257,11 @@ impl Cluster {
         cluster
     }
 
-    /// Takes a document of kind `ClusterResource`, which stands in the file at `path`.
-    fn add(&mut self, document: Value<'_>, path: &str) {
+    /// Takes a document of kind `ClusterResource`.
+    fn add(&mut self, document: Value<'_>) {
         let list = |field| document.path(&["spec", field]).and_then(Value::as_array).unwrap_or_default();
-        let folder = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new(""));
         let paths = list("crds").iter().filter_map(|path| path.as_str());
-        self.definitions.extend(paths.map(|path| folder.join(path).display().to_string()));
+        self.definitions.extend(paths.map(|path| self.folder.join(path).display().to_string()));
         self.resources.extend(list("resources").iter().copied().map(OwnedValue::from));
     }
 }

@@ -13,7 +13,14 @@ use crate::surroundings::Surroundings;
 /// The objects of files that were asked for, by path.
 #[derive(Debug, Default)]
 pub(crate) struct ExpectedObjects {
-    files: BTreeMap<String, Vec<OwnedValue>>,
+    files: BTreeMap<String, File>,
+}
+
+/// What a file holds, and whether all of it could be read.
+#[derive(Debug)]
+struct File {
+    objects: Vec<OwnedValue>,
+    is_whole: bool,
 }
 
 /// Why an object is not the expected one.
@@ -21,6 +28,8 @@ pub(crate) struct ExpectedObjects {
 pub(crate) enum Mismatch {
     /// No file holds one of its name.
     NotThere,
+    /// A file that may hold it cannot be read.
+    Unreadable,
     Different,
 }
 
@@ -41,15 +50,18 @@ impl ExpectedObjects {
         for path in paths {
             let expected = self.files.entry(path.clone()).or_insert_with(|| {
                 let mut inputs = Inputs::find(&[path.to_owned()], false, surroundings);
-                resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr).0
+                let (objects, errors) =
+                    resources::read_all(&mut inputs.inputs, scopes, &mut surroundings.stderr);
+                File { objects, is_whole: errors + inputs.errors == 0 }
             });
             let scratch = Arena::new();
             // What a rule generates may leave out the namespace that a file is read with.
             let actual = Resource(scopes.complete(&scratch, actual.0));
-            let mut expected = expected.iter().map(|expected| Resource(expected.borrow(&scratch)));
-            match expected.find(|expected| identity(*expected) == identity(actual)) {
+            let mut objects = expected.objects.iter().map(|expected| Resource(expected.borrow(&scratch)));
+            match objects.find(|expected| identity(*expected) == identity(actual)) {
                 Some(expected) if compare::is_expected(&scratch, actual.0, expected.0) => return Ok(()),
                 Some(_) => outcome = Err(Mismatch::Different),
+                None if !expected.is_whole => outcome = Err(Mismatch::Unreadable),
                 None => {}
             }
         }

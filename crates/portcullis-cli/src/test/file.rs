@@ -44,6 +44,8 @@ pub(crate) struct GlobalEntry {
     pub(crate) data: Option<OwnedValue>,
     /// The files whose resources are the content otherwise.
     pub(crate) files: Vec<String>,
+    /// Whether a part of the content is asked for by `fieldPath`, which is not read yet.
+    pub(crate) has_field_path: bool,
     /// What is taken from the content, by name.
     pub(crate) projections: Vec<(String, Expression)>,
 }
@@ -306,9 +308,6 @@ impl Decoder<'_> {
                 None
             }
         };
-        if entry.get("fieldPath").is_some() {
-            self.wrong(entry.path("fieldPath"), "`fieldPath` is not read yet");
-        }
         let mut projections = Vec::new();
         for (projection, path) in entry.list("projections", &mut self.problems) {
             let projection = self.problems.fields(projection, path, &["name", "path"]);
@@ -318,7 +317,13 @@ impl Decoder<'_> {
                 Err(error) => self.wrong(projection.path("path"), error.to_string()),
             }
         }
-        GlobalEntry { name: entry.text("name", &mut self.problems).to_owned(), data, files, projections }
+        GlobalEntry {
+            name: entry.text("name", &mut self.problems).to_owned(),
+            data,
+            files,
+            has_field_path: entry.get("fieldPath").is_some(),
+            projections,
+        }
     }
 
     fn row(&mut self, row: Value<'_>, path: Pointer) -> Expectation {

@@ -277,6 +277,7 @@ impl<'r, 'a> Rows<'r, 'a> {
                 None => Ok(()),
             };
             match compared {
+                Err(Mismatch::Unreadable) => return Some((RowResult::Fail, RESOURCE_ERROR.to_owned())),
                 Err(Mismatch::NotThere) if self.strict || expectation.fail_on_missing => {
                     return Some((RowResult::Fail, RESOURCE_ERROR.to_owned()));
                 }

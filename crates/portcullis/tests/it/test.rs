@@ -185,3 +185,52 @@ fn a_file_that_tests_nothing_is_told_of_and_an_error_where_it_is_taken_strictly(
     let told = "warning: `--test-case-selector` selects none of the rows, of which there is 1";
     assert!(stderr(&output).contains(told), "{}", stderr(&output));
 }
+
+#[test]
+fn an_expected_file_that_cannot_be_read_fails_its_row_and_a_field_that_is_not_read_its_test() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let good = test_file(&[("team", "good", "pass"), ("team", "bad", "fail")]);
+    let missing = good.replacen("result: pass", "result: pass, patchedResources: missing.yaml", 1);
+    fs::write(folder.path().join("kyverno-test.yaml"), missing).unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    assert!(stdout(&output).contains("1 tests passed and 1 tests failed"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("Resource error"), "{}", stdout(&output));
+
+    let entry = "globalContextEntries: [{name: pods, data: [], fieldPath: items}]\nresults:";
+    fs::write(folder.path().join("kyverno-test.yaml"), good.replace("results:", entry)).unwrap();
+    fs::create_dir(folder.path().join("other")).unwrap();
+    let elsewhere = good.replace("policy.yaml", "../policy.yaml").replace("pods.yaml", "../pods.yaml");
+    fs::write(folder.path().join("other/kyverno-test.yaml"), elsewhere).unwrap();
+    let output = run(folder.path(), &["test", "."]);
+    assert!(
+        stderr(&output).contains("`fieldPath` of the global context entry `pods`"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).contains("2 tests passed and "), "{}", stdout(&output));
+}
+
+#[test]
+fn what_stands_for_a_cluster_says_what_labels_namespaces_have() {
+    let folder = tempfile::tempdir().unwrap();
+    labelled_pods(folder.path());
+    let policy = fs::read_to_string(folder.path().join("policy.yaml")).unwrap();
+    let selected = "kinds: [Pod], namespaceSelector: {matchLabels: {checked: 'yes'}}";
+    fs::write(folder.path().join("policy.yaml"), policy.replace("kinds: [Pod]", selected)).unwrap();
+    fs::create_dir(folder.path().join("cluster")).unwrap();
+    let cluster = "apiVersion: cli.kyverno.io/v1alpha1\nkind: ClusterResource\nmetadata: {name: c}\nspec:\n  resources:\n  \
+                   - {apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {checked: 'yes'}}}\n  \
+                   crds: [zones.yaml]\n";
+    fs::write(folder.path().join("cluster/resources.yaml"), cluster).unwrap();
+    let zones = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: zones.example.com}\n\
+                 spec: {group: example.com, names: {kind: Zone, plural: zones}, scope: Cluster, versions: []}\n";
+    // Paths in it start in the folder of the test.
+    fs::write(folder.path().join("zones.yaml"), zones).unwrap();
+    let test = test_file(&[("team", "good", "pass"), ("team", "bad", "fail")])
+        .replace("results:", "clusterResources: [cluster/resources.yaml]\nresults:");
+    fs::write(folder.path().join("kyverno-test.yaml"), test).unwrap();
+    let output = run(folder.path(), &["test", ".", "--strict"]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("2 tests passed and 0 tests failed"), "{}", stdout(&output));
+}
