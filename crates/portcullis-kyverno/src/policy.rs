@@ -383,6 +383,7 @@ impl Policy {
         }
         let mut object = input.object;
         let mut has_matched = !evaluation.outcomes.is_empty();
+        let mut is_filled_in = !input.is_review;
         // Where one rule is enough: the one of those that may refuse, and of those that only report.
         let mut decisive: [Option<&str>; 2] = [None; 2];
         let mut failed = None;
@@ -396,8 +397,9 @@ impl Policy {
                 explanation::passed_over(rule, &why, scope.recorder);
                 continue;
             }
-            if has_matched && let Some(object) = object.filter(|_| input.is_review) {
-                scope.fill_in_namespace(Resource(object).namespace());
+            if has_matched && !is_filled_in {
+                is_filled_in = true;
+                scope.fill_in_namespace(Resource(object.unwrap_or_default()).namespace());
             }
             let before = evaluation.outcomes.len();
             let (mut is_decisive, mut not_matched) = (false, None);
