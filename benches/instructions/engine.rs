@@ -35,7 +35,7 @@ spec:
 "#;
 
 /// Seventeen policies about the security of Pods.
-const POD_SECURITY: &str = include_str!("pod-security.yaml");
+pub(crate) const POD_SECURITY: &str = include_str!("pod-security.yaml");
 
 /// The review of a Job without an owner, as an API server sends it.
 const JOB: &str = include_str!("../serve/data/job.json");

@@ -182,12 +182,13 @@ fn place_of(marks: &Marks<'_>, diagnostic: &Diagnostic) -> Place {
     };
     let nearest = || {
         let mut path: Pointer = diagnostic.path.clone();
-        loop {
-            path.pop()?;
+        while !path.is_root() {
+            path.pop();
             if let Some(place) = marks.key(&path).or_else(|| marks.at(&path)) {
                 return Some(place);
             }
         }
+        None
     };
     found.or_else(nearest).unwrap_or_else(|| marks.place())
 }

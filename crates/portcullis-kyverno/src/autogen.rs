@@ -4,7 +4,7 @@
 //! `request.object.spec.template.spec` wherever it stands, in messages and literals too).
 
 use portcullis_model::Resource;
-use portcullis_value::{Arena, Object, Value, json};
+use portcullis_value::{Arena, Number, Object, Value, json};
 
 use crate::kind::KindSelector;
 use crate::variable::map_references;
@@ -243,7 +243,8 @@ fn expand<'a>(arena: &'a Arena, rule: Value<'a>, name: &str, target: &Target<'a>
             generated = generated.with(arena, &[key], target.block(arena, block));
         }
     }
-    Some(rewrite(arena, generated, target.path(), is_cel))
+    let request = if is_cel { "" } else { "request." };
+    Some(Rewrite { arena, request, template: target.path().join(".") }.value(generated))
 }
 
 /// `message` with its references to what stands below `pivot` leading to the Pod template there.
@@ -260,22 +261,52 @@ fn shift_references(message: &str, pivot: &str, path: &[&str]) -> String {
     })
 }
 
-/// The rule with the paths of its expressions leading to the Pod template.
-fn rewrite<'a>(arena: &'a Arena, rule: Value<'a>, path: &[&str], is_cel: bool) -> Value<'a> {
-    let mut text = rule.to_string();
-    let template = path.join(".");
-    for object in ["object", "oldObject"] {
-        for field in ["spec", "metadata"] {
-            let (from, to) = if is_cel {
-                (format!("{object}.{field}"), format!("{object}.{template}.{field}"))
-            } else {
-                (format!("request.{object}.{field}"), format!("request.{object}.{template}.{field}"))
-            };
-            text = text.replace(&from, &to);
+/// The way from the paths of expressions in a rule about Pods to those in a rule about a controller of them.
+struct Rewrite<'a> {
+    arena: &'a Arena,
+    /// What the paths begin with.
+    request: &'static str,
+    /// Where the controller has its Pod template.
+    template: String,
+}
+
+impl<'a> Rewrite<'a> {
+    /// `value` with all paths in its texts and keys leading to the Pod template.
+    fn value(&self, value: Value<'a>) -> Value<'a> {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => {
+                Value::Array(self.arena.slice_of(items.iter().map(|item| self.value(*item))))
+            }
+            Value::Object(object) => {
+                let entries = object.iter().map(|(key, item)| (self.text(key), self.value(item)));
+                Value::Object(Object::from_unsorted(self.arena, &mut entries.collect()))
+            }
+            // COMPAT(kyverno): the whole rule goes through text, in which `1.0` is written as `1`.
+            Value::Number(number @ Number::Float(_)) => {
+                json::read(self.arena, self.arena.str(&number.to_string())).unwrap_or(value)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
         }
     }
-    // The text was a document before a word in it was exchanged for words without quotes.
-    json::read(arena, arena.str(&text)).unwrap_or(rule)
+
+    fn text(&self, text: &'a str) -> &'a str {
+        // Most texts hold no path, which is found sooner.
+        if !(text.contains('.') && text.contains("bject.")) {
+            return text;
+        }
+        let Self { arena, request, template } = self;
+        let mut rewritten = text.to_owned();
+        for object in ["object", "oldObject"] {
+            for field in ["spec", "metadata"] {
+                rewritten = rewritten.replace(
+                    &format!("{request}{object}.{field}"),
+                    &format!("{request}{object}.{template}.{field}"),
+                );
+            }
+        }
+        arena.str(&rewritten)
+    }
 }
 
 fn is_pod(kind: &str) -> bool {

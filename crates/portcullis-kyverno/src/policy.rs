@@ -52,7 +52,6 @@ impl Policy {
     /// What is of a wrong type is left out: it cannot fail.
     pub fn compile(document: Value<'_>) -> Self {
         let arena = Arena::new();
-        let document = document.copy_to(&arena);
         let resource = Resource(document);
         let spec = document.get("spec").unwrap_or_default();
         let is_namespaced = resource.kind() == "Policy";

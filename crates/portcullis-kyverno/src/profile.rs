@@ -4,11 +4,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_model::{
     FailurePolicy, KindSelector, Likeness, Needs, Operation, Operations, Phase, Profile, Resource, Target,
 };
-use portcullis_value::{Number, Value};
+use portcullis_value::{Number, Value, json};
 
 use crate::autogen;
 use crate::matching::Matching;
 use crate::rule::Rule;
+use crate::variable::find_braces;
 use crate::webhooks::may_enforce;
 
 /// The annotation of a policy that says where its mutations are recorded.
@@ -53,7 +54,8 @@ fn likeness(document: Value<'_>) -> Option<Likeness> {
         return None;
     }
     let controllers = Resource(document).annotations().get(autogen::ANNOTATION).unwrap_or_default();
-    let digest = digest(&SHA256, format!("{spec}{controllers}").as_bytes());
+    let print = |value| json::Writer::compact().to_string(value);
+    let digest = digest(&SHA256, (print(spec) + &print(controllers)).as_bytes());
     Some(Likeness(digest.as_ref().try_into().ok()?))
 }
 
@@ -66,14 +68,49 @@ fn holds_float(value: Value<'_>) -> bool {
     }
 }
 
-/// The facts that the policy may ask for.
+/// What the texts and keys of the rules mention, each of which may ask for a fact.
 ///
-/// What an expression mentions is looked for in the text of the rules, as the reference looks for names; text of an
-/// object that is evaluated in its turn comes in through an expression of the policy.
+/// It is looked for by name, as the reference looks; text of an object that is evaluated in its turn comes in through an
+/// expression of the policy.
+#[derive(Debug, Default)]
+struct Mentions {
+    expressions: bool,
+    subjects: bool,
+    /// Those of a user, in match blocks too.
+    roles: bool,
+    manifests: bool,
+}
+
+impl Mentions {
+    fn look(&mut self, value: Value<'_>) {
+        match value {
+            Value::String(text) => self.look_at(text),
+            Value::Array(items) => items.iter().for_each(|item| self.look(*item)),
+            Value::Object(object) => object.iter().for_each(|(key, item)| {
+                self.look_at(key);
+                self.look(item);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn look_at(&mut self, text: &str) {
+        match text {
+            "context" | "foreach" | "cel" => self.expressions = true,
+            "subjects" => self.subjects = true,
+            "manifests" => self.manifests = true,
+            text => {
+                self.expressions |= find_braces(text).is_some();
+                self.roles |= text.contains("oles");
+            }
+        }
+    }
+}
+
+/// The facts that the policy may ask for.
 fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Needs {
-    let text = spec.get("rules").unwrap_or_default().to_string();
-    let has_expressions =
-        ["{{", "\"context\"", "\"foreach\"", "\"cel\""].into_iter().any(|sign| text.contains(sign));
+    let mut mentions = Mentions::default();
+    mentions.look(spec.get("rules").unwrap_or_default());
     let selects_namespaces = spec
         .get("validationFailureActionOverrides")
         .and_then(Value::as_array)
@@ -82,11 +119,10 @@ fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Need
         .any(|item| item.get("namespaceSelector").is_some_and(|selector| !selector.is_null()));
     Needs {
         namespace_labels: selects_namespaces || rules.any(Rule::reads_namespace_labels),
-        // Roles and subjects stand in match blocks too.
-        user: has_expressions || text.contains("\"subjects\"") || text.contains("oles\""),
-        roles: text.contains("oles"),
+        user: mentions.expressions || mentions.subjects || mentions.roles,
+        roles: mentions.roles,
         // A rule about signed manifests asks whether the request is a dry run.
-        variables: has_expressions || text.contains("\"manifests\""),
+        variables: mentions.expressions || mentions.manifests,
     }
 }
 

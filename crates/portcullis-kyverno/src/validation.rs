@@ -104,12 +104,16 @@ type Ready<'a> = Result<Cow<'a, [Pattern]>, VariableError>;
 
 impl PatternSource {
     fn compile<'d>(document: Value<'d>, is_list: bool, parts: &Parts<'d>) -> Self {
-        let template = Template::compile(document);
-        let compiled = template.literal().map(|literal| {
-            let document = literal.copy_to(parts.arena);
+        let compile = |document: Value<'d>| {
             patterns(&document, is_list).iter().map(|pattern| parts.pattern(*pattern)).collect()
-        });
-        match compiled {
+        };
+        if Template::is_plain(document)
+            && let Ok(compiled) = compile(document)
+        {
+            return PatternSource::Compiled(compiled);
+        }
+        let template = Template::compile(document);
+        match template.literal().map(|literal| compile(literal.copy_to(parts.arena))) {
             Some(Ok(compiled)) => PatternSource::Compiled(compiled),
             // One that is too large is tried again, and fails, when it is used.
             _ => PatternSource::Template(template),

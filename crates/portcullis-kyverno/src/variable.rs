@@ -18,7 +18,7 @@ use crate::scope::Scope;
 
 pub(crate) use query::{Compiled, Query, VariableError, mentions};
 pub(crate) use reference::{map_references, resolve_references};
-pub(crate) use scan::{Found, has_variable, variables};
+pub(crate) use scan::{Found, find_braces, has_variable, variables};
 pub(crate) use template::{Template, TemplatePath};
 pub(crate) use typed::{map_at, text_at, without_nulls};
 

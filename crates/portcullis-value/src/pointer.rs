@@ -1,6 +1,7 @@
 //! JSON Pointer (RFC 6901).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::Value;
@@ -8,9 +9,12 @@ use crate::Value;
 /// A path into a document: `/spec/containers/0/image`.
 ///
 /// Tokens are kept unescaped. The empty pointer names the whole document.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pointer {
-    tokens: Vec<Box<str>>,
+    /// The tokens side by side, so that one more takes no memory of its own.
+    text: String,
+    /// Where each of them ends.
+    ends: Vec<usize>,
 }
 
 impl Pointer {
@@ -27,29 +31,38 @@ impl Pointer {
             return Some(Self::root());
         }
         let rest = text.strip_prefix('/')?;
-        Some(Self { tokens: rest.split('/').map(|token| unescape_token(token).into()).collect() })
+        Some(rest.split('/').map(unescape_token).collect())
     }
 
     /// The unescaped tokens, outermost first.
     pub fn tokens(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
-        self.tokens.iter().map(|token| &**token)
+        (0..self.ends.len()).map(|index| self.token(index))
+    }
+
+    fn token(&self, index: usize) -> &str {
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let end = self.ends.get(index);
+        self.text.get(start.copied().unwrap_or(0)..end.copied().unwrap_or(0)).unwrap_or_default()
     }
 
     pub fn is_root(&self) -> bool {
-        self.tokens.is_empty()
+        self.ends.is_empty()
     }
 
     pub fn push(&mut self, token: &str) {
-        self.tokens.push(token.into());
+        self.text.push_str(token);
+        self.ends.push(self.text.len());
     }
 
     /// Puts `token` before all others: the same place, seen from one level further out.
     pub fn push_front(&mut self, token: &str) {
-        self.tokens.insert(0, token.into());
+        *self = std::iter::once(token).chain(self.tokens()).collect();
     }
 
-    pub fn pop(&mut self) -> Option<Box<str>> {
-        self.tokens.pop()
+    /// Takes the last token off, if there is one.
+    pub fn pop(&mut self) {
+        self.ends.pop();
+        self.text.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
     /// What the pointer names in `document`; list elements by plain decimal index.
@@ -63,9 +76,24 @@ impl Pointer {
 }
 
 /// The pointer of these tokens, outermost first.
-impl<T: Into<Box<str>>> FromIterator<T> for Pointer {
+impl<T: AsRef<str>> FromIterator<T> for Pointer {
     fn from_iter<I: IntoIterator<Item = T>>(tokens: I) -> Self {
-        Self { tokens: tokens.into_iter().map(Into::into).collect() }
+        let mut pointer = Self::root();
+        tokens.into_iter().for_each(|token| pointer.push(token.as_ref()));
+        pointer
+    }
+}
+
+/// Token by token.
+impl Ord for Pointer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.tokens().cmp(other.tokens())
+    }
+}
+
+impl PartialOrd for Pointer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

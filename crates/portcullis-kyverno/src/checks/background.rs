@@ -103,7 +103,7 @@ fn check_variables(reason: &Reason, document: &Document<'_>, finder: &mut Finder
                 finder.at(below, |finder| {
                     finder
                         .error(format!("variable {variable} is not allowed "))
-                        .under(text.path.tokens())
+                        .under(text.path().tokens())
                         .framed(reason.frame)
                         .hint(reason.hint);
                 });

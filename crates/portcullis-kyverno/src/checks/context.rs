@@ -161,7 +161,7 @@ fn warn_of_order(entry: Value<'_>, is_later: impl Fn(&str) -> bool, finder: &mut
             };
             finder
                 .warning(format!("{message}: an entry sees only those before it"))
-                .under(found.path.tokens());
+                .under(found.path().tokens());
         }
     });
 }

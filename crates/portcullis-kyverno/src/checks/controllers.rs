@@ -3,9 +3,10 @@
 use portcullis_model::{Resource, closest};
 use portcullis_value::Value;
 
-use super::document::{Document, Rule, printed};
+use super::document::{Document, Rule};
 use super::finder::Finder;
 use super::match_block::Filter;
+use super::walk;
 
 const AUTOGEN: &str = "pod-policies.kyverno.io/autogen-controllers";
 
@@ -68,7 +69,11 @@ fn kinds_of<'a>(rule: &Rule<'a>, block: &str) -> impl Iterator<Item = &'a str> {
 fn warn_of_subresources(rule: &Rule<'_>, finder: &mut Finder) {
     for action in ["validate", "mutate"] {
         let Some(body) = rule.given(&[action]) else { continue };
-        let text = printed(body);
+        let (mut replicas, mut status) = (false, false);
+        walk::texts(body, &mut |text| {
+            replicas |= text.text.contains("replicas");
+            status |= text.text.contains(".status") || (text.is_key && text.text == "status");
+        });
         let names = |word: &str| {
             ["match", "exclude"]
                 .iter()
@@ -82,13 +87,10 @@ fn warn_of_subresources(rule: &Rule<'_>, finder: &mut Finder) {
                 ))
                 .under([action]);
         };
-        if text.contains("replicas") && !names("scale") {
+        if replicas && !names("scale") {
             warn("replicas", "scale");
         }
-        if action == "validate"
-            && (text.contains(".status") || text.contains("\"status\":"))
-            && !names("status")
-        {
+        if action == "validate" && status && !names("status") {
             warn("status", "status");
         }
     }

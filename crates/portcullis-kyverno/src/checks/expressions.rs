@@ -13,7 +13,7 @@ pub(super) fn warn(document: &Document<'_>, finder: &mut Finder) {
     for rule in &document.rules {
         finder.at(&rule.pointer(), |finder| {
             walk::texts(rule.value, &mut |text| {
-                if !is_elsewhere(text.path) {
+                if text.text.contains('{') && !is_elsewhere(&text.path()) {
                     warn_of_text(text, finder);
                 }
             });
@@ -59,7 +59,7 @@ fn warn_of_braces(rest: &str, text: Text<'_>, finder: &mut Finder) {
 }
 
 fn note<'f>(text: Text<'_>, finder: &'f mut Finder, message: String) -> Note<'f> {
-    let note = finder.warning(message).under(text.path.tokens());
+    let note = finder.warning(message).under(text.path().tokens());
     if text.is_key { note.about_key() } else { note }
 }
 
@@ -88,13 +88,18 @@ fn warn_of_expression(expression: &str, text: Text<'_>, finder: &mut Finder) {
 /// Expressions that stand without braces: lists of loops, paths of context entries.
 fn warn_of_bare(rule: &Rule<'_>, finder: &mut Finder) {
     walk::texts(rule.value, &mut |text| {
-        let tokens: Vec<&str> = text.path.tokens().collect();
+        let last = text.place.tokens_outwards().next();
+        if text.is_key || !matches!(last.as_deref(), Some("list" | "jmesPath")) {
+            return;
+        }
+        let path = text.path();
+        let tokens: Vec<&str> = path.tokens().collect();
         let is_list = matches!(*tokens, [.., "foreach", _, "list"]);
         let is_path = matches!(
             *tokens,
             [.., "context", _, "variable" | "apiCall" | "imageRegistry" | "globalReference", "jmesPath"]
         );
-        if text.is_key || !(is_list || is_path) || has_variable(text.text) {
+        if !(is_list || is_path) || has_variable(text.text) {
             return;
         }
         match Expression::compile(text.text) {

@@ -62,7 +62,7 @@ impl Finder {
     pub(super) fn at<T>(&mut self, path: &Pointer, look: impl FnOnce(&mut Self) -> T) -> T {
         path.tokens().for_each(|token| self.path.push(token));
         let result = look(self);
-        path.tokens().for_each(|_| drop(self.path.pop()));
+        path.tokens().for_each(|_| self.path.pop());
         result
     }
 

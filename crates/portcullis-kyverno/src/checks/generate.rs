@@ -136,7 +136,8 @@ pub(super) fn warn(rule: &Rule<'_>, finder: &mut Finder) {
         if text.is_key && Anchor::parse(text.text).is_some() {
             finder
                 .warning(format!("the anchor `{}` means nothing here: it is generated as a key", text.text))
-                .under(["generate", "data"].into_iter().chain(text.path.tokens()))
+                .under(["generate", "data"])
+                .under(text.path().tokens())
                 .about_key();
         }
     });

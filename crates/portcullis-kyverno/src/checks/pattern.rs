@@ -7,42 +7,41 @@ use crate::anchor::{Anchor, AnchorKind};
 
 /// What a pattern is refused for. `name` is the pattern's path as the reference writes it: `anyPattern[0]`.
 pub(super) fn check(pattern: Value<'_>, frame: &str, name: &str, finder: &mut Finder) {
-    Walk { frame, name, finder }.node(pattern, "/");
+    Walk { frame, name }.node(pattern, &mut "/".to_owned(), finder);
 }
 
-struct Walk<'p, 'f> {
+struct Walk<'p> {
     frame: &'p str,
     name: &'p str,
-    finder: &'f mut Finder,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     /// `path` is built as the reference builds it, slashes and all.
-    fn node(&mut self, pattern: Value<'_>, path: &str) {
+    fn node(&self, pattern: Value<'_>, path: &mut String, finder: &mut Finder) {
+        let length = path.len();
         match pattern {
             Value::Object(fields) => {
                 for (key, value) in fields.iter() {
-                    let path = format!("{path}/{key}");
-                    self.finder.below(key, |finder| {
-                        let mut walk = Walk { frame: self.frame, name: self.name, finder };
-                        walk.anchor(key, value, &path);
-                        walk.node(value, &path);
+                    path.extend(["/", key]);
+                    finder.below(key, |finder| {
+                        self.anchor(key, value, path, finder);
+                        self.node(value, path, finder);
                     });
+                    path.truncate(length);
                 }
             }
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.finder.below(index, |finder| {
-                        Walk { frame: self.frame, name: self.name, finder }
-                            .node(*item, &format!("{path}{index}/"));
-                    });
+                    path.extend([&index.to_string(), "/"]);
+                    finder.below(index, |finder| self.node(*item, path, finder));
+                    path.truncate(length);
                 }
             }
             _ => {}
         }
     }
 
-    fn anchor(&mut self, key: &str, value: Value<'_>, path: &str) {
+    fn anchor(&self, key: &str, value: Value<'_>, path: &str, finder: &mut Finder) {
         let (message, hint) = match (Anchor::parse(key).map(|anchor| anchor.kind), value) {
             (Some(AnchorKind::AddIfAbsent), _) => (
                 format!("unsupported anchor {key}"),
@@ -60,7 +59,7 @@ impl Walk<'_, '_> {
             _ => return,
         };
         let (frame, name) = (self.frame, self.name);
-        self.finder.error(message).about_key().framed(format_args!("{frame}{name}.{path}.: ")).hint(hint);
+        finder.error(message).about_key().framed(format_args!("{frame}{name}.{path}.: ")).hint(hint);
     }
 }
 

@@ -103,17 +103,19 @@ pub(super) fn check_blocks(rule: &Rule<'_>, finder: &mut Finder) {
 /// `element` is there inside `foreach` alone; `finder` is at the rule.
 pub(super) fn check_elements(rule: &Rule<'_>, finder: &mut Finder) {
     walk::texts(rule.value, &mut |text| {
-        // A key is at the path of the map it is in.
-        let tokens: Vec<&str> = text.path.tokens().collect();
-        let inside = tokens.iter().rev().skip(1).any(|token| *token == "foreach");
-        for found in variables(text.text).filter(|found| !inside && found.expression.starts_with("element")) {
+        for found in variables(text.text).filter(|found| found.expression.starts_with("element")) {
+            // A key is at the path of the map it is in.
+            if text.place.tokens_outwards().skip(1).any(|token| token == "foreach") {
+                continue;
+            }
+            let path = text.path();
             finder
                 .error(format!(
                     "variable '{}' present outside of foreach at path {}",
                     found.expression,
-                    walk::printed(text.path)
+                    walk::printed(&path)
                 ))
-                .under(text.path.tokens())
+                .under(path.tokens())
                 .hint("`element` is an element of the list of a `foreach`");
         }
     });

@@ -48,7 +48,7 @@ fn check_targets(document: &Document<'_>, rule: &Rule<'_>, finder: &mut Finder) 
 fn check_rule(document: &Document<'_>, rule: &Rule<'_>, finder: &mut Finder) {
     let arena = Arena::new();
     let frame = format!("{FRAME}variable substitution failed for rule {}: ", rule.name);
-    let value = without_attestation_conditions(&arena, rule.value.copy_to(&arena));
+    let value = without_attestation_conditions(&arena, rule.value);
     let value = match resolve_references(&arena, value) {
         Ok(resolved) => resolved,
         Err(message) => {
@@ -102,44 +102,43 @@ struct DryRun<'r, 'f> {
 impl DryRun<'_, '_> {
     fn value(&mut self, value: Value<'_>, at: &Pointer) {
         walk::texts(value, &mut |text| {
-            let path = at.tokens().chain(text.path.tokens()).collect();
-            self.text(Text { path: &path, ..text });
+            walk::replace_variables(text.text, "null", |found| self.expression(found.expression, text, at));
         });
     }
 
-    fn text(&mut self, text: Text<'_>) {
-        walk::replace_variables(text.text, "null", |found| self.expression(found.expression, text));
-    }
-
-    fn expression(&mut self, expression: &str, text: Text<'_>) {
+    /// `text` is below `at`.
+    fn expression(&mut self, expression: &str, text: Text<'_>, at: &Pointer) {
         // `@` stands for the value at its own path.
         if expression == "@" || self.finder.is_full() {
             return;
         }
-        let unresolved = || format!("failed to resolve {expression} at path {}: ", walk::printed(text.path));
+        let unresolved = || {
+            let (outer, inner) = (walk::printed(at), walk::printed(&text.path()));
+            format!("failed to resolve {expression} at path {outer}{inner}: ")
+        };
         if expression.is_empty() {
-            self.refuse(&unresolved(), "invalid query (nil)", text)
+            self.refuse(&unresolved(), "invalid query (nil)", (text, at))
                 .hint("write an expression between the braces, or `\\{{` for the text itself");
             return;
         }
         match Expression::compile(expression) {
             Err(error) => {
                 let message = format!("invalid JMESPath query {expression}: {error}");
-                self.refuse(&unresolved(), &message, text).hint(error.hint(expression));
+                self.refuse(&unresolved(), &message, (text, at)).hint(error.hint(expression));
             }
             Ok(_) if self.names.allow(expression) => {}
             Ok(_) => {
                 // COMPAT(kyverno): the message has the expression without its quotes.
                 let message = format!("variable {} must match {}", expression.replace('"', ""), self.names);
                 let hint = self.names.hint(expression);
-                self.refuse("", &message, text).hint(hint);
+                self.refuse("", &message, (text, at)).hint(hint);
             }
         }
     }
 
-    fn refuse(&mut self, frame: &str, message: &str, text: Text<'_>) -> Note<'_> {
+    fn refuse(&mut self, frame: &str, message: &str, (text, at): (Text<'_>, &Pointer)) -> Note<'_> {
         let frame = format_args!("{}{frame}", self.frame);
-        let note = self.finder.error(message).under(text.path.tokens()).framed(frame);
+        let note = self.finder.error(message).under(at.tokens()).under(text.path().tokens()).framed(frame);
         if text.is_key { note.about_key() } else { note }
     }
 }

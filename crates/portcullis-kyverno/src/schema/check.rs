@@ -3,7 +3,7 @@
 use portcullis_model::{Diagnostic, closest};
 use portcullis_value::{Number, Object, Pointer, Value};
 
-use super::{Demand, Field, Shape, Version};
+use super::{Demand, Shape, Version};
 
 /// How many findings are looked for. Nobody mends more at once.
 const MAX_FOUND: usize = 200;
@@ -63,18 +63,18 @@ pub(crate) fn check(
             }
         }
         (Shape::Fields(fields) | Shape::Open(fields), Value::Object(object)) => {
-            let fields: Vec<_> = fields.iter().filter(|field| field.is_in(version)).collect();
+            let fields = || fields.iter().filter(|field| field.is_in(version));
             for (key, item) in object.iter() {
                 path.push(key);
-                match fields.iter().find(|field| field.name == key) {
+                match fields().find(|field| field.name == key) {
                     Some(field) => check(item, field.shape, version, path, found),
                     None if matches!(shape, Shape::Open(_)) => {}
                     None if found.len() >= MAX_FOUND => {}
-                    None => found.push(unknown_field(key, &fields, path)),
+                    None => found.push(unknown_field(key, fields().map(|field| field.name), path)),
                 }
                 path.pop();
             }
-            for field in fields.iter().filter(|field| field.is_required) {
+            for field in fields().filter(|field| field.is_required) {
                 if object.get(field.name).is_none_or(Value::is_null) {
                     found.push(
                         Diagnostic::error(
@@ -150,14 +150,12 @@ fn present(object: Object<'_>, keys: &[&'static str]) -> Vec<&'static str> {
     keys.iter().copied().filter(|key| object.get(key).is_some_and(|value| !value.is_null())).collect()
 }
 
-fn unknown_field(key: &str, fields: &[&Field], path: &Pointer) -> Diagnostic {
+fn unknown_field(key: &str, known: impl Iterator<Item = &'static str>, path: &Pointer) -> Diagnostic {
     let diagnostic = Diagnostic::error(path.clone(), format!("unknown field `{key}`")).at_key();
-    match closest(key, fields.iter().map(|field| field.name)) {
+    let known: Vec<_> = known.collect();
+    match closest(key, known.iter().copied()) {
         Some(close) => diagnostic.with_hint(format!("did you mean `{close}`?")),
-        None => {
-            let names: Vec<_> = fields.iter().map(|field| field.name).collect();
-            diagnostic.with_hint(format!("the fields here are {}", names.join(", ")))
-        }
+        None => diagnostic.with_hint(format!("the fields here are {}", known.join(", "))),
     }
 }
 

@@ -25,13 +25,18 @@ pub(crate) fn resolve_references<'a>(arena: &'a Arena, document: Value<'a>) -> R
 
 fn mentions_reference(value: Value<'_>) -> bool {
     match value {
-        Value::String(text) => text.contains("$("),
+        Value::String(text) => holds_reference(text),
         Value::Array(items) => items.iter().any(|item| mentions_reference(*item)),
         Value::Object(object) => {
-            object.iter().any(|(key, item)| key.contains("$(") || mentions_reference(item))
+            object.iter().any(|(key, item)| holds_reference(key) || mentions_reference(item))
         }
         _ => false,
     }
+}
+
+/// Whether `text` may hold a reference. Most texts hold no `$` at all, which is found sooner.
+pub(super) fn holds_reference(text: &str) -> bool {
+    text.contains('$') && text.contains("$(")
 }
 
 /// `text` with each of its references replaced by what `map` makes of it.
@@ -88,7 +93,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn text(&self, text: &'a str, path: &[String]) -> Result<Value<'a>, String> {
-        if !text.contains("$(") {
+        if !holds_reference(text) {
             return Ok(Value::String(text));
         }
         let mut out = String::with_capacity(text.len());

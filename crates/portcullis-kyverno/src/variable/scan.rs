@@ -24,7 +24,7 @@ pub(crate) fn variables(text: &str) -> impl Iterator<Item = Found<'_>> {
     std::iter::from_fn(move || {
         loop {
             let rest = text.get(from..)?;
-            let open = rest.find("{{")?;
+            let open = find_braces(rest)?;
             let start = from + open;
             let escaped = text.get(..start).is_some_and(|before| before.ends_with('\\'));
             let touching = open == 0 && !free;
@@ -42,6 +42,13 @@ pub(crate) fn variables(text: &str) -> impl Iterator<Item = Found<'_>> {
             }
         }
     })
+}
+
+/// Where `text` has `{{`. Most texts hold no brace at all, which is found sooner than the lack of two.
+pub(crate) fn find_braces(text: &str) -> Option<usize> {
+    let first = text.find('{')?;
+    let after = text.get(first..)?.find("{{")?;
+    Some(first + after)
 }
 
 /// Whether `text` holds a variable.

@@ -7,8 +7,8 @@ use portcullis_model::Numbers;
 use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use super::query::VariableError;
-use super::reference::resolve_references;
-use super::scan::has_variable;
+use super::reference::{holds_reference, resolve_references};
+use super::scan::{find_braces, has_variable};
 use super::text::{Text, render_rounds, unescape};
 use crate::scope::Scope;
 
@@ -84,9 +84,20 @@ impl Template {
     /// Compiles `document`; its references are resolved here.
     pub(crate) fn compile(document: Value<'_>) -> Self {
         let arena = Arena::new();
-        match resolve_references(&arena, document.copy_to(&arena)) {
+        match resolve_references(&arena, document) {
             Ok(document) => Self::compile_resolved(document, &mut TemplatePath::default()),
             Err(text) => Self(Node::Broken(text)),
+        }
+    }
+
+    /// Whether `document` is rendered as it is written: it holds no variable, no reference and no escape of one.
+    pub(crate) fn is_plain(document: Value<'_>) -> bool {
+        let is_plain = |text: &str| find_braces(text).is_none() && !holds_reference(text);
+        match document {
+            Value::String(text) => is_plain(text),
+            Value::Array(items) => items.iter().all(|item| Self::is_plain(*item)),
+            Value::Object(object) => object.iter().all(|(key, item)| is_plain(key) && Self::is_plain(item)),
+            _ => true,
         }
     }
 
@@ -297,7 +308,7 @@ pub(super) fn render_value<'a>(
 fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<bool, VariableError> {
     scope.budget().step()?;
     match value {
-        Value::String(text) => Ok(holds_braces(text)),
+        Value::String(text) => Ok(find_braces(text).is_some()),
         Value::Array(items) => scope.nested(|scope| {
             for item in items {
                 if holds_variable(*item, scope)? {
@@ -308,7 +319,7 @@ fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<boo
         }),
         Value::Object(object) => scope.nested(|scope| {
             for (key, item) in object.iter() {
-                if holds_braces(key) || holds_variable(item, scope)? {
+                if find_braces(key).is_some() || holds_variable(item, scope)? {
                     return Ok(true);
                 }
             }
@@ -316,9 +327,4 @@ fn holds_variable(value: Value<'_>, scope: &mut Scope<'_, '_, '_>) -> Result<boo
         }),
         _ => Ok(false),
     }
-}
-
-/// Whether `text` holds `{{`. Most texts hold no brace at all, which is found sooner than the lack of two.
-fn holds_braces(text: &str) -> bool {
-    text.as_bytes().contains(&b'{') && text.contains("{{")
 }

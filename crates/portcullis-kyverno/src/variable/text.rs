@@ -149,5 +149,9 @@ fn insert(
 
 /// `\{{` stands for `{{`.
 pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
-    if text.contains("\\{{") { Cow::Owned(text.replace("\\{{", "{{")) } else { Cow::Borrowed(text) }
+    if text.contains('\\') && text.contains("\\{{") {
+        Cow::Owned(text.replace("\\{{", "{{"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
