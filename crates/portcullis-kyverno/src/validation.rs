@@ -128,7 +128,7 @@ impl PatternSource {
         match self {
             PatternSource::Compiled(compiled) => Ok(Cow::Borrowed(compiled)),
             PatternSource::Template(template) => {
-                let document = template.render(scope)?.with_float_numbers(scope.arena());
+                let document = template.render_as(scope, Numbers::Floats)?;
                 let compile = |pattern: &Value<'_>| Pattern::compile(*pattern, scope.budget());
                 let compiled: Result<_, Exhausted> =
                     patterns(&document, is_list).iter().map(compile).collect();
