@@ -37,8 +37,7 @@ impl<'a> Scanner<'a> {
             return None;
         }
         self.rest_of_map(&mut |scanner| {
-            let key = scanner.plain()?;
-            (scanner.next()? == b'"').then_some(())?;
+            let key = scanner.unescaped()?;
             scanner.colon()?;
             member(key, scanner)
         })
@@ -67,8 +66,7 @@ impl<'a> Scanner<'a> {
         if self.take()? != b'"' {
             return None;
         }
-        let plain = self.plain()?;
-        (self.next()? == b'"').then_some(plain)
+        self.unescaped()
     }
 
     /// Takes `true` or `false`.
@@ -251,6 +249,7 @@ impl<'a> Scanner<'a> {
         self.next()
     }
 
+    #[inline]
     pub(super) fn colon(&mut self) -> Option<()> {
         (self.take()? == b':').then_some(())
     }
@@ -268,10 +267,13 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
-    /// Takes the rest of a string whose quote was taken. Nothing is taken of one that holds an escape, or that does not end.
+    /// Takes the rest of a string whose quote was taken. Nothing is taken of one that holds an escape.
     #[inline]
     pub(super) fn unescaped(&mut self) -> Option<&'a str> {
-        let end = special(self.bytes, self.at)?;
+        let Some(end) = special(self.bytes, self.at) else {
+            self.at = self.bytes.len();
+            return None;
+        };
         let text = self.text.get(self.at..end)?;
         (self.bytes.get(end) == Some(&b'"')).then(|| {
             self.at = end + 1;
@@ -386,18 +388,18 @@ fn special(bytes: &[u8], at: usize) -> Option<usize> {
     const HIGH: u64 = ONES * 0x80;
     const TURNED: u64 = ONES * 0x02;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let mut rest = bytes.get(at..)?;
-    while let Some((word, after)) = rest.split_first_chunk() {
+    let mut at = at;
+    while let Some(word) = bytes.get(at..)?.first_chunk() {
         let word = u64::from_le_bytes(*word);
         let borrows = (word ^ TURNED).wrapping_sub(ONES * 0x21) | (word ^ BACKSLASHES).wrapping_sub(ONES);
         // Bytes whose own high bit is set are parts of other characters.
         let found = borrows & !word & HIGH;
         if found != 0 {
-            return Some(bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
+            return Some(at + (found.trailing_zeros() / 8) as usize);
         }
-        rest = after;
+        at += 8;
     }
-    special_at_end(rest).map(|place| bytes.len() - rest.len() + place)
+    special_at_end(bytes.get(at..)?).map(|place| at + place)
 }
 
 /// The same of the last bytes of a text, which the strings of few documents reach.
