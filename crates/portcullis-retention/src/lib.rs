@@ -43,7 +43,7 @@ pub use judge::{KeepPolicy, Verdict, judge};
 pub use outcome::{ByOutcome, Outcome};
 pub use plan::{Caps, Cluster, Dependents, Digest, Item, Looked, Made, Mode, Plan, PlanError, ttl_of};
 pub use protection::{Protection, Protections};
-pub use read::{Interest, NotAJob, read_job, scan_job};
+pub use read::{Alike, Interest, NotAJob, read_job, scan_job};
 pub use safeguards::Safeguards;
 pub use sweep::{
     Answer, Canaries, Entry, FIELD_MANAGER, Fate, Header, Journal, JournalError, Now, Number, Preconditions,

@@ -1,7 +1,7 @@
 //! Taking the facts from the text of a Job.
 
 use portcullis_gocompat::labels::Selector;
-use portcullis_value::json::{self, Scanner};
+use portcullis_value::json::{self, Scanner, Taken};
 use portcullis_value::{Arena, Object, Value};
 
 use crate::{JobFacts, Outcome, Protection};
@@ -15,6 +15,15 @@ pub struct Interest {
     pub group_label: Option<Box<str>>,
     /// The label by which Argo CD knows what is its own.
     pub instance_label: Option<Box<str>>,
+}
+
+/// What is longest in the Jobs that were read, and of no interest: Jobs of one origin are alike in it, and where it comes again
+/// it is not gone through again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alike<'a> {
+    /// The fields that the first and the second manager set.
+    fields: [Taken<'a>; 2],
+    pod: Taken<'a>,
 }
 
 /// Why a document is no Job.
@@ -39,7 +48,8 @@ pub enum NotAJob {
 /// # Errors
 /// It is no JSON, or no Job.
 pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Result<JobFacts<'a>, NotAJob> {
-    if let Some(facts) = scan_job(&mut Scanner::new(text), interest) {
+    let mut alike = Alike::default();
+    if let Some(facts) = scan_job(&mut Scanner::new(text), interest, &mut alike) {
         return Ok(facts);
     }
     let document = json::read(arena, text).map_err(NotAJob::Json)?;
@@ -49,7 +59,7 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
     }
     // Printed anew it has no escapes where it needs none.
     let plain = arena.str(&document.to_string());
-    scan_job(&mut Scanner::new(plain), interest).ok_or_else(|| why_no_job(document, interest))
+    scan_job(&mut Scanner::new(plain), interest, &mut alike).ok_or_else(|| why_no_job(document, interest))
 }
 
 /// Why `document` is no Job.
@@ -67,9 +77,10 @@ fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
         let Some(value) = document.get(member) else { return true };
         let text = value.to_string();
         let (mut reading, mut scanner) = (Reading::default(), Scanner::new(&text));
+        let mut alike = Alike::default();
         let read = match member {
-            "metadata" => reading.metadata(&mut scanner, interest),
-            "spec" => reading.spec(&mut scanner),
+            "metadata" => reading.metadata(&mut scanner, interest, &mut alike),
+            "spec" => reading.spec(&mut scanner, &mut alike),
             _ => reading.status(&mut scanner),
         };
         read.is_some()
@@ -79,13 +90,17 @@ fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
 }
 
 /// Takes a Job from where `scanner` stands; `None` where the text ends before it does, or [`read_job`] has to look at it.
-pub fn scan_job<'a>(scanner: &mut Scanner<'a>, interest: &Interest) -> Option<JobFacts<'a>> {
+pub fn scan_job<'a>(
+    scanner: &mut Scanner<'a>,
+    interest: &Interest,
+    alike: &mut Alike<'a>,
+) -> Option<JobFacts<'a>> {
     let mut reading = Reading::default();
     let start = scanner.taken();
     scanner.members(|key, scanner| match key {
         "kind" => (text(scanner)? == JOB).then_some(()),
-        "metadata" => reading.metadata(scanner, interest),
-        "spec" => reading.spec(scanner),
+        "metadata" => reading.metadata(scanner, interest, alike),
+        "spec" => reading.spec(scanner, alike),
         "status" => reading.status(scanner),
         _ => scanner.skip(),
     })?;
@@ -108,7 +123,12 @@ impl<'a> Reading<'a> {
         self.facts.protections.insert(protection);
     }
 
-    fn metadata(&mut self, scanner: &mut Scanner<'a>, interest: &Interest) -> Option<()> {
+    fn metadata(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        interest: &Interest,
+        alike: &mut Alike<'a>,
+    ) -> Option<()> {
         self.facts.selected = interest.selector.matches(Object::default());
         scanner.members(|key, scanner| {
             match key {
@@ -129,15 +149,15 @@ impl<'a> Reading<'a> {
                         self.protect(Protection::Going);
                     }
                 }
-                "labels" => self.labels(scanner.raw()?, interest)?,
-                "annotations" => self.annotations(scanner.raw()?)?,
+                "labels" => self.labels(scanner, interest)?,
+                "annotations" => self.annotations(scanner)?,
                 "ownerReferences" => {
-                    self.facts.owners = scanner.raw()?;
-                    self.owners(self.facts.owners)?;
+                    ((), self.facts.owners) = scanner.with_text(|scanner| self.owners(scanner))?;
                 }
-                "finalizers" => self.finalizers(scanner.raw()?)?,
+                "finalizers" => self.finalizers(scanner)?,
                 "managedFields" => {
-                    (self.facts.manager, self.facts.managed_fields) = scanner.with_text(manager)?;
+                    (self.facts.manager, self.facts.managed_fields) =
+                        scanner.with_text(|scanner| manager(scanner, &mut alike.fields))?;
                 }
                 _ => scanner.skip()?,
             }
@@ -145,9 +165,8 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn labels(&mut self, labels: &'a str, interest: &Interest) -> Option<()> {
-        self.facts.labels = labels;
-        map(labels, |key, scanner| {
+    fn labels(&mut self, scanner: &mut Scanner<'a>, interest: &Interest) -> Option<()> {
+        let label = |key: &'a str, scanner: &mut Scanner<'a>| {
             let value = text(scanner)?;
             if interest.group_label.as_deref() == Some(key) {
                 self.facts.group = Some(value);
@@ -157,7 +176,9 @@ impl<'a> Reading<'a> {
             }
             self.mark(key);
             Some(())
-        })?;
+        };
+        let ((), labels) = scanner.with_text(|scanner| map(scanner, label))?;
+        self.facts.labels = labels;
         self.facts.selected = interest.selector.is_empty() || {
             let arena = Arena::new();
             let labels = json::read(&arena, labels).ok().and_then(|labels| labels.as_object());
@@ -166,8 +187,8 @@ impl<'a> Reading<'a> {
         Some(())
     }
 
-    fn annotations(&mut self, annotations: &'a str) -> Option<()> {
-        map(annotations, |key, scanner| {
+    fn annotations(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        map(scanner, |key, scanner| {
             match key {
                 "helm.sh/hook" => self.protect(Protection::HelmHook),
                 "meta.helm.sh/release-name" => self.protect(Protection::HelmRelease),
@@ -196,8 +217,8 @@ impl<'a> Reading<'a> {
         self.protect(protection);
     }
 
-    fn owners(&mut self, owners: &'a str) -> Option<()> {
-        list(owners, |scanner| {
+    fn owners(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        list(scanner, |scanner| {
             self.protect(Protection::Owned);
             scanner.members(|key, scanner| match key {
                 "kind" => {
@@ -210,8 +231,8 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn finalizers(&mut self, finalizers: &'a str) -> Option<()> {
-        list(finalizers, |scanner| {
+    fn finalizers(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        list(scanner, |scanner| {
             let finalizer = text(scanner)?;
             if finalizer != JOB_TRACKING {
                 self.protect(Protection::Finalizer);
@@ -221,7 +242,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn spec(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+    fn spec(&mut self, scanner: &mut Scanner<'a>, alike: &mut Alike<'a>) -> Option<()> {
         scanner.members(|key, scanner| {
             match key {
                 "suspend" => self.suspended = scanner.optional(Scanner::bool)?.unwrap_or_default(),
@@ -231,6 +252,10 @@ impl<'a> Reading<'a> {
                         self.protect(Protection::Ttl);
                     }
                 }
+                "template" => map(scanner, |key, scanner| match key {
+                    "spec" => scanner.skip_like(&mut alike.pod),
+                    _ => scanner.skip(),
+                })?,
                 "managedBy" => {
                     let controller = text(scanner)?;
                     if !matches!(controller, "" | BUILT_IN) {
@@ -247,7 +272,6 @@ impl<'a> Reading<'a> {
     fn status(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         let mut pods = 0_u32;
         let mut left = 0;
-        let mut conditions = "";
         scanner.members(|key, scanner| {
             match key {
                 "succeeded" | "failed" => pods = pods.saturating_add(count(scanner)?),
@@ -257,13 +281,15 @@ impl<'a> Reading<'a> {
                     left |= active;
                 }
                 "terminating" => left |= count(scanner)?,
-                "conditions" => conditions = scanner.raw()?,
+                "conditions" => {
+                    (self.facts.outcome, self.facts.finished) = (None, None);
+                    list(scanner, |scanner| self.condition(scanner))?;
+                }
                 _ => scanner.skip()?,
             }
             Some(())
         })?;
         self.facts.pods = pods;
-        list(conditions, |scanner| self.condition(scanner))?;
         if self.facts.outcome.is_some() && left > 0 {
             self.protect(Protection::PodsLeft);
         }
@@ -324,9 +350,11 @@ const FLUX: &str = "toolkit.fluxcd.io";
 
 /// The manager that wrote before all others, writers of subresources left out: who made the Job. Kubernetes keeps the list in order of
 /// time, but for those that apply, which come first.
-fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+fn manager<'a>(scanner: &mut Scanner<'a>, fields: &mut [Taken<'a>]) -> Option<&'a str> {
     let mut first: Option<(&str, &str)> = None;
+    let mut fields = fields.iter_mut();
     let mut entry = |scanner: &mut Scanner<'a>| {
+        let mut fields = fields.next();
         let (mut name, mut time, mut subresource) = ("", "", "");
         scanner.members(|key, scanner| {
             match key {
@@ -335,6 +363,10 @@ fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
                 // Texts of times in UTC are in the order of the times.
                 "time" => time = scanner.raw()?,
                 "subresource" => subresource = text(scanner)?,
+                "fieldsV1" => match &mut fields {
+                    Some(fields) => scanner.skip_like(fields)?,
+                    None => scanner.skip()?,
+                },
                 _ => scanner.skip()?,
             }
             Some(())
@@ -344,7 +376,7 @@ fn manager<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
         }
         Some(())
     };
-    scanner.optional(|scanner| scanner.items(&mut entry))?;
+    list(scanner, &mut entry)?;
     Some(first.unwrap_or_default().1)
 }
 
@@ -367,14 +399,17 @@ fn count(scanner: &mut Scanner<'_>) -> Option<u32> {
     }
 }
 
-/// Goes through a map that was taken as text; none, and `null`, is the empty one.
-fn map<'a>(raw: &'a str, member: impl FnMut(&'a str, &mut Scanner<'a>) -> Option<()>) -> Option<()> {
-    if matches!(raw, "" | "null") { Some(()) } else { Scanner::new(raw).members(member) }
+/// Takes a map; `null` is the empty one.
+fn map<'a>(
+    scanner: &mut Scanner<'a>,
+    member: impl FnMut(&'a str, &mut Scanner<'a>) -> Option<()>,
+) -> Option<()> {
+    scanner.optional(|scanner| scanner.members(member)).map(|_| ())
 }
 
-/// Goes through a list that was taken as text; none, and `null`, is the empty one.
-fn list<'a>(raw: &'a str, item: impl FnMut(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
-    if matches!(raw, "" | "null") { Some(()) } else { Scanner::new(raw).items(item) }
+/// Takes a list; `null` is the empty one.
+fn list<'a>(scanner: &mut Scanner<'a>, item: impl FnMut(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
+    scanner.optional(|scanner| scanner.items(item)).map(|_| ())
 }
 
 /// Seconds since 1970-01-01 UTC of a time as Kubernetes writes it.

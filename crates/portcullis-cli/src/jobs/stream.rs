@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::str;
 
-use portcullis_retention::{Interest, JobFacts, NotAJob, read_job, scan_job};
+use portcullis_retention::{Alike, Interest, JobFacts, NotAJob, read_job, scan_job};
 use portcullis_value::json::{self, Lists, Part, Stop};
 use portcullis_value::{Arena, Value};
 
@@ -221,13 +221,14 @@ impl Jobs<'_> {
     /// Takes what is complete in `text`; says how much that was, and what stopped it.
     fn take(&mut self, text: &str) -> Result<(usize, Stop), StreamError> {
         let mut taken = 0;
+        let mut alike = Alike::default();
         loop {
             let rest = text.get(taken..).unwrap_or_default();
             let interest = self.interest;
             let part = self.lists.next(rest, |scanner| {
                 scanner.skip_blanks();
                 let start = scanner.at();
-                let facts = scan_job(scanner, interest)?;
+                let facts = scan_job(scanner, interest, &mut alike)?;
                 Some((facts, rest.get(start..scanner.at())?))
             });
             match part {

@@ -1,8 +1,9 @@
 //! What is read of a Job.
 
 use portcullis_gocompat::labels::{Operator, Requirement, Selector};
-use portcullis_retention::{Interest, NotAJob, Outcome, Protection, Protections, read_job};
+use portcullis_retention::{Alike, Interest, NotAJob, Outcome, Protection, Protections, read_job, scan_job};
 use portcullis_value::Arena;
+use portcullis_value::json::Scanner;
 
 use crate::jobs::{facts, finished, job};
 
@@ -217,4 +218,30 @@ fn a_selector_looks_at_the_labels_of_a_job_that_has_none_too() {
     };
     assert!(selected(Operator::Exists, &labelled) && !selected(Operator::Exists, &bare));
     assert!(!selected(Operator::DoesNotExist, &labelled) && selected(Operator::DoesNotExist, &bare));
+}
+
+#[test]
+fn jobs_that_are_alike_are_read_as_if_each_stood_alone() {
+    let job = |name: &str, fields: &str, pod: &str| {
+        format!(
+            r#"{{"metadata":{{"name":"{name}","uid":"u","resourceVersion":"1","managedFields":[
+            {{"manager":"{name}","fieldsV1":{fields}}},{{"manager":"b","fieldsV1":{{"f:status": {{}}}},"subresource":"status"}}]}},
+            "spec":{{"template":{{"spec":{pod}}},"managedBy":"{name}"}}}}"#
+        )
+    };
+    let jobs = [
+        job("a", r#"{"f:spec": {}}"#, r#"{"containers": [1]}"#),
+        job("b", r#"{"f:spec": {}}"#, r#"{"containers": [1]}"#),
+        job("c", r#"{"f:spec": {},"f:metadata":{}}"#, r#"{"containers": [12]}"#),
+        job("d", r#"{"f:spec":  {}}"#, "null"),
+        job("e", "null", "{}"),
+        job("f", r#"{"f:spec": {}}"#, r#"{"containers": [1]}"#),
+    ];
+    let (arena, mut alike) = (Arena::new(), Alike::default());
+    for text in &jobs {
+        let among_others = scan_job(&mut Scanner::new(text), &Interest::default(), &mut alike);
+        assert_eq!(among_others.unwrap(), facts(&arena, text));
+    }
+    let broken = jobs[0].replace("[1]", "[1}");
+    assert_eq!(scan_job(&mut Scanner::new(&broken), &Interest::default(), &mut alike), None);
 }

@@ -25,6 +25,14 @@ pub struct Scanner<'a> {
     depth: usize,
 }
 
+/// A list or a map that was taken: how it is written, the blanks in it, and how deep it stood.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken<'a> {
+    text: &'a str,
+    blanks: usize,
+    depth: usize,
+}
+
 impl<'a> Scanner<'a> {
     /// The start of `text`.
     pub fn new(text: &'a str) -> Self {
@@ -110,6 +118,25 @@ impl<'a> Scanner<'a> {
             b'-' | b'0'..=b'9' => self.number().map(|_| ()),
             _ => None,
         }
+    }
+
+    /// Takes any value. Where the text goes on as `last` does, it is the same value, and is not gone through again.
+    pub fn skip_like(&mut self, last: &mut Taken<'a>) -> Option<()> {
+        self.skip_blanks();
+        let rest = self.text.get(self.at..)?;
+        if !last.text.is_empty() && self.depth <= last.depth && rest.starts_with(last.text) {
+            self.at += last.text.len();
+            self.blanks += last.blanks;
+            return Some(());
+        }
+        let (start, blanks) = (self.at, self.blanks);
+        self.skip()?;
+        // A number may begin with another one.
+        if rest.starts_with(['{', '[']) {
+            let text = self.text.get(start..self.at)?;
+            *last = Taken { text, blanks: self.blanks - blanks, depth: self.depth };
+        }
+        Some(())
     }
 
     /// Takes a map and gives its text. Only strings and brackets are looked at: whether the rest is JSON is for the one to

@@ -1,6 +1,6 @@
 //! JSON in and out.
 
-use portcullis_value::json::{MAX_DEPTH, Seed, Writer, is_valid, read};
+use portcullis_value::json::{MAX_DEPTH, Scanner, Seed, Taken, Writer, is_valid, read};
 use portcullis_value::{Arena, Kind, Number, OwnedValue, Value};
 use proptest::prelude::*;
 use serde::de::DeserializeSeed as _;
@@ -58,6 +58,30 @@ fn what_follows_the_document_is_an_error() {
     assert_eq!(read(&arena, "{} {}").unwrap_err().to_string(), "trailing characters");
     assert!(read(&arena, "").is_err());
     assert!(read(&arena, "1e400").is_err());
+}
+
+#[test]
+fn a_value_that_comes_again_ends_where_it_would_have_ended() {
+    let text = r#"[{"a": 1}, {"a": 1} ,{"a": 12},[1],[1],[12],{"a":1},1,12,"x","xy",{"a": 1},[ ],null]"#;
+    let places = |take: &mut dyn FnMut(&mut Scanner<'static>) -> Option<()>| {
+        let mut places = Vec::new();
+        let mut item = |scanner: &mut Scanner<'static>| {
+            take(scanner)?;
+            places.push((scanner.at(), scanner.taken()));
+            Some(())
+        };
+        Scanner::new(text).items(&mut item).unwrap();
+        places
+    };
+    let mut last = Taken::default();
+    assert_eq!(places(&mut |scanner| scanner.skip_like(&mut last)), places(&mut Scanner::skip));
+    // What may stand at the top may be too deep elsewhere.
+    let deepest = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+    let deeper = format!("[{deepest}]");
+    let mut last = Taken::default();
+    assert_eq!(Scanner::new(&deepest).skip_like(&mut last), Some(()));
+    assert_eq!(Scanner::new(&deepest).skip_like(&mut last), Some(()));
+    assert_eq!(Scanner::new(&deeper).items(|scanner| scanner.skip_like(&mut last)), None);
 }
 
 #[test]
