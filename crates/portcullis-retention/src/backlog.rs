@@ -52,13 +52,15 @@ impl Backlog {
         let start = u32::try_from(self.texts.len()).map_err(|_| Full)?;
         let number = uid_as_number(facts.uid);
         let spelled_uid = if number.is_some() { "" } else { facts.uid };
+        let last = self.records.last();
+        let last = last.map_or((Interner::NONE, Interner::NONE), |last| (last.namespace, last.manager));
         let record = Record {
             uid: number.unwrap_or_default(),
             finished: facts.finished.unwrap_or_default(),
             start,
-            namespace: self.words.intern(facts.namespace),
+            namespace: self.words.intern_like(facts.namespace, last.0),
             group: KeptGroup::new(facts.group, facts.name, &mut self.words),
-            manager: self.words.intern(facts.manager),
+            manager: self.words.intern_like(facts.manager, last.1),
             detail: facts.detail.map_or(Interner::NONE, |detail| self.words.intern(detail)),
             pods: facts.pods,
             bytes: facts.bytes,
@@ -147,40 +149,35 @@ fn short_length(text: &str) -> Result<u8, Full> {
     u8::try_from(text.len()).ok().filter(|length| *length < AS_NUMBER).ok_or(Full)
 }
 
-/// The places of the dashes in a uid.
+/// Where the two digits of each byte of a uid begin, and where its dashes are.
+const DIGITS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// The number that a uid is, where it is one: 32 small hexadecimal digits with dashes where they belong.
 fn uid_as_number(uid: &str) -> Option<[u8; 16]> {
     let bytes: &[u8; 36] = uid.as_bytes().try_into().ok()?;
-    let mut digits = bytes.iter().enumerate().filter(|(place, _)| !DASHES.contains(place));
     let has_dashes = DASHES.iter().all(|place| bytes.get(*place) == Some(&b'-'));
-    let mut digit = || {
-        let (_, digit) = digits.next()?;
-        match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        }
+    let digit = |place: usize| match bytes.get(place)? {
+        digit @ b'0'..=b'9' => Some(digit - b'0'),
+        digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
     };
     let mut number = [0; 16];
-    for byte in &mut number {
-        *byte = digit()? << 4 | digit()?;
+    for (byte, place) in number.iter_mut().zip(DIGITS) {
+        *byte = digit(place)? << 4 | digit(place + 1)?;
     }
     has_dashes.then_some(number)
 }
 
 fn uid_of_number(number: &[u8; 16]) -> String {
-    let mut uid = String::with_capacity(36);
-    for byte in number {
-        if DASHES.contains(&uid.len()) {
-            uid.push('-');
-        }
-        for digit in [byte >> 4, byte & 15] {
-            uid.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+    let mut uid = vec![b'-'; 36];
+    let digit = |digit: u8| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    for (byte, place) in number.iter().zip(DIGITS) {
+        if let Some([high, low]) = uid.get_mut(place..place + 2) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
         }
     }
-    uid
+    String::from_utf8(uid).unwrap_or_default()
 }
 
 #[cfg(test)]

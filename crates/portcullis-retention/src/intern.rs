@@ -16,7 +16,6 @@ impl Interner {
 
     /// The number of `word`.
     pub fn intern(&mut self, word: &str) -> u32 {
-        // Jobs that follow one another are alike.
         if let Some(number) = self.numbers.get(word) {
             return *number;
         }
@@ -26,6 +25,11 @@ impl Interner {
         self.words.push(word.clone());
         self.numbers.insert(word, number);
         number
+    }
+
+    /// The same where it is most likely the word of number `last`: Jobs that follow one another are alike.
+    pub fn intern_like(&mut self, word: &str, last: u32) -> u32 {
+        if self.word(last) == Some(word) { last } else { self.intern(word) }
     }
 
     /// How many words there are.

@@ -2,6 +2,7 @@
 
 use crate::backlog::{Backlog, Record};
 use crate::group::Group;
+use crate::read::seconds;
 use crate::{Outcome, Protection, Protections};
 
 /// What is read of a Job, borrowed from its text.
@@ -26,8 +27,8 @@ pub struct JobFacts<'a> {
     pub ttl: Option<i32>,
     /// The field manager that made it: the first that is no writer of a subresource. Empty where none is told.
     pub manager: &'a str,
-    /// In seconds since 1970-01-01 UTC.
-    pub created: Option<i64>,
+    /// When it was created, as it is written; empty where that is not told.
+    pub created: &'a str,
     /// `None` while it has not finished.
     pub outcome: Option<Outcome>,
     /// When the condition that ends it became true, in seconds since 1970-01-01 UTC.
@@ -42,6 +43,13 @@ pub struct JobFacts<'a> {
     pub detail: Option<&'a str>,
     /// Whether the selector that was asked for matches its labels.
     pub selected: bool,
+}
+
+impl JobFacts<'_> {
+    /// When it was created, in seconds since 1970-01-01 UTC.
+    pub fn created(&self) -> Option<i64> {
+        seconds(self.created)
+    }
 }
 
 /// A Job of a [`Backlog`].

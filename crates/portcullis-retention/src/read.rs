@@ -143,7 +143,7 @@ impl<'a> Reading<'a> {
                         self.facts.group.get_or_insert(prefix);
                     }
                 }
-                "creationTimestamp" => self.facts.created = seconds(text(scanner)?),
+                "creationTimestamp" => self.facts.created = text(scanner)?,
                 "deletionTimestamp" => {
                     if !text(scanner)?.is_empty() {
                         self.protect(Protection::Going);
@@ -413,6 +413,6 @@ fn list<'a>(scanner: &mut Scanner<'a>, item: impl FnMut(&mut Scanner<'a>) -> Opt
 }
 
 /// Seconds since 1970-01-01 UTC of a time as Kubernetes writes it.
-fn seconds(time: &str) -> Option<i64> {
+pub(crate) fn seconds(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }

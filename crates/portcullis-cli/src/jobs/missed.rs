@@ -130,7 +130,7 @@ impl TtlPolicies {
 
     /// Whether one of them gives the Job in `text` a TTL, which is younger than the policy and has none.
     pub(super) fn missed(&self, facts: &JobFacts<'_>, text: &str) -> bool {
-        let Some(created) = facts.created.filter(|_| !facts.protections.contains(Protection::Ttl)) else {
+        let Some(created) = facts.created().filter(|_| !facts.protections.contains(Protection::Ttl)) else {
             return false;
         };
         let older = self.policies.iter().filter(|(since, _)| *since < created);

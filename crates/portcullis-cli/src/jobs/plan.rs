@@ -168,7 +168,7 @@ pub(super) fn plan(
         plan.dependents.unlistable = found.unlistable;
         owned = found.owned;
     }
-    if !arguments.with_dependents {
+    if !arguments.with_dependents && !owned.is_empty() {
         for (index, kinds) in &owned {
             if let Some(kind) = kinds.keys().find(|kind| protects_owner(kind)) {
                 listing.backlog.protect(*index as usize, Protection::Dependents, kind);
@@ -268,7 +268,7 @@ impl Planned<'_> {
     fn why(&self, job: Job<'_>) -> String {
         let outcome = job.outcome().map_or("finished", portcullis_retention::Outcome::name);
         let age = format_age(self.now.saturating_sub(job.finished().unwrap_or(self.now)));
-        let mut why = format!("{outcome} {age} ago");
+        let mut why = [outcome, " ", &age, " ago"].concat();
         if self.keep_last > 0 {
             let group = job.group_text().map_or_else(|| "its group".to_owned(), |group| format!("`{group}`"));
             why.push_str(&format!(", and {} later ones of {group} stay", self.keep_last));
