@@ -26,7 +26,7 @@ impl<'a> Object<'a> {
 
     /// A map of entries in any order; of equal keys the last wins. `entries` is left sorted.
     pub fn from_unsorted(arena: &'a Arena, entries: &mut Vec<(&'a str, Value<'a>)>) -> Self {
-        let unique = sort_last_wins(entries);
+        let unique = sort_last_wins(entries, |a, b| compare(a.0, b.0));
         entries.truncate(unique);
         Self { entries: arena.slice(entries) }
     }
@@ -166,16 +166,18 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Sorts entries by key, and puts all but the last of equal keys behind the others. Says how many those are.
-pub(crate) fn sort_last_wins<V>(entries: &mut [(&str, V)]) -> usize {
-    if entries.is_sorted_by(|a, b| compare(a.0, b.0).is_lt()) {
+/// Sorts entries by what `compare` says of their keys, and puts all but the last of equal keys behind the others. Says how
+/// many those are.
+#[inline]
+pub(crate) fn sort_last_wins<E>(entries: &mut [E], compare: impl Fn(&E, &E) -> Ordering) -> usize {
+    if entries.is_sorted_by(|a, b| compare(a, b).is_lt()) {
         return entries.len();
     }
     // The sort is stable, so that of equal keys the one written last comes last.
     // Two that come to stand side by side have been compared with each other, so that none equal is missed.
     let mut repeats = false;
     entries.sort_by(|a, b| {
-        let order = compare(a.0, b.0);
+        let order = compare(a, b);
         repeats |= order.is_eq();
         order
     });
@@ -185,7 +187,7 @@ pub(crate) fn sort_last_wins<V>(entries: &mut [(&str, V)]) -> usize {
     let mut kept = 0;
     for index in 0..entries.len() {
         let superseded = match (entries.get(index), entries.get(index + 1)) {
-            (Some(entry), Some(next)) => entry.0 == next.0,
+            (Some(entry), Some(next)) => compare(entry, next).is_eq(),
             _ => false,
         };
         if !superseded {
@@ -198,13 +200,13 @@ pub(crate) fn sort_last_wins<V>(entries: &mut [(&str, V)]) -> usize {
 
 /// Which of two keys comes first, bytewise. That of most is known from what they begin with.
 #[inline]
-fn compare(a: &str, b: &str) -> Ordering {
+pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     beginning(a.as_bytes()).cmp(&beginning(b.as_bytes())).then_with(|| a.cmp(b))
 }
 
 /// The first eight bytes as a number that is ordered as they are; what is missing counts as zeros.
 #[inline]
-fn beginning(key: &[u8]) -> u64 {
+pub(crate) fn beginning(key: &[u8]) -> u64 {
     if let Some(start) = key.first_chunk() {
         return u64::from_be_bytes(*start);
     }

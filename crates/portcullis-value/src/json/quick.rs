@@ -5,7 +5,7 @@
 
 use super::MAX_DEPTH;
 use super::scan::Scanner;
-use crate::object::sort_last_wins;
+use crate::object::{beginning, sort_last_wins};
 use crate::{Arena, Object, Value};
 
 /// How many bytes an entry takes at least, and how many entries the maps around a value have in many documents: there is
@@ -36,7 +36,15 @@ struct Reader<'a> {
     /// Items of the lists.
     items: Vec<Value<'a>>,
     /// Entries of the maps; the last one of the innermost has its key alone until its value is read.
-    entries: Vec<(&'a str, Value<'a>)>,
+    entries: Vec<Entry<'a>>,
+}
+
+/// An entry of a map.
+struct Entry<'a> {
+    /// What the key begins with, by which most keys are put in order.
+    beginning: u64,
+    key: &'a str,
+    value: Value<'a>,
 }
 
 /// A list or a map, and how many items or entries those around it had when it began.
@@ -83,7 +91,7 @@ impl<'a> Reader<'a> {
                 match self.around.last() {
                     None => return Some(value),
                     Some(Around::Map(_)) => {
-                        self.entries.last_mut()?.1 = value;
+                        self.entries.last_mut()?.value = value;
                         match scanner.take()? {
                             b',' if scanner.take()? == b'"' => {
                                 self.key(scanner)?;
@@ -121,8 +129,11 @@ impl<'a> Reader<'a> {
             }
             Around::Map(start) => {
                 let entries = self.entries.get_mut(start..)?;
-                let unique = sort_last_wins(entries);
-                let entries = self.arena.slice(entries.get(..unique)?);
+                let unique = sort_last_wins(entries, |a, b| {
+                    a.beginning.cmp(&b.beginning).then_with(|| a.key.cmp(b.key))
+                });
+                let entries = entries.get(..unique)?.iter().map(|entry| (entry.key, entry.value));
+                let entries = self.arena.slice_of(entries);
                 self.entries.truncate(start);
                 Value::Object(Object::from_sorted(entries))
             }
@@ -133,7 +144,7 @@ impl<'a> Reader<'a> {
     fn key(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         let key = self.string(scanner)?;
         scanner.colon()?;
-        self.entries.push((key, Value::Null));
+        self.entries.push(Entry { beginning: beginning(key.as_bytes()), key, value: Value::Null });
         Some(())
     }
 

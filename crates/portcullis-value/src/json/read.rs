@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::quick;
-use crate::object::sort_last_wins;
+use crate::object::{compare, sort_last_wins};
 use crate::{Arena, Number, Object, Value};
 
 /// How deep lists and maps may be nested in one another.
@@ -184,7 +184,7 @@ impl<'de: 'a, 'a> Visitor<'de> for Node<'_, 'a> {
         }
         stack.depth -= 1;
         let entries = stack.entries.get_mut(start..).unwrap_or_default();
-        let unique = sort_last_wins(entries);
+        let unique = sort_last_wins(entries, |a, b| compare(a.0, b.0));
         stack.repeats |= unique < entries.len();
         let entries = stack.arena.slice(entries.get(..unique).unwrap_or_default());
         stack.entries.truncate(start);
