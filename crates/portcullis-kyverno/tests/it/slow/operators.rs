@@ -178,7 +178,7 @@ fn membership(operator: &str, key: &Value, value: &Value, fault: Option<Fault>) 
     let items = match value {
         Value::Array(items) => items.iter().map(show).collect(),
         Value::Number(_) | Value::Bool(_) if operator.starts_with("Any") => vec![show(value)],
-        Value::String(text) if key == &Value::from(vec![text.clone()]) => return !negated,
+        Value::String(text) if keys == [text.as_str()] => return !negated,
         Value::String(text) if is_range(text) => {
             let outside = text.replacen('-', "!-", 1);
             return match operator {
