@@ -13,19 +13,47 @@ const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
 /// Where a rule has conditions whose form the CRD leaves open.
 const OPEN: [&[&str]; 2] = [&["preconditions"], &["validate", "deny", "conditions"]];
 
+/// The lists of a rule in whose items the CRD leaves the form of conditions open, and where these are in an item.
+const OPEN_IN_ITEMS: [(&[&str], &[&str]); 3] = [
+    (&["mutate", "targets"], &["preconditions"]),
+    (&["validate", "foreach"], &["deny", "conditions"]),
+    (&["verifyImages"], &["validate", "deny", "conditions"]),
+];
+
 /// Conditions that no decoder makes sense of.
 pub(super) fn check_form(document: &Document<'_>, finder: &mut Finder) {
     for rule in &document.rules {
         finder.at(&rule.pointer(), |finder| {
             for path in OPEN {
-                if rule.given(path).is_some_and(|conditions| !is_decodable(conditions)) {
-                    finder
-                        .error("failed to unmarshal Conditions")
-                        .under(path)
-                        .hint("write `any:` or `all:` with a list of conditions: key, operator, value");
-                }
+                check_form_at(rule.value, path, finder);
+            }
+            for (items, path) in OPEN_IN_ITEMS {
+                check_form_in(rule.value, items, path, finder);
             }
         });
+    }
+}
+
+/// What `path` leads to from each item of the list at `items`, loops in loops included.
+fn check_form_in(holder: Value<'_>, items: &[&str], path: &[&str], finder: &mut Finder) {
+    let Some(Value::Array(list)) = holder.path(items) else { return };
+    finder.at(&items.iter().copied().collect(), |finder| {
+        for (index, item) in list.iter().enumerate() {
+            finder.below(index, |finder| {
+                check_form_at(*item, path, finder);
+                check_form_in(*item, &["foreach"], path, finder);
+            });
+        }
+    });
+}
+
+fn check_form_at(holder: Value<'_>, path: &[&str], finder: &mut Finder) {
+    let conditions = holder.path(path).filter(|conditions| !conditions.is_null());
+    if conditions.is_some_and(|conditions| !is_decodable(conditions)) {
+        finder
+            .error("failed to unmarshal Conditions")
+            .under(path)
+            .hint("write `any:` or `all:` with a list of conditions: key, operator, value");
     }
 }
 

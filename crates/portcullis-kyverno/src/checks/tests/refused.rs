@@ -138,6 +138,22 @@ fn what_is_no_condition_is_no_policy() {
         "validate: {deny: {conditions: {any: [{key: a, operator: 1}]}}}",
         "failed to unmarshal Conditions",
     );
+    for lines in [
+        "validate: {foreach: [{list: a, deny: {}}, {list: b, deny: {conditions: yes please}}]}",
+        "validate: {foreach: [{list: a, foreach: [{list: b, deny: {conditions: [1]}}]}]}",
+        "mutate: {targets: [{apiVersion: v1, kind: Secret, name: s, preconditions: yes please}], \
+         patchStrategicMerge: {a: b}}",
+        "verifyImages: [{imageReferences: ['*'], mutateDigest: false, validate: {deny: {conditions: {all: x}}}}]",
+    ] {
+        check_rule(lines, "failed to unmarshal Conditions");
+    }
+    // The preconditions of a loop have a schema.
+    check_lines(
+        &rule("validate: {foreach: [{list: a, preconditions: yes please, deny: {}}]}"),
+        &[
+            "error /spec/rules/0/validate/foreach/0/preconditions: expected a map, found the string `yes please`",
+        ],
+    );
 }
 
 #[test]
