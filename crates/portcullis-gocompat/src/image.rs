@@ -29,6 +29,13 @@ pub struct ImageError {
     reason: &'static str,
 }
 
+impl ImageError {
+    /// What is wrong with the text, without the text.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 /// How long the name between registry and tag may be.
 const MAX_PATH: usize = 255;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use portcullis_gocompat::image::Reference;
 use portcullis_jmespath::Expression;
 use portcullis_model::ApiPath;
 use portcullis_value::Value;
@@ -85,8 +86,24 @@ fn check_api_call(body: Value<'_>, frame: &str, finder: &mut Finder) {
 }
 
 fn check_image(body: Value<'_>, frame: &str, finder: &mut Finder) {
-    if body.get("reference") == Some(Value::String("")) {
-        finder.error("a ref is required for imageRegistry context entry").under(["reference"]).framed(frame);
+    match text(body, "reference") {
+        "" if given(body, "reference").is_none() => {}
+        "" => {
+            finder
+                .error("a ref is required for imageRegistry context entry")
+                .under(["reference"])
+                .framed(frame);
+        }
+        image if has_variable(image) => {}
+        image => {
+            if let Err(error) = Reference::parse(image) {
+                finder
+                    .error(format!("bad image: {image}: {}", error.reason()))
+                    .under(["reference"])
+                    .framed(frame)
+                    .hint("an image is written as `registry/name:tag`");
+            }
+        }
     }
     check_jmespath(body, frame, finder);
 }

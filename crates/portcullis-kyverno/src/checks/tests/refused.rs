@@ -157,6 +157,19 @@ fn what_is_no_condition_is_no_policy() {
 }
 
 #[test]
+fn an_image_that_is_looked_up_has_a_reference() {
+    let context =
+        |image: &str| format!("{PATTERN}\ncontext: [{{name: a, imageRegistry: {{reference: '{image}'}}}}]");
+    let frame = "path: spec.rules[0]: ";
+    check_rule(&context(""), &format!("{frame}a ref is required for imageRegistry context entry"));
+    check_rule(&context("A B:::"), &format!("{frame}bad image: A B:::: invalid reference format"));
+    check_rule(&context("NGINX"), &format!("{frame}bad image: NGINX: repository name must be lowercase"));
+    for image in ["nginx", "Foo/x", "ghcr.io/a/b:v1", "{{ request.object.a }} B"] {
+        check_lines(&rule(&context(image)), &[]);
+    }
+}
+
+#[test]
 fn background_scans_know_no_user() {
     let frame = "only select variables are allowed in background mode. Set spec.background=false to disable \
                  background mode for this policy rule: ";
