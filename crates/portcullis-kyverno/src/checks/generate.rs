@@ -17,11 +17,10 @@ pub(super) fn check_fields(document: &Document<'_>, rule: &Rule<'_>, finder: &mu
     let path = format!("spec.rules[{}]", rule.index);
     finder.below("generate", |finder| {
         let entries = list(generate, "foreach");
-        let kinds = generate.get("cloneList").map_or(&[][..], |clones| list(clones, "kinds"));
         let sources = [
             given(generate, "data").is_some(),
             given(generate, "clone").is_some_and(|clone| !is_empty(clone)),
-            !kinds.is_empty(),
+            !cloned_kinds(generate).is_empty(),
             given(generate, "foreach").is_some(),
         ];
         if sources.into_iter().filter(|source| *source).count() > 1 {
@@ -45,12 +44,17 @@ fn is_empty(clone: Value<'_>) -> bool {
     text(clone, "name").is_empty() && text(clone, "namespace").is_empty()
 }
 
+/// The kinds of the objects that are cloned by a selector.
+fn cloned_kinds<'a>(pattern: Value<'a>) -> &'a [Value<'a>] {
+    pattern.get("cloneList").map_or(&[][..], |clones| list(clones, "kinds"))
+}
+
 /// What is generated, and from what.
 fn check_pattern(document: &Document<'_>, pattern: Value<'_>, path: &str, finder: &mut Finder) {
     if document.is_namespaced {
         check_namespaces(document.namespace, pattern, path, finder);
     }
-    if !pattern.get("cloneList").map_or(&[][..], |clones| list(clones, "kinds")).is_empty() {
+    if !cloned_kinds(pattern).is_empty() {
         return;
     }
     for key in ["kind", "name", "apiVersion"] {
@@ -107,8 +111,12 @@ pub(super) fn check(document: &Document<'_>, rule: &Rule<'_>, finder: &mut Finde
 }
 
 fn check_kind_served(document: &Document<'_>, pattern: Value<'_>, frame: &str, finder: &mut Finder) {
-    let (Some(kinds), kind) = (document.kinds, text(pattern, "kind")) else { return };
-    let version = text(pattern, "apiVersion");
+    let Some(kinds) = document.kinds else { return };
+    let (version, kind, place) = match cloned_kinds(pattern).first() {
+        // COMPAT(kyverno): of several kinds the first alone is looked at.
+        Some(first) => ("", first.as_str().unwrap_or_default(), &["cloneList", "kinds", "0"][..]),
+        None => (text(pattern, "apiVersion"), text(pattern, "kind"), &["kind"][..]),
+    };
     if kind.is_empty() || has_variable(kind) || has_variable(version) {
         return;
     }
@@ -116,7 +124,7 @@ fn check_kind_served(document: &Document<'_>, pattern: Value<'_>, frame: &str, f
     if kinds.find(&kind) == Served::Unknown {
         finder
             .error(format!("failed to get GVR for kind {kind}"))
-            .under(["kind"])
+            .under(place)
             .framed(format_args!("{frame}.: "))
             .hint("no such kind is served here");
     }

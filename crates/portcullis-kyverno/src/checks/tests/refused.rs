@@ -465,6 +465,19 @@ fn what_is_generated_has_a_kind() {
         "generate: {apiVersion: v1, name: a, data: {}}",
         "spec.rules[0].kind: Forbidden: kind can not be empty",
     );
+    let unserved = |lines: &str| findings(&rule(lines), Some(&Cluster)).refusal();
+    let want =
+        |kind: &str| Some(format!("path: spec.rules[0].generate..: failed to get GVR for kind {kind}"));
+    assert_eq!(unserved("generate: {apiVersion: foo/v1, kind: Foo, name: a, data: {}}"), want("foo/v1/Foo"));
+    // Of a list of clones the reference looks at the first kind alone.
+    let clones =
+        |kinds: &str| unserved(&format!("generate: {{cloneList: {{kinds: [{kinds}], namespace: a}}}}"));
+    assert_eq!(clones("v1/Foo, v1/Pod"), want("v1/Foo"));
+    assert_eq!(clones("v1/Pod, v1/Foo"), None);
+    assert_eq!(
+        unserved("generate: {foreach: [{list: a, cloneList: {kinds: [v1/Foo], namespace: a}}]}"),
+        want("v1/Foo")
+    );
 }
 
 #[test]
