@@ -51,7 +51,13 @@ pub(crate) fn check(
         (Shape::List(items), Value::Array(values)) => {
             for (index, item) in values.iter().enumerate() {
                 path.push(&index.to_string());
-                check(*item, items, version, path, found);
+                match item {
+                    // An API server drops nulls from maps, and leaves those of lists where they are.
+                    Value::Null if items.has_type() && found.len() < MAX_FOUND => {
+                        found.push(wrong_type(items, *item, path));
+                    }
+                    _ => check(*item, items, version, path, found),
+                }
                 path.pop();
             }
         }
@@ -86,23 +92,26 @@ pub(crate) fn check(
                 }
             }
         }
-        (expected, found_value) => {
-            let message = format!("expected {}, found {}", expected.name(), describe(found_value));
-            let wrong = Diagnostic::error(path.clone(), message);
-            found.push(match (expected, found_value) {
-                (Shape::Text | Shape::Enum(_), Value::Bool(_) | Value::Number(_)) => {
-                    wrong.with_hint(Diagnostic::IN_QUOTES)
-                }
-                (Shape::List(_), _) => wrong.with_hint("write it as a list item, with `- ` before it"),
-                (Shape::Flag, Value::String(text @ ("true" | "false"))) => {
-                    wrong.with_hint(format!("write it without quotes: {text}"))
-                }
-                (Shape::Integer, Value::String(text)) if text.parse::<i64>().is_ok() => {
-                    wrong.with_hint(format!("write it without quotes: {text}"))
-                }
-                _ => wrong,
-            });
+        (expected, value) => found.push(wrong_type(expected, value, path)),
+    }
+}
+
+fn wrong_type(expected: &Shape, value: Value<'_>, path: &Pointer) -> Diagnostic {
+    let message = format!("expected {}, found {}", expected.name(), describe(value));
+    let wrong = Diagnostic::error(path.clone(), message);
+    match (expected, value) {
+        (_, Value::Null) => wrong.with_hint("remove the empty item, or write what belongs there"),
+        (Shape::Text | Shape::Enum(_), Value::Bool(_) | Value::Number(_)) => {
+            wrong.with_hint(Diagnostic::IN_QUOTES)
         }
+        (Shape::List(_), _) => wrong.with_hint("write it as a list item, with `- ` before it"),
+        (Shape::Flag, Value::String(text @ ("true" | "false"))) => {
+            wrong.with_hint(format!("write it without quotes: {text}"))
+        }
+        (Shape::Integer, Value::String(text)) if text.parse::<i64>().is_ok() => {
+            wrong.with_hint(format!("write it without quotes: {text}"))
+        }
+        _ => wrong,
     }
 }
 
@@ -165,6 +174,7 @@ fn quoted(texts: &[&str]) -> String {
 
 fn describe(value: Value<'_>) -> String {
     match value {
+        Value::Null => "null".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a map".to_owned(),
         Value::String(text) if text.chars().count() > 40 => "a string".to_owned(),
@@ -174,6 +184,15 @@ fn describe(value: Value<'_>) -> String {
 }
 
 impl Shape {
+    /// Whether a schema says of what type the value is.
+    fn has_type(&self) -> bool {
+        match self {
+            Shape::With(shape, _) | Shape::Atomic(shape) | Shape::Copied(shape) => shape.has_type(),
+            Shape::Any | Shape::Conditions | Shape::Undeclared(_) => false,
+            _ => true,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Shape::With(shape, _) | Shape::Atomic(shape) | Shape::Copied(shape) => shape.name(),

@@ -157,6 +157,24 @@ fn what_is_no_condition_is_no_policy() {
 }
 
 #[test]
+fn no_item_of_a_list_is_null() {
+    check_lines(
+        &rule(&format!(
+            "match: {{any: [{{resources: {{kinds: [null, Pod], annotations: {{a: null}}}}}}]}}\n{PATTERN}"
+        )),
+        &[
+            "error /spec/rules/0/match/any/0/resources/kinds/0: expected a string, found null (remove the empty \
+             item, or write what belongs there)",
+        ],
+    );
+    for policy in [policy("  rules: [null]"), rule(&format!("{PATTERN}\nmatch: {{any: [null]}}"))] {
+        assert!(findings(&policy, None).is_against_schema(), "{policy}");
+    }
+    // Where a field may hold anything, its lists may, too.
+    check_lines(&rule("validate: {message: m, anyPattern: [{spec: {containers: [null]}}], deny: null}"), &[]);
+}
+
+#[test]
 fn an_image_that_is_looked_up_has_a_reference() {
     let context =
         |image: &str| format!("{PATTERN}\ncontext: [{{name: a, imageRegistry: {{reference: '{image}'}}}}]");
