@@ -11,6 +11,7 @@ fn decoded(pem: &str, path: &str, want: &str) {
 }
 
 const AUTHORITY: &str = include_str!("data/authority.pem");
+const POLICIES: &str = include_str!("data/policies.pem");
 const REQUEST: &str = include_str!("data/request.pem");
 
 #[test]
@@ -44,6 +45,24 @@ fn a_certificate_has_the_fields_that_go_shows() {
     ] {
         decoded(AUTHORITY, path, want);
     }
+}
+
+#[test]
+fn what_an_authority_says_of_policies_is_shown() {
+    let constraints = ".[RequireExplicitPolicy, RequireExplicitPolicyZero, InhibitPolicyMapping, \
+                       InhibitPolicyMappingZero, InhibitAnyPolicy, InhibitAnyPolicyZero]";
+    decoded(POLICIES, constraints, "[0,true,3,false,2,false]");
+    decoded(AUTHORITY, constraints, "[0,false,0,false,0,false]");
+    decoded(
+        POLICIES,
+        ".PolicyMappings",
+        r#"[{"IssuerDomainPolicy":"1.2.3.4","SubjectDomainPolicy":"1.2.3.5"},{"IssuerDomainPolicy":"2.5.29.32.1","SubjectDomainPolicy":"1.3.6.1.4.1.99999.1"}]"#,
+    );
+    decoded(AUTHORITY, ".PolicyMappings", "null");
+    // They are critical, and read.
+    decoded(POLICIES, ".UnhandledCriticalExtensions", "[[1,2,3,4,9]]");
+    // As many as the structure of Go 1.26 has.
+    decoded(POLICIES, ".keys(@).length(@)", "52");
 }
 
 #[test]

@@ -27,6 +27,11 @@ struct Extensions<'a, 'e> {
     crls: Vec<Value<'a>>,
     policies: Vec<Value<'a>>,
     policy_ids: Vec<Value<'a>>,
+    /// Pairs of policies that are one to the issuer.
+    policy_mappings: Vec<Value<'a>>,
+    explicit_policy: Option<u32>,
+    policy_mapping: Option<u32>,
+    any_policy: Option<u32>,
     /// Critical ones that Go does not read.
     unhandled: Vec<Value<'a>>,
     are_constraints_critical: bool,
@@ -57,6 +62,10 @@ impl<'a> Fields<'a> {
         self.list("CRLDistributionPoints", &found.crls);
         self.list("Policies", &found.policies);
         self.list("PolicyIdentifiers", &found.policy_ids);
+        self.list("PolicyMappings", &found.policy_mappings);
+        self.number(["RequireExplicitPolicy", "RequireExplicitPolicyZero"], found.explicit_policy);
+        self.number(["InhibitPolicyMapping", "InhibitPolicyMappingZero"], found.policy_mapping);
+        self.number(["InhibitAnyPolicy", "InhibitAnyPolicyZero"], found.any_policy);
         self.list("UnhandledCriticalExtensions", &found.unhandled);
         self.set("PermittedDNSDomainsCritical", found.are_constraints_critical);
         let fields =
@@ -111,10 +120,24 @@ impl<'a> Fields<'a> {
             }
             ParsedExtension::CertificatePolicies(policies) => {
                 for policy in policies {
-                    found.policies.push(self.arena.string(&policy.policy_id.to_id_string()));
+                    found.policies.push(self.dotted(&policy.policy_id));
                     found.policy_ids.push(self.oid(&policy.policy_id));
                 }
             }
+            ParsedExtension::PolicyMappings(policies) => {
+                for pair in &policies.mappings {
+                    let mut entries = vec![
+                        ("IssuerDomainPolicy", self.dotted(&pair.issuer_domain_policy)),
+                        ("SubjectDomainPolicy", self.dotted(&pair.subject_domain_policy)),
+                    ];
+                    found.policy_mappings.push(self.arena.object(&mut entries));
+                }
+            }
+            ParsedExtension::PolicyConstraints(constraints) => {
+                found.explicit_policy = constraints.require_explicit_policy;
+                found.policy_mapping = constraints.inhibit_policy_mapping;
+            }
+            ParsedExtension::InhibitAnyPolicy(inhibited) => found.any_policy = Some(inhibited.skip_certs),
             ParsedExtension::NameConstraints(constraints) => {
                 found.are_constraints_critical = extension.critical;
                 found.permitted.extend(constraints.permitted_subtrees.iter().flatten());
@@ -124,6 +147,16 @@ impl<'a> Fields<'a> {
             _ if extension.critical => found.unhandled.push(self.oid(&extension.oid)),
             _ => {}
         }
+    }
+
+    /// A number that may be missing: Go says 0 then, and in the second field whether 0 is what the certificate says.
+    fn number(&mut self, [field, is_zero]: [&'static str; 2], number: Option<u32>) {
+        self.set(field, i64::from(number.unwrap_or_default()));
+        self.set(is_zero, number == Some(0));
+    }
+
+    fn dotted(&self, oid: &Oid<'_>) -> Value<'a> {
+        self.arena.string(&oid.to_id_string())
     }
 
     /// The names that a constraint permits or excludes.
