@@ -178,10 +178,12 @@ pub(super) fn plan(
     }
     let backlog = &listing.backlog;
     let mut order = expiring(&verdicts);
-    let place =
-        |index: &u32| backlog.job(*index as usize).map(|job| (job.finished(), job.namespace(), job.name()));
+    let finished = |index: u32| backlog.job(index as usize).and_then(|job| job.finished());
+    let name = |index: u32| backlog.job(index as usize).map(|job| (job.namespace(), job.name()));
     // Lists come sorted by name, for the most part: the stable sort makes use of that.
-    order.sort_by(|one, other| place(one).cmp(&place(other)));
+    order.sort_by(|one, other| {
+        finished(*one).cmp(&finished(*other)).then_with(|| name(*one).cmp(&name(*other)))
+    });
     owned.retain(|index, _| verdicts.get(*index as usize) == Some(&Verdict::Expire));
     let planned = Planned {
         plan,
