@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
@@ -10,7 +11,7 @@ use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::cluster_test::tell;
 use crate::definitions::Applied;
@@ -26,6 +27,9 @@ const ATTEMPTS: usize = 3;
 
 /// What is said of a port that is taken.
 const PORT_TAKEN: &str = "address already in use";
+
+/// How long an API server may take to say whether it is ready, before it is asked again.
+const READINESS: Duration = Duration::from_secs(5);
 
 /// How much is shown of the log of a part that has ended.
 const SHOWN_LINES: usize = 20;
@@ -234,7 +238,9 @@ impl ControlPlane {
     async fn until_ready(&self) -> Result<()> {
         let client = self.client().await?;
         self.until("an API server that is ready", async || {
-            client.request_text(http::Request::get("/readyz").body(Vec::new())?).await?;
+            let asking = client.request_text(http::Request::get("/readyz").body(Vec::new())?);
+            // One that has just started may hold a request back until who asked is gone, and answer the next.
+            timeout(READINESS, asking).await.context("`/readyz` is not answered")??;
             Ok(true)
         })
         .await
