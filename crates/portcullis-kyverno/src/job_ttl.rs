@@ -100,14 +100,7 @@ fn matches_updates(rule: Value<'_>) -> bool {
 
 /// Whether a key or a text in `value` holds `needle`. Reading has bounded the depth.
 fn mentions(value: Value<'_>, needle: &str) -> bool {
-    match value {
-        Value::String(text) => text.contains(needle),
-        Value::Array(items) => items.iter().any(|item| mentions(*item, needle)),
-        Value::Object(object) => {
-            object.iter().any(|(key, value)| key.contains(needle) || mentions(value, needle))
-        }
-        _ => false,
-    }
+    value.has_text(&mut |text| text.contains(needle))
 }
 
 #[cfg(test)]

@@ -82,19 +82,16 @@ struct Mentions {
 }
 
 impl Mentions {
-    fn look(&mut self, value: Value<'_>) {
-        match value {
-            Value::String(text) => self.look_at(text),
-            Value::Array(items) => items.iter().for_each(|item| self.look(*item)),
-            Value::Object(object) => object.iter().for_each(|(key, item)| {
-                self.look_at(key);
-                self.look(item);
-            }),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
+    fn of(rules: Value<'_>) -> Self {
+        let mut mentions = Self::default();
+        rules.has_text(&mut |text| {
+            mentions.add(text);
+            false
+        });
+        mentions
     }
 
-    fn look_at(&mut self, text: &str) {
+    fn add(&mut self, text: &str) {
         match text {
             "context" | "foreach" | "cel" => self.expressions = true,
             "subjects" => self.subjects = true,
@@ -109,8 +106,7 @@ impl Mentions {
 
 /// The facts that the policy may ask for.
 fn needs<'r>(spec: Value<'_>, mut rules: impl Iterator<Item = &'r Rule>) -> Needs {
-    let mut mentions = Mentions::default();
-    mentions.look(spec.get("rules").unwrap_or_default());
+    let mentions = Mentions::of(spec.get("rules").unwrap_or_default());
     let selects_namespaces = spec
         .get("validationFailureActionOverrides")
         .and_then(Value::as_array)

@@ -203,6 +203,16 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether `test` holds of any string of the value, keys among them; asked in document order, up to the first that does.
+    pub fn has_text(self, test: &mut impl FnMut(&'a str) -> bool) -> bool {
+        match self {
+            Value::String(text) => test(text),
+            Value::Array(items) => items.iter().any(|item| item.has_text(test)),
+            Value::Object(object) => object.iter().any(|(key, item)| test(key) || item.has_text(test)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
     /// A copy of the whole value in another arena.
     pub fn copy_to<'b>(self, arena: &'b Arena) -> Value<'b> {
         match self {

@@ -48,15 +48,9 @@ pub(super) fn check_on_policy_update(document: &Document<'_>, finder: &mut Finde
             .rules
             .iter()
             .any(|rule| rule.value.path(&["mutate", "mutateExistingOnPolicyUpdate"]) == on_update);
-    if runs_on_update && !document.background && has_variables(document.root) {
+    if runs_on_update && !document.background && document.root.has_text(&mut has_variable) {
         check_for(&ON_POLICY_UPDATE, document, finder);
     }
-}
-
-fn has_variables(value: Value<'_>) -> bool {
-    let mut found = false;
-    walk::texts(value, &mut |text| found |= has_variable(text.text));
-    found
 }
 
 fn check_for(reason: &Reason, document: &Document<'_>, finder: &mut Finder) {

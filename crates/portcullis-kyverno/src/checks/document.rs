@@ -52,7 +52,8 @@ impl<'a> Document<'a> {
     pub(super) fn new(root: Value<'a>, kinds: Option<&'a dyn Kinds>) -> Self {
         let spec = root.get("spec").unwrap_or_default();
         let is_namespaced = Resource(root).kind() == "Policy";
-        let rules = list(spec, "rules").iter().enumerate();
+        // What is null is told by the schema, and nothing more is to be said of it.
+        let rules = list(spec, "rules").iter().enumerate().filter(|(_, rule)| !rule.is_null());
         Self {
             root,
             spec,

@@ -17,21 +17,10 @@ const OPERATORS: [&str; 6] = [">=", "<=", ">", "<", "!-", "!"];
 /// # Errors
 /// The reference's text for a reference that resolves to nothing, or to what cannot be put into text.
 pub(crate) fn resolve_references<'a>(arena: &'a Arena, document: Value<'a>) -> Result<Value<'a>, String> {
-    if !mentions_reference(document) {
+    if !document.has_text(&mut holds_reference) {
         return Ok(document);
     }
     Resolver { arena, document, left: Cell::new(MOST_STEPS) }.node(document, &mut Vec::new())
-}
-
-fn mentions_reference(value: Value<'_>) -> bool {
-    match value {
-        Value::String(text) => holds_reference(text),
-        Value::Array(items) => items.iter().any(|item| mentions_reference(*item)),
-        Value::Object(object) => {
-            object.iter().any(|(key, item)| holds_reference(key) || mentions_reference(item))
-        }
-        _ => false,
-    }
 }
 
 /// Whether `text` may hold a reference. Most texts hold no `$` at all, which is found sooner.

@@ -92,13 +92,7 @@ impl Template {
 
     /// Whether `document` is rendered as it is written: it holds no variable, no reference and no escape of one.
     pub(crate) fn is_plain(document: Value<'_>) -> bool {
-        let is_plain = |text: &str| find_braces(text).is_none() && !holds_reference(text);
-        match document {
-            Value::String(text) => is_plain(text),
-            Value::Array(items) => items.iter().all(|item| Self::is_plain(*item)),
-            Value::Object(object) => object.iter().all(|(key, item)| is_plain(key) && Self::is_plain(item)),
-            _ => true,
-        }
+        !document.has_text(&mut |text| find_braces(text).is_some() || holds_reference(text))
     }
 
     /// Compiles a part of a document whose references are resolved; it stands at `path` of that document.

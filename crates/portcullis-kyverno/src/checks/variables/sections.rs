@@ -6,7 +6,6 @@ use super::FRAME;
 use crate::checks::document::{Rule, list};
 use crate::checks::finder::Finder;
 use crate::checks::mutate::Patch;
-use crate::checks::walk;
 use crate::variable::has_variable;
 
 pub(super) fn check(rule: &Rule<'_>, finder: &mut Finder) {
@@ -45,14 +44,12 @@ fn refuse<'f>(
 
 /// Whether `\{\{[^{}]*\}\}` matches anywhere.
 fn mentions_variable(value: Value<'_>) -> bool {
-    let mut found = false;
-    walk::texts(value, &mut |text| {
-        found |= text.text.match_indices("{{").any(|(at, _)| {
-            let inner = text.text.get(at + 2..).unwrap_or_default();
+    value.has_text(&mut |text| {
+        text.match_indices("{{").any(|(at, _)| {
+            let inner = text.get(at + 2..).unwrap_or_default();
             inner
                 .find(['{', '}'])
                 .is_some_and(|end| inner.get(end..).is_some_and(|end| end.starts_with("}}")))
-        });
-    });
-    found
+        })
+    })
 }
