@@ -71,34 +71,45 @@ pub fn judge<'a>(
     arena: &'a Arena,
     host: &dyn Host<'a>,
 ) -> Judgement<'a> {
-    let mut judgement = Judgement { responses: Vec::new(), object };
+    let mut judgement = Judgement { responses: Vec::with_capacity(2 * policies.len()), object };
     for phase in [Phase::Mutate, Phase::Validate] {
         for (index, policy) in policies.iter().enumerate() {
-            let input = host.input(*policy, judgement.object);
-            let recorder = host.records().map(Recorder::new);
-            let terms = Terms {
-                arena,
-                limits: host.limits(),
-                room: &Cell::new(usize::MAX),
-                steps: &Cell::new(0),
-                expired: &|| host.expired(),
-                answer: &|question| Some(host.answer(*policy, question)),
-                explain: host.explain(),
-                recorder: recorder.as_ref(),
-                guard: None,
-                side_effects: host.side_effects(),
-            };
-            // The host answers everything, so that no question is left open.
-            let mut evaluation =
-                evaluate(*policy, phase, &input, &terms).unwrap_or_else(|_| Evaluation::new(arena));
-            Mask::of(&input).apply_to(&mut evaluation);
-            if let Some(patched) = evaluation.patched() {
-                judgement.object = Some(patched);
-            }
-            let explanations = recorder.map(Recorder::into_explanations).unwrap_or_default();
+            let (evaluation, explanations) = evaluated(*policy, phase, judgement.object, arena, host);
+            judgement.object = evaluation.patched().or(judgement.object);
             let object = judgement.object;
             judgement.responses.push(Response { policy: index, phase, evaluation, object, explanations });
         }
     }
     judgement
+}
+
+/// What one policy has to say of `object` in one phase, and why, where that is taken down.
+fn evaluated<'a>(
+    policy: &'a dyn CompiledPolicy,
+    phase: Phase,
+    object: Option<Value<'a>>,
+    arena: &'a Arena,
+    host: &dyn Host<'a>,
+) -> (Evaluation<'a>, Vec<Explanation>) {
+    let recorder = host.records().map(Recorder::new);
+    if policy.profile().targets(phase).is_empty() && !host.explain() && recorder.is_none() {
+        return (Evaluation::new(arena), Vec::new());
+    }
+    let input = host.input(policy, object);
+    let terms = Terms {
+        arena,
+        limits: host.limits(),
+        room: &Cell::new(usize::MAX),
+        steps: &Cell::new(0),
+        expired: &|| host.expired(),
+        answer: &|question| Some(host.answer(policy, question)),
+        explain: host.explain(),
+        recorder: recorder.as_ref(),
+        guard: None,
+        side_effects: host.side_effects(),
+    };
+    // The host answers everything, so that no question is left open.
+    let mut evaluation = evaluate(policy, phase, &input, &terms).unwrap_or_else(|_| Evaluation::new(arena));
+    Mask::of(&input).apply_to(&mut evaluation);
+    (evaluation, recorder.map(Recorder::into_explanations).unwrap_or_default())
 }

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 
 use portcullis_engine::{Host, judge};
 use portcullis_kyverno::Policy;
-use portcullis_model::{Answer, CompiledPolicy, Evaluated, Input, Phase, Profile, Question, Run, Status};
+use portcullis_model::{
+    Answer, CompiledPolicy, Evaluated, Input, KindSelector, Operations, Phase, Profile, Question, Run,
+    Status, Target,
+};
 use portcullis_value::{Arena, OwnedValue, Value};
 
 /// A host that gives plain creations and one answer to all questions.
@@ -221,7 +224,13 @@ fn a_policy_that_panics_or_asks_for_ever_is_an_error_of_its_own() {
         (Manner::Panics, "evaluation failed unexpectedly"),
         (Manner::AsksForEver, "evaluation asks for more facts than allowed"),
     ] {
-        let bad = Bad { manner, profile: Profile::default() };
+        let target = Target {
+            kind: KindSelector::parse("Job"),
+            operations: Operations::ALL,
+            namespaces: Box::default(),
+        };
+        let profile = Profile { validates: Box::new([target]), ..Profile::default() };
+        let bad = Bad { manner, profile };
         let good = policy("Job", "validate: {pattern: {spec: {a: 1}}}");
         let host = Plain { arena: &arena, answer: Answer::Unavailable, asked: RefCell::default() };
         let judgement = judge(&[&bad, &good], Some(object), &arena, &host);
