@@ -2,9 +2,10 @@
 
 use http::Method;
 
+use crate::answer::Answer;
 use crate::connection::Connection;
 use crate::error::{ApiError, Asked};
-use crate::reader::{Answer, Query, Reader};
+use crate::reader::{Query, Reader};
 use crate::served::AGGREGATED;
 
 /// The longest answer that is read; who lists asks for smaller pages then.
@@ -35,11 +36,11 @@ impl Connection {
             Extent::Metadata => METADATA,
             Extent::Discovery => AGGREGATED,
         };
-        let query = Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER };
+        let query = Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER, packed: true };
         let (asked, reader) = (query.asked.clone(), Reader::background(self));
         // In a task of its own, since a tool waits in `block_on`: a list comes in pieces of 4 KiB, and between tasks they are
         // handed on without a look for further events each time, which would be a fifth of what reading a list costs.
-        let task = tokio::spawn(async move { reader.dated(&query, Method::GET, Vec::new()).await });
+        let task = tokio::spawn(async move { reader.answer(&query, Method::GET, Vec::new()).await });
         task.await.unwrap_or_else(|error| Err(ApiError::Unreadable { asked, reason: error.to_string() }))
     }
 
@@ -48,8 +49,14 @@ impl Connection {
     /// # Errors
     /// The API server cannot be reached, or refuses.
     pub async fn post(&self, asked: Asked, path: &str, body: Vec<u8>) -> Result<Answer, ApiError> {
-        let query = Query { asked, path: path.to_owned(), accept: "application/json", limit: LONGEST_ANSWER };
-        Reader::background(self).dated(&query, Method::POST, body).await
+        let query = Query {
+            asked,
+            path: path.to_owned(),
+            accept: "application/json",
+            limit: LONGEST_ANSWER,
+            packed: true,
+        };
+        Reader::background(self).answer(&query, Method::POST, body).await
     }
 }
 

@@ -26,6 +26,7 @@
 //! What is deliberately absent: compiling policies (whoever subscribes to [`Cluster::cluster_policies`] does), deciding
 //! anything, and whole objects. An index keeps the few fields that somebody reads.
 
+mod answer;
 mod ask;
 mod backoff;
 mod cluster;
@@ -50,6 +51,7 @@ mod served;
 mod services;
 mod watch;
 
+pub use answer::Answer;
 pub use ask::Extent;
 pub use backoff::Backoff;
 pub use cluster::{Cluster, Followed, Options, View};
@@ -65,7 +67,6 @@ pub use lease::{Candidate, Claim, Clock, Leadership, LeaseTimes};
 pub use pages::{ListQuery, continues};
 pub use queries::{QueryCounts, QueryKind};
 pub use raw_request::{RawRequest, Reply};
-pub use reader::Answer;
 pub use readiness::{Pending, Readiness};
 pub use services::AllowedService;
 pub use watch::{DEFINE_KINDS, WatchState, WatchStates, encoded};

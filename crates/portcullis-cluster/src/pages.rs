@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_model::Resource;
-use portcullis_value::{Arena, OwnedValue, Value, json};
+use portcullis_value::{Arena, OwnedValue, Value};
 use tokio::time::{Instant, sleep_until};
 
+use crate::answer::Answer;
 use crate::ask::Extent;
 use crate::connection::Connection;
 use crate::error::{ApiError, Asked};
-use crate::reader::Answer;
 use crate::watch::encoded;
 
 /// Objects in one page.
@@ -122,18 +122,4 @@ impl Connection {
 pub fn continues(list: Value<'_>) -> Option<String> {
     let token = list.path(&["metadata", "continue"]).and_then(Value::as_str)?;
     (!token.is_empty()).then(|| token.to_owned())
-}
-
-impl Answer {
-    /// The document that it is, to who asked for `asked`.
-    ///
-    /// # Errors
-    /// It is no JSON.
-    pub fn document<'a>(&self, arena: &'a Arena, asked: Asked) -> Result<Value<'a>, ApiError> {
-        let unreadable = |reason: String| ApiError::Unreadable { asked, reason };
-        match std::str::from_utf8(&self.body) {
-            Ok(text) => json::read(arena, arena.str(text)).map_err(|error| unreadable(error.to_string())),
-            Err(error) => Err(unreadable(error.to_string())),
-        }
-    }
 }

@@ -7,10 +7,10 @@ use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use kube::core::Status;
 
+use crate::answer::date;
 use crate::connection::Connection;
 use crate::error::{ApiError, Asked, TimedOut};
 use crate::limiter::{ANSWER_TIME, retry_after};
-use crate::reader::date;
 
 /// The longest answer that is read: an object of etcd's largest size, several times over.
 const LONGEST_ANSWER: usize = 16 << 20;

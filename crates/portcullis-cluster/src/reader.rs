@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 
+use crate::answer::{Answer, GZIP};
 use crate::connection::Connection;
 use crate::error::{ApiError, Asked};
 
@@ -31,20 +32,8 @@ pub(crate) struct Query {
     pub(crate) accept: &'static str,
     /// The most bytes of an answer.
     pub(crate) limit: usize,
-}
-
-/// An answer of the API server.
-#[derive(Clone, Debug, Default)]
-pub struct Answer {
-    pub body: Vec<u8>,
-    /// When it was given, by the API server's clock, in seconds since 1970-01-01 UTC.
-    pub date: Option<i64>,
-}
-
-/// The time of a `Date` header, `Tue, 29 Sep 2026 08:00:00 GMT`, in seconds since 1970-01-01 UTC.
-pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
-    let text = headers.get(header::DATE)?.to_str().ok()?;
-    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second())
+    /// Whether it may come packed, as [`Reader::answer`] reads it: that is for what is long.
+    pub(crate) packed: bool,
 }
 
 /// Reads over one client.
@@ -75,19 +64,23 @@ impl Reader {
         method: Method,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        Ok(self.dated(query, method, body).await?.body)
+        let response = self.send(query, method, body).await?;
+        self.collect(query, response.into_body(), query.limit).await
     }
 
-    /// As [`Reader::exchange`], with the time at which the API server answered.
-    pub(crate) async fn dated(
+    /// As [`Reader::exchange`], with what the headers say of it.
+    pub(crate) async fn answer(
         &self,
         query: &Query,
         method: Method,
         body: Vec<u8>,
     ) -> Result<Answer, ApiError> {
-        let response = self.send(query, method, body).await?;
-        let date = date(response.headers());
-        Ok(Answer { body: self.collect(query, response.into_body(), query.limit).await?, date })
+        let (parts, body) = self.send(query, method, body).await?.into_parts();
+        let answer = Answer::new(&parts.headers, self.collect(query, body, query.limit).await?);
+        if answer.length() > query.limit {
+            return Err(ApiError::TooLong { asked: query.asked.clone(), limit: query.limit });
+        }
+        Ok(answer)
     }
 
     /// The lines of a watch.
@@ -100,6 +93,9 @@ impl Reader {
     async fn send(&self, query: &Query, method: Method, body: Vec<u8>) -> Result<Response<Body>, ApiError> {
         let mut request =
             Request::builder().method(method).uri(&query.path).header(header::ACCEPT, query.accept);
+        if query.packed {
+            request = request.header(header::ACCEPT_ENCODING, GZIP);
+        }
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

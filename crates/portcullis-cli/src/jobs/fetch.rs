@@ -163,7 +163,7 @@ async fn pages(
             count += 1;
             each(facts, text)
         };
-        let end = stream::read_text(answer.body, interest, &mut counted)?;
+        let end = stream::read(&mut *answer.reader(), interest, &mut counted)?;
         progress.show_listed(count, end.continues.as_ref().and_then(|continues| continues.remaining));
         Ok(end.continues.map(|continues| continues.token))
     };

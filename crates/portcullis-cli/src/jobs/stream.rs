@@ -98,28 +98,7 @@ pub(crate) fn read(
     interest: &Interest,
     each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
 ) -> Result<Ends, StreamError> {
-    read_window(&mut Window::new(reader), interest, each)
-}
-
-/// The same of a text that is in memory already.
-///
-/// # Errors
-/// It is cut short, or holds something else.
-pub(crate) fn read_text(
-    text: Vec<u8>,
-    interest: &Interest,
-    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
-) -> Result<Ends, StreamError> {
-    let mut window = Window { reader: &mut io::empty(), length: text.len(), bytes: text, is_at_end: false };
-    window.end();
-    read_window(&mut window, interest, each)
-}
-
-fn read_window(
-    window: &mut Window<'_>,
-    interest: &Interest,
-    each: &mut dyn FnMut(&JobFacts<'_>, &str) -> Result<(), StreamError>,
-) -> Result<Ends, StreamError> {
+    let mut window = Window::new(reader);
     let mut jobs =
         Jobs { lists: Lists::default(), interest, each, number: 0, documents: 0, ends: Ends::default() };
     loop {

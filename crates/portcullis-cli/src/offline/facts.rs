@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_cluster::{Asked, Extent};
+use portcullis_cluster::{ApiError, Asked, Extent};
 use portcullis_model::{Answer, Gvk, Purpose, Question, Resource, ResourceQuery};
-use portcullis_value::{Arena, Object, OwnedValue, Value, json};
+use portcullis_value::{Arena, Object, OwnedValue, Value};
 
 use super::inputs::Input;
 use super::resources::{self, Scopes};
@@ -259,11 +259,10 @@ impl Facts {
 fn get_from(cluster: &crate::cluster::Reach, path: &str) -> Result<OwnedValue, String> {
     let crate::cluster::Reach { runtime, connection } = cluster;
     let asked = Asked { verb: "get", resource: path.to_owned() };
-    let answer = runtime.block_on(connection.get(asked, path, Extent::Whole));
-    let answer = answer.map_err(|error| error.said().into_owned())?;
-    let text = std::str::from_utf8(&answer.body).map_err(|error| error.to_string())?;
+    let said = |error: ApiError| error.said().into_owned();
+    let answer = runtime.block_on(connection.get(asked.clone(), path, Extent::Whole)).map_err(said)?;
     let arena = Arena::new();
-    Ok(json::read(&arena, text).map_err(|error| error.to_string())?.into())
+    answer.document(&arena, asked).map(OwnedValue::from).map_err(said)
 }
 
 /// Whether `query` asks for `resource`. A subresource is there with the resource that it is a part of.
