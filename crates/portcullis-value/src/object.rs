@@ -219,16 +219,23 @@ pub(crate) fn beginning(key: &[u8]) -> u64 {
     key.iter().zip([56, 48, 40]).fold(0, |number, (byte, shift)| number | u64::from(*byte) << shift)
 }
 
-/// Whether two texts of one length are equal. Those of most keys are so short that two words hold each of them.
+/// Whether two texts of one length are equal. Most keys are so short that two words hold each of them, which is compared
+/// sooner than the library is called.
 #[inline]
 fn is_equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    match (a.first_chunk::<8>(), b.first_chunk(), a.last_chunk::<8>(), b.last_chunk()) {
-        (Some(start), Some(other_start), Some(end), Some(other_end)) if a.len() <= 16 => {
-            start == other_start && end == other_end
-        }
+    match a.len() {
+        4..=8 => ends_are_equal::<4>(a, b),
+        9..=16 => ends_are_equal::<8>(a, b),
+        17..=32 => ends_are_equal::<16>(a, b),
         _ => a == b,
     }
+}
+
+/// Whether two texts have the same first and the same last `N` bytes.
+#[inline]
+fn ends_are_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
 }
 
 impl fmt::Debug for Object<'_> {
