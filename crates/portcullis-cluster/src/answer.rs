@@ -58,15 +58,13 @@ impl Answer {
     /// # Errors
     /// It is no JSON.
     pub fn document<'a>(&self, arena: &'a Arena, asked: Asked) -> Result<Value<'a>, ApiError> {
-        let unreadable = |reason: String| ApiError::Unreadable { asked, reason };
-        let bytes = match self.bytes() {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(unreadable(error.to_string())),
-        };
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => json::read(arena, arena.str(text)).map_err(|error| unreadable(error.to_string())),
-            Err(error) => Err(unreadable(error.to_string())),
-        }
+        self.read(arena).map_err(|reason| ApiError::Unreadable { asked, reason })
+    }
+
+    fn read<'a>(&self, arena: &'a Arena) -> Result<Value<'a>, String> {
+        let bytes = self.bytes().map_err(|error| error.to_string())?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+        json::read(arena, arena.str(text)).map_err(|error| error.to_string())
     }
 }
 

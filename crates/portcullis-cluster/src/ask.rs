@@ -36,10 +36,10 @@ impl Connection {
             Extent::Metadata => METADATA,
             Extent::Discovery => AGGREGATED,
         };
-        let query = Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER, packed: true };
+        let query = Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER };
         let (asked, reader) = (query.asked.clone(), Reader::background(self));
-        // In a task of its own, since a tool waits in `block_on`: a list comes in pieces of 4 KiB, and between tasks they are
-        // handed on without a look for further events each time, which would be a fifth of what reading a list costs.
+        // In a task of its own, since a tool waits in `block_on`: a list that is not packed comes in pieces of 4 KiB, and between
+        // tasks they are handed on without a look for further events each time, which would be a fifth of what reading it costs.
         let task = tokio::spawn(async move { reader.answer(&query, Method::GET, Vec::new()).await });
         task.await.unwrap_or_else(|error| Err(ApiError::Unreadable { asked, reason: error.to_string() }))
     }
@@ -49,13 +49,7 @@ impl Connection {
     /// # Errors
     /// The API server cannot be reached, or refuses.
     pub async fn post(&self, asked: Asked, path: &str, body: Vec<u8>) -> Result<Answer, ApiError> {
-        let query = Query {
-            asked,
-            path: path.to_owned(),
-            accept: "application/json",
-            limit: LONGEST_ANSWER,
-            packed: true,
-        };
+        let query = Query { asked, path: path.to_owned(), accept: "application/json", limit: LONGEST_ANSWER };
         Reader::background(self).answer(&query, Method::POST, body).await
     }
 }

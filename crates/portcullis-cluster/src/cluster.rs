@@ -370,7 +370,7 @@ impl Cluster {
         accept: &'static str,
     ) -> Result<T, ApiError> {
         let asked = Asked { verb: "get", resource: resource.to_owned() };
-        let query = Query { asked, path, accept, limit: LONGEST_OBJECT, packed: false };
+        let query = Query { asked, path, accept, limit: LONGEST_OBJECT };
         let body = Reader::admission(&self.connection).read(&query).await?;
         serde_json::from_slice(&body)
             .map_err(|error| ApiError::Unreadable { asked: query.asked, reason: error.to_string() })

@@ -136,7 +136,7 @@ impl Cluster {
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
         let _permit = self.lookup_permit().await;
-        let query = Query { asked, path, accept: "application/json", limit: LONGEST_ANSWER, packed: false };
+        let query = Query { asked, path, accept: "application/json", limit: LONGEST_ANSWER };
         Reader::admission(self.connection()).exchange(&query, method, body).await
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
@@ -32,8 +32,6 @@ pub(crate) struct Query {
     pub(crate) accept: &'static str,
     /// The most bytes of an answer.
     pub(crate) limit: usize,
-    /// Whether it may come packed, as [`Reader::answer`] reads it: that is for what is long.
-    pub(crate) packed: bool,
 }
 
 /// Reads over one client.
@@ -64,18 +62,18 @@ impl Reader {
         method: Method,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        let response = self.send(query, method, body).await?;
+        let response = self.send(query, method, body, None).await?;
         self.collect(query, response.into_body(), query.limit).await
     }
 
-    /// As [`Reader::exchange`], with what the headers say of it.
+    /// As [`Reader::exchange`], with what the headers say of it, and packed where it is long.
     pub(crate) async fn answer(
         &self,
         query: &Query,
         method: Method,
         body: Vec<u8>,
     ) -> Result<Answer, ApiError> {
-        let (parts, body) = self.send(query, method, body).await?.into_parts();
+        let (parts, body) = self.send(query, method, body, Some(GZIP)).await?.into_parts();
         let answer = Answer::new(&parts.headers, self.collect(query, body, query.limit).await?);
         if answer.length() > query.limit {
             return Err(ApiError::TooLong { asked: query.asked.clone(), limit: query.limit });
@@ -85,16 +83,23 @@ impl Reader {
 
     /// The lines of a watch.
     pub(crate) async fn watch(&self, query: Query) -> Result<Lines, ApiError> {
-        let response = self.send(&query, Method::GET, Vec::new()).await?;
+        let response = self.send(&query, Method::GET, Vec::new(), None).await?;
         let body = response.into_body();
         Ok(Lines { body, buffer: Vec::new(), start: 0, searched: 0, reader: self.clone(), query })
     }
 
-    async fn send(&self, query: &Query, method: Method, body: Vec<u8>) -> Result<Response<Body>, ApiError> {
+    /// Begins an exchange whose answer may come in `encoding`.
+    async fn send(
+        &self,
+        query: &Query,
+        method: Method,
+        body: Vec<u8>,
+        encoding: Option<HeaderValue>,
+    ) -> Result<Response<Body>, ApiError> {
         let mut request =
             Request::builder().method(method).uri(&query.path).header(header::ACCEPT, query.accept);
-        if query.packed {
-            request = request.header(header::ACCEPT_ENCODING, GZIP);
+        if let Some(encoding) = encoding {
+            request = request.header(header::ACCEPT_ENCODING, encoding);
         }
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");

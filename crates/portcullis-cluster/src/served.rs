@@ -179,7 +179,7 @@ impl DiscoveryRefresh {
 
 fn query(path: &str, accept: &'static str) -> Query {
     let asked = Asked { verb: "get", resource: path.to_owned() };
-    Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER, packed: false }
+    Query { asked, path: path.to_owned(), accept, limit: LONGEST_ANSWER }
 }
 
 fn decode<T: DeserializeOwned>(query: &Query, body: &[u8]) -> Result<T, ApiError> {

@@ -345,7 +345,7 @@ impl<I: Index> Watch<I> {
             true => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
             false => "application/json",
         };
-        Query { asked: self.asked("list"), path, accept, limit: LONGEST_PAGE, packed: false }
+        Query { asked: self.asked("list"), path, accept, limit: LONGEST_PAGE }
     }
 
     fn watch_query(&self, version: &str, time: Duration) -> Query {
@@ -360,7 +360,7 @@ impl<I: Index> Watch<I> {
             true => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
             false => "application/json",
         };
-        Query { asked: self.asked("watch"), path, accept, limit: LONGEST_PAGE, packed: false }
+        Query { asked: self.asked("watch"), path, accept, limit: LONGEST_PAGE }
     }
 
     fn asked(&self, verb: &'static str) -> Asked {

@@ -157,11 +157,14 @@ impl ControlPlane {
         let started = self.site.start_part("kube-apiserver")?;
         self.lock().api_server = started;
         // One that comes up among many requests may never finish with its own roles: it is started once more.
-        if !matches!(tokio::time::timeout(COMING_UP, self.until_ready()).await, Ok(Ok(()))) {
-            self.stop_api_server();
-            let started = self.site.start_part("kube-apiserver")?;
-            self.lock().api_server = started;
-            self.until_ready().await?;
+        match tokio::time::timeout(COMING_UP, self.until_ready()).await {
+            Ok(ready) => ready?,
+            Err(_) => {
+                self.stop_api_server();
+                let started = self.site.start_part("kube-apiserver")?;
+                self.lock().api_server = started;
+                self.until_ready().await?;
+            }
         }
         let coming = (begun, Timestamp::now());
         self.comings.lock().unwrap_or_else(PoisonError::into_inner).push(coming);

@@ -59,7 +59,7 @@ impl ApiServers {
     async fn endpoints(&self) -> Result<Vec<SocketAddr>, String> {
         let asked = Asked { verb: "get", resource: "endpointslices.discovery.k8s.io".to_owned() };
         let path = ENDPOINTS.to_owned();
-        let query = Query { asked, path, accept: "application/json", limit: LONGEST, packed: false };
+        let query = Query { asked, path, accept: "application/json", limit: LONGEST };
         let body = match Reader::admission(&self.connection).read(&query).await {
             Ok(body) => body,
             Err(ApiError::NotFound { .. }) => return Ok(Vec::new()),
