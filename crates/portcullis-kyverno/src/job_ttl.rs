@@ -3,12 +3,13 @@
 //! A Job with a TTL is deleted once it is finished. Where Argo CD, Flux or Helm want it to exist they create it again,
 //! and it runs again, for ever. A TTL that an UPDATE sets on a Job finished long ago deletes the Job at once.
 
-use portcullis_model::Diagnostic;
+use portcullis_model::{Diagnostic, Gvk};
 use portcullis_value::{Pointer, Value};
 
 use crate::kind::KindSelector;
 
-/// The field that this is about.
+/// The kind that this is about, and its field.
+const JOB: Gvk<'_> = Gvk { group: "batch", version: "v1", kind: "Job" };
 const TTL: &str = "ttlSecondsAfterFinished";
 
 /// Who creates Jobs again, and what every Job of theirs carries in a label or an annotation.
@@ -66,11 +67,7 @@ fn rules(document: Value<'_>) -> impl Iterator<Item = (usize, Value<'_>)> {
 
 fn rule_sets_job_ttl(rule: Value<'_>) -> bool {
     let Some(mutate) = rule.get("mutate") else { return false };
-    mentions(mutate, TTL)
-        && kinds(rule).any(|kind| {
-            let selector = KindSelector::parse(kind);
-            selector.subresource.is_empty() && matches!(&*selector.kind, "Job" | "*")
-        })
+    mentions(mutate, TTL) && kinds(rule).any(|kind| KindSelector::parse(kind).matches(JOB, "", false))
 }
 
 /// The blocks of `match` that name resources: the block itself, those of `any`, those of `all`.
@@ -162,11 +159,19 @@ spec:
     }
 
     #[test]
-    fn a_policy_about_other_kinds_is_not_about_jobs() {
-        let arena = Arena::new();
-        let policy = POLICY.replace("batch/v1/Job", "Pod").replace("OPERATION", "CREATE");
-        let document = portcullis_yaml::read(&arena, &policy).unwrap();
-        assert!(!sets_job_ttl(document));
-        assert_eq!(warn_of_job_ttl(document), None);
+    fn jobs_are_meant_by_every_selector_that_matches_them_and_by_no_other() {
+        let policy = POLICY.replace("OPERATION", "CREATE");
+        let of = |kind: &str| {
+            let arena = Arena::new();
+            let policy = policy.replace("batch/v1/Job", &format!("'{kind}'"));
+            let document = portcullis_yaml::read(&arena, &policy).unwrap();
+            (sets_job_ttl(document), warn_of_job_ttl(document).is_some())
+        };
+        for kind in ["batch/v1/Job", "Job", "*", "*/*", "Jo*", "batch/v1/J?b", "batch/*/Job"] {
+            assert_eq!(of(kind), (true, true), "{kind}");
+        }
+        for kind in ["Pod", "CronJob", "Job/status", "batch/v2/Job", "example.com/v1/Job"] {
+            assert_eq!(of(kind), (false, false), "{kind}");
+        }
     }
 }
