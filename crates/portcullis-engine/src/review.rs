@@ -33,6 +33,8 @@ pub struct Options {
     /// Where mutations are recorded, unless the policy says so itself.
     pub record: RecordMode,
     pub immutable_fields: ImmutableFields,
+    /// Whether whoever makes a request is told of rules about it that are not executed, where no status of a policy says so.
+    pub warn_of_not_executed: bool,
     /// What one policy may spend on one request.
     pub limits: Limits,
 }

@@ -13,6 +13,7 @@ mod farewell;
 mod follower;
 mod judge;
 mod ledger;
+mod not_enforced;
 mod of_reference;
 mod policies;
 mod scan;
@@ -142,6 +143,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>, log: &Log) -> any
             let policies = Policies::new(&compiled, given.settings, ignores_failures(arguments));
             parts.policies.store(Some(Arc::new(policies)));
             tracing::info!(policies = compiled.len(), "policies are in force, from files");
+            not_enforced::tell(&compiled, lookups(arguments), &parts.metrics);
             drop(compiled);
             memory::give_back();
             let server = server(arguments, &parts, &served, source, None)?;
@@ -207,6 +209,7 @@ fn server(
             ImmutableFields::Skip => portcullis_engine::ImmutableFields::Skip,
             ImmutableFields::AsWritten => portcullis_engine::ImmutableFields::AsWritten,
         },
+        warn_of_not_executed: matches!(source, Source::Files(_)),
         ..Options::default()
     };
     let judge = Judge {

@@ -52,9 +52,9 @@ impl<'a> Inquiry<'_, 'a> {
             verdict.policies.push(judged);
         }
         self.finish(&mut verdict, original, object, &changes);
-        let warned = verdict.outcomes().filter(|(policy, outcome)| {
-            let is_executed = outcome.obstacle != Some(Obstacle::NotExecuted);
-            policy.profile().warns && outcome.status != Status::Skip && is_executed
+        let warned = verdict.outcomes().filter(|(policy, outcome)| match outcome.obstacle {
+            Some(Obstacle::NotExecuted) => self.context.options.warn_of_not_executed,
+            _ => policy.profile().warns && outcome.status != Status::Skip,
         });
         let warnings: Vec<_> =
             warned.map(|(policy, outcome)| fold::warning(policy, outcome, &mask)).collect();

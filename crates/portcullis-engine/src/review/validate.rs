@@ -61,7 +61,8 @@ impl<'a> Inquiry<'_, 'a> {
             verdict.allowed = false;
             verdict.message = Some(fold::denial(self.input.resource(), &verdict, &mask));
         } else {
-            let told = verdict.outcomes().filter(|(policy, outcome)| is_told(*policy, outcome));
+            let not_executed = self.context.options.warn_of_not_executed;
+            let told = verdict.outcomes().filter(|(policy, outcome)| is_told(*policy, outcome, not_executed));
             verdict.warnings = told.map(|(policy, outcome)| fold::warning(policy, outcome, &mask)).collect();
             verdict.warnings.extend(finished_job::warning(&self.input, self.input.object, self.context.now));
         }
@@ -80,9 +81,11 @@ fn refuses(failing: FailurePolicy, outcome: &RuleOutcome<'_>) -> bool {
     }
 }
 
-/// Whether the user is told of the outcome though the request is admitted.
-fn is_told(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>) -> bool {
-    matches!(outcome.status, Status::Fail | Status::Error)
-        && outcome.obstacle != Some(Obstacle::NotExecuted)
-        && (outcome.enforcement != Enforcement::Audit || policy.profile().warns)
+/// Whether the user is told of the outcome though the request is admitted; `not_executed` is said of rules that are not.
+fn is_told(policy: &dyn CompiledPolicy, outcome: &RuleOutcome<'_>, not_executed: bool) -> bool {
+    match outcome.status {
+        Status::Pass | Status::Skip => false,
+        _ if outcome.obstacle == Some(Obstacle::NotExecuted) => not_executed,
+        Status::Fail | Status::Error => outcome.enforcement != Enforcement::Audit || policy.profile().warns,
+    }
 }

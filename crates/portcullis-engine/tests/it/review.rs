@@ -459,11 +459,36 @@ fn match_conditions_are_for_an_api_server_to_check() {
         "{kind: ClusterPolicy, metadata: {name: p}, spec: {validationFailureAction: Enforce, webhookConfiguration: {matchConditions: [{name: n, expression: 'true'}]}, rules: [{name: r, match: {any: [{resources: {kinds: [Pod]}}]}, validate: {deny: {}}}]}}",
     );
     let pod = Request::create(POD, "{apiVersion: v1, kind: Pod, metadata: {name: w}}");
-    let setting = Setting::of([own]);
+    let mut setting = Setting::of([own]);
     setting.review("/validate/fail/finegrained/p", pod, |verdict, _| assert!(!verdict.allowed));
     setting.review("/validate", pod, |verdict, _| {
         assert_eq!((verdict.allowed, verdict.count(Obstacle::NotExecuted)), (true, 1));
+        assert_eq!(verdict.warnings, [""; 0]);
     });
+    setting.options.warn_of_not_executed = true;
+    setting.review("/validate", pod, |verdict, _| {
+        assert_eq!(verdict.warnings, ["policy p.r: not executed yet: webhookConfiguration.matchConditions"]);
+    });
+}
+
+#[test]
+fn whoever_makes_a_request_is_told_of_rules_about_it_that_are_not_executed_where_that_is_wanted() {
+    let cel = rule("cel", ENFORCE, "Job", "validate: {cel: {expressions: [{expression: 'false'}]}}");
+    let targets =
+        "mutate: {targets: [{apiVersion: v1, kind: Pod, name: w}], patchStrategicMerge: {spec: {a: 1}}}";
+    let mut setting = Setting::of([cel, rule("existing", "background: false", "Job", targets)]);
+    for (warns, path, told) in [
+        (true, "/validate", &["policy cel.r: not executed yet: validate.cel"][..]),
+        (true, "/mutate", &["policy existing.r: not executed yet: mutate.targets"]),
+        (false, "/validate", &[]),
+        (false, "/mutate", &[]),
+    ] {
+        setting.options.warn_of_not_executed = warns;
+        setting.review(path, Request::create(JOB, PI), |verdict, _| {
+            assert!(verdict.allowed);
+            assert_eq!(verdict.warnings, told);
+        });
+    }
 }
 
 #[test]

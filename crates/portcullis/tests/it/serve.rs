@@ -179,6 +179,55 @@ fn exceptions_in_the_files_count() {
     assert_eq!((allowed("pi"), allowed("tau")), (json!(true), json!(false)));
 }
 
+/// A policy with a rule that is not executed, and one whose match conditions nobody checks.
+const NOT_ENFORCED: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: cel}
+spec:
+  rules:
+  - name: never
+    match: {any: [{resources: {kinds: [Job]}}]}
+    validate: {failureAction: Enforce, cel: {expressions: [{expression: 'false'}]}}
+---
+apiVersion: kyverno.io/v1
+kind: Policy
+metadata: {name: conditions, namespace: default}
+spec:
+  webhookConfiguration: {matchConditions: [{name: none, expression: 'false'}]}
+  rules:
+  - name: never
+    match: {any: [{resources: {kinds: [Job]}}]}
+    validate: {failureAction: Enforce, message: never, deny: {}}
+";
+
+#[test]
+fn what_is_not_enforced_is_told_at_the_start_in_the_metrics_and_to_whom_it_would_concern() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let file = folder.path().join("policies.yaml");
+    fs::write(&file, NOT_ENFORCED).unwrap();
+    let mut serving = start_with(&certificate, folder.path(), file.to_str().unwrap());
+    let told = serving.until_logged("rules are not enforced: this version does not execute them");
+    assert_eq!(
+        (&told["level"], &told["policy"], &told["rules"]),
+        (&json!("WARN"), &json!("cel"), &json!("`never` (it has `validate.cel`)"))
+    );
+    let told = serving.until_logged("rules are not enforced: its `webhookConfiguration.matchConditions` are");
+    assert_eq!((&told["policy"], &told["rules"]), (&json!("default/conditions"), &json!("`never`")));
+    let metrics = serving.get("/metrics");
+    assert!(metrics.contains("portcullis_policies_not_enforced 2\n"), "{metrics}");
+    let answer = serving.review(&certificate, "/validate", &review()).unwrap();
+    assert_eq!(answer["response"]["allowed"], true);
+    assert_eq!(
+        answer["response"]["warnings"],
+        json!([
+            "policy cel.never: not executed yet: validate.cel",
+            "policy conditions.never: not executed yet: webhookConfiguration.matchConditions"
+        ])
+    );
+}
+
 #[test]
 fn reviews_are_answered_where_nobody_reads_the_log() {
     let folder = tempfile::tempdir().unwrap();
