@@ -7,20 +7,28 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use portcullis_cluster::{ApiError, Asked, Connection, Regarding};
 
-/// Why no Pod of Portcullis will be there to answer.
+/// That no Pod of Portcullis will be there to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    pub reason: Reason,
+    /// What an Event about it is about. Events of a namespace go with it.
+    pub regarding: Regarding,
+}
+
+/// Why nobody will be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
+pub enum Reason {
     NamespaceDeleted,
     DeploymentDeleted,
     ScaledToZero,
 }
 
-impl fmt::Display for Departure {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Departure::NamespaceDeleted => "its namespace is being deleted",
-            Departure::DeploymentDeleted => "its Deployment is deleted",
-            Departure::ScaledToZero => "its Deployment is scaled to zero",
+            Reason::NamespaceDeleted => "its namespace is being deleted",
+            Reason::DeploymentDeleted => "its Deployment is deleted",
+            Reason::ScaledToZero => "its Deployment is scaled to zero",
         })
     }
 }
@@ -41,7 +49,7 @@ impl Home {
         Ok(self.deployment(connection).await?.is_some())
     }
 
-    /// Why Portcullis leaves, if it does.
+    /// Whether Portcullis leaves, and why.
     ///
     /// # Errors
     /// The API server cannot be asked, or refuses.
@@ -50,40 +58,34 @@ impl Home {
         let namespaces: Api<Namespace> = Api::all(connection.background().clone());
         let namespace = namespaces.get_opt(&self.namespace).await;
         let namespace = namespace.map_err(|error| failed(connection, "namespaces", &error))?;
-        let is_deleted = |namespace: &Namespace| namespace.metadata.deletion_timestamp.is_some();
-        if namespace.as_ref().is_none_or(is_deleted) {
-            return Ok(Some(Departure::NamespaceDeleted));
-        }
-        let deployment = self.deployment(connection).await?;
-        Ok(match deployment {
-            None => Some(Departure::DeploymentDeleted),
-            Some(deployment) if deployment.metadata.deletion_timestamp.is_some() => {
-                Some(Departure::DeploymentDeleted)
-            }
-            Some(deployment) => {
-                let replicas = deployment.spec.and_then(|spec| spec.replicas);
-                (replicas == Some(0)).then_some(Departure::ScaledToZero)
-            }
-        })
-    }
-
-    /// What an Event about a departure is about. Events of a namespace go with it.
-    pub fn regarding(&self, departure: Departure) -> Regarding {
-        match departure {
-            Departure::NamespaceDeleted => Regarding {
+        let is_there = |namespace: &Namespace| namespace.metadata.deletion_timestamp.is_none();
+        if !namespace.as_ref().is_some_and(is_there) {
+            let regarding = Regarding {
                 api_version: "v1".to_owned(),
                 kind: "Namespace".to_owned(),
+                namespace: String::new(),
                 name: self.namespace.clone(),
-                ..Regarding::default()
-            },
-            Departure::DeploymentDeleted | Departure::ScaledToZero => Regarding {
-                api_version: "apps/v1".to_owned(),
-                kind: "Deployment".to_owned(),
-                namespace: self.namespace.clone(),
-                name: self.deployment.clone(),
-                ..Regarding::default()
-            },
+                uid: namespace.and_then(|namespace| namespace.metadata.uid).unwrap_or_default(),
+            };
+            return Ok(Some(Departure { reason: Reason::NamespaceDeleted, regarding }));
         }
+        let deployment = self.deployment(connection).await?;
+        let reason = match &deployment {
+            None => Reason::DeploymentDeleted,
+            Some(deployment) if deployment.metadata.deletion_timestamp.is_some() => Reason::DeploymentDeleted,
+            Some(deployment) => match deployment.spec.as_ref().and_then(|spec| spec.replicas) {
+                Some(0) => Reason::ScaledToZero,
+                _ => return Ok(None),
+            },
+        };
+        let regarding = Regarding {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: self.namespace.clone(),
+            name: self.deployment.clone(),
+            uid: deployment.and_then(|deployment| deployment.metadata.uid).unwrap_or_default(),
+        };
+        Ok(Some(Departure { reason, regarding }))
     }
 
     async fn deployment(&self, connection: &Connection) -> Result<Option<Deployment>, ApiError> {

@@ -1,5 +1,6 @@
 //! `serve`: the admission webhook, and with a cluster the controllers behind it.
 
+mod announcer;
 mod answer;
 mod arenas;
 mod certificate;
@@ -13,6 +14,7 @@ mod farewell;
 mod follower;
 mod judge;
 mod ledger;
+mod masked;
 mod not_enforced;
 mod of_reference;
 mod policies;
@@ -28,7 +30,7 @@ use arc_swap::ArcSwapOption;
 use portcullis_cli::{
     ClusterArguments, Given, ImmutableFields, MutationRecord, ServeArguments, Surroundings,
 };
-use portcullis_cluster::{Access, EventSender};
+use portcullis_cluster::Access;
 use portcullis_controllers::ExceptionScope;
 use portcullis_engine::Options;
 use portcullis_kyverno::Lookups;
@@ -39,6 +41,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use self::announcer::Announcer;
 use self::arenas::Arenas;
 pub(crate) use self::certificate::SECRET;
 use self::certificate::{Renewal, Served};
@@ -158,7 +161,7 @@ async fn run(arguments: &ServeArguments, given: Option<Given>, log: &Log) -> any
             let mut running = cluster::Running::start(arguments, &parts, &served).await?;
             let refused = running.refused();
             tokio::spawn(renewal.run(parts.metrics.clone(), Some(running.in_cluster(arguments)))?);
-            let server = server(arguments, &parts, &served, running.source(), Some(running.events()))?;
+            let server = server(arguments, &parts, &served, running.source(), Some(running.announcer()))?;
             let ready = parts.health(&served, running.readiness());
             let drain = async {
                 told.await;
@@ -195,9 +198,9 @@ fn server(
     parts: &Parts,
     served: &Served,
     source: Source,
-    events: Option<EventSender>,
+    announcer: Option<Announcer>,
 ) -> anyhow::Result<Server<Judge>> {
-    let (ledger, keep) = Ledger::new(&parts.metrics, events, parts.decisions.clone());
+    let (ledger, keep) = Ledger::new(&parts.metrics, announcer, parts.decisions.clone());
     tokio::spawn(keep);
     let options = Options {
         record: match arguments.mutation_record {

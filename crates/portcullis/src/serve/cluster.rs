@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::announcer::Announcer;
 use super::certificate::{InCluster, SECRET, Served, is_shared};
 use super::clock::timestamp;
 use super::collector::Counts;
@@ -168,8 +169,8 @@ impl Running {
         Source::Cluster(self.cluster.clone())
     }
 
-    pub(crate) fn events(&self) -> EventSender {
-        self.events.clone()
+    pub(crate) fn announcer(&self) -> Announcer {
+        Announcer { events: self.events.clone(), cluster: self.cluster.clone() }
     }
 
     /// Says whether requests can be judged.

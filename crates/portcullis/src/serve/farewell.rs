@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use portcullis_cluster::{ApiError, Backoff, Connection, EventSender, Notice};
 use portcullis_controllers::arming;
-use portcullis_controllers::departure::Home;
+use portcullis_controllers::departure::{Departure, Home};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -92,14 +92,16 @@ impl Farewell {
         if self.was_there.get() != Some(&true) {
             return Ok(false);
         }
-        let Some(departure) = home.departure(&self.connection).await? else { return Ok(false) };
+        let Some(Departure { reason, regarding }) = home.departure(&self.connection).await? else {
+            return Ok(false);
+        };
         let removed = arming::disarm(&self.connection).await?;
         self.disarmed.store(true, Ordering::Relaxed);
         let note =
-            format!("nothing is enforced any more: Portcullis has removed its webhooks, since {departure}");
+            format!("nothing is enforced any more: Portcullis has removed its webhooks, since {reason}");
         tracing::warn!(configurations = removed.len(), "{note}");
         self.events.send(Notice {
-            regarding: home.regarding(departure),
+            regarding,
             related: None,
             warning: true,
             reason: "Disarmed".to_owned(),

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_cluster::{EventSender, Notice, Regarding};
 use portcullis_engine::Verdict;
-use portcullis_model::{CompiledPolicy, Mask, Obstacle, Review, RuleOutcome, Status};
-use portcullis_value::Arena;
+use portcullis_model::{CompiledPolicy, Obstacle, Review, RuleOutcome, Status};
 use portcullis_webhook::{Cause, Metrics};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::value::to_raw_value;
@@ -14,9 +12,11 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::announcer::Announcer;
 use super::clock::timestamp;
 use super::decisions::{DecidedBy, Decision, Decisions};
 use super::denial::{Denial, Waiting};
+use super::masked::mask;
 use super::policies::Policies;
 
 /// The target of decisions in the log.
@@ -41,7 +41,7 @@ pub(crate) struct Ledger {
     dropped: Counter,
     /// The room for denials that wait to be explained.
     waiting: Waiting,
-    events: Option<EventSender>,
+    announcer: Option<Announcer>,
 }
 
 /// What is entered: the record of a decision, and of a denial what is needed to explain it.
@@ -55,7 +55,7 @@ impl Ledger {
     /// A ledger, and the task that keeps its records: in `kept`, and in the log.
     pub(crate) fn new(
         metrics: &Arc<Metrics>,
-        events: Option<EventSender>,
+        announcer: Option<Announcer>,
         kept: Decisions,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (decisions, queue) = mpsc::channel(QUEUE);
@@ -66,7 +66,7 @@ impl Ledger {
             decisions,
             dropped: Counter::default(),
             waiting: Waiting::default(),
-            events,
+            announcer,
         };
         metrics.register(|registry| {
             registry.register(
@@ -116,7 +116,9 @@ impl Ledger {
             // Nothing comes of a dry run: it is work that is counted, and no more.
             if !verdict.dry_run {
                 self.count_effects(verdict);
-                self.announce(review, verdict);
+                if let Some(announcer) = self.announcer.as_ref().filter(|_| verdict.allowed) {
+                    announcer.announce(review, verdict);
+                }
             }
         }
         let entry = Entry { decision: decision(review, verdict, took), denial: denial.map(Box::new) };
@@ -133,69 +135,6 @@ impl Ledger {
             self.errors_ignored.inc_by(u64::try_from(errors).unwrap_or(u64::MAX));
         }
     }
-
-    /// Events on policies: what was let through although a rule failed or could not be judged.
-    fn announce(&self, review: &Review<'_>, verdict: &Verdict<'_>) {
-        let Some(events) = &self.events else { return };
-        if !verdict.allowed {
-            return;
-        }
-        for (policy, outcome) in verdict.outcomes() {
-            let reason = match outcome.status {
-                Status::Fail => "PolicyViolation",
-                Status::Error => "PolicyError",
-                Status::Pass | Status::Skip => continue,
-            };
-            events.send(notice(review, policy, outcome, reason));
-        }
-    }
-}
-
-fn notice(
-    review: &Review<'_>,
-    policy: &dyn CompiledPolicy,
-    outcome: &RuleOutcome<'_>,
-    reason: &str,
-) -> Notice {
-    let request = &review.request;
-    let kind = if policy.namespace().is_empty() { "ClusterPolicy" } else { "Policy" };
-    let place = match &*request.namespace {
-        "" => request.name.to_string(),
-        namespace => format!("{namespace}/{}", request.name),
-    };
-    let message = mask(review).apply(&outcome.message).into_owned();
-    Notice {
-        regarding: Regarding {
-            api_version: "kyverno.io/v1".to_owned(),
-            kind: kind.to_owned(),
-            namespace: policy.namespace().to_owned(),
-            name: policy.name().to_owned(),
-            uid: String::new(),
-        },
-        related: None,
-        warning: true,
-        reason: reason.to_owned(),
-        action: "Resource Passed".to_owned(),
-        note: format!(
-            "{} {place}: [{}] {}: {}",
-            request.gvk().kind,
-            outcome.rule,
-            outcome.status.as_str(),
-            message
-        ),
-    }
-}
-
-/// What the texts of rules are masked by: the values of the Secret that `review` is about.
-fn mask(review: &Review<'_>) -> Mask {
-    let mut mask = Mask::default();
-    let kind = review.request.gvk();
-    if kind.group.is_empty() && kind.kind == "Secret" {
-        let arena = Arena::new();
-        let objects = [review.request.object(&arena), review.request.old_object(&arena)];
-        objects.into_iter().flatten().flatten().for_each(|object| mask.hide(object));
-    }
-    mask
 }
 
 fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decision {

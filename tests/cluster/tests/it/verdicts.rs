@@ -75,6 +75,8 @@ fn what_is_let_through_although_a_rule_failed_is_said_in_an_event_and_counted() 
         create(test, &config_map("real"), &[]).await?.succeeded()?;
         let audited = until_event(test, "audits", "PolicyViolation").await?;
         ensure!(audited.contains(&format!("ConfigMap {namespace}/real: [rule] fail: ")), "{audited}");
+        let described = test.kubectl(&["describe", "clusterpolicy", "audits"]).await?.succeeded()?;
+        ensure!(described.contains("PolicyViolation") && described.contains(&audited), "{described}");
         let erred = until_event(test, "errs-open", "PolicyError").await?;
         ensure!(erred.contains(&format!("ConfigMap {namespace}/real: [rule] error: ")), "{erred}");
         ensure!(portcullis.metric("portcullis_rule_errors_ignored_total", &[]).await? >= 1.0);
