@@ -8,7 +8,7 @@ use portcullis_kyverno::{Findings, PolicyException};
 use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value, json};
 
-use crate::policy_admission::{PolicyAdmission, line};
+use crate::policy_admission::PolicyAdmission;
 
 /// The namespaces whose exceptions count: whoever may write there may let anything through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,8 +64,7 @@ pub fn exception_admission(document: Value<'_>, scope: &ExceptionScope) -> Polic
         let namespace = document.path(&["metadata", "namespace"]).and_then(Value::as_str).unwrap_or_default();
         warnings = scope.warnings(namespace);
     }
-    let found = findings.into_diagnostics();
-    warnings.extend(found.iter().filter(|diagnostic| !diagnostic.is_error()).map(line));
+    warnings.extend(findings.told_beside());
     PolicyAdmission { refusal, warnings }
 }
 

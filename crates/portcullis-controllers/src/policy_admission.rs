@@ -15,7 +15,7 @@ use crate::webhooks::{NeverAsked, Unasked};
 pub struct PolicyAdmission {
     /// Why it is refused, in the reference's words.
     pub refusal: Option<String>,
-    /// One line each, the most important first.
+    /// One line each, the most important first: what else is wrong where it is refused.
     pub warnings: Vec<String>,
 }
 
@@ -53,8 +53,7 @@ pub fn policy_admission(
             warnings.push(format!("{jobs}, which this policy does not touch; run: portcullis jobs list"));
         }
     }
-    let found = findings.into_diagnostics();
-    warnings.extend(found.iter().filter(|diagnostic| !diagnostic.is_error()).map(line));
+    warnings.extend(findings.told_beside());
     PolicyAdmission { refusal, warnings }
 }
 
@@ -73,8 +72,8 @@ fn not_enforced(document: Value<'_>, policy: &Policy, lookups: Lookups) -> impl 
     })
 }
 
-/// A warning on one line.
-pub(crate) fn line(diagnostic: &Diagnostic) -> String {
+/// A warning that names its place itself, on one line.
+fn line(diagnostic: &Diagnostic) -> String {
     match &diagnostic.hint {
         Some(hint) => format!("{} ({hint})", diagnostic.message),
         None => diagnostic.message.clone(),

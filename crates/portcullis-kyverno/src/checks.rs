@@ -104,28 +104,43 @@ impl Findings {
         Self { found }
     }
 
+    fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.found.iter().filter(|finding| finding.diagnostic.is_error())
+    }
+
+    /// Whether the refusal tells of `error`. The reference stops at its first, but field errors are collected and answered together.
+    fn is_in_refusal(&self, error: &Finding) -> bool {
+        self.errors().next().is_some_and(|first| match first.source {
+            Source::FieldErrors => error.source == Source::FieldErrors,
+            Source::Schema | Source::Admission => std::ptr::eq(first, error),
+        })
+    }
+
     /// Why the reference refuses the policy, in its words, if it does.
     ///
     /// An API server puts the name of the webhook before it.
     pub fn refusal(&self) -> Option<String> {
-        let errors: Vec<_> = self.found.iter().filter(|finding| finding.diagnostic.is_error()).collect();
-        let first = errors.first()?;
-        if first.source != Source::FieldErrors {
-            return Some(first.refusal());
-        }
-        // Field errors are collected and answered together, each text once.
         let mut texts: Vec<String> = Vec::new();
-        for text in
-            errors.iter().filter(|error| error.source == Source::FieldErrors).map(|error| error.refusal())
-        {
+        for text in self.errors().filter(|error| self.is_in_refusal(error)).map(Finding::refusal) {
+            // Each text once.
             if !texts.contains(&text) {
                 texts.push(text);
             }
         }
         match &*texts {
+            [] => None,
             [text] => Some(text.clone()),
             texts => Some(format!("[{}]", texts.join(", "))),
         }
+    }
+
+    /// What is told beside the refusal, on one line each and with its place: the errors that are not in it, then the warnings.
+    ///
+    /// COMPAT(kyverno): what the reference warns of, too, is told in its words alone.
+    pub fn told_beside(&self) -> impl Iterator<Item = String> {
+        let errors = self.errors().filter(|error| !self.is_in_refusal(error));
+        let warnings = self.found.iter().filter(|finding| !finding.diagnostic.is_error());
+        errors.chain(warnings).map(Finding::line)
     }
 
     /// Whether an API server refuses the policy by its schema, before the reference sees it.

@@ -265,5 +265,6 @@ fn warn_of_operator(condition: Value<'_>, finder: &mut Finder) {
         .warning(format!(
             "Operator {operator} has been deprecated and will be removed soon. Use these instead: {instead}"
         ))
-        .under(["operator"]);
+        .under(["operator"])
+        .verbatim();
 }

@@ -53,7 +53,8 @@ fn warn_of_autogen(document: &Document<'_>, finder: &mut Finder) {
                          excluded from autogen. Refer to \
                          https://kyverno.io/docs/policy-types/cluster-policy/autogen/ for details.",
                     )
-                    .under(["match"]);
+                    .under(["match"])
+                    .verbatim();
             });
             return;
         }
@@ -85,7 +86,8 @@ fn warn_of_subresources(rule: &Rule<'_>, finder: &mut Finder) {
                 .warning(format!(
                     "You are matching on {field} but not including the {subresource} subresource in the policy."
                 ))
-                .under([action]);
+                .under([action])
+                .verbatim();
         };
         if replicas && !names("scale") {
             warn("replicas", "scale");

@@ -15,6 +15,8 @@ pub(super) struct Finding {
     /// The text before the message in the reference's answer: where it was, in its own way.
     frame: String,
     pub(super) source: Source,
+    /// Whether it is a warning of the reference, whose words are told as they are.
+    is_verbatim: bool,
 }
 
 /// Who says so.
@@ -33,6 +35,34 @@ impl Finding {
     pub(super) fn refusal(&self) -> String {
         format!("{}{}", self.frame, self.diagnostic.message)
     }
+
+    /// What is told of it beside a refusal: where, what, and what to do.
+    pub(super) fn line(&self) -> String {
+        let Diagnostic { path, message, hint, .. } = &self.diagnostic;
+        let severity = if self.diagnostic.is_error() { "error: " } else { "" };
+        let place = match self.is_verbatim || path.is_root() {
+            true => String::new(),
+            false => format!("{}: ", field(path)),
+        };
+        let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{severity}{place}{message}{hint}")
+    }
+}
+
+/// A place as API servers name it: `spec.rules[0].match`.
+fn field(path: &Pointer) -> String {
+    let mut field = String::new();
+    for token in path.tokens() {
+        let is_name = token.starts_with(|first: char| first.is_ascii_alphabetic())
+            && token.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
+        let parts = match (is_name, field.is_empty()) {
+            (true, true) => ["", token, ""],
+            (true, false) => [".", token, ""],
+            (false, _) => ["[", token, "]"],
+        };
+        field.extend(parts);
+    }
+    field
 }
 
 /// The findings so far and the place where is being looked.
@@ -79,7 +109,8 @@ impl Finder {
 
     fn note(&mut self, source: Source, diagnostic: Diagnostic) -> Note<'_> {
         self.found.truncate(MAX_FINDINGS);
-        Note { finding: self.found.push_mut(Finding { diagnostic, frame: String::new(), source }) }
+        let finding = Finding { diagnostic, frame: String::new(), source, is_verbatim: false };
+        Note { finding: self.found.push_mut(finding) }
     }
 
     /// Notes what the schema finds here.
@@ -146,6 +177,12 @@ impl Note<'_> {
     /// Says that the schema finds it.
     pub(super) fn by_schema(self) -> Self {
         self.finding.source = Source::Schema;
+        self
+    }
+
+    /// Says that it is a warning of the reference.
+    pub(super) fn verbatim(self) -> Self {
+        self.finding.is_verbatim = true;
         self
     }
 

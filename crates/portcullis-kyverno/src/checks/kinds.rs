@@ -116,17 +116,18 @@ pub(super) fn check_served(document: &Document<'_>, rule: &Rule<'_>, finder: &mu
                 }
                 is_unknown = true;
                 // The reference's words, and what they mean.
-                let warnings = [
-                    format!(
-                        "the kind defined in the all match resource is invalid: unable to convert GVK to GVR for \
-                         kinds {kind}, err: resource not found"
-                    ),
-                    format!("no kind `{}` is served here: the rule applies to it once it is", shortened(kind)),
-                ];
+                let theirs = format!(
+                    "the kind defined in the all match resource is invalid: unable to convert GVK to GVR for \
+                     kinds {kind}, err: resource not found"
+                );
+                let ours = format!(
+                    "no kind `{}` is served here: the rule applies to it once it is",
+                    shortened(kind)
+                );
+                let place = ["resources", "kinds", &index.to_string()];
                 filter.look(finder, |finder| {
-                    for warning in warnings {
-                        finder.warning(warning).under(["resources", "kinds", &index.to_string()]);
-                    }
+                    finder.warning(theirs).under(place).verbatim();
+                    finder.warning(ours).under(place);
                 });
             }
         }

@@ -230,6 +230,7 @@ fn warn_of_lower_case(holder: Value<'_>, key: &str, finder: &mut Finder) {
     if matches!(text(holder, key), "enforce" | "audit") {
         finder
             .warning("Validation failure actions enforce/audit are deprecated, use Enforce/Audit instead.")
-            .under([key]);
+            .under([key])
+            .verbatim();
     }
 }

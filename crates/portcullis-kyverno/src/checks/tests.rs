@@ -1,6 +1,7 @@
 //! Policies with mistakes, and what is said of them.
 
 mod accepted;
+mod beside;
 mod properties;
 mod refused;
 

@@ -243,7 +243,8 @@ fn who_misspells_a_field_of_a_policy_is_warned_and_the_policy_is_stored_even_whi
                 "    preconditions: {all: [{key: a, operator: Equals, value: a, mesage: a}]}\n    validate:",
             )
         };
-        let warning = "Warning: unknown field `mesage`: it is not looked at (did you mean `message`?)";
+        let warning = "Warning: spec.rules[0].preconditions.all[0].mesage: unknown field `mesage`: it is not looked at (did \
+                       you mean `message`?)";
         let warned = wait::until("a warning", async || {
             let dry_run = ["apply", "--dry-run=server", "-f", "-"];
             let applied = portcullis.kubectl().run_with(&dry_run, &misspelt("warned")).await?;
