@@ -31,6 +31,9 @@ struct Decision {
     #[serde(default)]
     name: String,
     allowed: bool,
+    /// Why no rule had a say, if so: there is nothing to explain then.
+    #[serde(default)]
+    message: String,
     #[serde(default)]
     explained: Vec<PolicyExplanation>,
 }
@@ -75,11 +78,11 @@ pub(super) fn print(
         find_rule(rule, &explained, &source)?;
     }
     // What is allowed is never explained, and most of a log.
-    let denials = decisions.iter().filter(|decision| !decision.allowed).count();
-    let others =
-        decisions.iter().filter(|decision| !decision.allowed && decision.explained.is_empty()).count();
+    let denied_by_rules = |decision: &&Decision| !decision.allowed && decision.message.is_empty();
+    let denials = decisions.iter().filter(denied_by_rules);
+    let others = denials.clone().filter(|decision| decision.explained.is_empty()).count();
     if others > 0 {
-        let message = format!("{others} of {denials} denials in {source} are not explained");
+        let message = format!("{others} of {} denials in {source} are not explained", denials.count());
         diagnostics::warning(&mut surroundings.stderr, &message);
     }
     for decision in explained {

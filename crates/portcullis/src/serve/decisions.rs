@@ -32,6 +32,9 @@ pub(crate) struct Decision {
     pub(crate) unseen: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) rules: Box<[DecidedBy]>,
+    /// What the answer says where no rule has a part in it: why a policy is refused as it is written, or why nothing was judged.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) message: Box<str>,
     /// What happened in the rules that refused the request, as the JSON that it is told as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) explained: Option<Box<RawValue>>,
@@ -56,7 +59,7 @@ impl Decision {
 
     /// Whether it is more than that a request was admitted as it was.
     pub(crate) fn is_worth_a_line(&self) -> bool {
-        !self.allowed || self.mutated || !self.rules.is_empty()
+        !self.allowed || self.mutated || !self.rules.is_empty() || !self.message.is_empty()
     }
 
     /// It as a line of JSON, without the end.
@@ -72,7 +75,11 @@ impl Decision {
         };
         let names = self.uid.len() + self.kind.len() + self.namespace.len() + self.name.len();
         let explained = self.explained.as_ref().map_or(0, |explained| explained.get().len());
-        size_of::<Self>() + names + explained + self.rules.iter().map(of_rule).sum::<usize>()
+        size_of::<Self>()
+            + names
+            + self.message.len()
+            + explained
+            + self.rules.iter().map(of_rule).sum::<usize>()
     }
 }
 

@@ -121,7 +121,17 @@ impl Ledger {
                 }
             }
         }
-        let entry = Entry { decision: decision(review, verdict, took), denial: denial.map(Box::new) };
+        self.keep(decision(review, verdict, took), denial);
+    }
+
+    /// Takes down an answer to `review` that no rule has a part in, after `took`: whether it is admitted, and what is said.
+    pub(crate) fn enter_answer(&self, review: &Review<'_>, allowed: bool, message: &str, took: Duration) {
+        let dry_run = review.request.is_dry_run();
+        self.keep(Decision { allowed, dry_run, message: message.into(), ..asked(review, took) }, None);
+    }
+
+    fn keep(&self, decision: Decision, denial: Option<Denial>) {
+        let entry = Entry { decision, denial: denial.map(Box::new) };
         if self.decisions.try_send(entry).is_err() {
             self.dropped.inc();
         }
@@ -137,35 +147,51 @@ impl Ledger {
     }
 }
 
-fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decision {
+/// The record of a review that took so long, before it is said what was answered.
+fn asked(review: &Review<'_>, took: Duration) -> Decision {
     let request = &review.request;
-    let rules = verdict.outcomes().filter(|(_, outcome)| {
-        outcome.patched.is_some() || matches!(outcome.status, Status::Fail | Status::Error)
-    });
-    let mask = mask(review);
-    let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
-        policy: policy.name().into(),
-        rule: outcome.rule.into(),
-        status: outcome.status.as_str(),
-        message: match outcome.status {
-            Status::Fail | Status::Error => (&*mask.apply(&outcome.message)).into(),
-            Status::Pass | Status::Skip => Box::default(),
-        },
-    };
     Decision {
         uid: (&*request.uid).into(),
         operation: review.operation.as_str(),
         kind: request.gvk().to_string().into(),
         namespace: (&*request.namespace).into(),
         name: (&*request.name).into(),
+        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        ..Decision::default()
+    }
+}
+
+fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decision {
+    let rules = verdict.outcomes().filter(|(_, outcome)| outcome.patched.is_some() || is_told(outcome));
+    let mask = mask(review);
+    let decided_by = |(policy, outcome): (&dyn CompiledPolicy, &RuleOutcome<'_>)| DecidedBy {
+        policy: policy.name().into(),
+        rule: outcome.rule.into(),
+        status: outcome.status.as_str(),
+        message: match is_told(outcome) {
+            true => (&*mask.apply(&outcome.message)).into(),
+            false => Box::default(),
+        },
+    };
+    let message = match verdict.policies.is_empty() {
+        // What cannot be read is refused with a message, or admitted with a warning.
+        true => verdict.message.as_ref().or(verdict.warnings.first()).map(String::as_str),
+        false => None,
+    };
+    Decision {
         allowed: verdict.allowed,
         mutated: !verdict.patch.is_empty(),
         dry_run: verdict.dry_run,
         unseen: verdict.unseen.map(|why| format!("{why:?}")),
         rules: rules.take(RULES).map(decided_by).collect(),
-        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        ..Decision::default()
+        message: message.unwrap_or_default().into(),
+        ..asked(review, took)
     }
+}
+
+/// Whether a record tells how the rule ended.
+fn is_told(outcome: &RuleOutcome<'_>) -> bool {
+    matches!(outcome.status, Status::Fail | Status::Error)
 }
 
 /// Writes records to the log, and keeps the last of them, until all who send are gone. Denials are explained here, as long

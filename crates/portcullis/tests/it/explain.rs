@@ -54,7 +54,8 @@ const DECISIONS: &str = r#"{"uid":"1","operation":"CREATE","kind":"v1/Pod","name
 fn of_a_record_denials_alone_are_to_be_explained() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("all.jsonl"), DECISIONS).unwrap();
-    let more = r#"{"uid":"3","operation":"CREATE","kind":"v1/Pod","name":"c","allowed":false}"#;
+    let more = r#"{"uid":"3","operation":"CREATE","kind":"v1/Pod","name":"c","allowed":false}
+{"uid":"4","operation":"CREATE","kind":"v1/Pod","name":"d","allowed":false,"message":"the policies are not known yet"}"#;
     fs::write(folder.path().join("more.jsonl"), format!("{DECISIONS}{more}\n")).unwrap();
     let output = run(folder.path(), &["explain", "--record", "all.jsonl", "--rule", "check-image"]);
     assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));

@@ -58,6 +58,16 @@ fn decisions(serving: &Serving) -> String {
     }
 }
 
+/// The records, once there are so many.
+fn decisions_of(serving: &Serving, number: usize) -> Vec<Value> {
+    loop {
+        let recorded = decisions(serving);
+        if recorded.lines().count() >= number {
+            return recorded.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        }
+    }
+}
+
 #[test]
 fn policies_from_files_are_served_until_the_process_is_told_to_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,6 +328,44 @@ fn a_server_that_does_not_know_its_policies_yet_answers_by_the_failure_policy_of
         assert_eq!(answer["response"]["allowed"], allowed, "{path}: {answer}");
         assert!(answer.to_string().contains("the policies are not known yet"), "{path}: {answer}");
     }
+    let recorded = decisions_of(&serving, 3);
+    for (decision, allowed) in recorded.iter().zip([false, false, true]) {
+        assert_eq!(decision["message"], "the policies are not known yet");
+        assert_eq!((&decision["name"], &decision["allowed"]), (&json!("pi"), &json!(allowed)));
+    }
+}
+
+#[test]
+fn a_policy_that_is_written_leaves_a_record_with_the_words_of_a_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let serving = start(&certificate, folder.path());
+    let mut review = review();
+    review["request"]["kind"] = json!({"group": "kyverno.io", "version": "v1", "kind": "ClusterPolicy"});
+    let mut ask = |object: Value| {
+        review["request"]["object"] = object;
+        serving.review(&certificate, "/policyvalidate", &review).unwrap()["response"].clone()
+    };
+    let rule = json!({
+        "name": "a",
+        "match": {"any": [{"resources": {"kinds": ["Pod"]}}]},
+        "validate": {"message": "m", "pattern": {"a": "b"}},
+    });
+    let policy = |rules: Value| {
+        let (api, name) = ("kyverno.io/v1", json!({"name": "p"}));
+        json!({"apiVersion": api, "kind": "ClusterPolicy", "metadata": name, "spec": {"rules": rules}})
+    };
+    let stored = ask(policy(json!([rule])));
+    assert_eq!(stored["allowed"], true, "{stored}");
+    let refused = ask(policy(json!([rule, rule])));
+    assert_eq!(refused["allowed"], false);
+    let recorded = decisions_of(&serving, 2);
+    assert_eq!(
+        (&recorded[0]["kind"], &recorded[0]["allowed"]),
+        (&json!("kyverno.io/v1/ClusterPolicy"), &json!(true))
+    );
+    assert_eq!(recorded[0].get("message"), None);
+    assert_eq!(recorded[1]["message"], refused["status"]["message"]);
 }
 
 /// What is said of `arguments` where no cluster is known. `hidden` is what differs from run to run.
