@@ -189,9 +189,13 @@ fn decision(review: &Review<'_>, verdict: &Verdict<'_>, took: Duration) -> Decis
     }
 }
 
-/// Whether a record tells how the rule ended.
+/// Whether a record tells how the rule ended: it did not do what it is there for.
 fn is_told(outcome: &RuleOutcome<'_>) -> bool {
-    matches!(outcome.status, Status::Fail | Status::Error)
+    match outcome.status {
+        Status::Pass => false,
+        Status::Skip => outcome.obstacle == Some(Obstacle::Immutable),
+        Status::Fail | Status::Error => true,
+    }
 }
 
 /// Writes records to the log, and keeps the last of them, until all who send are gone. Denials are explained here, as long

@@ -368,6 +368,43 @@ fn a_policy_that_is_written_leaves_a_record_with_the_words_of_a_refusal() {
     assert_eq!(recorded[1]["message"], refused["status"]["message"]);
 }
 
+/// A policy that labels the Pods of a Job.
+const TEMPLATE: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: template}
+spec:
+  background: false
+  rules:
+  - name: label
+    match: {any: [{resources: {kinds: [Job]}}]}
+    mutate: {patchStrategicMerge: {spec: {template: {metadata: {labels: {team: a}}}}}}
+";
+
+#[test]
+fn a_mutation_that_comes_too_late_is_in_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let file = folder.path().join("policies.yaml");
+    fs::write(&file, TEMPLATE).unwrap();
+    let serving = start_with(&certificate, folder.path(), file.to_str().unwrap());
+    let mut review = review();
+    review["request"]["operation"] = json!("UPDATE");
+    review["request"]["oldObject"] = review["request"]["object"].clone();
+    let answer = serving.review(&certificate, "/mutate", &review).unwrap();
+    assert_eq!(answer["response"].get("patch"), None);
+    let recorded = decisions_of(&serving, 1);
+    assert_eq!(
+        recorded[0]["rules"],
+        json!([{
+            "policy": "template",
+            "rule": "label",
+            "status": "skip",
+            "message": "immutable: spec.template cannot be changed any more",
+        }])
+    );
+}
+
 /// What is said of `arguments` where no cluster is known. `hidden` is what differs from run to run.
 fn said(folder: &Path, arguments: &[&str], hidden: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
