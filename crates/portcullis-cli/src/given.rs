@@ -48,7 +48,7 @@ impl Given {
             bail!("nothing is served: not all that `--policies` names can be used");
         }
         let mut values = match &arguments.values_file {
-            Some(path) => Values::read(path, surroundings)?,
+            Some(path) => read_values(path, surroundings)?,
             None => Values::default(),
         };
         let roles = match &arguments.userinfo {
@@ -63,6 +63,20 @@ impl Given {
         let fixed = FixedFacts { namespaces: values.into_namespaces(), roles, ..FixedFacts::default() };
         Ok(Self { policies: policies.policies, facts: GivenFacts { fixed, objects }, settings })
     }
+}
+
+/// Reads the file of values at `path`, of which the labels of namespaces are used. What else it has is told.
+fn read_values(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Values> {
+    let values = Values::read(path, surroundings)?;
+    let others: Vec<_> = values.other_parts().map(|part| format!("`{part}`")).collect();
+    if !others.is_empty() {
+        let message = format!(
+            "not used of `{path}`: {} (a server takes labels of namespaces from it; what rules look up goes into `--resource`)",
+            others.join(", ")
+        );
+        diagnostics::warning(&mut surroundings.stderr, &message);
+    }
+    Ok(values)
 }
 
 fn objects(paths: &[String], surroundings: &mut Surroundings<'_>) -> anyhow::Result<Vec<OwnedValue>> {

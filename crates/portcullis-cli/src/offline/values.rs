@@ -108,6 +108,16 @@ impl Values {
         Self { namespace_labels, ..Self::default() }
     }
 
+    /// The parts of the file that say anything beside the labels of namespaces.
+    pub(crate) fn other_parts(&self) -> impl Iterator<Item = &'static str> {
+        let parts = [
+            ("globalValues", self.global.is_empty()),
+            ("policies", self.policies.is_empty()),
+            ("subresources", self.subresources.is_empty()),
+        ];
+        parts.into_iter().filter(|(_, is_empty)| !is_empty).map(|(part, _)| part)
+    }
+
     /// The labels of the namespaces that are given, by name.
     pub(crate) fn into_namespaces(self) -> BTreeMap<String, OwnedValue> {
         self.namespace_labels

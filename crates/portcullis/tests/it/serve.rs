@@ -495,6 +495,30 @@ fn rules_look_up_what_the_files_of_a_cluster_hold() {
 }
 
 #[test]
+fn what_a_server_does_not_use_of_a_values_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let [cert, key] = certificate.write(folder.path()).map(|path| path.to_str().unwrap().to_owned());
+    let values = folder.path().join("values.yaml");
+    let labels = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Values\nnamespaceSelector: [{name: default, labels: {team: blue}}]";
+    let policies = "policies: [{name: p, rules: [{name: r, values: {x: 1}}]}]";
+    let path = values.to_str().unwrap();
+    let told = |text: String| {
+        fs::write(&values, text).unwrap();
+        let arguments = ["--policies", POLICY, "--values-file", path, "--tls-cert", &cert, "--tls-key", &key];
+        Serving::start(&arguments).warnings().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(told(labels.to_owned()), [""; 0]);
+    assert_eq!(
+        told(format!("{labels}\n{policies}\nglobalValues: {{y: 2}}")),
+        [format!(
+            "warning: not used of `{path}`: `globalValues`, `policies` (a server takes labels of namespaces from it; what \
+             rules look up goes into `--resource`)"
+        )]
+    );
+}
+
+#[test]
 fn what_cannot_be_served_is_told_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

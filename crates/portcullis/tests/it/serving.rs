@@ -60,6 +60,11 @@ impl Serving {
         }
     }
 
+    /// The warnings that it printed before it served: they are no records of the log.
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        self.early.iter().filter_map(Value::as_str).collect()
+    }
+
     /// What `/readyz`, `/metrics` and the like answer, head and body.
     pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.probes).unwrap();
