@@ -1,6 +1,7 @@
 //! The log of a server, on standard error.
 
 mod backlog;
+mod json;
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -12,6 +13,10 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use self::backlog::Backlog;
+use self::json::Lines;
+
+/// The target of the records of decisions, each of which is a message in JSON.
+pub(crate) const DECISIONS: &str = "portcullis::decision";
 
 /// How long the end of the process waits for somebody to read its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -51,7 +56,7 @@ pub(crate) fn start(format: LogFormat, filter: &str, colour: bool) -> anyhow::Re
     // A second start, as in a test, changes nothing.
     let _ = match format {
         LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Json => log.json().event_format(Lines::new()).try_init(),
     };
     panic::set_hook(Box::new(panicked));
     Ok(Log(backlog))

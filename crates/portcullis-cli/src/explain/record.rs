@@ -38,15 +38,10 @@ struct Decision {
     explained: Vec<PolicyExplanation>,
 }
 
-/// A decision as the log in JSON has it: as the text of a message.
+/// A line of the log in JSON.
 #[derive(Debug, Deserialize)]
 struct Logged {
-    fields: Fields,
-}
-
-#[derive(Debug, Deserialize)]
-struct Fields {
-    message: String,
+    decision: Decision,
 }
 
 /// Prints the explanations of the decisions in the file at `path`; with `rule`, those of that rule alone.
@@ -137,8 +132,6 @@ fn read(path: &str, surroundings: &mut Surroundings<'_>) -> anyhow::Result<Strin
 /// The decision in a line of `/decisions` or of the log, which puts time and level before it.
 fn decision(line: &str) -> Option<Decision> {
     let json = line.get(line.find('{')?..)?;
-    serde_json::from_str(json).ok().or_else(|| {
-        let logged: Logged = serde_json::from_str(json).ok()?;
-        serde_json::from_str(&logged.fields.message).ok()
-    })
+    let logged = || serde_json::from_str::<Logged>(json).ok();
+    serde_json::from_str(json).ok().or_else(|| Some(logged()?.decision))
 }

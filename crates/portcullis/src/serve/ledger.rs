@@ -18,9 +18,8 @@ use super::decisions::{DecidedBy, Decision, Decisions};
 use super::denial::{Denial, Waiting};
 use super::masked::mask;
 use super::policies::Policies;
+use crate::log::DECISIONS;
 
-/// The target of decisions in the log.
-const LOG: &str = "portcullis::decision";
 /// How many records wait to be kept.
 const QUEUE: usize = 8192;
 /// How often records are taken from the queue. To be woken for each would cost as much as a small review; more than come in
@@ -219,9 +218,9 @@ async fn keep(mut queue: mpsc::Receiver<Entry>, kept: Decisions, unexplained: Co
             let explained = (!explained.is_empty()).then(|| to_raw_value(&explained).ok()).flatten();
             let decision = Decision { time, explained, ..decision };
             if decision.is_worth_a_line() {
-                tracing::info!(target: LOG, "{}", decision.line());
+                tracing::info!(target: DECISIONS, "{}", decision.line());
             } else {
-                tracing::debug!(target: LOG, "{}", decision.line());
+                tracing::debug!(target: DECISIONS, "{}", decision.line());
             }
             kept.keep(Arc::new(decision));
         }

@@ -124,7 +124,7 @@ fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
     let certificate = Certificate::new();
     let policy = folder.path().join("policy.yaml");
     fs::write(&policy, GUARDS_SECRETS).unwrap();
-    let serving = start_with(&certificate, folder.path(), policy.to_str().unwrap());
+    let mut serving = start_with(&certificate, folder.path(), policy.to_str().unwrap());
     let mut review = review();
     review["request"]["kind"] = json!({"group": "", "version": "v1", "kind": "Secret"});
     review["request"]["resource"] = json!({"group": "", "version": "v1", "resource": "secrets"});
@@ -139,10 +139,13 @@ fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
 
     let decisions = decisions(&serving);
     assert!(!decisions.contains("hunter22") && !decisions.contains(&BASE64_STANDARD.encode("hunter22")));
-    fs::write(folder.path().join("decisions.jsonl"), &decisions).unwrap();
-    let output = run(folder.path(), &["explain", "--record", "decisions.jsonl"]);
-    let told = crate::stdout(&output);
-    assert_eq!(output.status.code(), Some(0), "{told}{}", stderr(&output));
+    let explained = |record: &str| {
+        fs::write(folder.path().join("record.jsonl"), record).unwrap();
+        let output = run(folder.path(), &["explain", "--record", "record.jsonl"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        crate::stdout(&output)
+    };
+    let told = explained(&decisions);
     for line in [
         "policy guards-secrets on Secret default/pi, CREATE refused at ",
         "rule `long-passwords` fails: resource value '***' does not match '????????????????*' at path /data/password/",
@@ -151,6 +154,10 @@ fn a_denial_is_explained_in_its_record_without_what_secrets_hold() {
     ] {
         assert!(told.lines().any(|told| told.starts_with(line)), "no line `{line}` in\n{told}");
     }
+    // It is a part of a line of the log, which is explained as well.
+    let logged = serving.until_decided();
+    assert_eq!(logged["decision"], serde_json::from_str::<Value>(&decisions).unwrap());
+    assert_eq!(explained(&logged.to_string()), told);
 }
 
 /// A policy that lets no Job in, and an exception to it for the Job of [`review`].

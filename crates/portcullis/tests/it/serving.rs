@@ -45,7 +45,7 @@ impl Serving {
         let mut log = BufReader::new(process.stderr.take().unwrap());
         let mut early = Vec::new();
         let mut address = |message: &str| {
-            let record = until(&mut log, message, &mut early);
+            let record = until(&mut log, begins_with(message), &mut early);
             record["address"].as_str().unwrap().parse().unwrap()
         };
         let (webhook, probes) = (address("taking admission requests"), address("serving /healthz"));
@@ -54,10 +54,16 @@ impl Serving {
 
     /// Reads its log up to a message that begins so, unless that came before it said its addresses.
     pub(crate) fn until_logged(&mut self, message: &str) -> Value {
-        match self.early.iter().find(|record| begins_with(record, message)) {
+        let is_meant = begins_with(message);
+        match self.early.iter().find(|record| is_meant(record)) {
             Some(record) => record.clone(),
-            None => until(&mut self.log, message, &mut Vec::new()),
+            None => until(&mut self.log, is_meant, &mut Vec::new()),
         }
+    }
+
+    /// Reads its log up to a decision.
+    pub(crate) fn until_decided(&mut self) -> Value {
+        until(&mut self.log, |record| record["decision"].is_object(), &mut Vec::new())
     }
 
     /// The warnings that it printed before it served: they are no records of the log.
@@ -131,21 +137,25 @@ impl Drop for Serving {
     }
 }
 
-/// Reads `log` up to a message that begins so; `passed` gets the records before it.
-fn until(log: &mut impl std::io::BufRead, message: &str, passed: &mut Vec<Value>) -> Value {
+/// Reads `log` up to the record that is meant; `passed` gets those before it.
+fn until(
+    log: &mut impl std::io::BufRead,
+    is_meant: impl Fn(&Value) -> bool,
+    passed: &mut Vec<Value>,
+) -> Value {
     for line in log.lines() {
         let line = line.unwrap();
         let record = serde_json::from_str(&line).unwrap_or(Value::String(line));
-        if begins_with(&record, message) {
+        if is_meant(&record) {
             return record;
         }
         passed.push(record);
     }
-    panic!("the log ended before `{message}`: {passed:?}");
+    panic!("the log ended before what is waited for: {passed:?}");
 }
 
-fn begins_with(record: &Value, message: &str) -> bool {
-    record["message"].as_str().is_some_and(|found| found.starts_with(message))
+fn begins_with(message: &str) -> impl Fn(&Value) -> bool {
+    move |record| record["message"].as_str().is_some_and(|found| found.starts_with(message))
 }
 
 /// A certificate for `localhost` that signs itself.
