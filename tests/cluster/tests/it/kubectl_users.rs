@@ -3,12 +3,13 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
 use kube::api::ListParams;
 use portcullis_cluster_tests::{ClusterTest, wait};
+use serde_json::Value;
 
-use crate::story::{RECORDED_TTL, create, example, founded, get_job, is_finished, job, record, ttl};
+use crate::story::{
+    RECORDED_TTL, create, example, founded, get_job, is_finished, job, notes, record, ttl, until_event,
+};
 
 #[test]
 fn a_job_that_is_applied_twice_shows_no_difference_and_no_conflict() -> Result<()> {
@@ -64,27 +65,70 @@ fn a_job_that_is_replaced_without_a_ttl_gets_it_again_and_one_record_of_it() -> 
     })
 }
 
+/// Lets every Job in, and says in an Event that it has no team.
+const WANTS_A_TEAM: &str = "\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: wants-a-team}
+spec:
+  rules:
+  - name: team
+    match: {any: [{resources: {kinds: [Job], namespaces: [NAMESPACE]}}]}
+    validate: {failureAction: Audit, message: a team is missing, pattern: {metadata: {labels: {team: \"?*\"}}}}
+";
+
 #[test]
 fn a_dry_run_shows_ttl_and_record_and_leaves_no_trace() -> Result<()> {
     founded(async |test, portcullis| {
-        let shown = create(test, &job("tried", ""), &["--dry-run=server"]).await?.succeeded()?;
-        ensure!(
-            shown.contains("ttlSecondsAfterFinished: 900") && shown.contains(RECORDED_TTL.trim()),
-            "{shown}"
-        );
-        // What comes after it is there, so that an Event of the dry run would be too.
-        portcullis.serve.until_logged(r#""dryRun":true"#).await?;
+        let audits = WANTS_A_TEAM.replace("NAMESPACE", &test.namespace);
+        portcullis.put_in_force(&audits).await?.succeeded()?;
+        let dry_run = async |name: &str| {
+            let shown = create(test, &job(name, ""), &["--dry-run=server"]).await?.succeeded()?;
+            ensure!(
+                shown.contains("ttlSecondsAfterFinished: 900") && shown.contains(RECORDED_TTL.trim()),
+                "{shown}"
+            );
+            Ok(())
+        };
+        // An API server hears of new webhooks a moment after they are written.
+        wait::until("a dry run that is judged", async || {
+            dry_run("probe").await?;
+            let records = records_of(&portcullis.decisions().await?, "probe")?;
+            Ok(records.iter().any(fails).then_some(()))
+        })
+        .await?;
+        dry_run("tried").await?;
+        let tried = wait::until("the record of the dry run", async || {
+            let records = records_of(&portcullis.decisions().await?, "tried")?;
+            Ok(records.into_iter().find(fails))
+        })
+        .await?;
+        ensure!(tried.pointer("/dryRun") == Some(&true.into()), "{tried}");
         let jobs = test.api::<Job>().list(&ListParams::default()).await?;
         ensure!(jobs.items.is_empty(), "{jobs:?}");
-        let events: Api<Event> = Api::all(test.client.clone());
-        let by_us = events.list(&ListParams::default()).await?.items.into_iter().filter(|event| {
-            event.reporting_controller.as_deref() == Some("portcullis")
-                && event.note.as_deref().is_some_and(|note| note.contains(&test.namespace))
-        });
-        let by_us: Vec<_> = by_us.collect();
-        ensure!(by_us.is_empty(), "{by_us:?}");
+
+        // Events are written in the order of requests: those of the dry runs would be there.
+        create(test, &job("done", ""), &[]).await?.succeeded()?;
+        let done = until_event(test, "wants-a-team", "PolicyViolation").await?;
+        ensure!(done.contains(&format!("Job {}/done: [team] fail: ", test.namespace)), "{done}");
+        let events = notes(test).await?;
+        ensure!(
+            events.iter().filter(|(about, _)| about.starts_with("wants-a-team ")).count() == 1,
+            "{events:?}"
+        );
         Ok(())
     })
+}
+
+/// The records of requests about Jobs of this name, among `decisions`.
+fn records_of(decisions: &str, name: &str) -> Result<Vec<Value>> {
+    let records = decisions.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    Ok(records.into_iter().filter(|record| record.pointer("/name") == Some(&name.into())).collect())
+}
+
+/// Whether the rule that audits was asked and failed.
+fn fails(record: &Value) -> bool {
+    record.pointer("/rules/0/status") == Some(&"fail".into())
 }
 
 #[test]
