@@ -84,7 +84,7 @@ pub(crate) async fn answer<R: Reviewer>(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let beat = peer.pulse.begin();
-    let version = request.version();
+    let (version, is_head) = (request.version(), request.method() == Method::HEAD);
     let answered = serve(&peer, request).await;
     // What a refused request still brings must not be read as the next one. When only the review was refused, all was
     // read, and a new handshake would be work for nothing.
@@ -96,6 +96,10 @@ pub(crate) async fn answer<R: Reviewer>(
     let close = refused || peer.shared.lifecycle.stage() >= Stage::Closing;
     if close && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if is_head {
+        // HTTP/2's library would send it.
+        response.body_mut().clear();
     }
     Ok(response.map(|bytes| answer::body(bytes, beat.answered(), room)))
 }

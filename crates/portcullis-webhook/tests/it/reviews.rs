@@ -152,6 +152,17 @@ async fn http2_is_served_to_who_asks_for_it() {
     }
 }
 
+#[tokio::test]
+async fn the_answer_to_a_head_has_no_body_in_http2_either() {
+    let site = Site::admitting(Limits::default());
+    let mut sender = http2_client(&site).await;
+    let request = Request::head("https://x/validate").body(whole(String::new())).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 405);
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "");
+    assert_eq!(ask(sender, "/validate", whole(review("u"))).await.0, 200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_refused_or_late_leaves_the_others_alone() {
     let site = Site::admitting(Limits { body_bytes: 4096, ..Limits::default() });
