@@ -1,9 +1,11 @@
 //! Reading the body of a request within its limits.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::service::Refusal;
 use crate::slots::Room;
@@ -20,7 +22,7 @@ pub(crate) const BESIDE_PIECES: usize = 48 << 10;
 /// # Errors
 /// It is longer than `limit`, there is no room for it, it is late, or it does not end as HTTP has it.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     limit: usize,
     room: &mut Room,
     due: Instant,
@@ -53,4 +55,22 @@ pub(crate) async fn read(
         }
         read.extend_from_slice(&data);
     }
+}
+
+/// Throws away what is left of `body`, which is refused: `limit` bytes at most, and for so long. All that it holds meanwhile is its
+/// stream.
+///
+/// Where the rest is not read, HTTP/2's library sends the answer and resets the stream. That is how RFC 9113 (8.1) has it, but
+/// clients that are still sending then may lose the answer.
+pub(crate) async fn discard(mut body: Incoming, limit: usize, time: Duration) {
+    let reading = async {
+        let mut discarded = 0;
+        while discarded < limit
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Ended or not, nobody is left to be told.
+    let _ = timeout(time, reading).await;
 }

@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //! - Nothing a client sends makes the server hold more than `Limits` says, in bytes, connections or time.
-//! - A refusal closes its connection, so that nothing a refused request brought is taken for the next one.
+//! - A refusal closes its connection, in HTTP/2 its stream, so that nothing a refused request brought is taken for the next one.
 //! - A review is judged synchronously, on the worker thread that read it, unless that would leave no worker for others.
 
 mod answer;

@@ -43,7 +43,8 @@ pub struct Limits {
     /// a connection that the server closes may have a request on its way.
     pub idle: Duration,
     /// After the last answer of a connection, how long the server waits for the client to close it before it does.
-    /// Closing at once would reset the connection, and the answer could be lost.
+    /// Closing at once would reset the connection, and the answer could be lost. In HTTP/2 it is how long what a refused
+    /// request still brings is taken.
     pub linger: Duration,
     /// The time of a review whose request names none (`?timeout=10s`), and the most that one can have.
     pub review: Duration,

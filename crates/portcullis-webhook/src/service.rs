@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use portcullis_model::Review;
 use tokio::time::Instant;
 
@@ -111,33 +112,26 @@ async fn serve<R: Reviewer>(
 ) -> Result<(Response<Bytes>, Option<Room>), Refusal> {
     let start = Instant::now();
     let shared = &peer.shared;
-    let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    let query = head.uri.query();
-    if path.len() + query.map_or(0, str::len) > shared.limits.path_bytes {
-        return Err(Refusal::PathTooLong);
-    }
+    let (head, mut body) = request.into_parts();
     if head.method == Method::GET
-        && let Some(response) = health::on_webhook_port(path, &shared.lifecycle)
+        && let Some(response) = health::on_webhook_port(head.uri.path(), &shared.lifecycle)
     {
         return Ok((response, None));
     }
-    let route = Route::parse(path).ok_or(Refusal::NotFound)?;
-    if head.method != Method::POST {
-        return Err(Refusal::Method);
-    }
-    check_headers(&head.headers)?;
-    // The library has dropped a `Content-Length` beside it: only the bytes tell.
-    let chunked = head.headers.contains_key(TRANSFER_ENCODING);
-    if chunked && peer.pulse.had_header(b"content-length") != Some(false) {
-        let reason =
-            "`Transfer-Encoding` with `Content-Length`, or behind a request that was not answered yet";
-        return Err(Refusal::Bad(reason.to_owned()));
-    }
-    let due = deadline::due(query, &shared.limits, start);
-    let mut room = peer.slot.room();
-    let body =
-        body::read(body, shared.limits.body_bytes, &mut room, due.min(start + shared.limits.body)).await?;
+    let Asked { route, body, mut room, due } = match receive(peer, &head, &mut body, start).await {
+        Ok(asked) => {
+            // What still comes is not kept during the review.
+            drop(body);
+            asked
+        }
+        Err(refusal) => {
+            if head.version == Version::HTTP_2 && !body.is_end_stream() {
+                // The body may be twice as large as is accepted. Until it ends, it takes one of the streams of the connection.
+                tokio::spawn(body::discard(body, 2 * shared.limits.body_bytes, shared.limits.linger));
+            }
+            return Err(refusal);
+        }
+    };
     let turn = shared.turns.take().ok_or(Refusal::Busy)?;
     let long = body.len() >= shared.limits.long_review_bytes;
     let review = |deadline: &Deadline<'_>| {
@@ -151,10 +145,51 @@ async fn serve<R: Reviewer>(
     if !room.hold_instead(answer.len()) {
         return Err(Refusal::NoRoom);
     }
-    shared.metrics.answered(path, &route, start.elapsed());
+    shared.metrics.answered(head.uri.path(), &route, start.elapsed());
     let mut response = Response::new(Bytes::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok((response, Some(room)))
+}
+
+/// A review that is asked for, and that may be judged.
+struct Asked<'a> {
+    route: Route<'a>,
+    body: Bytes,
+    /// What the body has.
+    room: Room,
+    /// When the answer is due.
+    due: Instant,
+}
+
+/// Receives a review, or says why not as soon as that is known.
+async fn receive<'a, R: Reviewer>(
+    peer: &Peer<R>,
+    head: &'a Parts,
+    body: &mut Incoming,
+    start: Instant,
+) -> Result<Asked<'a>, Refusal> {
+    let limits = &peer.shared.limits;
+    let path = head.uri.path();
+    let query = head.uri.query();
+    if path.len() + query.map_or(0, str::len) > limits.path_bytes {
+        return Err(Refusal::PathTooLong);
+    }
+    let route = Route::parse(path).ok_or(Refusal::NotFound)?;
+    if head.method != Method::POST {
+        return Err(Refusal::Method);
+    }
+    check_headers(&head.headers)?;
+    // The library has dropped a `Content-Length` beside it: only the bytes tell.
+    let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    if chunked && peer.pulse.had_header(b"content-length") != Some(false) {
+        let reason =
+            "`Transfer-Encoding` with `Content-Length`, or behind a request that was not answered yet";
+        return Err(Refusal::Bad(reason.to_owned()));
+    }
+    let due = deadline::due(query, limits, start);
+    let mut room = peer.slot.room();
+    let body = body::read(body, limits.body_bytes, &mut room, due.min(start + limits.body)).await?;
+    Ok(Asked { route, body, room, due })
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {

@@ -14,6 +14,7 @@ mod drain;
 mod garbage;
 mod harness;
 mod health;
+mod http2;
 mod refusals;
 mod reviews;
 mod time;
