@@ -19,6 +19,7 @@ mod body;
 mod certificate;
 mod connection;
 mod deadline;
+mod frames;
 mod head;
 pub mod health;
 mod lifecycle;

@@ -32,8 +32,8 @@ pub struct Limits {
     pub long_review_bytes: usize,
     /// From the accepted connection to the end of the TLS handshake.
     pub handshake: Duration,
-    /// From the first byte of a request to the end of its headers. While more than half of the connections are in
-    /// use it is also how long a new connection may stay silent.
+    /// From the first byte of a request to the end of its headers; in HTTP/2 also of any frame while no request is at work.
+    /// While more than half of the connections are in use it is also how long a new connection may stay silent.
     pub headers: Duration,
     /// From the end of the headers to the end of the body.
     pub body: Duration,

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::Limits;
+use crate::frames::Frames;
 use crate::head::Head;
 use crate::slots::Slot;
 
@@ -17,7 +18,7 @@ use crate::slots::Slot;
 pub(crate) enum Phase {
     /// The next request.
     Idle,
-    /// The rest of the headers; in HTTP/1 only.
+    /// The rest of the headers; in HTTP/2 that of any frame.
     Headers,
     /// Bodies and reviews, which have time limits of their own.
     Busy,
@@ -31,7 +32,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Pulse {
     state: Mutex<State>,
-    /// Bytes of headers in HTTP/1; HTTP/2 has none: its frames are not told apart here.
+    /// Bytes of headers in HTTP/1. In HTTP/2 there is none, and frames are followed.
     header_bytes: Option<usize>,
 }
 
@@ -46,6 +47,7 @@ struct State {
     /// Whether there was a request.
     served: bool,
     head: Head,
+    frames: Frames,
 }
 
 impl State {
@@ -56,7 +58,7 @@ impl State {
 }
 
 impl Pulse {
-    /// With `header_bytes`, what comes on an idle connection is the beginning of a request.
+    /// With `header_bytes` for HTTP/1, where what comes on an idle connection is the beginning of a request.
     pub(crate) fn new(header_bytes: Option<usize>) -> Arc<Self> {
         let state = State {
             phase: Phase::Idle,
@@ -65,6 +67,7 @@ impl Pulse {
             untaken: 0,
             served: false,
             head: Head::default(),
+            frames: Frames::new(),
         };
         Arc::new(Self { state: Mutex::new(state), header_bytes })
     }
@@ -89,8 +92,8 @@ impl Pulse {
     }
 
     fn received(&self, bytes: &[u8]) {
-        let Some(header_bytes) = self.header_bytes else { return };
         let mut state = self.state();
+        let Some(header_bytes) = self.header_bytes else { return state.frames.follow(bytes) };
         match state.phase {
             Phase::Idle => {
                 state.enter(Phase::Headers);
@@ -116,19 +119,26 @@ impl Pulse {
     /// The phase, and when it has lasted too long; or when to ask again.
     fn due(&self, limits: &Limits, slot: &Slot, closing: Option<Instant>, now: Instant) -> (Phase, Instant) {
         let state = self.state();
-        let due = match (state.phase, closing) {
-            (Phase::Idle, Some(closing)) => state.since.max(closing) + limits.drain_close,
-            (Phase::Idle, _) if state.served => state.since + limits.idle,
+        let (phase, since) = match (state.phase, state.frames.unfinished()) {
+            // Requests have limits of their own: what began meanwhile counts from when none is at work.
+            (Phase::Idle, Some(begun)) => (Phase::Headers, begun.max(state.since)),
+            (phase, _) => (phase, state.since),
+        };
+        let due = match (phase, closing) {
+            (Phase::Idle, Some(closing)) => since.max(closing) + limits.drain_close,
+            // However scarce places are: the next request may be on its way, and would be lost. What bounds this is that each
+            // source has its share.
+            (Phase::Idle, _) if state.served => since + limits.idle,
             // A client may open a connection in advance, and use it as late as any other. Where places are scarce it
             // must use it at once.
-            (Phase::Idle, _) if slot.crowded() => state.since + limits.headers.min(limits.idle),
-            (Phase::Idle, _) => (state.since + limits.idle).min(now + limits.headers),
-            (Phase::Headers, _) => state.since + limits.headers,
+            (Phase::Idle, _) if slot.crowded() => since + limits.headers.min(limits.idle),
+            (Phase::Idle, _) => (since + limits.idle).min(now + limits.headers),
+            (Phase::Headers, _) => since + limits.headers,
             (Phase::Busy, _) => now + limits.idle,
-            (Phase::Answering, _) => state.since + limits.response,
-            (Phase::Lingering, _) => state.since + limits.linger,
+            (Phase::Answering, _) => since + limits.response,
+            (Phase::Lingering, _) => since + limits.linger,
         };
-        (state.phase, due)
+        (phase, due)
     }
 }
 

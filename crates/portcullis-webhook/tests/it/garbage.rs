@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant};
 
 use crate::harness::{LOCAL, Site, post, review};
+use crate::http2::{self, PREFACE, frame, headers};
 
 /// Pieces of requests, whole and broken, and of nothing.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
@@ -36,6 +37,24 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Frames of HTTP/2 that mean something and frames that mean nothing, some of which do not end.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let block = headers("POST", "/validate", &[("content-type", "application/json")]);
+    let payload = prop_oneof![
+        Just(block),
+        Just(review("u").into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..40),
+        Just(Vec::new()),
+    ];
+    let known = (0_u8..11, 0_u8..64, 0_u32..6, payload, 0_usize..60);
+    known.prop_map(|(kind, flags, stream, payload, end)| {
+        let mut frame = frame(kind, flags, stream, &payload);
+        // Most are whole.
+        frame.truncate(if end < 20 { end } else { frame.len() });
+        frame
+    })
+}
+
 /// Sends `bytes` and reads to the end, which the server must reach in the time of its limits.
 async fn send(site: &Site, bytes: &[u8], encrypted: bool) {
     let start = Instant::now();
@@ -55,6 +74,12 @@ async fn send(site: &Site, bytes: &[u8], encrypted: bool) {
     assert!(!encrypted || text.is_empty() || text.starts_with("HTTP/1."), "{text}");
 }
 
+/// Runs a test with a clock that jumps.
+fn paused(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(test);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -63,12 +88,25 @@ proptest! {
         pieces in prop::collection::vec(piece(), 1..12),
         encrypted: bool,
     ) {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().start_paused(true).build().unwrap().block_on(async {
+        paused(async {
             let site = Site::admitting(Limits::default());
             send(&site, &pieces.concat(), encrypted).await;
             let answer = site.client().await.ask(post("/validate", &review("after"))).await;
             assert_eq!(answer.status, 200);
+            assert_eq!(site.metric("portcullis_webhook_panics_total"), 0);
+        });
+    }
+
+    #[test]
+    fn any_frames_end_in_a_closed_connection(pieces in prop::collection::vec(frames(), 1..12)) {
+        paused(async {
+            let site = Site::admitting(Limits::default());
+            let start = Instant::now();
+            let mut stream = http2::Client::silent(&site).await.stream;
+            let _ = stream.write_all(&[PREFACE, &pieces.concat()].concat()).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            assert!(start.elapsed() < Duration::from_secs(200), "{:?}", start.elapsed());
+            http2::Client::new(&site).await.ask(1).await;
             assert_eq!(site.metric("portcullis_webhook_panics_total"), 0);
         });
     }

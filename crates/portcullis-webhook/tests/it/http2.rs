@@ -1,13 +1,17 @@
 //! What is particular to HTTP/2, by a client that writes frames.
 
+use std::time::Duration;
+
 use portcullis_webhook::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::{LOCAL, NAME, Site, handshake, review};
+use crate::harness::{LOCAL, NAME, Site, handshake, jump_to, review};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes that a client may send before it is told otherwise (RFC 9113, 6.9.2).
 const WINDOW: usize = 65_535;
 /// Bytes of the largest frame that a server takes without saying so.
@@ -21,6 +25,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -53,13 +58,13 @@ impl Frame {
 }
 
 /// A frame to send.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let [.., high, middle, low] = payload.len().to_be_bytes();
     [&[high, middle, low, kind, flags], &stream.to_be_bytes()[..], payload].concat()
 }
 
 /// The headers of a request, as literals (RFC 7541, 6.2.2).
-fn headers(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn headers(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     let request = [(":method", method), (":scheme", "https"), (":authority", "x"), (":path", path)];
     for (name, value) in request.iter().chain(more) {
@@ -73,8 +78,8 @@ fn headers(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// A client that writes frames, and never more than it may.
-struct Client {
-    stream: TlsStream<DuplexStream>,
+pub(crate) struct Client {
+    pub(crate) stream: TlsStream<DuplexStream>,
     read: Vec<u8>,
     /// Bytes that may be sent on the connection, and on its only stream with a body.
     windows: [usize; 2],
@@ -82,7 +87,7 @@ struct Client {
 
 impl Client {
     /// A client after the handshake of TLS.
-    async fn silent(site: &Site) -> Self {
+    pub(crate) async fn silent(site: &Site) -> Self {
         let mut config = site.trusting().with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let stream = handshake(config, NAME, site.open(LOCAL)).await.unwrap();
@@ -90,7 +95,7 @@ impl Client {
     }
 
     /// A client that may ask.
-    async fn new(site: &Site) -> Self {
+    pub(crate) async fn new(site: &Site) -> Self {
         let mut client = Self::silent(site).await;
         client.send([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await;
         client
@@ -179,11 +184,35 @@ impl Client {
     }
 
     /// Asks for a review on a stream, and has its answer.
-    async fn ask(&mut self, stream: u32) {
+    pub(crate) async fn ask(&mut self, stream: u32) {
         self.begin(stream, "/validate", &[JSON]).await;
         self.send(frame(DATA, END_STREAM, stream, review("u").as_bytes())).await;
         let answer = self.answer(stream).await.payload;
         assert!(answer.starts_with(b"{"), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    /// Reads until the server closes.
+    async fn closed(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
+    /// Has a second go by before each piece is sent and after the last, until the server closes, and says how long that took.
+    async fn drip(&mut self, pieces: impl IntoIterator<Item = Vec<u8>>) -> u64 {
+        let start = Instant::now();
+        let mut pieces = pieces.into_iter();
+        loop {
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.read) => {
+                    if read.unwrap_or(0) == 0 {
+                        return start.elapsed().as_secs();
+                    }
+                }
+                () = jump_to(Instant::now() + SECOND) => {
+                    let _ = self.stream.write_all(&pieces.next().unwrap_or_default()).await;
+                }
+            }
+        }
     }
 }
 
@@ -245,4 +274,75 @@ async fn no_more_is_taken_of_a_refused_body_than_twice_what_is_accepted() {
     while client.next().await.unwrap().reset() != Some((1, NO_ERROR)) {}
     assert_eq!(start.elapsed().as_millis(), 0, "its time was not over");
     client.ask(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_and_a_block_of_headers_have_five_seconds_however_they_drip() {
+    let site = Site::admitting(Limits::default());
+    let block = headers("POST", "/validate", &[JSON]);
+    let byte = |byte: &u8| vec![*byte];
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    let data = frame(DATA, 0, 1, &[b'x'; 99]);
+    let fragment = |byte: &u8| frame(CONTINUATION, 0, 1, &[*byte]);
+    let cases = [
+        ("headers, and silence", frame(HEADERS, 0, 1, &block), vec![]),
+        ("headers that go on", frame(HEADERS, 0, 1, &[]), block.iter().map(fragment).collect()),
+        ("half of a header of a frame", ping[..5].to_vec(), vec![]),
+        ("half of a payload", ping[..12].to_vec(), vec![]),
+        ("a frame that drips", data[..1].to_vec(), data[1..].iter().map(byte).collect()),
+        ("half of the preface", PREFACE[..1].to_vec(), PREFACE[1..12].iter().map(byte).collect()),
+    ];
+    for (index, (case, begun, pieces)) in cases.into_iter().enumerate() {
+        let is_preface = case == "half of the preface";
+        let mut client = if is_preface { Client::silent(&site).await } else { Client::new(&site).await };
+        if !is_preface {
+            // The same behind a request as on a new connection.
+            if index % 2 == 0 {
+                client.ask(3).await;
+            }
+            client.until_pong().await;
+            advance(30 * SECOND).await;
+        }
+        client.send(begun).await;
+        let took = client.drip(pieces).await;
+        assert_eq!(took, 5, "{case}");
+        let closed = site.metric("portcullis_webhook_connections_closed_total{reason=\"headers_timeout\"}");
+        assert_eq!(closed, index as u64 + 1, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_frames_neither_close_an_idle_connection_nor_keep_it() {
+    let site = Site::admitting(Limits::default());
+    let mut client = Client::new(&site).await;
+    client.ask(1).await;
+    let start = Instant::now();
+    for _ in 0..5 {
+        jump_to(Instant::now() + 30 * SECOND).await;
+        client.send(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])).await;
+        client.send(frame(SETTINGS, 0, 0, &[])).await;
+        // Part by part, within their time.
+        let ping = frame(PING, 0, 0, &[0; 8]);
+        client.send(&ping[..3]).await;
+        advance(SECOND).await;
+        client.send(&ping[3..]).await;
+        assert!(client.until_pong().await.iter().all(|frame| frame.kind != GOAWAY));
+    }
+    client.closed().await;
+    let took = start.elapsed().as_secs();
+    assert!((180..185).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_began_during_a_review_has_its_five_seconds_behind_it() {
+    let site = Site::admitting(Limits::default());
+    let mut client = Client::new(&site).await;
+    let start = Instant::now();
+    client.begin(1, "/validate", &[JSON]).await;
+    client.send(&frame(DATA, 0, 1, &[b'x'; 99])[..50]).await;
+    let answer = client.answer(1).await.payload;
+    assert!(answer.starts_with(b"the body did not arrive in time"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(start.elapsed().as_secs(), 9);
+    client.closed().await;
+    assert_eq!(start.elapsed().as_secs(), 14);
 }
