@@ -68,7 +68,7 @@ pub(crate) fn apply(
     let mut work = Work {
         arguments,
         policies: policies.policies.iter().map(|policy| policy as &dyn CompiledPolicy).collect(),
-        circumstances: Circumstances { explain, ..circumstances },
+        circumstances: Circumstances { explain, reports: arguments.policy_report, ..circumstances },
         scopes,
         form: form(arguments, surroundings),
         output: output.transpose()?,

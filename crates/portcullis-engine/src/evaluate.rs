@@ -36,6 +36,8 @@ pub(crate) struct Terms<'a, 'e> {
     pub(crate) guard: Option<&'e dyn ChangeGuard>,
     /// Whether rules about other objects are evaluated.
     pub(crate) side_effects: bool,
+    /// Whether outcomes say what reports do.
+    pub(crate) reports: bool,
 }
 
 /// Evaluates `policy` until it asks no more. A panic, and a policy that never stops asking, are its error. Of a Secret
@@ -64,6 +66,7 @@ pub(crate) fn evaluate<'a>(
             recorder: terms.recorder,
             guard: terms.guard,
             side_effects: terms.side_effects,
+            reports: terms.reports,
         };
         let evaluated = catch_unwind(AssertUnwindSafe(|| policy.evaluate(phase, input, &mut run)));
         let left = budget.left();

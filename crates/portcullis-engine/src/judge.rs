@@ -40,6 +40,11 @@ pub trait Host<'a> {
     fn side_effects(&self) -> bool {
         false
     }
+
+    /// Whether outcomes say what reports do: see [`Run::reports`](portcullis_model::Run).
+    fn reports(&self) -> bool {
+        false
+    }
 }
 
 /// What came of one object.
@@ -107,6 +112,7 @@ fn evaluated<'a>(
         recorder: recorder.as_ref(),
         guard: None,
         side_effects: host.side_effects(),
+        reports: host.reports(),
     };
     // The host answers everything, so that no question is left open.
     let mut evaluation = evaluate(policy, phase, &input, &terms).unwrap_or_else(|_| Evaluation::new(arena));

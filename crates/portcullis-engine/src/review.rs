@@ -166,6 +166,7 @@ impl<'a> Inquiry<'_, 'a> {
                 recorder: recorder.as_ref(),
                 guard,
                 side_effects: false,
+                reports: false,
             };
             let need = |question| {
                 let policy_namespace = policy.namespace().to_owned();

@@ -17,11 +17,14 @@ pub(crate) struct Ending<'a> {
     details: Option<Box<Details<'a>>>,
 }
 
+/// What a report says beside the message, by name.
+type Properties<'a> = Box<[(Cow<'a, str>, String)]>;
+
 #[derive(Debug, Default)]
 struct Details<'a> {
     obstacle: Option<Obstacle>,
     explanation: Option<String>,
-    properties: Box<[(&'static str, String)]>,
+    properties: Properties<'a>,
     patched: Option<Value<'a>>,
     side_effect: Option<Box<SideEffect<'a>>>,
     is_of_change: bool,
@@ -91,8 +94,17 @@ impl<'a> Ending<'a> {
     }
 
     /// With what a report says beside the message.
-    pub(crate) fn with_properties(mut self, properties: Box<[(&'static str, String)]>) -> Self {
-        self.details().properties = properties;
+    pub(crate) fn with_properties(mut self, properties: Vec<(&'a str, String)>) -> Self {
+        self.details().properties =
+            properties.into_iter().map(|(name, text)| (Cow::Borrowed(name), text)).collect();
+        self
+    }
+
+    /// With what the rule wants reports to say, before what they say already.
+    pub(crate) fn with_reported(mut self, wanted: &[(&'a str, &str)]) -> Self {
+        let wanted = wanted.iter().map(|(name, text)| (Cow::Borrowed(*name), (*text).to_owned()));
+        let own = std::mem::take(&mut self.details().properties);
+        self.details().properties = wanted.chain(own).collect();
         self
     }
 

@@ -197,7 +197,7 @@ pub(crate) fn skip_in_parts<'a>(exceptions: &[&PolicyException]) -> Ending<'a> {
 fn skipped<'a>(exceptions: &[&PolicyException], rest: &str) -> Ending<'a> {
     let names: Vec<&str> = exceptions.iter().map(|exception| &*exception.name).collect();
     let ending = Ending::new(Status::Skip, format!("rule is skipped due to policy exception{rest}"));
-    ending.with_properties(Box::new([("exceptions", names.join(","))]))
+    ending.with_properties(vec![("exceptions", names.join(","))])
 }
 
 fn keys(exceptions: &[&PolicyException]) -> String {

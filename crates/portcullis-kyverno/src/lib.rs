@@ -28,6 +28,7 @@ pub mod pattern;
 mod pod_security;
 mod policy;
 mod profile;
+mod report_properties;
 mod rule;
 mod schema;
 mod scope;

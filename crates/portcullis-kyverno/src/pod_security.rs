@@ -174,7 +174,7 @@ impl PodSecurity {
         }
         Ending::new(Status::Fail, self.message(&rule.name, &failures, place))
             .with_explanation(scope.explain.then(|| told::explanation(&failures, place)))
-            .with_properties(self.properties(&failures).into())
+            .with_properties(self.properties(&failures))
     }
 
     /// Reports what came of each check; those in `broken` failed before anything was excluded.

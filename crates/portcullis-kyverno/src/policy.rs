@@ -338,6 +338,7 @@ impl Policy {
         if self.apply_one
             || run.explain
             || run.recorder.is_some()
+            || run.reports && self.all_rules().any(Rule::has_report_properties)
             || self.awaits_match_conditions(input)
             || !self.is_in_scope(input)
         {

@@ -14,6 +14,7 @@ use crate::exception::{self, PolicyException};
 use crate::generation::Generation;
 use crate::matching::{Candidate, Filter, Matching, Mismatch, Reason, block_step};
 use crate::mutation::{ExistingMutation, Mutation};
+use crate::report_properties::ReportProperties;
 use crate::scope::Scope;
 use crate::shared::Parts;
 use crate::validation::Validation;
@@ -29,6 +30,7 @@ pub(crate) struct Rule {
     exclude: Option<Matching>,
     context: Arc<[ContextEntry]>,
     preconditions: Option<Arc<Conditions>>,
+    report_properties: Option<Box<ReportProperties>>,
     pub(crate) action: Action,
     /// What a failure means, where that is the same for all objects; set by the policy.
     pub(crate) enforcement: Option<Enforcement>,
@@ -100,6 +102,7 @@ impl Rule {
             exclude: present(&["exclude"]).map(Matching::compile),
             context: parts.context(rule.get("context").unwrap_or_default()),
             preconditions: present(&["preconditions"]).map(|block| parts.conditions(block)),
+            report_properties: ReportProperties::compile(rule).map(Box::new),
             action,
             enforcement: None,
             exceptions: Box::default(),
@@ -155,6 +158,10 @@ impl Rule {
 
     pub(crate) fn has_preconditions(&self) -> bool {
         self.preconditions.is_some()
+    }
+
+    pub(crate) fn has_report_properties(&self) -> bool {
+        self.report_properties.is_some()
     }
 
     /// Whether the rule is about `candidate`, for those who judge another object than that of the input.
@@ -232,30 +239,11 @@ impl Rule {
             _ => None,
         };
         let ending = scope.for_rule(&self.name, &self.context, |scope| {
-            if let Some(ending) = self.check_preconditions(scope)? {
-                return Ok(Some(ending));
+            let ending = self.act_in(scope, input, object, not_executed)?;
+            if scope.reports {
+                return ending.map(|ending| self.reported(ending, scope)).transpose();
             }
-            let mut exceptions = Vec::new();
-            if !self.exceptions.is_empty() {
-                exceptions = exception::holding(&self.exceptions, input, object, scope)?;
-                if let Some(ending) = exception::skip(&exceptions, &self.action) {
-                    return Ok(Some(ending));
-                }
-            }
-            match &self.action {
-                _ if let Some(name) = not_executed => {
-                    Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
-                }
-                Action::Mutate(mutation) => {
-                    mutation.apply(object, scope).map(|ending| Some(ending.of_change()))
-                }
-                Action::Generate(generation) => {
-                    let trigger = Resource(object.or(input.old_object).unwrap_or_default());
-                    generation.apply(trigger, scope).map(Some)
-                }
-                Action::Validate(validation) => validation.apply(self, &exceptions, input, object, scope),
-                Action::MutateExisting(_) | Action::NotExecuted(..) | Action::None => Ok(None),
-            }
+            Ok(ending)
         })?;
         Ok(match (not_executed, ending) {
             (Some(_), Some(ending)) if ending.status == Status::Error => {
@@ -263,6 +251,50 @@ impl Rule {
             }
             (_, ending) => ending,
         })
+    }
+
+    /// Does so in the scope of the rule. `not_executed` is the part that stands in the way, if any.
+    fn act_in<'a>(
+        &'a self,
+        scope: &mut Scope<'a, '_, '_>,
+        input: &Input<'a>,
+        object: Option<Value<'a>>,
+        not_executed: Option<&str>,
+    ) -> Result<Option<Ending<'a>>, VariableError> {
+        if let Some(ending) = self.check_preconditions(scope)? {
+            return Ok(Some(ending));
+        }
+        let mut exceptions = Vec::new();
+        if !self.exceptions.is_empty() {
+            exceptions = exception::holding(&self.exceptions, input, object, scope)?;
+            if let Some(ending) = exception::skip(&exceptions, &self.action) {
+                return Ok(Some(ending));
+            }
+        }
+        match &self.action {
+            _ if let Some(name) = not_executed => {
+                Ok(Some(Ending::new(Status::Error, format!("not executed yet: {name}"))))
+            }
+            Action::Mutate(mutation) => mutation.apply(object, scope).map(|ending| Some(ending.of_change())),
+            Action::Generate(generation) => {
+                let trigger = Resource(object.or(input.old_object).unwrap_or_default());
+                generation.apply(trigger, scope).map(Some)
+            }
+            Action::Validate(validation) => validation.apply(self, &exceptions, input, object, scope),
+            Action::MutateExisting(_) | Action::NotExecuted(..) | Action::None => Ok(None),
+        }
+    }
+
+    /// `ending` with what reports say beside its message. What that asks for is asked last, so that a rule ends the same
+    /// whether or not anybody reports of it.
+    #[cold]
+    fn reported<'a>(
+        &'a self,
+        ending: Ending<'a>,
+        scope: &mut Scope<'a, '_, '_>,
+    ) -> Result<Ending<'a>, VariableError> {
+        let Some(properties) = &self.report_properties else { return Ok(ending) };
+        Ok(ending.with_reported(&properties.render(scope)?))
     }
 
     /// Does what `mutation` does with each of its targets, where the preconditions of the rule are met. How it ended for
@@ -275,14 +307,20 @@ impl Rule {
         scope: &mut Scope<'a, '_, '_>,
     ) -> Result<Vec<Ending<'a>>, VariableError> {
         scope.for_rule(&self.name, &self.context, |scope| {
-            if let Some(ending) = self.check_preconditions(scope)? {
-                return Ok(vec![ending]);
+            let endings = match self.check_preconditions(scope)? {
+                Some(ending) => vec![ending],
+                None => {
+                    let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
+                    match exception::skip(&exceptions, &self.action) {
+                        Some(ending) => vec![ending],
+                        None => mutation.apply(scope)?,
+                    }
+                }
+            };
+            if scope.reports {
+                return endings.into_iter().map(|ending| self.reported(ending, scope)).collect();
             }
-            let exceptions = exception::holding(&self.exceptions, input, object, scope)?;
-            match exception::skip(&exceptions, &self.action) {
-                Some(ending) => Ok(vec![ending]),
-                None => mutation.apply(scope),
-            }
+            Ok(endings)
         })
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Scope<'a, 'b, 't> {
     pub(crate) recorder: Option<&'b Recorder>,
     /// Whether rules about other objects are evaluated.
     pub(crate) side_effects: bool,
+    /// Whether outcomes say what reports do.
+    pub(crate) reports: bool,
     /// Whether the policy's own match conditions have still to be checked, which only an API server does.
     pub(crate) awaits_match_conditions: bool,
     is_delete: bool,
@@ -87,6 +89,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             made_of_secrets: Mask::default(),
             recorder: run.recorder,
             side_effects: run.side_effects,
+            reports: run.reports,
             awaits_match_conditions: false,
             is_delete: input.operation == Operation::Delete,
             has_object: input.object.is_some(),

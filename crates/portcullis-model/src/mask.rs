@@ -202,7 +202,12 @@ impl Mask {
                 outcome.message = masked.into();
             }
             outcome.explanation.as_mut().map(mask);
-            outcome.properties.iter_mut().for_each(|(_, text)| mask(text));
+            for (name, text) in &mut outcome.properties {
+                if let Cow::Owned(masked) = self.apply(name) {
+                    *name = masked.into();
+                }
+                mask(text);
+            }
             if let Some(SideEffect::Generated { failure, .. }) = outcome.side_effect.as_deref_mut() {
                 failure.as_mut().map(mask);
             }

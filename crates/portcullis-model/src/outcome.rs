@@ -109,7 +109,7 @@ pub struct RuleOutcome<'a> {
     /// Why it ended so, with the values seen; only where an explanation was asked for.
     pub explanation: Option<String>,
     /// What a report says of the outcome beside its message, by name.
-    pub properties: Box<[(&'static str, String)]>,
+    pub properties: Box<[(Cow<'a, str>, String)]>,
     /// The object as this rule left it, where it changed it.
     pub patched: Option<Value<'a>>,
     /// What the rule is about beside the object. A rule about several targets has an outcome for each.

@@ -39,12 +39,23 @@ pub struct Run<'a, 'b, 't> {
     /// Whether rules about other objects than the one in hand are evaluated, those that generate and those that change
     /// existing objects. Where they are not, they end as not executed.
     pub side_effects: bool,
+    /// Whether outcomes say what their rules want reports to say beside the message.
+    pub reports: bool,
 }
 
 impl<'a, 'b, 't> Run<'a, 'b, 't> {
-    /// A run without explanations and side effects, in which every change is taken.
+    /// A run without explanations, side effects and reports, in which every change is taken.
     pub fn new(arena: &'a Arena, answers: &'b Answers, budget: &'b mut Budget<'t>) -> Self {
-        Self { arena, answers, budget, explain: false, recorder: None, guard: None, side_effects: false }
+        Self {
+            arena,
+            answers,
+            budget,
+            explain: false,
+            recorder: None,
+            guard: None,
+            side_effects: false,
+            reports: false,
+        }
     }
 }
 

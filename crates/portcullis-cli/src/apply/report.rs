@@ -109,11 +109,11 @@ fn entry<'a>(
     let annotation = |key: &str| policy.annotation(key).unwrap_or_default();
     let severity = annotation("policies.kyverno.io/severity");
     let is_severity = matches!(severity, "critical" | "high" | "medium" | "low" | "info");
-    let own = outcome.properties.iter().map(|(name, text)| (*name, Value::String(text)));
+    let own = outcome.properties.iter().map(|(name, text)| (&**name, Value::String(text)));
     let mut properties: Vec<_> = own.chain([("process", Value::String(process))]).collect();
     let mut entries = vec![
         ("category", Value::String(annotation("policies.kyverno.io/category"))),
-        ("message", Value::String(&outcome.message)),
+        ("message", Value::String(message(outcome, verdict))),
         ("policy", arena.string(&policy_key(policy))),
         ("properties", arena.object(&mut properties)),
         ("resources", arena.array(&[arena.object(&mut subject)])),
@@ -128,6 +128,15 @@ fn entry<'a>(
         entries.push(("scored", true.into()));
     }
     arena.object(&mut entries)
+}
+
+/// What is said of `outcome`: what its rule wants reports to say of such a result, or of all, else its message.
+fn message<'a>(outcome: &'a RuleOutcome<'a>, verdict: Verdict) -> &'a str {
+    let wanted = |name: &str| {
+        let property = outcome.properties.iter().find(|(own, text)| *own == name && !text.is_empty());
+        property.map(|(_, text)| &**text)
+    };
+    wanted(&format!("{}Message", verdict.as_str())).or_else(|| wanted("message")).unwrap_or(&outcome.message)
 }
 
 impl Form for Report {

@@ -21,6 +21,8 @@ pub(crate) struct Circumstances {
     pub(crate) now: i64,
     pub(crate) seed: u64,
     pub(crate) explain: bool,
+    /// Whether outcomes say what reports do.
+    pub(crate) reports: bool,
     /// How much is taken down of what happens.
     pub(crate) records: Option<RecordLimits>,
 }
@@ -143,5 +145,9 @@ impl<'a> Host<'a> for ResourceHost<'a> {
 
     fn side_effects(&self) -> bool {
         true
+    }
+
+    fn reports(&self) -> bool {
+        self.circumstances.reports
     }
 }

@@ -18,6 +18,7 @@ mod patterns;
 mod pod_security;
 mod policies;
 mod policy_comparison;
+mod report_properties;
 mod side_effects;
 mod slow;
 mod substitution;
