@@ -5,6 +5,7 @@ pub(crate) mod exceptions;
 pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod from_cluster;
+pub(crate) mod global_context;
 pub(crate) mod host;
 pub(crate) mod inputs;
 pub(crate) mod known;

@@ -432,7 +432,7 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
             recorder.add(asked(&question, answer, recorder));
         }
         match answer {
-            Some(Answer::Value(value)) => {
+            Some(Answer::Value(value) | Answer::OfSecrets(value)) => {
                 let known = self.copies.iter().find(|(of, _)| std::ptr::eq(*of, &**value));
                 let copy = match known {
                     Some((_, copy)) => *copy,
@@ -441,6 +441,10 @@ impl<'a, 'b, 't> Scope<'a, 'b, 't> {
                 if known.is_none() {
                     self.is_secret |= Mask::is_needed_for(value);
                     self.copies.push((value, copy));
+                    if matches!(answer, Some(Answer::OfSecrets(_))) {
+                        self.is_secret = true;
+                        self.made_of_secrets.hide_all(copy);
+                    }
                 }
                 Ok(Some(copy))
             }
@@ -477,6 +481,10 @@ fn asked(question: &Question, answer: &Answer, recorder: &Recorder) -> Step {
             let value = value.copy_to(&arena);
             recorder.hide(value);
             step.found(true).seen(recorder.show(value))
+        }
+        Answer::OfSecrets(value) => {
+            recorder.hide_all(value.copy_to(&Arena::new()));
+            step.found(true).seen(Mask::TEXT)
         }
         Answer::Failed(text) => step.found(false).note(text.as_str()),
         Answer::Unavailable => step.note("nobody can be asked"),

@@ -118,6 +118,8 @@ impl fmt::Display for Question {
 pub enum Answer {
     /// Shared by all who ask: it may be large.
     Value(Arc<OwnedValue>),
+    /// The same of what was made of Secrets: no text in it is told.
+    OfSecrets(Arc<OwnedValue>),
     /// It was asked and failed; the text says why.
     Failed(String),
     /// Nobody is there to ask. The variable keeps what was given for it from outside, if anything.

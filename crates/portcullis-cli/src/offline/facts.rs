@@ -1,11 +1,16 @@
 //! Facts that a cluster would know, answered from the resources of the run.
 
+mod api_path;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_cluster::{ApiError, Asked, Extent};
+use portcullis_jmespath::Expression;
 use portcullis_model::{Answer, Gvk, Purpose, Question, Resource, ResourceQuery};
 use portcullis_value::{Arena, Object, OwnedValue, Value};
 
+use self::api_path::ApiPath;
+use super::global_context::GlobalContext;
 use super::inputs::Input;
 use super::resources::{self, Scopes};
 use crate::surroundings::Stream;
@@ -19,8 +24,8 @@ pub(crate) struct Facts {
     pub(crate) clone_sources: Vec<OwnedValue>,
     /// Answers given beforehand, which come before the resources.
     calls: Vec<GivenCall>,
-    /// Entries of the global context by name, and by name and projection.
-    entries: BTreeMap<String, OwnedValue>,
+    /// Entries of the global context, by name.
+    entries: BTreeMap<String, GlobalContext>,
     reach: Reach,
     /// The cluster that calls of the API go to, in place of the resources.
     cluster: Option<crate::cluster::Reach>,
@@ -52,46 +57,6 @@ pub(crate) struct GivenCall {
     pub(crate) body: OwnedValue,
 }
 
-/// What a path of the API names: `/apis/apps/v1/namespaces/default/deployments/web`.
-#[derive(Debug, PartialEq, Eq)]
-struct ApiPath<'p> {
-    group: &'p str,
-    version: &'p str,
-    namespace: Option<&'p str>,
-    /// In the plural, as `deployments`.
-    resource: &'p str,
-    name: Option<&'p str>,
-}
-
-impl<'p> ApiPath<'p> {
-    fn parse(path: &'p str) -> Option<Self> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let (group, rest) = match parts.split_first()? {
-            (&"api", rest) => ("", rest),
-            (&"apis", [group, rest @ ..]) => (*group, rest),
-            _ => return None,
-        };
-        let (version, rest) = rest.split_first()?;
-        let (namespace, resource, name) = match rest {
-            ["namespaces", namespace, resource] => (Some(*namespace), *resource, None),
-            ["namespaces", namespace, resource, name] => (Some(*namespace), *resource, Some(*name)),
-            [resource] => (None, *resource, None),
-            [resource, name] => (None, *resource, Some(*name)),
-            _ => return None,
-        };
-        Some(Self { group, version, namespace, resource, name })
-    }
-
-    fn matches(&self, resource: Resource<'_>) -> bool {
-        let gvk = resource.gvk();
-        gvk.group == self.group
-            && gvk.version == self.version
-            && plural(gvk.kind) == self.resource.to_ascii_lowercase()
-            && self.namespace.is_none_or(|namespace| resource.namespace() == namespace)
-            && self.name.is_none_or(|name| resource.name() == name)
-    }
-}
-
 impl Facts {
     /// The resources of `inputs`, and `targets`. What is wrong with the former is told when they are judged.
     pub(crate) fn read(inputs: &mut [Input], targets: Vec<OwnedValue>, scopes: &Scopes) -> Self {
@@ -106,7 +71,7 @@ impl Facts {
         reach: Reach,
         resources: Vec<OwnedValue>,
         calls: Vec<GivenCall>,
-        entries: BTreeMap<String, OwnedValue>,
+        entries: BTreeMap<String, GlobalContext>,
     ) -> Self {
         Self { resources, calls, entries, reach, ..Self::default() }
     }
@@ -144,15 +109,10 @@ impl Facts {
                     "`{url}` is not called: this command stays off the network, give `{entry}` in a values file"
                 )),
             },
-            Question::GlobalContext { name, .. } => {
-                let of_resources =
-                    || (self.reach != Reach::Nothing).then(|| self.global_entry(name)).flatten();
-                self.entries
-                    .get(name)
-                    .cloned()
-                    .or_else(of_resources)
-                    .map_or(Answer::Unavailable, Answer::value)
-            }
+            Question::GlobalContext { entry, name } => self.global_context(name).unwrap_or_else(|reason| {
+                let frame = format!("failed to marshal APICall data for context entry {entry}");
+                Answer::Failed(format!("{frame}: failed to fetch entry key={name}: {reason}"))
+            }),
             Question::ConfigMap { namespace, name, .. } if self.reach == Reach::Cluster => {
                 match self.get("GET", &format!("/api/v1/namespaces/{namespace}/configmaps/{name}")) {
                     Ok(value) => Answer::value(value),
@@ -231,8 +191,31 @@ impl Facts {
         }
     }
 
-    /// The objects of a GlobalContextEntry among the resources.
-    fn global_entry(&self, name: &str) -> Option<OwnedValue> {
+    /// What `name` stands for in the global context: an entry, or a projection of one.
+    ///
+    /// # Errors
+    /// The entry has no such projection, or it cannot be made.
+    fn global_context(&self, name: &str) -> Result<Answer, String> {
+        // COMPAT(kyverno): what follows a second dot plays no part.
+        let mut parts = name.split('.');
+        let entry = parts.next().unwrap_or_default();
+        let projection = parts.next().filter(|projection| !projection.is_empty());
+        if let Some(given) = self.entries.get(entry) {
+            return given.read(projection);
+        }
+        match self.reach {
+            Reach::Nothing => Ok(Answer::Unavailable),
+            Reach::Api | Reach::Cluster => self
+                .global_entry(entry, projection)?
+                .map_or(Ok(Answer::Unavailable), |entry| entry.read(projection)),
+        }
+    }
+
+    /// A GlobalContextEntry among the resources, with the `projection` of it that is asked for.
+    ///
+    /// # Errors
+    /// The projection is no expression.
+    fn global_entry(&self, name: &str, projection: Option<&str>) -> Result<Option<GlobalContext>, String> {
         let arena = Arena::new();
         let all: Vec<Value<'_>> = self.resources.iter().map(|resource| resource.borrow(&arena)).collect();
         let is_entry = |resource: &&Value<'_>| {
@@ -240,18 +223,22 @@ impl Facts {
             let Gvk { group, kind, .. } = resource.gvk();
             group == "kyverno.io" && kind == "GlobalContextEntry" && resource.name() == name
         };
-        let wanted = all.iter().find(is_entry)?.path(&["spec", "kubernetesResource"])?;
-        let text = |key: &str| wanted.get(key).and_then(Value::as_str);
-        let path = ApiPath {
-            group: text("group").unwrap_or_default(),
-            version: text("version")?,
-            namespace: text("namespace").filter(|namespace| !namespace.is_empty()),
-            resource: text("resource")?,
-            name: None,
+        let Some(spec) = all.iter().find(is_entry).and_then(|entry| entry.get("spec")) else {
+            return Ok(None);
         };
+        let Some(path) = spec.get("kubernetesResource").and_then(ApiPath::of_entry) else { return Ok(None) };
         let found: Vec<_> =
             all.iter().copied().filter(|resource| path.matches(Resource(*resource))).collect();
-        Some(arena.array(&found).into())
+        let content = arena.array(&found).into();
+        let mut projections = Vec::new();
+        let known = spec.get("projections").and_then(Value::as_array).unwrap_or_default();
+        let text = |of: &Value<'_>, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
+        for known in known.iter().filter(|known| text(known, "name").as_deref() == projection) {
+            let path = text(known, "jmesPath").unwrap_or_default();
+            let expression = Expression::compile(&path).map_err(|error| error.to_string())?;
+            projections.extend(text(known, "name").map(|name| (name, expression)));
+        }
+        Ok(Some(GlobalContext { content, projections: projections.into() }))
     }
 }
 
@@ -285,31 +272,9 @@ fn list<'a>(arena: &'a Arena, path: &ApiPath<'_>, items: &[Value<'a>]) -> Value<
     arena.object(&mut entries)
 }
 
-/// The name of a kind in paths, as Kubernetes guesses it.
-fn plural(kind: &str) -> String {
-    let singular = kind.to_ascii_lowercase();
-    match singular.as_bytes() {
-        _ if singular == "endpoints" => singular,
-        [.., b's'] | [.., b'x'] | [.., b'c' | b's', b'h'] => singular + "es",
-        [.., b'a' | b'e' | b'i' | b'o' | b'u', b'y'] => singular + "s",
-        [.., b'y'] => singular.trim_end_matches('y').to_owned() + "ies",
-        _ => singular + "s",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kinds_have_the_plural_that_kubernetes_gives_them() {
-        let check = |kind, want| assert_eq!(plural(kind), want);
-        check("Pod", "pods");
-        check("Ingress", "ingresses");
-        check("NetworkPolicy", "networkpolicies");
-        check("Gateway", "gateways");
-        check("Endpoints", "endpoints");
-    }
 
     #[track_caller]
     fn check(path: &str, want: &str) {

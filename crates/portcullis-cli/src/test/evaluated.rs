@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use portcullis_engine::Response;
-use portcullis_jmespath::Context;
 use portcullis_model::{CompiledPolicy, Operation, Resource};
-use portcullis_value::{Arena, Budget, OwnedValue, Value};
+use portcullis_value::{Arena, OwnedValue, Value};
 
 use super::file::{GlobalEntry, Test};
 use crate::diagnostics;
 use crate::offline::documents;
 use crate::offline::exceptions::{self, Files};
 use crate::offline::facts::{Facts, Reach};
+use crate::offline::global_context::GlobalContext;
 use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
 use crate::offline::policies::{Fault, Policies};
@@ -80,7 +80,11 @@ impl Loaded {
         for entry in &test.entries {
             let (content, told) = content(entry, &scopes, surroundings);
             entry_errors += told;
-            project(entry, content, &mut entries)?;
+            let known = GlobalContext { content, projections: entry.projections.clone() };
+            for (projection, _) in &*known.projections {
+                known.read(Some(projection)).map_err(|reason| anyhow!("{reason}, of `{}`", entry.name))?;
+            }
+            entries.insert(entry.name.clone(), known);
         }
         let errors = cluster.errors + scope_errors + resource_errors;
         if errors + target_errors + source_errors + entry_errors > 0 {
@@ -195,32 +199,6 @@ fn content(entry: &GlobalEntry, scopes: &Scopes, surroundings: &mut Surroundings
     }
     let (resources, told) = read_paths(&entry.files, scopes, surroundings);
     (OwnedValue::Array(resources.into()), told)
-}
-
-/// Puts an entry with `content` among the `entries`: each projection by `entry.projection`, and all of them, by their
-/// names, over what the content holds.
-///
-/// # Errors
-/// A projection cannot be made of the content.
-fn project(
-    entry: &GlobalEntry,
-    content: OwnedValue,
-    entries: &mut BTreeMap<String, OwnedValue>,
-) -> anyhow::Result<()> {
-    let arena = Arena::new();
-    let root = content.borrow(&arena);
-    let mut projected = root.as_object().unwrap_or_default();
-    for (name, expression) in &entry.projections {
-        let mut budget = Budget::default();
-        let mut context = Context { arena: &arena, budget: &mut budget, now: 0, random: &mut || 0 };
-        let value = expression.search(root, &mut context);
-        let value = value.with_context(|| format!("projection `{name}` of `{}`", entry.name))?;
-        entries.insert(format!("{}.{name}", entry.name), value.into());
-        projected = projected.with(&arena, name, value);
-    }
-    let content = if entry.projections.is_empty() { content } else { Value::Object(projected).into() };
-    entries.insert(entry.name.clone(), content);
-    Ok(())
 }
 
 /// The files of `clusterResources`.

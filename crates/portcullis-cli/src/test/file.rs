@@ -1,6 +1,7 @@
 //! Test files: `kyverno-test.yaml`, read strictly.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use portcullis_jmespath::Expression;
 use portcullis_model::{Diagnostic, Operation, Severity};
@@ -47,7 +48,7 @@ pub(crate) struct GlobalEntry {
     /// Whether a part of the content is asked for by `fieldPath`, which is not read yet.
     pub(crate) has_field_path: bool,
     /// What is taken from the content, by name.
-    pub(crate) projections: Vec<(String, Expression)>,
+    pub(crate) projections: Arc<[(String, Expression)]>,
 }
 
 /// A row: what is expected of a rule on some resources.
@@ -322,7 +323,7 @@ impl Decoder<'_> {
             data,
             files,
             has_field_path: entry.get("fieldPath").is_some(),
-            projections,
+            projections: projections.into(),
         }
     }
 

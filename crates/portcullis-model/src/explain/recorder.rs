@@ -117,6 +117,11 @@ impl Recorder {
         self.record.borrow_mut().mask.hide(document);
     }
 
+    /// From now on no text in `value` is shown.
+    pub fn hide_all(&self, value: Value<'_>) {
+        self.record.borrow_mut().mask.hide_all(value);
+    }
+
     /// From now on no text in `value` is shown, where Secrets play a part: it was made from something.
     pub fn hide_derived(&self, value: Value<'_>) {
         let mask = &mut self.record.borrow_mut().mask;
