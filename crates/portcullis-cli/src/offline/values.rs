@@ -130,6 +130,11 @@ impl Values {
         }
     }
 
+    /// Whether something is known of a namespace.
+    pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
+        self.namespace_labels.contains_key(namespace)
+    }
+
     fn file(&mut self, document: Value<'_>, path: Pointer, problems: &mut Problems) {
         let known = [
             "apiVersion",

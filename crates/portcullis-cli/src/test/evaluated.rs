@@ -67,7 +67,6 @@ impl Loaded {
             bail!("`fieldPath` of the global context entry `{}` is not read yet", entry.name);
         }
         let cluster = Cluster::read(&test.cluster_resources, Path::new(&test.path), surroundings);
-        values.add_namespaces(values::namespaces(&cluster.resources));
         let (scopes, scope_errors) = Scopes::read(&cluster.definitions, surroundings);
         let (read, resource_errors) = read_resources(&test.resources, &scopes, surroundings);
         let (targets, target_errors) = read_resources(&test.targets, &scopes, surroundings);
@@ -97,6 +96,10 @@ impl Loaded {
             Reach::Cluster => resources.iter().cloned().chain(targets).chain(cluster.resources).collect(),
             _ => targets,
         };
+        if reach == Reach::Cluster {
+            values.add_namespaces(values::namespaces(&known));
+            check_namespaces(&resources, &values)?;
+        }
         let mut facts = Facts::new(reach, known, test.calls.clone(), entries);
         facts.clone_sources = clone_sources;
         let circumstances = Circumstances {
@@ -137,6 +140,27 @@ impl Loaded {
             }
         }
         evaluated
+    }
+}
+
+/// Looks for the namespace of each of `resources` in what stands for a cluster and what the values say.
+///
+/// # Errors
+/// One is in neither.
+fn check_namespaces(resources: &[OwnedValue], values: &Values) -> anyhow::Result<()> {
+    let arena = Arena::new();
+    let lives_nowhere = |resource: &Resource<'_>| {
+        let namespace = resource.namespace();
+        !namespace.is_empty() && !values.has_namespace(namespace)
+    };
+    match resources.iter().map(|resource| Resource(resource.borrow(&arena))).find(lives_nowhere) {
+        None => Ok(()),
+        Some(homeless) => {
+            let (key, namespace) = (homeless.key(), homeless.namespace());
+            bail!(
+                "there is no namespace `{namespace}` for {key}: name it in `clusterResources` or in the values"
+            )
+        }
     }
 }
 

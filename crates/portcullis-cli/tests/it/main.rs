@@ -3,6 +3,7 @@
 
 mod global_context;
 mod reports;
+mod tests_of_policies;
 
 use std::ffi::OsString;
 use std::fs;
