@@ -122,6 +122,7 @@ impl Known {
             None => Values::set(&self.set, surroundings)?,
         };
         let user = self.userinfo.as_deref().map(|path| UserInfo::read(path, surroundings)).transpose()?;
+        let user = user.and_then(UserInfo::known);
         let paths = policies;
         let mut policies = Policies::load(paths, surroundings);
         let exceptions = self.exceptions(paths, resources, surroundings)?;

@@ -1,7 +1,7 @@
 //! The UserInfo file: who makes the request.
 
 use portcullis_model::{Roles, User};
-use portcullis_value::{Arena, Object, OwnedValue, Pointer, Value};
+use portcullis_value::{Arena, OwnedValue, Pointer, Value};
 
 use super::fields::{OF_OLD, Problems, is_of_old};
 use super::values::read_strictly;
@@ -15,7 +15,7 @@ pub(crate) struct UserInfo {
     groups: Vec<String>,
     roles: Vec<String>,
     cluster_roles: Vec<String>,
-    /// `userInfo` as variables read it.
+    /// `userInfo` as variables read it: nothing in it is empty.
     info: OwnedValue,
 }
 
@@ -57,14 +57,22 @@ impl UserInfo {
             let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
             user.roles = owned(file.texts("roles", problems));
             user.cluster_roles = owned(file.texts("clusterRoles", problems));
-            let info = file.get("userInfo").unwrap_or(Value::Object(Object::default()));
-            let fields =
-                problems.fields(info, file.path("userInfo"), &["username", "uid", "groups", "extra"]);
+            let info = file.get("userInfo").unwrap_or_default();
+            let known = ["username", "uid", "groups", "extra"];
+            let fields = problems.fields(info, file.path("userInfo"), &known);
             user.username = fields.text("username", problems).to_owned();
             user.groups = owned(fields.texts("groups", problems));
-            user.info = info.into();
+            let said = known.into_iter().filter_map(|field| Some((field, fields.get(field)?)));
+            let mut said: Vec<_> = said.filter(|(_, value)| !is_empty(*value)).collect();
+            user.info = Arena::new().object(&mut said).into();
         })?;
         Ok(user)
+    }
+
+    /// The user, unless the file says nothing of one: then nobody asks.
+    pub(crate) fn known(self) -> Option<Self> {
+        let says_who = matches!(&self.info, OwnedValue::Object(fields) if !fields.is_empty());
+        (says_who || !self.roles.is_empty() || !self.cluster_roles.is_empty()).then_some(self)
     }
 
     /// The roles and the cluster roles of the user.
@@ -99,5 +107,14 @@ impl UserInfo {
             fields.push(("clusterRoles", list(&self.cluster_roles)));
         }
         fields
+    }
+}
+
+fn is_empty(value: Value<'_>) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
     }
 }

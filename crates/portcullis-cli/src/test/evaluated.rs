@@ -52,6 +52,7 @@ impl Loaded {
         };
         let user = test.user_info.as_deref();
         let user = user.map(|path| UserInfo::read_of_test(path, surroundings)).transpose()?;
+        let user = user.and_then(UserInfo::known);
         let mut policies = Policies::load_alone(&test.policies, surroundings);
         policies.except(&exceptions::read(&test.exceptions, Files::OfExceptions, surroundings)?);
         // COMPAT(kyverno): others of a wrong form are told of, and no policy has their name.

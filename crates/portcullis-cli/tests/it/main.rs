@@ -4,6 +4,7 @@
 mod global_context;
 mod reports;
 mod tests_of_policies;
+mod user_info;
 
 use std::ffi::OsString;
 use std::fs;
