@@ -12,7 +12,9 @@ pub(super) const OF_OLD: &str = "uses a deprecated schema: it has no `apiVersion
 
 /// Whether a file says neither its version nor its kind, as they did not once.
 pub(super) fn is_of_old(document: Value<'_>) -> bool {
-    document.get("apiVersion").is_none() || document.get("kind").is_none()
+    let fields = Fields::new(document.as_object().unwrap_or_default(), Pointer::root());
+    let is_missing = |field| matches!(fields.get(field), None | Some(Value::String("")));
+    is_missing("apiVersion") || is_missing("kind")
 }
 
 /// A map of the file, and where it is.

@@ -185,7 +185,8 @@ impl Decoder<'_> {
         if !self.problems.0.is_empty() {
             return;
         }
-        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let fields = Fields::new(document.as_object().unwrap_or_default(), Pointer::root());
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
         let (key, message, hint) = if kind != "Test" {
             ("kind", format!("`{kind}` is no kind of tests"), BEGINNING)
         } else if test.rows.is_empty() {

@@ -45,6 +45,34 @@ results:
 }
 
 #[test]
+fn the_case_of_fields_plays_no_part() {
+    let values = "APIVersion: cli.kyverno.io/v1alpha1
+Kind: Values
+NamespaceSelector:
+- {Name: shop, Labels: {checked: 'yes'}}
+";
+    let user = "apiversion: cli.kyverno.io/v1alpha1\nKIND: UserInfo\n";
+    let test = "APIVERSION: cli.kyverno.io/v1alpha1
+KIND: Test
+policies: [policy.yaml]
+Resources: [pod.yaml]
+Variables: values.yaml
+UserInfo: user.yaml
+results:
+- {Policy: labelled, RULE: app, kind: Pod, resources: [web], result: fail}
+";
+    let files = [
+        ("policy.yaml", POLICY),
+        ("pod.yaml", POD),
+        ("values.yaml", values),
+        ("user.yaml", user),
+        ("kyverno-test.yaml", test),
+    ];
+    let ran = run(&files, "test . --strict");
+    assert_eq!((ran.exit, &*ran.stderr), (Exit::SUCCESS, ""), "{}", ran.stdout);
+}
+
+#[test]
 fn beside_what_stands_for_a_cluster_the_namespace_of_a_resource_must_be_there() {
     let with_cluster = "clusterResources: [cluster.yaml]";
     let ran = tested(with_cluster, POD, "");

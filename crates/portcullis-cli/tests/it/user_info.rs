@@ -19,9 +19,11 @@ spec:
     validate: {{message: 'said {{{{ request.userInfo.username || request.userInfo.uid }}}}', pattern: {{metadata: {{labels: {{app: a}}}}}}}}
 "
     );
-    let file = format!("apiVersion: cli.kyverno.io/v1alpha1\nkind: UserInfo\n{fields}");
+    let file = format!("APIVersion: cli.kyverno.io/v1alpha1\nKind: UserInfo\n{fields}");
     let files = [("policy.yaml", &*policy), ("pod.yaml", POD), ("user.yaml", &file)];
-    run(&files, "apply policy.yaml --resource pod.yaml --userinfo user.yaml").stdout
+    let ran = run(&files, "apply policy.yaml --resource pod.yaml --userinfo user.yaml");
+    assert_eq!(ran.stderr, "");
+    ran.stdout
 }
 
 #[track_caller]
@@ -41,4 +43,6 @@ fn a_file_that_names_nobody_is_as_good_as_none() {
         check(named, fields, "fail: 0");
     }
     check(named, "userInfo: {username: ann}", "said ann");
+    // The case of fields plays no part, in what variables read either.
+    check(named, "UserInfo: {UserName: ann}", "said ann");
 }
