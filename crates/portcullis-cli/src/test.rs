@@ -65,26 +65,26 @@ pub(crate) fn test(arguments: &Arguments, surroundings: &mut Surroundings<'_>) -
     if errors > 0 {
         return Err(anyhow!("found {errors} errors after loading tests: none was run").into());
     }
-    let found = tests.iter().map(|test| test.rows.len()).sum::<usize>();
+    if tests.is_empty() && arguments.require_tests {
+        return Err(anyhow!("no tests found").into());
+    }
+    let are_found = !tests.is_empty();
+    let rows = tests.iter().map(|test| test.rows.len()).sum::<usize>();
     for test in &mut tests {
         test.rows.retain(|row| arguments.test_case_selector.selects(row));
     }
     tests.retain(|test| !test.rows.is_empty());
-    if tests.is_empty() && found > 0 {
-        let are = if found == 1 { "is" } else { "are" };
-        let message =
-            format!("`--test-case-selector` selects none of the rows, of which there {are} {found}");
+    if tests.is_empty() && rows > 0 {
+        let are = if rows == 1 { "is" } else { "are" };
+        let message = format!("`--test-case-selector` selects none of the rows, of which there {are} {rows}");
         diagnostics::warning(&mut surroundings.stderr, &message);
-    }
-    if tests.is_empty() && arguments.require_tests {
-        return Err(anyhow!("no tests found").into());
     }
     let ran = run_all(&tests, arguments, surroundings);
     for test in &ran {
         // When standard error cannot be written there is nobody left to tell.
         let _ = surroundings.stderr.write_all(&test.told);
     }
-    output::print(&ran, arguments, surroundings)?;
+    output::print(&ran, are_found, arguments, surroundings)?;
     Ok(conclude(&ran, surroundings))
 }
 

@@ -17,18 +17,20 @@ use crate::surroundings::Surroundings;
 
 const COLUMNS: [&str; 7] = ["ID", "POLICY", "RULE", "RESOURCE", "RESULT", "REASON", "MESSAGE"];
 
-/// Prints the rows and the summary.
+/// Prints the rows and the summary; `are_found` says whether there are tests, run or not.
 pub(crate) fn print(
     ran: &[Ran],
+    are_found: bool,
     arguments: &Arguments,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<(), Ended> {
-    let printer = Printer { arguments, passed: passed(ran), failed: failures(ran) };
+    let printer = Printer { arguments, are_found, passed: passed(ran), failed: failures(ran) };
     printer.print(ran, surroundings).map_err(|error| standard_output(error).into())
 }
 
 struct Printer<'p> {
     arguments: &'p Arguments,
+    are_found: bool,
     passed: usize,
     failed: usize,
 }
@@ -96,7 +98,7 @@ impl Printer<'_> {
 
     fn text(&self, ran: &[Ran], summary: &str, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
         let stdout = &mut surroundings.stdout;
-        if ran.is_empty() {
+        if !self.are_found {
             return writeln!(stdout, "No test yamls available");
         }
         let paint = Paint::on(stdout);

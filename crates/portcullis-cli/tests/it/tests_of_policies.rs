@@ -73,6 +73,27 @@ results:
 }
 
 #[test]
+fn tests_of_which_no_row_is_run_are_summed_up_and_only_where_there_are_none_is_that_said() {
+    let without_rows =
+        "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\npolicies: [policy.yaml]\nresources: [pod.yaml]\n";
+    let with_rows = format!("{without_rows}results: [{{policy: labelled, kind: Pod, result: fail}}]");
+    let files = |test| [("policy.yaml", POLICY), ("pod.yaml", POD), ("kyverno-test.yaml", test)];
+    for (test, arguments) in [
+        (without_rows, "test . --require-tests"),
+        (&*with_rows, "test . --require-tests --test-case-selector policy=other"),
+    ] {
+        let ran = run(&files(test), arguments);
+        let printed = (ran.exit, &*ran.stdout);
+        assert_eq!(printed, (Exit::SUCCESS, "\nTest Summary: 0 tests passed and 0 tests failed\n"));
+    }
+    let ran = run(&[], "test .");
+    assert_eq!((ran.exit, &*ran.stdout), (Exit::SUCCESS, "No test yamls available\n"));
+    let ran = run(&[], "test . --require-tests");
+    assert_eq!((ran.exit, &*ran.stdout), (Exit::FAILURE, ""));
+    assert!(ran.stderr.contains("no tests found"), "{}", ran.stderr);
+}
+
+#[test]
 fn beside_what_stands_for_a_cluster_the_namespace_of_a_resource_must_be_there() {
     let with_cluster = "clusterResources: [cluster.yaml]";
     let ran = tested(with_cluster, POD, "");
