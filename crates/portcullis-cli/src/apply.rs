@@ -181,12 +181,6 @@ impl Work<'_> {
         }
         if let Some(output) = &mut self.output {
             let mutations = judged.mutations();
-            for (_, target) in mutations.iter().flat_map(|mutation| &mutation.targets) {
-                output.add(*target)?;
-            }
-            for (policy, objects) in judged.generated() {
-                objects.iter().try_for_each(|object| output.add_generated(policy.name(), *object))?;
-            }
             match mutations::outcome(&mutations) {
                 Some((object, _)) => output.add(object)?,
                 None if mutations.is_empty() => {}
@@ -195,6 +189,12 @@ impl Work<'_> {
                         format!("{} is not written: a mutate rule failed on it", judged.resource.key());
                     diagnostics::warning(stderr, &message);
                 }
+            }
+            for (_, target) in mutations.iter().flat_map(|mutation| &mutation.targets) {
+                output.add(*target)?;
+            }
+            for (policy, objects) in judged.generated() {
+                objects.iter().try_for_each(|object| output.add_generated(policy.name(), *object))?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod global_context;
+mod output_files;
 mod reports;
 mod tests_of_policies;
 mod user_info;
