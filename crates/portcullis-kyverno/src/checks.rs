@@ -32,7 +32,7 @@ mod wildcards;
 
 use std::collections::HashSet;
 
-use portcullis_model::Diagnostic;
+use portcullis_model::{Diagnostic, Severity};
 use portcullis_value::{Value, json};
 
 use self::document::{Document, Rule};
@@ -155,6 +155,16 @@ impl Findings {
                 && finding.diagnostic.is_error()
                 && finding.diagnostic.message.starts_with("unknown field")
         })
+    }
+
+    /// The same for an exception that nobody admits, as in a file: it counts, and what an admission would refuse of its fields is
+    /// a warning.
+    #[must_use]
+    pub fn without_admission(mut self) -> Self {
+        for finding in self.found.iter_mut().filter(|finding| finding.source == Source::FieldErrors) {
+            finding.diagnostic.severity = Severity::Warning;
+        }
+        self
     }
 
     /// What was found.

@@ -70,7 +70,7 @@ fn document(
         let marks = documents::marks_at(document.marks, place);
         match (gvk.group, gvk.kind) {
             ("kyverno.io", "PolicyException") => {
-                let found = Findings::of_exception(object).into_diagnostics();
+                let found = Findings::of_exception(object).without_admission().into_diagnostics();
                 found.iter().for_each(|diagnostic| reporter.diagnostic(source, &marks, diagnostic));
                 exceptions.push(Arc::new(PolicyException::compile(object)));
             }

@@ -1,6 +1,7 @@
 //! The command line as a function, on files of a folder.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod exceptions;
 mod global_context;
 mod output_files;
 mod reports;
