@@ -55,6 +55,8 @@ impl Policy {
         let resource = Resource(document);
         let spec = document.get("spec").unwrap_or_default();
         let is_namespaced = resource.kind() == "Policy";
+        // COMPAT(kyverno): in a file, which may name no namespace, the reference's engine reads it as `default` and its command line
+        // is said to apply the policy everywhere. It is the narrower one here.
         let namespace = is_namespaced.then(|| match resource.namespace() {
             "" => "default",
             namespace => namespace,

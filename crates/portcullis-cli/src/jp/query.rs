@@ -53,6 +53,7 @@ pub(super) fn query(arguments: &Arguments, surroundings: &mut Surroundings<'_>) 
         (None, false) => "Enter input object and hit Ctrl+D.",
         (Some(_), false) => "",
     };
+    // COMPAT(kyverno): the reference says so on standard output, and into a pipe too, where it stands among the values.
     if !missing.is_empty() && surroundings.stdin_is_terminal {
         writeln!(surroundings.stderr, "Reading from terminal input.\n{missing}")?;
     }
