@@ -11,6 +11,7 @@ pub enum Protection {
     /// It has a deletionTimestamp.
     Going,
     Running,
+    /// `spec.suspend` is set, whether it has finished or not.
     Suspended,
     /// An ownerReference, controller or not.
     Owned,

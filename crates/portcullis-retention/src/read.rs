@@ -323,10 +323,13 @@ impl<'a> Reading<'a> {
     /// The facts of a Job whose text has `length` bytes.
     fn finish(mut self, length: usize) -> Option<JobFacts<'a>> {
         match self.facts.outcome {
-            Some(_) if self.facts.finished.is_none() => self.protect(Protection::NoFinishTime),
-            Some(_) => {}
-            None if self.suspended => self.protect(Protection::Suspended),
+            // One that has finished can be suspended too: somebody holds on to it.
+            _ if self.suspended => self.protect(Protection::Suspended),
             None => self.protect(Protection::Running),
+            Some(_) => {}
+        }
+        if self.facts.outcome.is_some() && self.facts.finished.is_none() {
+            self.protect(Protection::NoFinishTime);
         }
         self.facts.detail = match self.facts.protections.first() {
             Some(Protection::Owned) => self.owner,

@@ -126,6 +126,7 @@ fn spec_and_status_protect_too() {
     protected(&with("", r#","terminating":1"#), Protection::PodsLeft, "Pods are still terminating");
     protected(&with("", r#","active":1"#), Protection::PodsLeft, "Pods are still terminating");
     protected(&job("", r#""suspend":true"#, ""), Protection::Suspended, "is suspended");
+    protected(&with(r#""suspend":true"#, ""), Protection::Suspended, "is suspended");
     protected(&job("", r#""suspend":false"#, r#""active":1"#), Protection::Running, "has not finished");
     let arena = Arena::new();
     let text = with(
