@@ -66,6 +66,7 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
 fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
     for (name, path) in [
         ("metadata.name", ["metadata", "name"]),
+        ("metadata.namespace", ["metadata", "namespace"]),
         ("metadata.uid", ["metadata", "uid"]),
         ("metadata.resourceVersion", ["metadata", "resourceVersion"]),
     ] {
@@ -338,7 +339,8 @@ impl<'a> Reading<'a> {
             _ => None,
         };
         self.facts.bytes = u32::try_from(length).unwrap_or(u32::MAX);
-        let identity = [self.facts.name, self.facts.uid, self.facts.resource_version];
+        let JobFacts { namespace, name, uid, resource_version, .. } = self.facts;
+        let identity = [namespace, name, uid, resource_version];
         identity.iter().all(|text| !text.is_empty()).then_some(self.facts)
     }
 }

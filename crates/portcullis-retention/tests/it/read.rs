@@ -194,13 +194,15 @@ fn what_is_no_job_is_told() {
     let missing = |member: &str| format!("`metadata.{member}` is missing, which every Job of a cluster has");
     assert_eq!(why("{}"), missing("name"));
     assert_eq!(why("[]"), missing("name"));
-    assert_eq!(why(r#"{"kind":"Job","metadata":{"name":"x","uid":""}}"#), missing("uid"));
-    let identity = r#""name":"x","uid":"u""#;
+    assert_eq!(why(r#"{"kind":"Job","metadata":{"name":"x","uid":"u"}}"#), missing("namespace"));
+    assert_eq!(why(r#"{"metadata":{"name":"x","namespace":"","uid":"u"}}"#), missing("namespace"));
+    assert_eq!(why(r#"{"kind":"Job","metadata":{"name":"x","namespace":"n","uid":""}}"#), missing("uid"));
+    let identity = r#""name":"x","namespace":"n","uid":"u""#;
     assert_eq!(why(&format!(r#"{{"metadata":{{{identity}}}}}"#)), missing("resourceVersion"));
     let of_another_type =
         |member: &str| format!("its `{member}` is not that of a Job: a field has another type");
     for (member, text) in [
-        ("metadata", r#"{"metadata":{"name":7,"uid":"u","resourceVersion":"1"}}"#.to_owned()),
+        ("metadata", r#"{"metadata":{"name":7,"namespace":"n","uid":"u","resourceVersion":"1"}}"#.to_owned()),
         ("spec", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"spec":{{"suspend":"no"}}}}"#)),
         ("status", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"status":[]}}"#)),
         ("kind", format!(r#"{{"kind":7,"metadata":{{{identity},"resourceVersion":"1"}}}}"#)),
@@ -225,7 +227,7 @@ fn a_selector_looks_at_the_labels_of_a_job_that_has_none_too() {
 fn jobs_that_are_alike_are_read_as_if_each_stood_alone() {
     let job = |name: &str, fields: &str, pod: &str| {
         format!(
-            r#"{{"metadata":{{"name":"{name}","uid":"u","resourceVersion":"1","managedFields":[
+            r#"{{"metadata":{{"name":"{name}","namespace":"n","uid":"u","resourceVersion":"1","managedFields":[
             {{"manager":"{name}","fieldsV1":{fields}}},{{"manager":"b","fieldsV1":{{"f:status": {{}}}},"subresource":"status"}}]}},
             "spec":{{"template":{{"spec":{pod}}},"managedBy":"{name}"}}}}"#
         )

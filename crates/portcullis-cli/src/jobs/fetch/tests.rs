@@ -25,7 +25,9 @@ fn listed(namespaces: &[Option<&str>], script: Script) -> (Result<Vec<String>>, 
 }
 
 fn page(names: &[&str], token: &str) -> (u16, String) {
-    let job = |name: &&str| format!(r#"{{"metadata":{{"name":"{name}","uid":"u","resourceVersion":"1"}}}}"#);
+    let job = |name: &&str| {
+        format!(r#"{{"metadata":{{"name":"{name}","namespace":"n","uid":"u","resourceVersion":"1"}}}}"#)
+    };
     let items: Vec<_> = names.iter().map(job).collect();
     (
         200,

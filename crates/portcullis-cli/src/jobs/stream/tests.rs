@@ -19,7 +19,7 @@ impl Read for Drip<'_> {
 
 fn job(name: &str) -> String {
     format!(
-        r#"{{"metadata": {{"name": "{name}", "uid": "u", "resourceVersion": "1"}}, "status": {{"é": "\ud83d\ude00"}}}}"#
+        r#"{{"metadata": {{"name": "{name}", "namespace": "team-a", "uid": "u", "resourceVersion": "1"}}, "status": {{"é": "\ud83d\ude00"}}}}"#
     )
 }
 
@@ -73,7 +73,7 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
     refused(&format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)), "it is no JSON after item 1: expected `:`");
     refused(r#"{"kind":"PodList","items":[]}"#, "it holds a `PodList`, not Jobs");
     refused(
-        r#"{"items":[{"metadata":{"name":"a"}}]}"#,
+        r#"{"items":[{"metadata":{"name":"a","namespace":"team-a"}}]}"#,
         "item 1 is no Job: `metadata.uid` is missing, which every Job of a cluster has",
     );
     refused(
