@@ -53,13 +53,23 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
         return Ok(facts);
     }
     let document = json::read(arena, text).map_err(NotAJob::Json)?;
-    let word = |key| document.get(key).and_then(Value::as_str);
-    if let Some(kind) = word("kind").filter(|kind| *kind != JOB) {
-        return Err(NotAJob::Kind(kind.into()));
+    if let Some(kind) = other_kind(document) {
+        return Err(NotAJob::Kind(kind));
     }
     // Printed anew it has no escapes where it needs none.
     let plain = arena.str(&document.to_string());
     scan_job(&mut Scanner::new(plain), interest, &mut alike).ok_or_else(|| why_no_job(document, interest))
+}
+
+/// What `document` says that it is, where that is another kind. Items of a list need not say it.
+fn other_kind(document: Value<'_>) -> Option<Box<str>> {
+    let word = |key| document.get(key).and_then(Value::as_str);
+    let kind = word("kind").unwrap_or(JOB);
+    let version = word("apiVersion").filter(|version| !matches!(*version, "" | API_VERSION));
+    match version {
+        Some(version) if kind == JOB => Some(format!("{version}/{kind}").into()),
+        _ => Some(kind.into()).filter(|_| kind != JOB),
+    }
 }
 
 /// Why `document` is no Job.
@@ -76,17 +86,18 @@ fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
     }
     let is_read = |member: &str| {
         let Some(value) = document.get(member) else { return true };
-        let text = value.to_string();
-        let (mut reading, mut scanner) = (Reading::default(), Scanner::new(&text));
+        let document = value.to_string();
+        let (mut reading, mut scanner) = (Reading::default(), Scanner::new(&document));
         let mut alike = Alike::default();
         let read = match member {
+            "apiVersion" => text(&mut scanner).map(drop),
             "metadata" => reading.metadata(&mut scanner, interest, &mut alike),
             "spec" => reading.spec(&mut scanner, &mut alike),
             _ => reading.status(&mut scanner),
         };
         read.is_some()
     };
-    let unread = ["metadata", "spec", "status"].into_iter().find(|member| !is_read(member));
+    let unread = ["apiVersion", "metadata", "spec", "status"].into_iter().find(|member| !is_read(member));
     NotAJob::Member(unread.unwrap_or("kind"))
 }
 
@@ -99,6 +110,7 @@ pub fn scan_job<'a>(
     let mut reading = Reading::default();
     let start = scanner.taken();
     scanner.members(|key, scanner| match key {
+        "apiVersion" => matches!(text(scanner)?, "" | API_VERSION).then_some(()),
         "kind" => (text(scanner)? == JOB).then_some(()),
         "metadata" => reading.metadata(scanner, interest, alike),
         "spec" => reading.spec(scanner, alike),
@@ -346,6 +358,7 @@ impl<'a> Reading<'a> {
 }
 
 const JOB: &str = "Job";
+const API_VERSION: &str = "batch/v1";
 /// The controller that looks after Jobs where none is named.
 const BUILT_IN: &str = "kubernetes.io/job-controller";
 /// The finalizer by which Kubernetes counts Pods.

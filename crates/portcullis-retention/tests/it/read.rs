@@ -190,6 +190,9 @@ fn what_is_no_job_is_told() {
     let arena = Arena::new();
     let why = |text: &str| read_job(&arena, text, &Interest::default()).unwrap_err().to_string();
     assert_eq!(why(r#"{"kind":"Pod","metadata":{"name":"x"}}"#), "it is a `Pod`, not a `Job` of `batch/v1`");
+    let of_volcano = finished("").replace("batch/v1", "batch.volcano.sh/v1alpha1");
+    assert_eq!(why(&of_volcano), "it is a `batch.volcano.sh/v1alpha1/Job`, not a `Job` of `batch/v1`");
+    assert!(read_job(&arena, &finished("").replace("\"batch/v1\"", "null"), &Interest::default()).is_ok());
     assert!(matches!(read_job(&arena, "{", &Interest::default()), Err(NotAJob::Json(_))));
     let missing = |member: &str| format!("`metadata.{member}` is missing, which every Job of a cluster has");
     assert_eq!(why("{}"), missing("name"));
@@ -206,6 +209,7 @@ fn what_is_no_job_is_told() {
         ("spec", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"spec":{{"suspend":"no"}}}}"#)),
         ("status", format!(r#"{{"metadata":{{{identity},"resourceVersion":"1"}},"status":[]}}"#)),
         ("kind", format!(r#"{{"kind":7,"metadata":{{{identity},"resourceVersion":"1"}}}}"#)),
+        ("apiVersion", format!(r#"{{"apiVersion":7,"metadata":{{{identity},"resourceVersion":"1"}}}}"#)),
     ] {
         assert_eq!(why(&text), of_another_type(member));
     }
