@@ -56,9 +56,32 @@ pub fn read_job<'a>(arena: &'a Arena, text: &'a str, interest: &Interest) -> Res
     if let Some(kind) = other_kind(document) {
         return Err(NotAJob::Kind(kind));
     }
-    // Printed anew it has no escapes where it needs none.
-    let plain = arena.str(&document.to_string());
-    scan_job(&mut Scanner::new(plain), interest, &mut alike).ok_or_else(|| why_no_job(document, interest))
+    let document = with_plain_keys(arena, document);
+    let text = arena.str(&document.to_string());
+    let read = Reading::in_arena(arena).job(&mut Scanner::new(text), interest, &mut alike);
+    read.ok_or_else(|| why_no_job(arena, document, interest))
+}
+
+/// `document` without what needs escapes in keys, as a scanner takes none: no key that is looked for has any, though it may
+/// begin like one.
+fn with_plain_keys<'a>(arena: &'a Arena, document: Value<'a>) -> Value<'a> {
+    let needs_escape =
+        |character: char| matches!(character, '"' | '\\' | '\0'..='\x1f' | '\u{2028}' | '\u{2029}');
+    let plain = |key: &'a str| match key.contains(needs_escape) {
+        true => arena.str(&key.replace(needs_escape, "\u{fffd}")),
+        false => key,
+    };
+    match document {
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| with_plain_keys(arena, *item)).collect();
+            arena.array(&items)
+        }
+        Value::Object(object) => {
+            let entries = object.iter().map(|(key, value)| (plain(key), with_plain_keys(arena, value)));
+            arena.object(&mut entries.collect())
+        }
+        value => value,
+    }
 }
 
 /// What `document` says that it is, where that is another kind. Items of a list need not say it.
@@ -73,7 +96,7 @@ fn other_kind(document: Value<'_>) -> Option<Box<str>> {
 }
 
 /// Why `document` is no Job.
-fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
+fn why_no_job(arena: &Arena, document: Value<'_>, interest: &Interest) -> NotAJob {
     for (name, path) in [
         ("metadata.name", ["metadata", "name"]),
         ("metadata.namespace", ["metadata", "namespace"]),
@@ -86,11 +109,11 @@ fn why_no_job(document: Value<'_>, interest: &Interest) -> NotAJob {
     }
     let is_read = |member: &str| {
         let Some(value) = document.get(member) else { return true };
-        let document = value.to_string();
-        let (mut reading, mut scanner) = (Reading::default(), Scanner::new(&document));
+        let (mut reading, mut scanner) =
+            (Reading::in_arena(arena), Scanner::new(arena.str(&value.to_string())));
         let mut alike = Alike::default();
         let read = match member {
-            "apiVersion" => text(&mut scanner).map(drop),
+            "apiVersion" => reading.text(&mut scanner).map(drop),
             "metadata" => reading.metadata(&mut scanner, interest, &mut alike),
             "spec" => reading.spec(&mut scanner, &mut alike),
             _ => reading.status(&mut scanner),
@@ -107,22 +130,14 @@ pub fn scan_job<'a>(
     interest: &Interest,
     alike: &mut Alike<'a>,
 ) -> Option<JobFacts<'a>> {
-    let mut reading = Reading::default();
-    let start = scanner.taken();
-    scanner.members(|key, scanner| match key {
-        "apiVersion" => matches!(text(scanner)?, "" | API_VERSION).then_some(()),
-        "kind" => (text(scanner)? == JOB).then_some(()),
-        "metadata" => reading.metadata(scanner, interest, alike),
-        "spec" => reading.spec(scanner, alike),
-        "status" => reading.status(scanner),
-        _ => scanner.skip(),
-    })?;
-    reading.finish(scanner.taken() - start)
+    Reading::default().job(scanner, interest, alike)
 }
 
 /// A Job half read.
 #[derive(Default)]
 struct Reading<'a> {
+    /// Where texts lie whose escapes are resolved; without it none is taken that has any.
+    arena: Option<&'a Arena>,
     facts: JobFacts<'a>,
     suspended: bool,
     /// The words that protections are about, where one was met.
@@ -132,6 +147,39 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
+    fn in_arena(arena: &'a Arena) -> Self {
+        Self { arena: Some(arena), ..Self::default() }
+    }
+
+    fn job(
+        mut self,
+        scanner: &mut Scanner<'a>,
+        interest: &Interest,
+        alike: &mut Alike<'a>,
+    ) -> Option<JobFacts<'a>> {
+        let start = scanner.taken();
+        scanner.members(|key, scanner| match key {
+            "apiVersion" => matches!(self.text(scanner)?, "" | API_VERSION).then_some(()),
+            "kind" => (self.text(scanner)? == JOB).then_some(()),
+            "metadata" => self.metadata(scanner, interest, alike),
+            "spec" => self.spec(scanner, alike),
+            "status" => self.status(scanner),
+            _ => scanner.skip(),
+        })?;
+        self.finish(scanner.taken() - start)
+    }
+
+    /// Takes a string; `null` is the empty one.
+    fn text(&self, scanner: &mut Scanner<'a>) -> Option<&'a str> {
+        let Some(arena) = self.arena else {
+            return Some(scanner.optional(Scanner::string)?.unwrap_or_default());
+        };
+        match json::read(arena, scanner.raw()?).ok()? {
+            Value::String(text) => Some(text),
+            value => value.is_null().then_some(""),
+        }
+    }
+
     fn protect(&mut self, protection: Protection) {
         self.facts.protections.insert(protection);
     }
@@ -145,20 +193,20 @@ impl<'a> Reading<'a> {
         self.facts.selected = interest.selector.matches(Object::default());
         scanner.members(|key, scanner| {
             match key {
-                "namespace" => self.facts.namespace = text(scanner)?,
-                "name" => self.facts.name = text(scanner)?,
-                "uid" => self.facts.uid = text(scanner)?,
-                "resourceVersion" => self.facts.resource_version = text(scanner)?,
+                "namespace" => self.facts.namespace = self.text(scanner)?,
+                "name" => self.facts.name = self.text(scanner)?,
+                "uid" => self.facts.uid = self.text(scanner)?,
+                "resourceVersion" => self.facts.resource_version = self.text(scanner)?,
                 "generateName" => {
-                    let prefix = text(scanner)?;
+                    let prefix = self.text(scanner)?;
                     self.facts.generate_name = prefix;
                     if !prefix.is_empty() {
                         self.facts.group.get_or_insert(prefix);
                     }
                 }
-                "creationTimestamp" => self.facts.created = text(scanner)?,
+                "creationTimestamp" => self.facts.created = self.text(scanner)?,
                 "deletionTimestamp" => {
-                    if !text(scanner)?.is_empty() {
+                    if !self.text(scanner)?.is_empty() {
                         self.protect(Protection::Going);
                     }
                 }
@@ -170,7 +218,7 @@ impl<'a> Reading<'a> {
                 "finalizers" => self.finalizers(scanner)?,
                 "managedFields" => {
                     (self.facts.manager, self.facts.managed_fields) =
-                        scanner.with_text(|scanner| manager(scanner, &mut alike.fields))?;
+                        scanner.with_text(|scanner| self.manager(scanner, &mut alike.fields))?;
                 }
                 _ => scanner.skip()?,
             }
@@ -178,9 +226,39 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// The manager that wrote before all others, writers of subresources left out: who made the Job. Kubernetes keeps the list
+    /// in order of time, but for those that apply, which come first.
+    fn manager(&self, scanner: &mut Scanner<'a>, fields: &mut [Taken<'a>]) -> Option<&'a str> {
+        let mut first: Option<(&str, &str)> = None;
+        let mut fields = fields.iter_mut();
+        list(scanner, |scanner| {
+            let mut fields = fields.next();
+            let (mut name, mut time, mut subresource) = ("", "", "");
+            scanner.members(|key, scanner| {
+                match key {
+                    "manager" => name = self.text(scanner)?,
+                    // Texts of times in UTC are in the order of the times.
+                    "time" => time = self.text(scanner)?,
+                    "subresource" => subresource = self.text(scanner)?,
+                    "fieldsV1" => match &mut fields {
+                        Some(fields) => scanner.skip_like(fields)?,
+                        None => scanner.skip()?,
+                    },
+                    _ => scanner.skip()?,
+                }
+                Some(())
+            })?;
+            if subresource.is_empty() && first.is_none_or(|(earliest, _)| time < earliest) {
+                first = Some((time, name));
+            }
+            Some(())
+        })?;
+        Some(first.unwrap_or_default().1)
+    }
+
     fn labels(&mut self, scanner: &mut Scanner<'a>, interest: &Interest) -> Option<()> {
         let label = |key: &'a str, scanner: &mut Scanner<'a>| {
-            let value = text(scanner)?;
+            let value = self.text(scanner)?;
             if interest.group_label.as_deref() == Some(key) {
                 self.facts.group = Some(value);
             }
@@ -235,7 +313,7 @@ impl<'a> Reading<'a> {
             self.protect(Protection::Owned);
             scanner.members(|key, scanner| match key {
                 "kind" => {
-                    let kind = text(scanner)?;
+                    let kind = self.text(scanner)?;
                     self.owner.get_or_insert(kind);
                     Some(())
                 }
@@ -246,7 +324,7 @@ impl<'a> Reading<'a> {
 
     fn finalizers(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         list(scanner, |scanner| {
-            let finalizer = text(scanner)?;
+            let finalizer = self.text(scanner)?;
             if finalizer != JOB_TRACKING {
                 self.protect(Protection::Finalizer);
                 self.finalizer.get_or_insert(finalizer);
@@ -270,7 +348,7 @@ impl<'a> Reading<'a> {
                     _ => scanner.skip(),
                 })?,
                 "managedBy" => {
-                    let controller = text(scanner)?;
+                    let controller = self.text(scanner)?;
                     if !matches!(controller, "" | BUILT_IN) {
                         self.protect(Protection::ManagedBy);
                         self.controller = Some(controller);
@@ -314,14 +392,14 @@ impl<'a> Reading<'a> {
         scanner.members(|key, scanner| {
             match key {
                 "type" => {
-                    outcome = match text(scanner)? {
+                    outcome = match self.text(scanner)? {
                         "Complete" => Some(Outcome::Succeeded),
                         "Failed" => Some(Outcome::Failed),
                         _ => None,
                     }
                 }
-                "status" => holds = text(scanner)? == "True",
-                "lastTransitionTime" => time = text(scanner)?,
+                "status" => holds = self.text(scanner)? == "True",
+                "lastTransitionTime" => time = self.text(scanner)?,
                 _ => scanner.skip()?,
             }
             Some(())
@@ -365,43 +443,6 @@ const BUILT_IN: &str = "kubernetes.io/job-controller";
 const JOB_TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// What the groups of Flux end in: `kustomize.toolkit.fluxcd.io`, `helm.toolkit.fluxcd.io`.
 const FLUX: &str = "toolkit.fluxcd.io";
-
-/// The manager that wrote before all others, writers of subresources left out: who made the Job. Kubernetes keeps the list in order of
-/// time, but for those that apply, which come first.
-fn manager<'a>(scanner: &mut Scanner<'a>, fields: &mut [Taken<'a>]) -> Option<&'a str> {
-    let mut first: Option<(&str, &str)> = None;
-    let mut fields = fields.iter_mut();
-    let mut entry = |scanner: &mut Scanner<'a>| {
-        let mut fields = fields.next();
-        let (mut name, mut time, mut subresource) = ("", "", "");
-        scanner.members(|key, scanner| {
-            match key {
-                // Any printable text, so that its escapes stay as they are.
-                "manager" => name = scanner.raw()?.trim_matches('"'),
-                // Texts of times in UTC are in the order of the times.
-                "time" => time = scanner.raw()?,
-                "subresource" => subresource = text(scanner)?,
-                "fieldsV1" => match &mut fields {
-                    Some(fields) => scanner.skip_like(fields)?,
-                    None => scanner.skip()?,
-                },
-                _ => scanner.skip()?,
-            }
-            Some(())
-        })?;
-        if subresource.is_empty() && first.is_none_or(|(earliest, _)| time < earliest) {
-            first = Some((time, name));
-        }
-        Some(())
-    };
-    list(scanner, &mut entry)?;
-    Some(first.unwrap_or_default().1)
-}
-
-/// Takes a string; `null` is the empty one.
-fn text<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
-    Some(scanner.optional(Scanner::string)?.unwrap_or_default())
-}
 
 /// Takes a TTL. An API server takes none that is longer than its type has room for.
 fn ttl(scanner: &mut Scanner<'_>) -> Option<i32> {

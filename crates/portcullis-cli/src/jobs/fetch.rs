@@ -183,7 +183,10 @@ impl Failure {
             Failure::Api(error) => cannot("list Jobs", &error),
             Failure::Stream(StreamError::Taker(error)) => hinted(error, None::<String>),
             Failure::Stream(error) => {
-                hinted(format!("cannot read what the API server lists: {error}"), None::<String>)
+                // What is said of files is of no use here.
+                let is_job = matches!(error, StreamError::NotAJob { .. });
+                let hint = is_job.then_some("`-n` names the namespaces to read: leave out that of this Job");
+                hinted(format!("cannot read what the API server lists: {error}"), hint)
             }
         }
     }

@@ -28,8 +28,8 @@ pub(crate) enum StreamError {
     CutShort(u64),
     #[error("it is no JSON{}: {error}", past(.number))]
     Fault { number: u64, error: json::Error },
-    #[error("item {number} is no Job: {error}")]
-    NotAJob { number: u64, error: NotAJob },
+    #[error("item {number}{} is no Job: {error}", called(.name))]
+    NotAJob { number: u64, name: Option<String>, error: NotAJob },
     #[error("it is neither a list of Jobs, which has `items`, nor a Job: {0}")]
     NoList(NotAJob),
     #[error("it holds a `{0}`, not Jobs")]
@@ -45,6 +45,10 @@ pub(crate) enum StreamError {
 
 fn past(items: &u64) -> String {
     if *items == 0 { String::new() } else { format!(" after item {items}") }
+}
+
+fn called(name: &Option<String>) -> String {
+    name.as_ref().map(|name| format!(", `{name}`,")).unwrap_or_default()
 }
 
 fn after(items: &u64) -> String {
@@ -229,7 +233,7 @@ impl Jobs<'_> {
             Part::Unread(text) => {
                 self.number += 1;
                 let number = self.number;
-                self.unread(text, |error| StreamError::NotAJob { number, error })
+                self.unread(text, |error| StreamError::NotAJob { number, name: name(text), error })
             }
             Part::Document(text) => {
                 self.documents += 1;
@@ -274,6 +278,15 @@ impl Jobs<'_> {
             Ok(_) => StreamError::CutShort(number),
         }
     }
+}
+
+/// The namespace and name of what cannot be read as a Job, as far as it says them.
+fn name(document: &str) -> Option<String> {
+    let arena = Arena::new();
+    let metadata = json::read(&arena, document).ok()?.get("metadata")?;
+    let word = |key| metadata.get(key).and_then(Value::as_str).filter(|word| !word.is_empty());
+    let namespace = word("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    Some(namespace + word("name")?)
 }
 
 /// Where a list goes on, by its metadata.

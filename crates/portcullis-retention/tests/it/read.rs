@@ -147,6 +147,29 @@ fn a_protection_in_escapes_or_told_twice_protects() {
 }
 
 #[test]
+fn any_text_and_any_key_may_have_escapes() {
+    let arena = Arena::new();
+    let text = finished(
+        r#""generateName":"p\"i","creationTimestamp":"\u0032026-09-01T10:00:00Z","a\"b":[{"c\\":1}],"\u2028":0,
+        "ownerReferences":[{"k\nind":7,"kind":"Con\"fig"}],"annotations":{"argocd.argoproj.io/\"x":"\t"},
+        "managedFields":[{"manager":"st","subresource":"sta\"tus"},{"manager":"k\"c\\","time":"\u0032","f\"":{}}]"#,
+    );
+    let text = text.replace("\"team-a\"", r#""team-\"a""#).replace("\"9\"", r#""\\9""#);
+    let read = facts(&arena, &text);
+    assert_eq!((read.namespace, read.resource_version, read.generate_name), ("team-\"a", "\\9", "p\"i"));
+    assert_eq!((read.manager, read.detail), ("k\"c\\", Some("Con\"fig")));
+    let protections = [Protection::Owned, Protection::ArgoCd].into_iter();
+    assert_eq!(read.protections, protections.fold(Protections::default(), Protections::with));
+    assert_eq!((read.created(), read.outcome), (Some(1_788_256_800), Some(Outcome::Succeeded)));
+    for (metadata, spec) in [(r#""finalizers":["a\"b"]"#, ""), ("", r#""managedBy":"a\"b""#)] {
+        let text =
+            job(metadata, spec, r#""x\"":0,"conditions":[{"\"":0,"type":"\"Complete","status":"True"}]"#);
+        let read = facts(&arena, &text);
+        assert!(read.outcome.is_none() && read.protections.iter().count() == 2, "{read:?}");
+    }
+}
+
+#[test]
 fn the_maker_of_a_job_is_the_first_manager_of_the_object_itself() {
     let arena = Arena::new();
     let text = finished(

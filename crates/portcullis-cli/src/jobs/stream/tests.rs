@@ -56,6 +56,14 @@ fn lists_and_documents_follow_one_another_and_other_kinds_are_counted() {
 }
 
 #[test]
+fn a_job_with_escapes_is_one_of_the_list() {
+    let manager = r#""metadata": {"managedFields": [{"manager": "a \"b\"\\"}],"#;
+    let escaped = job("b").replace("\"metadata\": {", manager);
+    let text = format!(r#"{{"kind":"List","items":[{},{escaped},{}]}}"#, job("a"), job("c"));
+    assert_eq!(names(&text).unwrap().0, ["a", "b", "c"]);
+}
+
+#[test]
 fn a_list_that_goes_on_says_so() {
     let text = r#"{"kind":"JobList","metadata":{"continue":"abc","remainingItemCount":12},"items":[]}"#;
     let continues = Continues { token: "abc".to_owned(), remaining: Some(12) };
@@ -75,7 +83,20 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
     refused(r#"{"kind":"PodList","items":[]}"#, "it holds a `PodList`, not Jobs");
     refused(
         r#"{"items":[{"metadata":{"name":"a","namespace":"team-a"}}]}"#,
-        "item 1 is no Job: `metadata.uid` is missing, which every Job of a cluster has",
+        "item 1, `team-a/a`, is no Job: `metadata.uid` is missing, which every Job of a cluster has",
+    );
+    refused(
+        &format!(r#"{{"items":[{},{{"metadata":{{"name":"\"b"}}}}]}}"#, job("a")),
+        "item 2, `\"b`, is no Job: `metadata.namespace` is missing, which every Job of a cluster has",
+    );
+    let suspended = job("b").replace("\"status\"", r#""spec": {"suspend": "yes"}, "status""#);
+    refused(
+        &format!(r#"{{"items":[{},{suspended}]}}"#, job("a")),
+        "item 2, `team-a/b`, is no Job: its `spec` is not that of a Job: a field has another type",
+    );
+    refused(
+        r#"{"items":[{"metadata":{}}]}"#,
+        "item 1 is no Job: `metadata.name` is missing, which every Job of a cluster has",
     );
     refused(
         "[]",
