@@ -12,6 +12,10 @@ const BUFFER: usize = 256 << 10;
 /// The largest Job that is read; of lists there is no limit.
 const LARGEST_JOB: usize = 64 << 20;
 
+/// The kinds of lists that Jobs come in.
+const LIST: &str = "List";
+const JOB_LIST: &str = "JobList";
+
 /// Longer than anything that a scanner takes at once.
 const END: [u8; 16] = [b' '; 16];
 
@@ -32,6 +36,8 @@ pub(crate) enum StreamError {
     NotAJob { number: u64, name: Option<String>, error: NotAJob },
     #[error("it is neither a list of Jobs, which has `items`, nor a Job: {0}")]
     NoList(NotAJob),
+    #[error("it is a `{0}` without a list under `items`")]
+    NoItems(Box<str>),
     #[error("it holds a `{0}`, not Jobs")]
     OtherList(String),
     #[error("a Job in it is larger than {LARGEST_JOB} bytes")]
@@ -69,6 +75,7 @@ impl StreamError {
             | StreamError::NotText
             | StreamError::NotAJob { .. }
             | StreamError::NoList(_)
+            | StreamError::NoItems(_)
             | StreamError::OtherList(_) => Some("give a list of Jobs as JSON: `kubectl get jobs -A -o json`"),
             _ => None,
         }
@@ -232,13 +239,12 @@ impl Jobs<'_> {
             }
             Part::Unread(text) => {
                 self.number += 1;
-                let number = self.number;
-                self.unread(text, |error| StreamError::NotAJob { number, name: name(text), error })
+                self.unread(text)
             }
             Part::Document(text) => {
                 self.documents += 1;
                 self.number += 1;
-                self.unread(text, StreamError::NoList)
+                self.document(text)
             }
             Part::End => {
                 self.documents += 1;
@@ -249,22 +255,31 @@ impl Jobs<'_> {
                 Ok(())
             }
             Part::Member("kind", text) => match text.trim_matches('"') {
-                "List" | "JobList" => Ok(()),
+                LIST | JOB_LIST => Ok(()),
                 other => Err(StreamError::OtherList(other.to_owned())),
             },
             Part::Member(..) => Ok(()),
         }
     }
 
-    /// What is not written plainly, or is of another kind.
-    fn unread(&mut self, text: &str, refused: impl Fn(NotAJob) -> StreamError) -> Result<(), StreamError> {
+    /// An item that is not written plainly, or is of another kind.
+    fn unread(&mut self, text: &str) -> Result<(), StreamError> {
         match read_job(&Arena::new(), text, self.interest) {
             Ok(facts) => (self.each)(&facts, text),
             Err(NotAJob::Kind(_)) => {
                 self.ends.others += 1;
                 Ok(())
             }
-            Err(error) => Err(refused(error)),
+            Err(error) => Err(StreamError::NotAJob { number: self.number, name: name(text), error }),
+        }
+    }
+
+    /// A document that is no list. That of another kind is no empty list: an API server may have said what is wrong.
+    fn document(&mut self, text: &str) -> Result<(), StreamError> {
+        match read_job(&Arena::new(), text, self.interest) {
+            Ok(facts) => (self.each)(&facts, text),
+            Err(NotAJob::Kind(kind)) if matches!(&*kind, LIST | JOB_LIST) => Err(StreamError::NoItems(kind)),
+            Err(error) => Err(StreamError::NoList(error)),
         }
     }
 

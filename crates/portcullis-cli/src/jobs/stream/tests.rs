@@ -102,6 +102,14 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
         "[]",
         "it is neither a list of Jobs, which has `items`, nor a Job: `metadata.name` is missing, which every Job of a cluster has",
     );
+    let neither = "it is neither a list of Jobs, which has `items`, nor a Job: it is a `Status`, not a `Job` of `batch/v1`";
+    refused(r#"{"kind":"Status","apiVersion":"v1","message":"Unauthorized"}"#, neither);
+    refused(&format!(r#"{} {{"kind":"Status"}}"#, job("a")), neither);
+    for document in
+        [r#"{"kind":"List"}"#, r#"{"kind":"List","items":"none"}"#, r#"{"items":{},"kind":"List"}"#]
+    {
+        refused(document, "it is a `List` without a list under `items`");
+    }
     assert!(matches!(
         read(&mut &b"{\"a\":\"\xff\"}"[..], &Interest::default(), &mut |_, _| Ok(())),
         Err(StreamError::NotText)
