@@ -13,7 +13,7 @@
 //!
 //! The digest is the SHA-256 of the document without it, printed with its keys sorted and without blanks between tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -166,6 +166,8 @@ pub enum PlanError {
     OtherBuild(String),
     #[error("a plan of version {0}, and this program knows version {VERSION} alone")]
     Version(u32),
+    #[error("a plan that holds a Job twice: `{name}`, whose uid is `{uid}`")]
+    Repeated { name: String, uid: String },
     #[error("the plan was changed after it was made: its digest is {found}, and it says {stated}")]
     Changed { stated: Digest, found: Digest },
 }
@@ -177,7 +179,7 @@ impl PlanError {
             PlanError::Version(_) | PlanError::OtherBuild(_) => {
                 "carry it out with the program that made it, or make a new one"
             }
-            PlanError::Changed { .. } => {
+            PlanError::Changed { .. } | PlanError::Repeated { .. } => {
                 "make it anew with `portcullis jobs plan`: selectors and `--keep-last` say what stays"
             }
         }
@@ -206,7 +208,7 @@ impl Plan {
     /// Reads a plan and checks its digest.
     ///
     /// # Errors
-    /// It is no plan, of another version, or was changed.
+    /// It is no plan, of another version, was changed, or holds a Job twice.
     pub fn read(text: &[u8]) -> Result<Self, PlanError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -220,7 +222,16 @@ impl Plan {
         let other_build = |error: serde_json::Error| PlanError::OtherBuild(error.to_string());
         let plan: Plan = serde_json::from_slice(text).map_err(other_build)?;
         let found = plan.computed_digest();
-        if found == plan.digest { Ok(plan) } else { Err(PlanError::Changed { stated: plan.digest, found }) }
+        if found != plan.digest {
+            return Err(PlanError::Changed { stated: plan.digest, found });
+        }
+        let mut uids = HashSet::new();
+        match plan.items.iter().find(|item| !uids.insert(&item.uid)) {
+            Some(Item { namespace, name, uid, .. }) => {
+                Err(PlanError::Repeated { name: format!("{namespace}/{name}"), uid: uid.clone() })
+            }
+            None => Ok(plan),
+        }
     }
 
     /// The digest of what it holds, whatever it says.

@@ -199,7 +199,8 @@ impl<'b> Owners<'b> {
     }
 }
 
-fn hash(uid: &str) -> u64 {
+/// What is kept of a uid where many are looked up.
+pub(super) fn hash(uid: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     uid.hash(&mut hasher);
     hasher.finish()

@@ -53,6 +53,7 @@ pub(super) fn from_cluster(
         owners: labels.is_empty().then_some(owners),
         continues: None,
         others: 0,
+        repeated: 0,
         now: date.unwrap_or(local),
         terminating,
         reach: Some(reach),

@@ -1,12 +1,13 @@
 //! The Jobs that a command looks at, from a file or from the API server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{Read, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
 use portcullis_retention::{Backlog, Interest, JobFacts};
 
+use super::dependents::hash;
 use super::fetch;
 use super::missed::TtlPolicies;
 use super::selection::Selection;
@@ -33,6 +34,8 @@ pub(crate) struct Listing {
     pub(crate) continues: Option<Continues>,
     /// How many items of the file are of other kinds.
     pub(crate) others: u64,
+    /// How many items of the file are Jobs that were read before.
+    pub(crate) repeated: u64,
     /// In seconds since 1970-01-01 UTC, by the API server's clock where there is one.
     pub(crate) now: i64,
     /// The namespaces that are being deleted, as far as known.
@@ -60,6 +63,10 @@ impl Listing {
         if self.others > 0 {
             let others = counted(self.others, "item is no Job and is", "items are no Jobs and are");
             diagnostics::warning(stderr, &format!("{others} passed over"));
+        }
+        if self.repeated > 0 {
+            let repeated = counted(self.repeated, "item repeats a Job and is", "items repeat Jobs and are");
+            diagnostics::warning(stderr, &format!("{repeated} passed over"));
         }
     }
 
@@ -102,8 +109,14 @@ fn from_file(
         policies.tell_if_none(surroundings);
     }
     let (mut backlog, mut listed) = (Backlog::default(), 0);
+    // Of two lists one after the other both may hold a Job.
+    let (mut uids, mut repeated) = (HashSet::new(), 0);
     let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
         if !facts.selected || !selection.includes_namespace(facts.namespace) {
+            return Ok(());
+        }
+        if !uids.insert(hash(facts.uid)) {
+            repeated += 1;
             return Ok(());
         }
         listed += 1;
@@ -121,6 +134,7 @@ fn from_file(
         owners: None,
         continues: ends.continues,
         others: ends.others,
+        repeated,
         now,
         terminating: BTreeSet::new(),
         reach: None,

@@ -147,15 +147,20 @@ impl Selection {
         match (&*self.namespace, self.all_namespaces) {
             (_, true) => vec![None],
             ([], false) => vec![Some(connection.namespace())],
-            (named, false) => named.iter().map(|name| Some(&**name)).collect(),
+            (_, false) => self.named().into_iter().map(Some).collect(),
         }
+    }
+
+    /// The namespaces that are named. One that is named twice is read once, or its Jobs would count twice.
+    fn named(&self) -> BTreeSet<&str> {
+        self.namespace.iter().map(String::as_str).collect()
     }
 
     /// What is asked for, in words.
     pub(crate) fn criteria(&self) -> Vec<String> {
         let mut criteria = Vec::new();
         if !self.namespace.is_empty() {
-            criteria.push(format!("namespace {}", self.namespace.join(", ")));
+            criteria.push(format!("namespace {}", Vec::from_iter(self.named()).join(", ")));
         }
         if !self.selector.text.is_empty() {
             criteria.push(format!("labels {}", self.selector.text));
@@ -182,7 +187,7 @@ impl Selection {
             add("--from", file);
         }
         if !self.namespace.is_empty() {
-            add("-n", &self.namespace.join(","));
+            add("-n", &Vec::from_iter(self.named()).join(","));
         }
         if !self.selector.text.is_empty() {
             add("-l", &self.selector.text);

@@ -24,7 +24,9 @@ fn plan(items: usize) -> Plan {
         instance_label: Some("a.b/c".to_owned()),
         portcullis_namespace: "portcullis".to_owned(),
     };
-    plan.items = (0..items).map(|index| Item { name: format!("pi-{index}"), ..item.clone() }).collect();
+    plan.items = (0..items)
+        .map(|index| Item { name: format!("pi-{index}"), uid: format!("u-{index}"), ..item.clone() })
+        .collect();
     plan
 }
 
@@ -39,8 +41,8 @@ fn a_plan_is_read_as_it_was_written() {
         text,
         r#"{"caps":{"number":10},"cluster":{"server":"https://192.0.2.7:6443","uid":"5b6c"},"criteria":["older than 24h"],"dependents":{"allowed":false,"looked":"usual","unlistable":[]},
 "items":[
-{"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-0","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"0d3f1f0e-1d2b-4d4e-9d61-000000000001","why":"succeeded 29d ago"},
-{"dependents":{"ConfigMap":2},"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-1","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"0d3f1f0e-1d2b-4d4e-9d61-000000000001","why":"succeeded 29d ago"}
+{"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-0","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"u-0","why":"succeeded 29d ago"},
+{"dependents":{"ConfigMap":2},"finished":"2026-09-01T10:01:00Z","manager":"","name":"pi-1","namespace":"team-a","outcome":"succeeded","resourceVersion":"9","uid":"u-1","why":"succeeded 29d ago"}
 ],"listed":1000,"made":{"at":"2026-10-01T00:00:00Z","by":"jane"},"mode":"delete","safeguards":{"floor":3600,"includeNamespaces":["kube-system"],"instanceLabel":"a.b/c","portcullisNamespace":"portcullis"},"version":1,
 "digest":"DIGEST"}
 "#
@@ -73,6 +75,15 @@ fn the_layout_of_a_plan_does_not_matter_and_its_words_do() {
     assert!(error.hint().contains("make a new one"));
     let newer = text.replace("\"version\":1", "\"version\":2");
     assert!(matches!(Plan::read(newer.as_bytes()), Err(PlanError::Version(2))));
+}
+
+#[test]
+fn a_plan_that_names_a_job_twice_is_refused() {
+    let mut plan = plan(3);
+    plan.items[2].uid = plan.items[0].uid.clone();
+    let error = Plan::read(plan.to_text().unwrap().as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "a plan that holds a Job twice: `team-a/pi-2`, whose uid is `u-0`");
+    assert!(error.hint().contains("make it anew"), "{}", error.hint());
 }
 
 #[test]

@@ -43,9 +43,13 @@ impl View<'_> {
             ("bytes", number(bytes)),
             ("partial", Value::Bool(self.listing.continues.is_some())),
         ];
-        if self.listing.others > 0 {
-            summary.push(("otherKinds", number(self.listing.others)));
-        }
+        let passed_over = [("otherKinds", self.listing.others), ("repeated", self.listing.repeated)];
+        summary.extend(
+            passed_over
+                .into_iter()
+                .filter(|(_, items)| *items > 0)
+                .map(|(name, items)| (name, number(items))),
+        );
         let summary = object(&arena, summary);
         let server = self.listing.reach.as_ref().map(|reach| arena.string(reach.connection.server()));
         let tail = vec![

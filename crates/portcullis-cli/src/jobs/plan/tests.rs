@@ -42,6 +42,22 @@ fn a_plan_takes_the_place_of_an_older_one_and_of_nothing_else() {
 }
 
 #[test]
+fn a_job_that_is_listed_twice_counts_once() {
+    let other = JOBS.replace("report", "later").replace("u-1", "u-2").replace("T10", "T11");
+    let folder = folder(&[("jobs.json", &format!("{JOBS} {other} {JOBS}"))]);
+    for (more, warnings) in
+        [(&[][..], "warning: 1 item repeats a Job and is passed over"), (&["-n", "team-a,team-a"], "")]
+    {
+        let words = [&["plan", "--from", "jobs.json", "--older-than", "1h"], more].concat();
+        let (exit, text) = run(folder.path(), &words);
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+        assert!(text.contains("team-a: 2 of 2 Jobs would go") && text.contains(warnings), "{text}");
+        let (_, listed) = run(folder.path(), &[&["list"], &words[1..]].concat());
+        assert!(listed.contains("2 finished Jobs: 2 touchable"), "{listed}");
+    }
+}
+
+#[test]
 fn names_and_files_that_are_empty_are_refused() {
     let folder = folder(&[("jobs.json", JOBS)]);
     let jobs = ["--from", "jobs.json"];
