@@ -13,6 +13,7 @@ mod explain;
 mod fetch;
 mod format;
 mod group;
+mod judged;
 mod list;
 mod listing;
 mod missed;

@@ -136,6 +136,17 @@ pub enum Looked {
     All,
 }
 
+impl Looked {
+    /// The word for it in a document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Looked::Unknown => "unknown",
+            Looked::Usual => "usual",
+            Looked::All => "all",
+        }
+    }
+}
+
 /// Who made a plan, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -3,11 +3,15 @@
 mod document;
 mod table;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum};
-use portcullis_retention::{Job, Outcome, Protections, Verdict, judge};
+use portcullis_retention::{Job, Outcome, Protections, Verdict};
 
 use super::format::Format;
 use super::group::{Count, Groups, Kin};
+use super::judged::{Judged, Terms};
 use super::listing::Listing;
 use super::selection::Selection;
 use crate::cluster::Commands;
@@ -17,7 +21,7 @@ use crate::surroundings::Surroundings;
 /// Show the Jobs that have finished: how many, how old, what they take, who made them, and whether they may be touched.
 ///
 /// Jobs that are alike make one line, unless --each is given. A Job is finished when its condition Complete or Failed is
-/// True, and its age counts from then.
+/// True, and its age counts from then. What the Jobs own is looked up as for `portcullis jobs plan`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -76,9 +80,14 @@ pub(super) fn list(
     cluster: &dyn Commands,
 ) -> Result<Exit, Ended> {
     let selection = &arguments.selection;
-    let listing = Listing::read(selection, &selection.interest(None), surroundings, cluster)?;
+    let mut listing = Listing::read(selection, &selection.interest(None), surroundings, cluster)?;
     listing.tell_what_is_missing(surroundings);
-    let view = View::of(&listing, selection);
+    // As `jobs plan` does, so that both say the same.
+    let judged = Judged::of(&mut listing, selection, Terms::default(), &mut surroundings.stderr)?;
+    let mut view = View::of(&listing, &judged, selection);
+    if arguments.each {
+        view.sort(arguments.sort_by);
+    }
     let printed = match arguments.format {
         Format::Table => view.table(arguments, surroundings),
         format => view.document(arguments, format, surroundings),
@@ -90,17 +99,25 @@ pub(super) fn list(
 /// The Jobs that are shown.
 struct View<'b> {
     listing: &'b Listing,
-    /// Each with what protects it.
-    jobs: Vec<(Job<'b>, Outcome, Protections)>,
+    judged: &'b Judged,
+    /// By their numbers.
+    order: Vec<u32>,
     unfinished: u64,
 }
 
+/// A Job that is shown.
+struct Shown<'b> {
+    job: Job<'b>,
+    outcome: Outcome,
+    protections: Protections,
+    /// How many objects of each kind it owns, where that was looked up.
+    owned: Option<&'b BTreeMap<String, u32>>,
+}
+
 impl<'b> View<'b> {
-    fn of(listing: &'b Listing, selection: &Selection) -> Self {
-        let policy = selection.policy(0, listing.terminating.clone());
-        let verdicts = judge(&listing.backlog, &policy, listing.now);
-        let mut view = Self { listing, jobs: Vec::new(), unfinished: 0 };
-        for (job, verdict) in listing.backlog.jobs().zip(verdicts) {
+    fn of(listing: &'b Listing, judged: &'b Judged, selection: &Selection) -> Self {
+        let mut view = Self { listing, judged, order: Vec::new(), unfinished: 0 };
+        for (index, job) in (0..).zip(listing.backlog.jobs()) {
             let Some(outcome) = job.outcome() else {
                 view.unfinished += 1;
                 continue;
@@ -109,58 +126,68 @@ impl<'b> View<'b> {
             // One that finished in the future has no age, and is shown where none is asked for.
             let is_young = selection.older_than > 0
                 && job.finished().is_some_and(|finished| age(finished) < selection.older_than);
-            if is_young || !selection.outcome.includes(outcome) {
-                continue;
+            if !is_young && selection.outcome.includes(outcome) {
+                view.order.push(index);
             }
-            let protections = match verdict {
-                Verdict::Protected(protections) => protections,
-                _ => Protections::default(),
-            };
-            view.jobs.push((job, outcome, protections));
         }
         view
     }
 
+    fn job(&self, index: u32) -> Option<Job<'b>> {
+        self.listing.backlog.job(index as usize)
+    }
+
+    /// The Jobs in their order.
+    fn jobs(&self) -> impl Iterator<Item = Shown<'b>> + Clone {
+        self.order.iter().filter_map(|index| {
+            let job = self.job(*index)?;
+            let protections = match self.judged.verdicts.get(*index as usize)? {
+                Verdict::Protected(protections) => *protections,
+                _ => Protections::default(),
+            };
+            Some(Shown { job, outcome: job.outcome()?, protections, owned: self.judged.owned.get(index) })
+        })
+    }
+
     fn groups(&self, sort_by: SortBy) -> Vec<(Kin<'b>, Count)> {
         let mut groups = Groups::new();
-        for (job, outcome, protections) in &self.jobs {
-            groups.entry(Kin::of(*job, *outcome, protections.first())).or_default().add(*job);
+        for Shown { job, outcome, protections, .. } in self.jobs() {
+            groups.entry(Kin::of(job, outcome, protections.first())).or_default().add(job);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         // The sort is stable: what is equal stays in the order of the namespaces.
         match sort_by {
             SortBy::Namespace => {}
             SortBy::Oldest => groups.sort_by_key(|(_, count)| count.oldest().unwrap_or(i64::MAX)),
-            SortBy::Newest => groups.sort_by_key(|(_, count)| std::cmp::Reverse(count.newest())),
-            SortBy::Jobs => groups.sort_by_key(|(_, count)| std::cmp::Reverse(count.jobs)),
-            SortBy::Pods => groups.sort_by_key(|(_, count)| std::cmp::Reverse(count.pods)),
-            SortBy::Bytes => groups.sort_by_key(|(_, count)| std::cmp::Reverse(count.bytes)),
+            SortBy::Newest => groups.sort_by_key(|(_, count)| Reverse(count.newest())),
+            SortBy::Jobs => groups.sort_by_key(|(_, count)| Reverse(count.jobs)),
+            SortBy::Pods => groups.sort_by_key(|(_, count)| Reverse(count.pods)),
+            SortBy::Bytes => groups.sort_by_key(|(_, count)| Reverse(count.bytes)),
         }
         groups
     }
 
     /// Puts the Jobs in order, for those who want to see each.
-    fn sorted(&self, sort_by: SortBy) -> Vec<(Job<'b>, Outcome, Protections)> {
-        let mut jobs = self.jobs.clone();
-        jobs.sort_by(|(one, ..), (other, ..)| {
-            (one.namespace(), one.name()).cmp(&(other.namespace(), other.name()))
-        });
+    fn sort(&mut self, sort_by: SortBy) {
+        let mut order = std::mem::take(&mut self.order);
+        let name = |index: &u32| self.job(*index).map(|job| (job.namespace(), job.name()));
+        let finished = |index: &u32| self.job(*index).and_then(Job::finished);
+        order.sort_by(|one, other| name(one).cmp(&name(other)));
         match sort_by {
             SortBy::Namespace | SortBy::Jobs => {}
-            SortBy::Oldest => jobs.sort_by_key(|(job, ..)| job.finished().unwrap_or(i64::MAX)),
-            SortBy::Newest => jobs.sort_by_key(|(job, ..)| std::cmp::Reverse(job.finished())),
-            SortBy::Pods => jobs.sort_by_key(|(job, ..)| std::cmp::Reverse(job.pods())),
-            SortBy::Bytes => jobs.sort_by_key(|(job, ..)| std::cmp::Reverse(job.bytes())),
+            SortBy::Oldest => order.sort_by_key(|index| finished(index).unwrap_or(i64::MAX)),
+            SortBy::Newest => order.sort_by_key(|index| Reverse(finished(index))),
+            SortBy::Pods => order.sort_by_key(|index| Reverse(self.job(*index).map(Job::pods))),
+            SortBy::Bytes => order.sort_by_key(|index| Reverse(self.job(*index).map(Job::bytes))),
         }
-        jobs
+        self.order = order;
     }
 
     fn summary(&self) -> Summary {
-        let touchable = self.jobs.iter().filter(|(_, _, protections)| protections.is_empty()).count();
         Summary {
-            finished: self.jobs.len() as u64,
-            touchable: touchable as u64,
-            bytes: self.jobs.iter().map(|(job, ..)| u64::from(job.bytes())).sum(),
+            finished: self.order.len() as u64,
+            touchable: self.jobs().filter(|shown| shown.protections.is_empty()).count() as u64,
+            bytes: self.jobs().map(|shown| u64::from(shown.job.bytes())).sum(),
         }
     }
 }
@@ -171,3 +198,6 @@ struct Summary {
     touchable: u64,
     bytes: u64,
 }
+
+#[cfg(test)]
+mod tests;

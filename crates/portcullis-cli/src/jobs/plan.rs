@@ -9,15 +9,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use portcullis_retention::{
-    Backlog, Caps, Cluster, Dependents, Item, Job, Looked, Made, Mode, Plan, Protection, Verdict, format_age,
-    judge, parse_age, protects_owner,
+    Backlog, Caps, Cluster, Item, Job, Made, Mode, Plan, Verdict, format_age, parse_age,
 };
 
-use super::dependents::{self, Kinds, Searched};
+use super::dependents::Kinds;
 use super::fetch;
 use super::format::Format;
+use super::judged::{Judged, Terms};
 use super::listing::{Listing, WHOLE_LIST};
-use super::progress::Progress;
 use super::selection::{Selection, label_key, number};
 use crate::cluster::Commands;
 use crate::exit::{Ended, Exit, hinted};
@@ -149,35 +148,14 @@ pub(super) fn plan(
     }
     listing.tell_what_is_missing(surroundings);
     let keep_last = arguments.keep_last.unwrap_or_default();
-    let policy = selection.policy(keep_last, listing.terminating.clone());
-    let mut verdicts = judge(&listing.backlog, &policy, listing.now);
+    let terms =
+        Terms { keep_last, dependents: arguments.dependents, with_dependents: arguments.with_dependents };
+    let judged = Judged::of(&mut listing, selection, terms, &mut surroundings.stderr)?;
+    let mut order = judged.expiring();
+    let Judged { verdicts, mut owned, dependents } = judged;
     let mut plan = header(arguments, &listing)?;
-    let mut owned = BTreeMap::new();
-    if let Some(reach) = &listing.reach {
-        let expire = expiring(&verdicts);
-        let namespaces = selection.scope(&reach.connection);
-        let mut progress = Progress::on(&mut surroundings.stderr);
-        let search = dependents::search(
-            &reach.connection,
-            &namespaces,
-            arguments.dependents,
-            Searched { backlog: &listing.backlog, jobs: &expire, owners: listing.owners.as_deref() },
-            &mut progress,
-        );
-        let found = reach.runtime.block_on(search)?;
-        plan.dependents.unlistable = found.unlistable;
-        owned = found.owned;
-    }
-    if !arguments.with_dependents && !owned.is_empty() {
-        for (index, kinds) in &owned {
-            if let Some(kind) = kinds.keys().find(|kind| protects_owner(kind)) {
-                listing.backlog.protect(*index as usize, Protection::Dependents, kind);
-            }
-        }
-        verdicts = judge(&listing.backlog, &policy, listing.now);
-    }
+    plan.dependents = dependents;
     let backlog = &listing.backlog;
-    let mut order = expiring(&verdicts);
     let finished = |index: u32| backlog.job(index as usize).and_then(|job| job.finished());
     let name = |index: u32| backlog.job(index as usize).map(|job| (job.namespace(), job.name()));
     // Lists come sorted by name, for the most part: the stable sort makes use of that.
@@ -207,12 +185,7 @@ pub(super) fn plan(
     Ok(Exit::SUCCESS)
 }
 
-fn expiring(verdicts: &[Verdict]) -> Vec<u32> {
-    let expire = (0..).zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Expire);
-    expire.map(|(index, _)| index).collect()
-}
-
-/// Everything that a plan says beside its items.
+/// Everything that a plan says beside its items and what the Jobs own.
 fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
     let selection = &arguments.selection;
     let mut cluster = Cluster::default();
@@ -226,15 +199,9 @@ fn header(arguments: &Arguments, listing: &Listing) -> anyhow::Result<Plan> {
         Way::Delete => Mode::Delete,
         Way::Ttl => Mode::Ttl,
     };
-    let looked = match (&listing.reach, arguments.dependents) {
-        (None, _) => Looked::Unknown,
-        (Some(_), Kinds::Usual) => Looked::Usual,
-        (Some(_), Kinds::All) => Looked::All,
-    };
     let mut plan = Plan::new(mode, cluster, made);
     plan.caps = Caps { number: arguments.max_jobs, percent: arguments.max_percent };
     plan.criteria = criteria(arguments);
-    plan.dependents = Dependents { allowed: arguments.with_dependents, looked, unlistable: Vec::new() };
     plan.listed = listing.listed;
     plan.notice = (mode == Mode::Ttl).then_some(arguments.notice.unwrap_or(NOTICE));
     plan.safeguards = selection.safeguards();

@@ -59,10 +59,12 @@ fn what_is_planned_is_what_nobody_looks_after() -> Result<()> {
             ("of-helm", r#"["belongs to a Helm release"]"#),
             ("with-a-settings-map", "[]"),
             ("with-a-ttl", r#"["has a TTL already"]"#),
-            ("with-a-volume", "[]"),
+            ("with-a-volume", r#"["owns a PersistentVolumeClaim"]"#),
         ];
         ensure!(reasons == expected.map(|(name, reasons)| (name, reasons.to_owned())).into(), "{listed:#}");
         ensure!(listed["summary"]["unfinished"] == 1, "{listed:#}");
+        let owned = json!({"ConfigMap": 1});
+        ensure!(listed["jobs"][3]["dependents"] == owned, "{listed:#}");
 
         let plan = plan(test, &[]).await?;
         let planned = |plan: &Value| {

@@ -1,12 +1,8 @@
 //! Jobs explained, from files and from an API server that does what a test says.
-use portcullis_cluster::Connection;
 
+use crate::jobs::scripted::Scripted;
 use crate::jobs::trial;
-use crate::surroundings::Surroundings;
-use crate::{
-    ClusterArguments, Commands, DisarmArguments, Exit, InstallArguments, Offline, Reach, RearmArguments,
-    ServeArguments, UninstallArguments,
-};
+use crate::{Commands, Exit, Offline};
 
 /// A Job that ended by this condition at this time of 2026-09-30, with these members of metadata and spec.
 fn job(name: &str, condition: &str, time: &str, metadata: &str, spec: &str) -> String {
@@ -253,49 +249,6 @@ fn files_with_mistakes_are_told_and_nothing_is_explained_by_the_rest() {
     assert!(mistakes.iter().all(|word| text.contains(word)) && !text.contains("NAMESPACE"), "{text}");
 }
 
-/// A cluster whose API server gives these answers, by a part of the path.
-struct Scripted(Vec<(&'static str, u16, String)>);
-
-impl Commands for Scripted {
-    fn serve(&self, _: &ServeArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn install(&self, _: &InstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn uninstall(&self, _: &UninstallArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn disarm(&self, _: &DisarmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn rearm(&self, _: &RearmArguments, _: &mut Surroundings<'_>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn reach(&self, _: &ClusterArguments) -> anyhow::Result<Reach> {
-        let answers = self.0.clone();
-        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let path = request.uri().to_string();
-            let answer = answers.iter().find(|(part, ..)| path.contains(part));
-            let (code, body) = answer.map_or((404, "{}".to_owned()), |(_, code, body)| (*code, body.clone()));
-            let response =
-                http::Response::builder().status(code).header("date", "Thu, 01 Oct 2026 01:00:00 GMT");
-            let response = response.body(kube::client::Body::from(body.into_bytes())).unwrap();
-            async move { Ok::<_, std::convert::Infallible>(response) }
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = runtime.block_on(async {
-            Connection::over(&kube::Client::new(service, "team-a"), "https://scripted:6443")
-        });
-        Ok(Reach { runtime, connection })
-    }
-}
-
 #[test]
 fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     let object = |name: &str, spec: &str| {
@@ -308,7 +261,7 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
         object("by-namespace", by_namespace).replace(r#""spec""#, &format!(r#""status":{waits},"spec""#));
     let new = object("new", r#""ttl":{"succeeded":"1d"}"#);
     let objects = [waiting, object("broken", r#""keep":3"#), new];
-    let cluster = Scripted(vec![
+    let cluster = Scripted::new(vec![
         ("/jobretentions", 200, format!(r#"{{"items":[{}]}}"#, objects.join(","))),
         ("/namespaces/team-a/jobs", 200, jobs()),
         (
@@ -336,12 +289,12 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
         (200, "protected   owns a PersistentVolumeClaim\n"),
         (403, "what Jobs own is not known: persistentvolumeclaims cannot be listed"),
     ] {
-        let claims = ("/persistentvolumeclaims", code, owner.replace("UID", &uid));
-        let (_, text) = explained_by("report-1", &Scripted([&[claims], &cluster.0[..]].concat()));
+        let cluster = cluster.clone().with("/persistentvolumeclaims", code, &owner.replace("UID", &uid));
+        let (_, text) = explained_by("report-1", &cluster);
         assert!(text.contains(told), "{text}");
     }
 
-    let without_objects = Scripted(vec![("/namespaces/team-a/jobs", 200, jobs())]);
+    let without_objects = Scripted::new(vec![("/namespaces/team-a/jobs", 200, jobs())]);
     let (_, text) = explained_by("report-4", &without_objects);
     assert!(
         text.starts_with("`team-a/report-4` stays: it has no TTL, and no JobRetention selects it\n"),

@@ -1,11 +1,12 @@
 //! Finished Jobs for programs.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use portcullis_retention::{Job, Outcome, Protections};
+use portcullis_retention::Dependents;
 use portcullis_value::{Arena, Value};
 
-use super::{Arguments, Summary, View};
+use super::{Arguments, Shown, Summary, View};
 use crate::jobs::format::{Format, Row, Rows, number, object, time};
 use crate::jobs::group::{Count, Kin};
 use crate::surroundings::Surroundings;
@@ -21,8 +22,8 @@ impl View<'_> {
         let mut arena = Arena::new();
         let rows = if arguments.each {
             let mut rows = Rows::begin(format, "jobs", &FIELDS_OF_JOBS, stdout)?;
-            for (job, outcome, protections) in self.sorted(arguments.sort_by) {
-                rows.row(&arena, job_row(&arena, job, outcome, protections), stdout)?;
+            for shown in self.jobs() {
+                rows.row(&arena, job_row(&arena, &shown, format), stdout)?;
                 arena.reset();
             }
             rows
@@ -52,7 +53,15 @@ impl View<'_> {
         );
         let summary = object(&arena, summary);
         let server = self.listing.reach.as_ref().map(|reach| arena.string(reach.connection.server()));
+        let Dependents { allowed, looked, unlistable } = &self.judged.dependents;
+        let unlistable: Vec<_> = unlistable.iter().map(|kind| arena.string(kind)).collect();
+        let dependents = vec![
+            ("allowed", Value::Bool(*allowed)),
+            ("looked", Value::String(looked.name())),
+            ("unlistable", arena.array(&unlistable)),
+        ];
         let tail = vec![
+            ("dependents", object(&arena, dependents)),
             ("server", server.unwrap_or_default()),
             ("now", time(&arena, Some(self.listing.now))),
             ("summary", summary),
@@ -61,7 +70,7 @@ impl View<'_> {
     }
 }
 
-const FIELDS_OF_JOBS: [&str; 10] = [
+const FIELDS_OF_JOBS: [&str; 11] = [
     "namespace",
     "name",
     "outcome",
@@ -72,9 +81,11 @@ const FIELDS_OF_JOBS: [&str; 10] = [
     "touchable",
     "protections",
     "reasons",
+    "dependents",
 ];
 
-fn job_row<'a>(arena: &'a Arena, job: Job<'_>, outcome: Outcome, protections: Protections) -> Row<'a> {
+fn job_row<'a>(arena: &'a Arena, shown: &Shown<'_>, format: Format) -> Row<'a> {
+    let Shown { job, outcome, protections, owned } = *shown;
     let names: Vec<_> = protections.iter().map(|protection| Value::String(protection.name())).collect();
     let reasons: Vec<_> =
         protections.iter().map(|protection| arena.string(&job.reason(protection))).collect();
@@ -89,7 +100,18 @@ fn job_row<'a>(arena: &'a Arena, job: Job<'_>, outcome: Outcome, protections: Pr
         ("touchable", Value::Bool(protections.is_empty())),
         ("protections", arena.array(&names)),
         ("reasons", arena.array(&reasons)),
+        ("dependents", dependents(arena, owned, format)),
     ]
+}
+
+/// What a Job owns, as plans say it: by kind, and in CSV as a number.
+fn dependents<'a>(arena: &'a Arena, owned: Option<&BTreeMap<String, u32>>, format: Format) -> Value<'a> {
+    let kinds = owned.into_iter().flatten();
+    if format == Format::Csv {
+        return number(kinds.map(|(_, count)| u64::from(*count)).sum());
+    }
+    let counts: Vec<_> = kinds.map(|(kind, count)| (arena.str(kind), number((*count).into()))).collect();
+    if counts.is_empty() { Value::Null } else { object(arena, counts) }
 }
 
 const FIELDS_OF_GROUPS: [&str; 10] =

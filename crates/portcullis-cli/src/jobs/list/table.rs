@@ -4,10 +4,11 @@ use std::io::{self, Write as _};
 
 use portcullis_retention::{Job, Outcome, Protections, format_age};
 
-use super::{Arguments, Summary, View};
+use super::{Arguments, Shown, Summary, View};
 use crate::jobs::ages::Ages;
 use crate::jobs::columns::{self, Align, Cell, Column, Tone};
 use crate::jobs::group::{Count, Kin};
+use crate::jobs::judged::print_unknown;
 use crate::numbers::{self, counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::Surroundings;
@@ -58,19 +59,19 @@ impl View<'_> {
             Some(reason) => Cell::new(Tone::Quiet, &format!("no: {reason}")),
         };
         let rows: Vec<Vec<Cell>> = if arguments.each {
-            let of_job = |(job, ended, protections): &(Job<'_>, Outcome, Protections)| {
+            let of_job = |Shown { job, outcome: ended, protections, .. }: Shown<'_>| {
                 vec![
                     Cell::from(job.namespace()),
                     Cell::from(job.name()),
-                    outcome(*ended),
+                    outcome(ended),
                     manager(job.manager()),
                     age(job.finished()),
                     Cell::from(thousands(job.pods())),
                     Cell::from(numbers::bytes(job.bytes().into())),
-                    touchable(reasons(*job, *protections)),
+                    touchable(reasons(job, protections)),
                 ]
             };
-            self.sorted(arguments.sort_by).iter().map(of_job).collect()
+            self.jobs().map(of_job).collect()
         } else {
             let of_group = |(kin, count): &(Kin<'_>, Count)| {
                 vec![
@@ -92,8 +93,8 @@ impl View<'_> {
             columns::print(columns, &rows, "", stdout)?;
         }
         let mut ages = Ages::default();
-        for (job, ..) in &self.jobs {
-            if let Some(finished) = job.finished().filter(|finished| *finished <= self.listing.now) {
+        for shown in self.jobs() {
+            if let Some(finished) = shown.job.finished().filter(|finished| *finished <= self.listing.now) {
                 ages.add(self.listing.now - finished);
             }
         }
@@ -122,6 +123,9 @@ impl View<'_> {
             numbers::bytes(bytes),
             unfinished(self.unfinished),
         )?;
+        if touchable > 0 || !self.judged.owned.is_empty() {
+            print_unknown(&self.judged.dependents, stdout)?;
+        }
         if touchable > 0 && self.listing.continues.is_none() {
             let words = arguments.selection.words();
             writeln!(

@@ -8,6 +8,7 @@ use portcullis_retention::{Digest, Group, Job, Looked, Mode, Protection, Verdict
 use super::{Arguments, Planned};
 use crate::exit::standard_output;
 use crate::jobs::columns::{self, Align, Cell, Column, Tone};
+use crate::jobs::judged::print_unknown;
 use crate::jobs::shell_word::shell_word;
 use crate::numbers::{self, counted, thousands};
 use crate::paint::Paint;
@@ -222,13 +223,6 @@ impl Planned<'_> {
 
     fn print_dependents(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
         let stdout = &mut surroundings.stdout;
-        let dependents = &self.plan.dependents;
-        if dependents.looked == Looked::Unknown {
-            return writeln!(
-                stdout,
-                "dependents unknown: what the Jobs own is looked up when the plan is carried out"
-            );
-        }
         let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
         for (kind, count) in self.owned.values().flatten() {
             let all = kinds.entry(kind.clone()).or_default();
@@ -237,14 +231,7 @@ impl Planned<'_> {
         if !kinds.is_empty() {
             writeln!(stdout, "dependents that go with them: {}", in_words(&kinds))?;
         }
-        if !dependents.unlistable.is_empty() {
-            writeln!(
-                stdout,
-                "dependents not known, as they may not be listed: {}",
-                dependents.unlistable.join(", ")
-            )?;
-        }
-        Ok(())
+        print_unknown(&self.plan.dependents, stdout)
     }
 
     fn print_cluster(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
