@@ -96,16 +96,18 @@ pub(super) async fn search(
             *count = count.saturating_add(1);
         }
     };
-    let listed = match kinds {
+    let served = match kinds {
         Kinds::Usual => usual(connection).await,
-        Kinds::All => all(connection).await,
+        Kinds::All => all(connection).await.map(|listed| (listed, Vec::new())),
     };
-    let mut listed = listed.map_err(|error| cannot("ask which kinds there are", &error))?;
+    let (mut listed, unknown) = served.map_err(|error| cannot("ask which kinds there are", &error))?;
+    found.unlistable = unknown;
     if let Some(owners) = searched.owners {
         listed.retain(|listed| listed.resource != JOBS);
         owners.iter().for_each(|uid| each(uid, "Job"));
     }
-    found.unlistable = each_owner(connection, namespaces, &listed, each, progress).await?;
+    let unlistable = each_owner(connection, namespaces, &listed, each, progress).await?;
+    found.unlistable.extend(unlistable);
     Ok(found)
 }
 
@@ -127,13 +129,14 @@ pub(super) async fn search_protecting(
     namespace: &str,
     progress: &mut Progress<'_, '_>,
 ) -> anyhow::Result<FoundProtecting> {
-    let listed = usual(connection).await.map_err(|error| cannot("ask which kinds there are", &error))?;
+    let served = usual(connection).await.map_err(|error| cannot("ask which kinds there are", &error))?;
+    let (listed, mut unlistable) = served;
     let protecting: Vec<Listed> = listed.into_iter().filter(|listed| protects_owner(&listed.kind)).collect();
     let mut kinds = BTreeMap::new();
     let each = |uid: &str, kind: &str| {
         kinds.insert(uid.to_owned(), kind.to_owned());
     };
-    let unlistable = each_owner(connection, &[Some(namespace)], &protecting, each, progress).await?;
+    unlistable.extend(each_owner(connection, &[Some(namespace)], &protecting, each, progress).await?);
     Ok(FoundProtecting { kinds, unlistable })
 }
 
@@ -206,8 +209,8 @@ pub(super) fn hash(uid: &str) -> u64 {
     hasher.finish()
 }
 
-/// The kinds that Jobs own in practice.
-async fn usual(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
+/// The kinds that Jobs own in practice, and the names of those of which nobody may know whether they are served.
+async fn usual(connection: &Connection) -> Result<(Vec<Listed>, Vec<String>), ApiError> {
     let core = [
         ("persistentvolumeclaims", "PersistentVolumeClaim"),
         ("configmaps", "ConfigMap"),
@@ -217,20 +220,22 @@ async fn usual(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
     let mut listed: Vec<_> =
         core.iter().map(|(plural, kind)| Listed::new("", "v1", plural, kind, true)).collect();
     listed.push(Listed::new("batch", "v1", "jobs", "Job", true));
-    let kueue = "kueue.x-k8s.io";
+    let mut unknown = Vec::new();
+    let (kueue, workloads) = ("kueue.x-k8s.io", "workloads");
     let asked = Asked { verb: "get", resource: kueue.to_owned() };
     match connection.get(asked.clone(), &format!("/apis/{kueue}"), Extent::Whole).await {
         Ok(answer) => {
             let arena = Arena::new();
             let group = answer.document(&arena, asked)?;
             let version = text(group, &["preferredVersion", "version"]);
-            listed.push(Listed::new(kueue, version, "workloads", "Workload", true));
+            listed.push(Listed::new(kueue, version, workloads, "Workload", true));
         }
-        // Kueue is not installed, or nobody may know.
-        Err(ApiError::NotFound { .. } | ApiError::Forbidden { .. }) => {}
+        // Kueue is not installed.
+        Err(ApiError::NotFound { .. }) => {}
+        Err(ApiError::Forbidden { .. }) => unknown.push(format!("{workloads}.{kueue}")),
         Err(error) => return Err(error),
     }
-    Ok(listed)
+    Ok((listed, unknown))
 }
 
 /// All kinds that can be listed, each in the version that the API server prefers.

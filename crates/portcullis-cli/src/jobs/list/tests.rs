@@ -67,7 +67,8 @@ fn what_a_job_owns_protects_it_in_the_list_as_in_the_plan() {
 fn kinds_that_nobody_may_list_are_named_and_no_failure() {
     let cluster =
         cluster("u-2").with("/persistentvolumeclaims", 403, "{}").with("/apis/kueue.x-k8s.io", 403, "{}");
-    let unknown = "dependents not known, as they may not be listed: persistentvolumeclaims\n";
+    let unknown =
+        "dependents not known, as they may not be listed: workloads.kueue.x-k8s.io, persistentvolumeclaims\n";
     for command in ["list", "plan"] {
         let text = shown(&format!("{command} -n team-a"), &cluster);
         assert!(text.contains(unknown), "{text}");
