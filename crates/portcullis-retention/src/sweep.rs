@@ -40,6 +40,8 @@ const ATTEMPTS: u8 = 8;
 const BATCH: usize = 16;
 /// How many requests are under way at once.
 const UNDER_WAY: usize = 32;
+/// How many seconds a request is waited for: so much later than it was sent it may still be carried out.
+const LONGEST_WAY: u32 = 30;
 
 /// How a plan is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +237,8 @@ impl<'p> Sweep<'p> {
             (Some(_), _) => Verb::Get,
             (None, Mode::Delete) => Verb::Delete(preconditions),
             (None, Mode::Ttl) => {
-                Verb::SetTtl { ttl: ttl_of(item.finished, now.date, self.notice), preconditions }
+                let notice = self.notice.saturating_add(LONGEST_WAY);
+                Verb::SetTtl { ttl: ttl_of(item.finished, now.date, notice), preconditions }
             }
         };
         let number = Number { item: index, look };

@@ -19,6 +19,7 @@ use portcullis_cluster::{Asked, Connection, Extent};
 use portcullis_retention::{
     Canaries, Caps, Header, Journal, Looked, Mode, Plan, PlanError, Settings, Sweep, format_age, parse_age,
 };
+use tokio::time::Instant;
 
 use self::bar::Bar;
 pub(super) use self::deed::{apply as server_side_apply, path as job_path};
@@ -138,11 +139,12 @@ pub(super) fn apply(
     let plan = read_plan(&path)?;
     arguments.check_canaries(&plan)?;
     let Reach { runtime, connection } = cluster.reach(&arguments.cluster)?;
-    let (uid, date) = runtime.block_on(async {
+    let (uid, clock) = runtime.block_on(async {
         let identity = fetch::identity(&connection).await?;
-        anyhow::Ok((identity.cluster, date(&connection).await?))
+        anyhow::Ok((identity.cluster, ask_for_time(&connection).await?))
     })?;
-    check(&plan, arguments, &uid, date)?;
+    check_cluster(&plan, arguments, &uid)?;
+    check_age(&plan, arguments, clock.now().date)?;
     let caps = Caps {
         number: arguments.max_jobs.or(plan.caps.number),
         percent: arguments.max_percent.or(plan.caps.percent),
@@ -162,21 +164,29 @@ pub(super) fn apply(
     let mut backup = Backup::open(&folder)?;
     check_journal(backup.journal(), &plan, &uid, &folder)?;
 
-    let order = Order { arguments, plan: &plan, number, connection: &connection, now: date };
-    let (survey, tombstones) = runtime.block_on(order.survey(&backup, &mut surroundings.stderr))?;
+    let order = Order { arguments, plan: &plan, number, connection: &connection };
+    let (mut survey, tombstones) = runtime.block_on(order.survey(&backup, &mut surroundings.stderr))?;
     if !survey.unlistable.is_empty() {
         let message =
             format!("what the Jobs own of these kinds is not known: {}", survey.unlistable.join(", "));
         diagnostics::warning(&mut surroundings.stderr, &message);
     }
     order.confirm(backup.journal(), surroundings)?;
+    // Whoever was asked may have taken his time: what depends on it is asked now.
+    let (clock, terminating) = runtime.block_on(async {
+        let clock = ask_for_time(&connection).await?;
+        let terminating = fetch::terminating_namespaces(&connection, &mut surroundings.stderr).await;
+        anyhow::Ok((clock, terminating))
+    })?;
+    let now = clock.now().date;
+    check_age(&plan, arguments, now)?;
+    survey.judge(&plan, terminating, now);
     if let Some(tombstones) = tombstones {
         tombstones.finish()?;
     }
-    let header = Header { at: date, cluster: uid, mode: plan.mode, plan: plan.digest.clone() };
+    let header = Header { at: now, cluster: uid, mode: plan.mode, plan: plan.digest.clone() };
     let journal = backup.begin(header)?;
 
-    let clock = Clock::new(date);
     let settings = Settings {
         per_second: arguments.qps,
         canaries: arguments.canaries(),
@@ -212,15 +222,17 @@ fn read_plan(path: &Path) -> Result<Plan> {
     })
 }
 
-/// The API server's clock, in seconds since 1970-01-01 UTC.
-async fn date(connection: &Connection) -> Result<i64> {
+/// A clock that shows the API server's time.
+async fn ask_for_time(connection: &Connection) -> Result<Clock> {
+    let sent = Instant::now();
     let asked = Asked { verb: "get", resource: "version".to_owned() };
     let answer = connection.get(asked, "/version", Extent::Whole).await;
     let answer = answer.map_err(|error| cannot("ask the API server for the time", &error))?;
-    answer.date.ok_or_else(|| {
+    let date = answer.date.ok_or_else(|| {
         let hint = "a proxy between here and the API server may take its `Date` header away: go around it";
         hinted("the API server does not say what time it is".to_owned(), Some(hint))
-    })
+    })?;
+    Ok(Clock::new(date, sent))
 }
 
 impl Arguments {
@@ -248,8 +260,8 @@ impl Arguments {
     }
 }
 
-/// Whether `plan` may be carried out on the cluster with this uid now.
-fn check(plan: &Plan, arguments: &Arguments, uid: &str, date: i64) -> Result<()> {
+/// Whether `plan` is for the cluster with this uid.
+fn check_cluster(plan: &Plan, arguments: &Arguments, uid: &str) -> Result<()> {
     let planned = plan.cluster.uid.as_deref();
     for said in [planned, arguments.cluster_uid.as_deref()].into_iter().flatten() {
         if said != uid {
@@ -264,7 +276,12 @@ fn check(plan: &Plan, arguments: &Arguments, uid: &str, date: i64) -> Result<()>
         let message = "the plan was made from a file, and does not say for which cluster".to_owned();
         return Err(hinted(message, Some(format!("if it is for this one, add `--cluster-uid {uid}`"))));
     }
-    let age = date.saturating_sub(plan.made.at);
+    Ok(())
+}
+
+/// Whether `plan` is not too old at `now`, in seconds since 1970-01-01 UTC.
+fn check_age(plan: &Plan, arguments: &Arguments, now: i64) -> Result<()> {
+    let age = now.saturating_sub(plan.made.at);
     if age > arguments.max_plan_age {
         let message = format!(
             "the plan is {} old, and {} is the limit",
@@ -297,8 +314,6 @@ struct Order<'o> {
     /// How many of its Jobs, the first ones, are to be touched.
     number: usize,
     connection: &'o Connection,
-    /// By the API server's clock, in seconds since 1970-01-01 UTC.
-    now: i64,
 }
 
 impl Order<'_> {
@@ -307,18 +322,16 @@ impl Order<'_> {
     /// # Errors
     /// The API server fails, or a manifest cannot be written.
     async fn survey(&self, backup: &Backup, stderr: &mut Stream<'_>) -> Result<(Survey, Option<Tombstones>)> {
-        let Order { arguments, plan, connection, .. } = self;
+        let Order { arguments, plan, connection, number } = self;
         // Those that went in an earlier run can be kept no more.
         let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
         let mut progress = Progress::on(stderr);
         let mut survey = Survey::take(connection, plan, tombstones.as_mut(), &mut progress).await?;
         if !(arguments.with_dependents || plan.dependents.allowed) {
-            let items = plan.items.get(..self.number).unwrap_or(&plan.items);
+            let items = plan.items.get(..*number).unwrap_or(&plan.items);
             let kinds = if plan.dependents.looked == Looked::All { Kinds::All } else { arguments.dependents };
             survey.find_dependents(connection, items, kinds, &mut progress).await?;
         }
-        drop(progress);
-        survey.judge(plan, fetch::terminating_namespaces(connection, stderr).await, self.now);
         Ok((survey, tombstones))
     }
 
@@ -342,3 +355,6 @@ impl Order<'_> {
         confirm(&format!("{what}{included}, at {at}{again}"), self.arguments.yes, surroundings)
     }
 }
+
+#[cfg(test)]
+mod tests;

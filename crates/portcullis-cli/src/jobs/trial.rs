@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use crate::surroundings::{Stream, Surroundings};
@@ -27,16 +28,28 @@ pub(super) fn run(folder: &Path, words: &[&str]) -> (Exit, String) {
 
 /// The same with words that may be no text, and a cluster.
 pub(super) fn run_words(folder: &Path, words: Vec<OsString>, cluster: &dyn Commands) -> (Exit, String) {
+    run_at(folder, words, cluster, None)
+}
+
+/// The same at a terminal whose keyboard this is, where one is given.
+pub(super) fn run_at(
+    folder: &Path,
+    words: Vec<OsString>,
+    cluster: &dyn Commands,
+    keyboard: Option<Box<dyn Read + '_>>,
+) -> (Exit, String) {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let is_terminal = keyboard.is_some();
     let mut surroundings = Surroundings {
         directory: folder.to_owned(),
-        stdin: Box::new(std::io::empty()),
-        stdin_is_terminal: false,
+        stdin: keyboard.unwrap_or_else(|| Box::new(std::io::empty())),
+        stdin_is_terminal: is_terminal,
         stdout: Stream::plain(&mut stdout),
         stderr: Stream::plain(&mut stderr),
         now: NOW * 1_000_000_000,
         seed: 0,
     };
+    surroundings.stderr.width = is_terminal.then_some(200);
     let words = ["portcullis", "jobs"].into_iter().map(OsString::from).chain(words);
     let exit = crate::run(words, &mut surroundings, cluster);
     drop(surroundings);

@@ -7,7 +7,8 @@ use super::Seen;
 pub struct Now {
     /// Of a clock that only runs forward, in milliseconds.
     pub millis: u64,
-    /// The API server's, in seconds since 1970-01-01 UTC.
+    /// The API server's, in seconds since 1970-01-01 UTC. It may be a little ahead of that clock and is
+    /// never behind it, so that a TTL which is counted from it leaves the notice.
     pub date: i64,
 }
 

@@ -8,6 +8,7 @@ use portcullis_retention::{
 };
 use portcullis_value::{Arena, json};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// What came of a request.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Told {
     pub(super) answer: Answer,
     /// The API server's clock, in seconds since 1970-01-01 UTC.
     pub(super) date: Option<i64>,
+    /// When the request was sent.
+    pub(super) sent: Instant,
 }
 
 /// The path of a Job.
@@ -25,9 +28,10 @@ pub(in crate::jobs) fn path(namespace: &str, name: &str) -> String {
 
 /// Sends `request`.
 pub(super) async fn perform(connection: &Connection, request: Request<'_>) -> Told {
+    let sent = Instant::now();
     let reply = connection.send_once(raw(request.verb, request.namespace, request.name)).await;
     let date = reply.as_ref().ok().and_then(|reply| reply.date);
-    Told { number: request.number, answer: answer(request.verb, reply), date }
+    Told { number: request.number, answer: answer(request.verb, reply), date, sent }
 }
 
 fn raw(verb: Verb<'_>, namespace: &str, name: &str) -> RawRequest {

@@ -18,26 +18,25 @@ use crate::jobs::backup::Backup;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: Instant,
-    /// The API server's, in seconds since 1970-01-01 UTC, and when it said so.
+    /// The API server's, in seconds since 1970-01-01 UTC, and when it was asked.
     date: (i64, Instant),
 }
 
 impl Clock {
-    pub(super) fn new(date: i64) -> Self {
-        let now = Instant::now();
-        Self { start: now, date: (date, now) }
+    /// Begins with what the API server says to a request that was `sent` then.
+    pub(super) fn new(date: i64, sent: Instant) -> Self {
+        Self { start: Instant::now(), date: (date, sent) }
     }
 
+    /// The API server's time is the latest that it can be: a `Date` leaves out what is less than a second, and may have been
+    /// written as soon as the request was sent.
     pub(super) fn now(&self) -> Now {
         let now = Instant::now();
-        let (date, since) = self.date;
-        let passed = i64::try_from(now.duration_since(since).as_secs()).unwrap_or_default();
+        let (date, sent) = self.date;
+        let passed = now.duration_since(sent).as_millis().div_ceil(1_000);
+        let passed = i64::try_from(passed).unwrap_or_default().saturating_add(1);
         let millis = now.duration_since(self.start).as_millis();
         Now { millis: u64::try_from(millis).unwrap_or(u64::MAX), date: date.saturating_add(passed) }
-    }
-
-    fn set(&mut self, date: i64) {
-        self.date = (date, Instant::now());
     }
 }
 
@@ -68,7 +67,7 @@ pub(super) async fn drive(
                 tokio::select! {
                     Some(told) = under_way.next(), if !under_way.is_empty() => {
                         if let Some(date) = told.date {
-                            clock.set(date);
+                            clock.date = (date, told.sent);
                         }
                         sweep.tell(told.number, told.answer, clock.now());
                     }
@@ -84,4 +83,22 @@ pub(super) async fn drive(
         }
     }
     Ok(backup.append("", true)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_is_never_behind_the_api_server() {
+        let sent = Instant::now();
+        let date = |clock: Clock| clock.now().date;
+        assert_eq!(date(Clock::new(100, sent)), 101);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        // It was written in the last moment of its second, as soon as it was asked for.
+        let clock = Clock::new(100, sent);
+        assert_eq!((date(clock), clock.now().millis), (102, 0));
+        tokio::time::advance(Duration::from_millis(2_000)).await;
+        assert_eq!((date(clock), clock.now().millis), (104, 2_000));
+    }
 }

@@ -164,8 +164,8 @@ fn a_ttl_leaves_the_notice_from_now_by_the_clock_of_the_api_server() {
     let mut sweep = begin(&plan, 3);
     let later = Now { date: START.date + 50, ..START };
     let (requests, _) = answer_all(&mut sweep, later, |_| Answer::Done);
-    // It finished an hour before the start.
-    assert!(matches!(requests[..], [Request { verb: Verb::SetTtl { ttl: 4_250, .. }, .. }]), "{requests:?}");
+    // It finished an hour before the start, and the request may be half a minute under way.
+    assert!(matches!(requests[..], [Request { verb: Verb::SetTtl { ttl: 4_280, .. }, .. }]), "{requests:?}");
 }
 
 #[test]
