@@ -4,24 +4,26 @@
 //! are looked at, and their manifests are put by.
 
 mod bar;
+mod checks;
 mod deed;
 mod drive;
 mod report;
 mod survey;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use portcullis_cluster::{Asked, Connection, Extent};
 use portcullis_retention::{
-    Canaries, Caps, Header, Journal, Looked, Mode, Plan, PlanError, Settings, Sweep, format_age, parse_age,
+    Canaries, Caps, Header, Journal, Looked, Mode, Plan, Settings, Sweep, format_age, parse_age,
 };
 use tokio::time::Instant;
 
 use self::bar::Bar;
+use self::checks::{check_age, check_cluster, check_journal, read_plan};
 pub(super) use self::deed::{apply as server_side_apply, path as job_path};
 use self::drive::{Clock, drive};
 use self::report::Report;
@@ -35,7 +37,6 @@ use super::selection::number;
 use crate::cluster::{ClusterArguments, Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, cannot, hinted, standard_output};
-use crate::files::{self, Entry};
 use crate::numbers::counted;
 use crate::paint::Paint;
 use crate::surroundings::{Stream, Surroundings};
@@ -43,9 +44,6 @@ use crate::surroundings::{Stream, Surroundings};
 /// How many Jobs of a group go first, and how many seconds the rest waits, where nothing else is said.
 const CANARIES: usize = 5;
 const CANARY_WAIT: i64 = 60;
-
-/// The longest plan that is read: a million Jobs and more.
-const LONGEST_PLAN: u64 = 1 << 30;
 
 /// Carry out a plan: have Jobs deleted, or given a TTL.
 ///
@@ -211,17 +209,6 @@ pub(super) fn apply(
     Ok(report.exit())
 }
 
-fn read_plan(path: &Path) -> Result<Plan> {
-    if files::entry(path)? == Entry::Folder {
-        let hint = "name a file: what `portcullis jobs plan -o FILE` wrote";
-        return Err(hinted(format!("`{}` is a folder, not a plan", path.display()), Some(hint)));
-    }
-    let text = files::read_text(path, LONGEST_PLAN)?;
-    Plan::read(text.as_bytes()).map_err(|error: PlanError| {
-        hinted(format!("cannot carry out `{}`: {error}", path.display()), Some(error.hint()))
-    })
-}
-
 /// A clock that shows the API server's time.
 async fn ask_for_time(connection: &Connection) -> Result<Clock> {
     let sent = Instant::now();
@@ -257,53 +244,6 @@ impl Arguments {
         );
         let hint = "leave it out: until then `portcullis jobs undo` takes the TTLs away; or plan with `--mode delete`";
         Err(hinted(message, Some(hint)))
-    }
-}
-
-/// Whether `plan` is for the cluster with this uid.
-fn check_cluster(plan: &Plan, arguments: &Arguments, uid: &str) -> Result<()> {
-    let planned = plan.cluster.uid.as_deref();
-    for said in [planned, arguments.cluster_uid.as_deref()].into_iter().flatten() {
-        if said != uid {
-            let hint = "give the kubeconfig or `--context` of the cluster that the plan was made for";
-            return Err(hinted(
-                format!("the plan is for another cluster: for `{said}`, and this is `{uid}`"),
-                Some(hint),
-            ));
-        }
-    }
-    if planned.is_none() && arguments.cluster_uid.is_none() {
-        let message = "the plan was made from a file, and does not say for which cluster".to_owned();
-        return Err(hinted(message, Some(format!("if it is for this one, add `--cluster-uid {uid}`"))));
-    }
-    Ok(())
-}
-
-/// Whether `plan` is not too old at `now`, in seconds since 1970-01-01 UTC.
-fn check_age(plan: &Plan, arguments: &Arguments, now: i64) -> Result<()> {
-    let age = now.saturating_sub(plan.made.at);
-    if age > arguments.max_plan_age {
-        let message = format!(
-            "the plan is {} old, and {} is the limit",
-            format_age(age),
-            format_age(arguments.max_plan_age)
-        );
-        return Err(hinted(
-            message,
-            Some("make it anew with `portcullis jobs plan`, or set `--max-plan-age`"),
-        ));
-    }
-    Ok(())
-}
-
-/// Whether the folder is of the same sweep.
-fn check_journal(journal: Option<&Journal>, plan: &Plan, uid: &str, folder: &Path) -> Result<()> {
-    match journal {
-        Some(journal) if journal.header.plan != plan.digest || journal.header.cluster != uid => {
-            let hint = "name another with `--backup DIR`; what is in this one may still be wanted";
-            Err(hinted(format!("`{}` is the folder of another plan", folder.display()), Some(hint)))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -74,3 +74,19 @@ fn a_plan_that_grew_too_old_while_somebody_was_asked_is_not_carried_out() {
     assert!(exit == Exit::FAILURE && text.contains("the plan is 1d1h old, and 1d is the limit"), "{text}");
     assert!(!cluster.written.lock().unwrap().iter().any(|(path, _)| path.contains("/jobs/report")));
 }
+
+#[test]
+fn a_plan_of_the_future_is_refused_as_it_would_never_be_too_old() {
+    let cluster = cluster();
+    let folder = planned(&cluster, "");
+    for (behind, is_refused) in [(240, false), (120, true)] {
+        cluster.date.fetch_sub(behind, Ordering::Relaxed);
+        let (exit, text) = run(&folder, "apply plan.json --max-jobs 0", &cluster, None);
+        assert_eq!(exit == Exit::FAILURE, is_refused, "{text}");
+        assert_eq!(
+            text.contains("error: the plan was made in the future: at 2026-10-01T01:00:00Z"),
+            is_refused,
+            "{text}"
+        );
+    }
+}
