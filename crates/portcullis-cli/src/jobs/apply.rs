@@ -29,7 +29,7 @@ use self::drive::{Clock, drive};
 use self::report::Report;
 use self::survey::Survey;
 use super::backup::{self, Backup, Tombstones};
-use super::confirm::confirm;
+use super::confirm::{can_be_asked, confirm};
 use super::dependents::Kinds;
 use super::fetch;
 use super::progress::Progress;
@@ -155,6 +155,8 @@ pub(super) fn apply(
         writeln!(surroundings.stdout, "{none} {why}").map_err(standard_output)?;
         return Ok(Exit::SUCCESS);
     }
+    let order = Order { arguments, plan: &plan, number, connection: &connection };
+    can_be_asked(&order.what(), arguments.yes, surroundings)?;
     let folder = match &arguments.backup {
         Some(folder) => surroundings.directory.join(folder),
         None => backup::beside(&path),
@@ -162,7 +164,6 @@ pub(super) fn apply(
     let mut backup = Backup::open(&folder)?;
     check_journal(backup.journal(), &plan, &uid, &folder)?;
 
-    let order = Order { arguments, plan: &plan, number, connection: &connection };
     let (mut survey, tombstones) = runtime.block_on(order.survey(&backup, &mut surroundings.stderr))?;
     if !survey.unlistable.is_empty() {
         let message =
@@ -275,11 +276,8 @@ impl Order<'_> {
         Ok((survey, tombstones))
     }
 
-    /// Returns if whoever sits at the terminal agrees; `journal` is of an earlier run, where there was one.
-    ///
-    /// # Errors
-    /// He does not, or there is no terminal to ask at.
-    fn confirm(&self, journal: Option<&Journal>, surroundings: &mut Surroundings<'_>) -> Result<()> {
+    /// What is about to be done, and where.
+    fn what(&self) -> String {
         let jobs = counted(self.number as u64, "Job", "Jobs");
         let what = match self.plan.mode {
             Mode::Delete => format!("delete {jobs} with their Pods"),
@@ -290,9 +288,16 @@ impl Order<'_> {
             [] => String::new(),
             names => format!(", of {} too", names.join(", ")),
         };
+        format!("{what}{included}, at {}", self.connection.server())
+    }
+
+    /// Returns if whoever sits at the terminal agrees; `journal` is of an earlier run, where there was one.
+    ///
+    /// # Errors
+    /// He does not, or there is no terminal to ask at.
+    fn confirm(&self, journal: Option<&Journal>, surroundings: &mut Surroundings<'_>) -> Result<()> {
         let again = if journal.is_some() { ", where an earlier run ended" } else { "" };
-        let at = self.connection.server();
-        confirm(&format!("{what}{included}, at {at}{again}"), self.arguments.yes, surroundings)
+        confirm(&format!("{}{again}", self.what()), self.arguments.yes, surroundings)
     }
 }
 

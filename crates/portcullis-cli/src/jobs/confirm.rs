@@ -16,12 +16,9 @@ const LONGEST_ANSWER: u64 = 1 << 10;
 /// # Errors
 /// He does not, or there is no terminal to ask at.
 pub(super) fn confirm(what: &str, yes: bool, surroundings: &mut Surroundings<'_>) -> Result<()> {
+    can_be_asked(what, yes, surroundings)?;
     if yes {
         return Ok(());
-    }
-    if !surroundings.stdin_is_terminal || surroundings.stderr.width.is_none() {
-        let message = format!("nobody can be asked whether to {what}: this is no terminal");
-        return Err(hinted(message, Some("add `--yes` if that is what is meant")));
     }
     let stderr = &mut surroundings.stderr;
     let paint = Paint::on(stderr);
@@ -32,6 +29,18 @@ pub(super) fn confirm(what: &str, yes: bool, surroundings: &mut Surroundings<'_>
         return Ok(());
     }
     Err(hinted("nothing was done".to_owned(), None::<String>))
+}
+
+/// Returns if somebody can be asked whether to do `what`, or agreed beforehand: whoever prepares anything asks this first.
+///
+/// # Errors
+/// There is no terminal to ask at.
+pub(super) fn can_be_asked(what: &str, yes: bool, surroundings: &Surroundings<'_>) -> Result<()> {
+    if yes || surroundings.stdin_is_terminal && surroundings.stderr.width.is_some() {
+        return Ok(());
+    }
+    let message = format!("nobody can be asked whether to {what}: this is no terminal");
+    Err(hinted(message, Some("add `--yes` if that is what is meant")))
 }
 
 /// The first line.

@@ -90,3 +90,12 @@ fn a_plan_of_the_future_is_refused_as_it_would_never_be_too_old() {
         );
     }
 }
+
+#[test]
+fn where_nobody_can_be_asked_nothing_is_left_behind() {
+    let cluster = cluster();
+    let folder = planned(&cluster, "");
+    let (exit, text) = run(&folder, "apply plan.json", &cluster, None);
+    assert!(exit == Exit::FAILURE && text.contains("hint: add `--yes`"), "{text}");
+    assert!(!folder.path().join("plan.json.applied").exists());
+}
