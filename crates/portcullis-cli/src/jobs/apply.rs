@@ -10,7 +10,6 @@ mod drive;
 mod report;
 mod survey;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -38,7 +37,6 @@ use crate::cluster::{ClusterArguments, Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{Ended, Exit, cannot, hinted, standard_output};
 use crate::numbers::counted;
-use crate::paint::Paint;
 use crate::surroundings::{Stream, Surroundings};
 
 /// How many Jobs of a group go first, and how many seconds the rest waits, where nothing else is said.
@@ -121,7 +119,7 @@ Examples:
       portcullis jobs apply plan.json --cluster-uid $(kubectl get namespace kube-system -o jsonpath={.metadata.uid})
 
 Exit code:
-  0  every Job of the plan is gone or has its TTL
+  0  every Job of the plan, within the caps, is gone or has its TTL
   1  nothing was done
   2  some were left alone, since they are not what was planned any more
   3  the API server refused some or did not answer
@@ -149,10 +147,7 @@ pub(super) fn apply(
     };
     let number = plan.within(caps);
     if number == 0 {
-        let none = Paint::on(&surroundings.stdout).strong("nothing to do:");
-        let why =
-            if plan.items.is_empty() { "the plan holds no Jobs" } else { "the caps leave no Jobs of it" };
-        writeln!(surroundings.stdout, "{none} {why}").map_err(standard_output)?;
+        report::nothing_to_do(plan.items.len() as u64, &mut surroundings.stdout).map_err(standard_output)?;
         return Ok(Exit::SUCCESS);
     }
     let order = Order { arguments, plan: &plan, number, connection: &connection };

@@ -8,7 +8,7 @@ use portcullis_retention::{Fate, Mode, Stop, Tally, format_age};
 use crate::exit::Exit;
 use crate::numbers::{counted, thousands};
 use crate::paint::Paint;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Stream, Surroundings};
 
 /// Some Jobs were left alone, since they are not what was planned any more.
 pub(super) const SKIPPED: Exit = Exit(2);
@@ -68,11 +68,7 @@ impl Report<'_> {
             writeln!(stdout, "{} not touched", counted(left, "Job", "Jobs"))?;
         }
         if self.beyond_caps > 0 {
-            writeln!(
-                stdout,
-                "{} beyond the caps: the same command with larger ones goes on",
-                counted(self.beyond_caps, "Job is", "Jobs are")
-            )?;
+            say_beyond_caps(self.beyond_caps, stdout)?;
         }
         if self.this_run > 0 {
             let took = format_age(i64::try_from(self.took / 1_000).unwrap_or(i64::MAX));
@@ -115,4 +111,19 @@ impl Report<'_> {
             _ => Exit::SUCCESS,
         }
     }
+}
+
+/// Says that nothing is done: the plan holds no Jobs, or the caps leave none of so many.
+pub(super) fn nothing_to_do(planned: u64, stdout: &mut Stream<'_>) -> io::Result<()> {
+    let none = Paint::on(stdout).strong("nothing to do:");
+    if planned == 0 {
+        return writeln!(stdout, "{none} the plan holds no Jobs");
+    }
+    writeln!(stdout, "{none} the caps leave no Jobs of the plan")?;
+    say_beyond_caps(planned, stdout)
+}
+
+fn say_beyond_caps(jobs: u64, stdout: &mut Stream<'_>) -> io::Result<()> {
+    let beyond = counted(jobs, "Job is", "Jobs are");
+    writeln!(stdout, "{beyond} beyond the caps: the same command with larger ones goes on")
 }

@@ -99,3 +99,15 @@ fn where_nobody_can_be_asked_nothing_is_left_behind() {
     assert!(exit == Exit::FAILURE && text.contains("hint: add `--yes`"), "{text}");
     assert!(!folder.path().join("plan.json.applied").exists());
 }
+
+#[test]
+fn caps_that_leave_nothing_say_how_many_are_beyond_them() {
+    let cluster = cluster();
+    let folder = planned(&cluster, "");
+    let (exit, text) = run(&folder, "apply plan.json --max-jobs 0", &cluster, None);
+    assert_eq!(exit, Exit::SUCCESS, "{text}");
+    assert_eq!(
+        text,
+        "nothing to do: the caps leave no Jobs of the plan\n1 Job is beyond the caps: the same command with larger ones goes on\n"
+    );
+}
