@@ -92,15 +92,23 @@ pub(super) fn object<'a>(arena: &'a Arena, mut row: Row<'a>) -> Value<'a> {
     arena.object(&mut row)
 }
 
-/// A field of CSV (RFC 4180).
+/// A field of CSV (RFC 4180). Text that a spreadsheet would take for a formula is marked as text: who creates a Job chooses it.
 fn cell(value: Value<'_>) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.to_owned(),
-        Value::Array(items) => items.iter().map(|item| cell(*item)).collect::<Vec<_>>().join("; "),
-        value => value.to_string(),
-    };
+    let mut text = plain(value);
+    let is_text = matches!(value, Value::String(_) | Value::Array(_));
+    if is_text && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        text.insert(0, '\'');
+    }
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+fn plain(value: Value<'_>) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.to_owned(),
+        Value::Array(items) => items.iter().map(|item| plain(*item)).collect::<Vec<_>>().join("; "),
+        value => value.to_string(),
+    }
 }
 
 /// A count as a number.
@@ -112,4 +120,29 @@ pub(super) fn number<'a>(count: u64) -> Value<'a> {
 pub(super) fn time(arena: &Arena, seconds: Option<i64>) -> Value<'_> {
     let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or(Value::Null, |time| arena.string(&time.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_quoted_where_it_must_be_and_is_no_formula() {
+        let list = [Value::String("=a"), Value::String("b, \"c\"")];
+        let cells = [
+            (Value::String("report-1"), "report-1"),
+            (Value::String("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\""),
+            (Value::String("+1"), "'+1"),
+            (Value::String("-1"), "'-1"),
+            (Value::String("@x"), "'@x"),
+            (Value::String("\tx"), "'\tx"),
+            (Value::String("\rx"), "\"'\rx\""),
+            (Value::Array(&list), "\"'=a; b, \"\"c\"\"\""),
+            (Value::from(-1), "-1"),
+            (Value::Null, ""),
+        ];
+        for (value, expected) in cells {
+            assert_eq!(cell(value), expected);
+        }
+    }
 }
