@@ -106,7 +106,7 @@ impl Protection {
         }
     }
 
-    /// The reason for people; `detail` is the word of the Job that it is about, where there is one.
+    /// The reason for people; `detail` is the word that it is about, where there is one: of the Job, or the floor.
     pub fn reason(self, detail: Option<&str>) -> String {
         match (self, detail) {
             (Protection::Going, _) => "is being deleted already".to_owned(),
@@ -131,7 +131,8 @@ impl Protection {
             (Protection::FutureFinish, _) => "finished in the future".to_owned(),
             (Protection::Namespace, _) => "in a namespace that is left alone".to_owned(),
             (Protection::NamespaceTerminating, _) => "its namespace is terminating".to_owned(),
-            (Protection::Young, _) => "finished only just now".to_owned(),
+            (Protection::Young, Some(floor)) => format!("younger than the floor of {floor}"),
+            (Protection::Young, None) => "younger than the floor".to_owned(),
             (Protection::Dependents, Some(kind)) => format!("owns a {kind}"),
             (Protection::Dependents, None) => "owns other objects".to_owned(),
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene};
-use portcullis_retention::{Interest, JobFacts, Protection, Protections, TtlOwner, read_job};
+use portcullis_retention::{Interest, JobFacts, Protection, Protections, TtlOwner, format_age, read_job};
 use portcullis_value::Arena;
 
 use self::read::Reading;
@@ -111,9 +111,10 @@ pub(super) fn explain(
     let arena = Arena::new();
     let facts = read_job(&arena, &reading.text, &Interest::default())
         .map_err(|error| hinted(format!("cannot read the Job: {error}"), None::<String>))?;
-    let mut explanation = Explanation::of(&reading, &facts);
+    let safeguards = arguments.safeguards.safeguards();
+    let mut explanation = Explanation::of(&reading, &facts, safeguards.floor);
     if explanation.selecting.is_empty() {
-        explanation.unselected = reading.protections(&arguments.safeguards.safeguards())?;
+        explanation.unselected = reading.protections(&safeguards)?;
     }
     let printed = match arguments.format {
         Form::Text => explanation.text(&mut surroundings.stdout),
@@ -140,6 +141,8 @@ struct Explanation<'e> {
     unselected: Protections,
     /// One kind of what it owns and is left alone for, where it owns such.
     owned: Option<&'e str>,
+    /// The age below which no Job is touched, as people say it.
+    floor: String,
     policies: &'e [Giving],
     /// In seconds since 1970-01-01 UTC.
     now: i64,
@@ -155,7 +158,7 @@ struct Selecting {
 }
 
 impl<'e> Explanation<'e> {
-    fn of(reading: &'e Reading, facts: &'e JobFacts<'e>) -> Self {
+    fn of(reading: &'e Reading, facts: &'e JobFacts<'e>, floor: i64) -> Self {
         let jobs: Vec<_> = reading.jobs.iter().map(read::Kept::candidate).collect();
         let arena = Arena::new();
         let namespace = |name: &str| {
@@ -184,6 +187,7 @@ impl<'e> Explanation<'e> {
             selecting: selecting.collect(),
             unselected: Protections::default(),
             owned: reading.owned.as_deref(),
+            floor: format_age(floor),
             policies: &reading.policies,
             now: reading.now,
         }
@@ -207,6 +211,7 @@ impl<'e> Explanation<'e> {
         let reason = |protection: Protection| {
             let detail = match protection {
                 Protection::Dependents => self.owned,
+                Protection::Young => Some(&*self.floor),
                 _ => self.facts.detail.filter(|_| first == Some(protection)),
             };
             (protection, protection.reason(detail))

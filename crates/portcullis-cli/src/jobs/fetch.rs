@@ -54,6 +54,7 @@ pub(super) fn from_cluster(
         continues: None,
         others: 0,
         repeated: 0,
+        floor: selection.floor(),
         now: date.unwrap_or(local),
         terminating,
         reach: Some(reach),

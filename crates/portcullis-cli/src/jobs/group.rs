@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use portcullis_retention::{Job, Outcome, Protection};
 
+use super::listing::Listing;
+
 /// What the Jobs of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kin<'b> {
@@ -16,9 +18,14 @@ pub(super) struct Kin<'b> {
 }
 
 impl<'b> Kin<'b> {
-    /// The group of a Job that has finished, and that `protection` holds for.
-    pub(super) fn of(job: Job<'b>, outcome: Outcome, protection: Option<Protection>) -> Self {
-        let detailed = |protection| (protection, job.detail(protection).unwrap_or_default());
+    /// The group of a Job of `listing` that has finished, and that `protection` holds for.
+    pub(super) fn of(
+        listing: &'b Listing,
+        job: Job<'b>,
+        outcome: Outcome,
+        protection: Option<Protection>,
+    ) -> Self {
+        let detailed = |protection| (protection, listing.detail(job, protection).unwrap_or_default());
         Self {
             namespace: job.namespace(),
             outcome,

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use portcullis_retention::{Job, Outcome, Protections, Verdict};
+use portcullis_retention::{Job, Outcome, Protection, Protections, Verdict};
 
 use super::format::Format;
 use super::group::{Count, Groups, Kin};
@@ -149,10 +149,16 @@ impl<'b> View<'b> {
         })
     }
 
+    /// Why a Job is not touched, in words.
+    fn reasons(&self, shown: &Shown<'_>) -> Vec<String> {
+        let reason = |protection: Protection| protection.reason(self.listing.detail(shown.job, protection));
+        shown.protections.iter().map(reason).collect()
+    }
+
     fn groups(&self, sort_by: SortBy) -> Vec<(Kin<'b>, Count)> {
         let mut groups = Groups::new();
         for Shown { job, outcome, protections, .. } in self.jobs() {
-            groups.entry(Kin::of(job, outcome, protections.first())).or_default().add(job);
+            groups.entry(Kin::of(self.listing, job, outcome, protections.first())).or_default().add(job);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         // The sort is stable: what is equal stays in the order of the namespaces.

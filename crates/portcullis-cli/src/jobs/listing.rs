@@ -5,7 +5,7 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
-use portcullis_retention::{Backlog, Interest, JobFacts};
+use portcullis_retention::{Backlog, Interest, Job, JobFacts, Protection};
 
 use super::dependents::hash;
 use super::fetch;
@@ -36,6 +36,8 @@ pub(crate) struct Listing {
     pub(crate) others: u64,
     /// How many items of the file are Jobs that were read before.
     pub(crate) repeated: u64,
+    /// The age below which no Job is touched, as people say it.
+    pub(crate) floor: String,
     /// In seconds since 1970-01-01 UTC, by the API server's clock where there is one.
     pub(crate) now: i64,
     /// The namespaces that are being deleted, as far as known.
@@ -45,6 +47,14 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// The word that `protection` of a Job is about, where there is one.
+    pub(crate) fn detail<'l>(&'l self, job: Job<'l>, protection: Protection) -> Option<&'l str> {
+        match protection {
+            Protection::Young => Some(&self.floor),
+            _ => job.detail(protection),
+        }
+    }
+
     /// Says on standard error what the Jobs are not all of.
     pub(crate) fn tell_what_is_missing(&self, surroundings: &mut Surroundings<'_>) {
         let stderr = &mut surroundings.stderr;
@@ -135,6 +145,7 @@ fn from_file(
         continues: ends.continues,
         others: ends.others,
         repeated,
+        floor: selection.floor(),
         now,
         terminating: BTreeSet::new(),
         reach: None,

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use portcullis_retention::{
-    Backlog, Caps, Cluster, Item, Job, Made, Mode, Plan, Verdict, format_age, parse_age,
-};
+use portcullis_retention::{Caps, Cluster, Item, Job, Made, Mode, Plan, Verdict, format_age, parse_age};
 
 use super::dependents::Kinds;
 use super::fetch;
@@ -112,7 +110,7 @@ fn notice(text: &str) -> Result<u32, String> {
 struct Planned<'b> {
     /// Everything but the items.
     plan: Plan,
-    backlog: &'b Backlog,
+    listing: &'b Listing,
     verdicts: Vec<Verdict>,
     /// The numbers of the Jobs that would go, in the order of the plan.
     order: Vec<u32>,
@@ -121,7 +119,6 @@ struct Planned<'b> {
     older_than: i64,
     is_of_any_outcome: bool,
     keep_last: usize,
-    now: i64,
 }
 
 /// Runs the command.
@@ -165,14 +162,13 @@ pub(super) fn plan(
     owned.retain(|index, _| verdicts.get(*index as usize) == Some(&Verdict::Expire));
     let planned = Planned {
         plan,
-        backlog,
+        listing: &listing,
         verdicts,
         order,
         owned,
         older_than: selection.older_than,
         is_of_any_outcome: selection.outcome == super::selection::Ended::Any,
         keep_last,
-        now: listing.now,
     };
     let digest = match &arguments.output {
         Some(path) => Some(planned.write_file(&surroundings.directory.join(path))?),
@@ -225,7 +221,7 @@ fn criteria(arguments: &Arguments) -> Vec<String> {
 impl Planned<'_> {
     /// The entry of the Job number `index`.
     fn item(&self, index: u32) -> Option<Item> {
-        let job = self.backlog.job(index as usize)?;
+        let job = self.listing.backlog.job(index as usize)?;
         let mut item = Item::of(job, self.why(job))?;
         if let Some(kinds) = self.owned.get(&index) {
             item.dependents.clone_from(kinds);
@@ -236,7 +232,8 @@ impl Planned<'_> {
     /// Why a Job goes.
     fn why(&self, job: Job<'_>) -> String {
         let outcome = job.outcome().map_or("finished", portcullis_retention::Outcome::name);
-        let age = format_age(self.now.saturating_sub(job.finished().unwrap_or(self.now)));
+        let now = self.listing.now;
+        let age = format_age(now.saturating_sub(job.finished().unwrap_or(now)));
         let mut why = [outcome, " ", &age, " ago"].concat();
         if self.keep_last > 0 {
             let group = job.group_text().map_or_else(|| "its group".to_owned(), |group| format!("`{group}`"));

@@ -129,6 +129,11 @@ impl Selection {
         self.safeguards.safeguards()
     }
 
+    /// The age below which no Job is touched, as people say it.
+    pub(crate) fn floor(&self) -> String {
+        format_age(self.safeguards().floor)
+    }
+
     /// What is kept of the Jobs that are selected; those of `terminating` namespaces are.
     pub(crate) fn policy(&self, keep_last: usize, terminating: BTreeSet<Box<str>>) -> KeepPolicy {
         let expire_after = |outcome| self.outcome.includes(outcome).then_some(self.older_than);

@@ -121,7 +121,7 @@ impl Explanation<'_> {
             Ending::Unknown => format!("{job} may stay or go: {clause}"),
             Ending::Expires(at) if at <= self.now => {
                 format!(
-                    "{job} goes at any moment, its time is over since {}: {clause}",
+                    "{job} goes at any moment, as its time ran out {} ago: {clause}",
                     format_age(self.now - at)
                 )
             }

@@ -112,7 +112,7 @@ fn without_objects_it_is_the_ttl_that_counts() {
     );
     assert_eq!(
         sentence("report-3", ""),
-        "`team-a/report-3` goes at any moment, its time is over since 11h: it has a TTL of 15m, which came from admission, and no JobRetention selects it"
+        "`team-a/report-3` goes at any moment, as its time ran out 11h ago: it has a TTL of 15m, which came from admission, and no JobRetention selects it"
     );
 }
 
@@ -140,7 +140,7 @@ fn what_protects_a_job_that_no_object_selects_is_what_list_and_plan_say() {
         said(&unselected("kube-system/system"), "no")
     );
     assert_eq!(lines("argo --argocd-instance-label="), said(&unselected("team-a/argo"), "no"));
-    assert_eq!(lines("young"), said(&unselected("team-a/young"), "finished only just now"));
+    assert_eq!(lines("young"), said(&unselected("team-a/young"), "younger than the floor of 1h"));
     assert_eq!(lines("young --floor 5m"), said(&unselected("team-a/young"), "no"));
 }
 

@@ -23,7 +23,7 @@ impl View<'_> {
         let rows = if arguments.each {
             let mut rows = Rows::begin(format, "jobs", &FIELDS_OF_JOBS, stdout)?;
             for shown in self.jobs() {
-                rows.row(&arena, job_row(&arena, &shown, format), stdout)?;
+                rows.row(&arena, job_row(&arena, &shown, &self.reasons(&shown), format), stdout)?;
                 arena.reset();
             }
             rows
@@ -84,11 +84,10 @@ const FIELDS_OF_JOBS: [&str; 11] = [
     "dependents",
 ];
 
-fn job_row<'a>(arena: &'a Arena, shown: &Shown<'_>, format: Format) -> Row<'a> {
+fn job_row<'a>(arena: &'a Arena, shown: &Shown<'_>, reasons: &[String], format: Format) -> Row<'a> {
     let Shown { job, outcome, protections, owned } = *shown;
     let names: Vec<_> = protections.iter().map(|protection| Value::String(protection.name())).collect();
-    let reasons: Vec<_> =
-        protections.iter().map(|protection| arena.string(&job.reason(protection))).collect();
+    let reasons: Vec<_> = reasons.iter().map(|reason| arena.string(reason)).collect();
     vec![
         ("namespace", arena.string(job.namespace())),
         ("name", arena.string(job.name())),

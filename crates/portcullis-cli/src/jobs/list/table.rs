@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use portcullis_retention::{Job, Outcome, Protections, format_age};
+use portcullis_retention::{Outcome, format_age};
 
 use super::{Arguments, Shown, Summary, View};
 use crate::jobs::ages::Ages;
@@ -59,16 +59,17 @@ impl View<'_> {
             Some(reason) => Cell::new(Tone::Quiet, &format!("no: {reason}")),
         };
         let rows: Vec<Vec<Cell>> = if arguments.each {
-            let of_job = |Shown { job, outcome: ended, protections, .. }: Shown<'_>| {
+            let of_job = |shown: Shown<'_>| {
+                let job = shown.job;
                 vec![
                     Cell::from(job.namespace()),
                     Cell::from(job.name()),
-                    outcome(ended),
+                    outcome(shown.outcome),
                     manager(job.manager()),
                     age(job.finished()),
                     Cell::from(thousands(job.pods())),
                     Cell::from(numbers::bytes(job.bytes().into())),
-                    touchable(reasons(job, protections)),
+                    touchable(Some(self.reasons(&shown).join("; ")).filter(|reasons| !reasons.is_empty())),
                 ]
             };
             self.jobs().map(of_job).collect()
@@ -144,10 +145,4 @@ fn unfinished(count: u64) -> String {
         1 => "; 1 has not finished".to_owned(),
         count => format!("; {} have not finished", thousands(count)),
     }
-}
-
-/// Every reason why a Job is not touched.
-fn reasons(job: Job<'_>, protections: Protections) -> Option<String> {
-    let reasons: Vec<String> = protections.iter().map(|protection| job.reason(protection)).collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -83,3 +83,17 @@ fn what_a_file_does_not_say_is_unknown() {
     let (_, json) = run(folder.path(), &["list", "--from", "jobs.json", "--format", "json"]);
     assert!(json.contains(r#""looked": "unknown""#), "{json}");
 }
+
+#[test]
+fn what_is_too_young_says_what_the_floor_is() {
+    let folder = folder(&[("jobs.json", JOBS)]);
+    for (command, said) in [
+        (&["list"][..], "  no: younger than the floor of 3650d\n"),
+        (&["list", "--each"], "  no: younger than the floor of 3650d\n"),
+        (&["plan"], "  2 stay: younger than the floor of 3650d\n"),
+    ] {
+        let words = [command, &["--from", "jobs.json", "--floor", "3650d"]].concat();
+        let (exit, text) = run(folder.path(), &words);
+        assert!(exit == Exit::SUCCESS && text.contains(said), "{text}");
+    }
+}

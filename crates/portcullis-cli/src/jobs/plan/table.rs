@@ -89,14 +89,16 @@ impl Planned<'_> {
 
     fn namespaces(&self) -> BTreeMap<&str, Namespace<'_>> {
         let mut namespaces: BTreeMap<&str, Namespace<'_>> = BTreeMap::new();
-        for (job, verdict) in self.backlog.jobs().zip(&self.verdicts) {
+        for (job, verdict) in self.listing.backlog.jobs().zip(&self.verdicts) {
             let stay = match verdict {
                 Verdict::Expire => continue,
                 Verdict::Kept if matches!(job.group(), Group::Alone(_)) => Stay::Alone,
                 Verdict::Kept => Stay::Kept,
                 Verdict::NotDue => Stay::NotDue,
                 Verdict::Protected(protections) => match protections.first() {
-                    Some(first) => Stay::Protected(first, job.detail(first).unwrap_or_default()),
+                    Some(first) => {
+                        Stay::Protected(first, self.listing.detail(job, first).unwrap_or_default())
+                    }
                     None => continue,
                 },
             };
@@ -111,7 +113,7 @@ impl Planned<'_> {
     }
 
     fn job(&self, index: u32) -> Option<Job<'_>> {
-        self.backlog.job(index as usize)
+        self.listing.backlog.job(index as usize)
     }
 
     fn row(&self, index: u32) -> Option<Vec<Cell>> {

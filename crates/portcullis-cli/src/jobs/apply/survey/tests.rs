@@ -101,7 +101,7 @@ fn what_protected_when_the_plan_was_made_protects_whoever_wrote_the_plan() {
         floor: 7_200,
         ..safeguards
     };
-    let young = "finished only just now";
+    let young = "younger than the floor";
     assert_eq!(
         protected(included, items(), script()),
         [young, alone, "Argo CD would create it again", young]
