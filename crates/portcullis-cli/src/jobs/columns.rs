@@ -45,26 +45,34 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// Prints `rows` under their headings, each line behind `indent`.
+/// Prints `rows` under their headings, each line behind `indent`; nothing where there are none.
+///
+/// They are made twice, to be measured and to be printed, and none is kept: there may be a hundred thousand.
 pub(super) fn print(
     columns: &[Column],
-    rows: &[Vec<Cell>],
+    rows: impl Iterator<Item = Vec<Cell>> + Clone,
     indent: &str,
     stdout: &mut Stream<'_>,
 ) -> io::Result<()> {
     let paint = Paint::on(stdout);
-    let width = |index: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.text.chars().count());
-        let heading = columns.get(index).map_or(0, |(heading, _)| heading.len());
-        cells.max().unwrap_or_default().max(heading)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let headings: Vec<Cell> = columns.iter().map(|(heading, _)| Cell::from(heading)).collect();
-    for (number, row) in std::iter::once(&headings).chain(rows).enumerate() {
+    let width = |cell: &Cell| cell.text.chars().count();
+    let mut widths: Vec<usize> = headings.iter().map(width).collect();
+    let mut is_empty = true;
+    for row in rows.clone() {
+        is_empty = false;
+        for (widest, cell) in widths.iter_mut().zip(&row) {
+            *widest = width(cell).max(*widest);
+        }
+    }
+    if is_empty {
+        return Ok(());
+    }
+    for (number, row) in std::iter::once(headings).chain(rows).enumerate() {
         write!(stdout, "{indent}")?;
         for (index, (cell, ((_, align), width))) in row.iter().zip(columns.iter().zip(&widths)).enumerate() {
             let gap = if index == 0 { "" } else { "  " };
-            let blanks = " ".repeat(width - cell.text.chars().count());
+            let blanks = " ".repeat(width.saturating_sub(cell.text.chars().count()));
             let is_last = index + 1 == columns.len();
             let (before, after) = match align {
                 Align::Right => (&*blanks, ""),

@@ -58,7 +58,7 @@ impl View<'_> {
             None => Cell::new(Tone::Good, "yes"),
             Some(reason) => Cell::new(Tone::Quiet, &format!("no: {reason}")),
         };
-        let rows: Vec<Vec<Cell>> = if arguments.each {
+        if arguments.each {
             let of_job = |shown: Shown<'_>| {
                 let job = shown.job;
                 vec![
@@ -72,7 +72,7 @@ impl View<'_> {
                     touchable(Some(self.reasons(&shown).join("; ")).filter(|reasons| !reasons.is_empty())),
                 ]
             };
-            self.jobs().map(of_job).collect()
+            columns::print(&OF_JOBS, self.jobs().map(of_job), "", stdout)?;
         } else {
             let of_group = |(kin, count): &(Kin<'_>, Count)| {
                 vec![
@@ -87,11 +87,7 @@ impl View<'_> {
                     touchable(kin.reason()),
                 ]
             };
-            self.groups(arguments.sort_by).iter().map(of_group).collect()
-        };
-        if !rows.is_empty() {
-            let columns: &[Column] = if arguments.each { &OF_JOBS } else { &OF_GROUPS };
-            columns::print(columns, &rows, "", stdout)?;
+            columns::print(&OF_GROUPS, self.groups(arguments.sort_by).iter().map(of_group), "", stdout)?;
         }
         let mut ages = Ages::default();
         for shown in self.jobs() {

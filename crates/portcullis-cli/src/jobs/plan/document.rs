@@ -1,5 +1,6 @@
 //! The plan for programs: the document that is carried out, and the same as YAML or CSV.
 
+use std::cmp::Ordering;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -32,17 +33,7 @@ impl Planned<'_> {
         let stdout = &mut surroundings.stdout;
         match format {
             Format::Csv => self.csv(surroundings).map_err(|error| standard_output(error).into()),
-            Format::Yaml => {
-                let mut document = String::new();
-                self.document(&mut |text| {
-                    document.push_str(text);
-                    Ok(())
-                })?;
-                let arena = Arena::new();
-                let document = json::read(&arena, &document)?;
-                write!(stdout, "{}", portcullis_yaml::to_string(document)).map_err(standard_output)?;
-                Ok(())
-            }
+            Format::Yaml => self.yaml(surroundings),
             Format::Json | Format::Table => {
                 self.document(&mut |text| Ok(write!(stdout, "{text}").map_err(standard_output)?))?;
                 Ok(())
@@ -64,6 +55,36 @@ impl Planned<'_> {
         let digest = writer.finish(&mut text);
         put(&text)?;
         Ok(digest)
+    }
+
+    /// Prints the document as YAML, item by item.
+    fn yaml(&self, surroundings: &mut Surroundings<'_>) -> Result<(), Ended> {
+        const ITEMS: &str = "items";
+        let stdout = &mut surroundings.stdout;
+        // The digest is that of the whole, and stands before the items.
+        let digest = self.document(&mut |_| Ok(()))?.to_string();
+        let (mut arena, around) = (Arena::new(), Arena::new());
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let document = serde_json::to_string(&self.plan)?;
+        let members = json::read(&around, &document)?.as_object().unwrap_or_default();
+        for (key, value) in members.with(&around, "digest", Value::String(&digest)).iter() {
+            match key.cmp(ITEMS) {
+                Ordering::Less => before.push((key, value)),
+                Ordering::Equal => {}
+                Ordering::Greater => after.push((key, value)),
+            }
+        }
+        let none = if self.order.is_empty() { " []" } else { "" };
+        let before = portcullis_yaml::to_string(around.object(&mut before));
+        writeln!(stdout, "{before}{ITEMS}:{none}").map_err(standard_output)?;
+        for item in self.order.iter().filter_map(|index| self.item(*index)) {
+            let text = serde_json::to_string(&item)?;
+            let item = portcullis_yaml::to_string(arena.array(&[json::read(&arena, &text)?]));
+            write!(stdout, "{item}").map_err(standard_output)?;
+            arena.reset();
+        }
+        let after = portcullis_yaml::to_string(around.object(&mut after));
+        Ok(write!(stdout, "{after}").map_err(standard_output)?)
     }
 
     fn csv(&self, surroundings: &mut Surroundings<'_>) -> std::io::Result<()> {

@@ -67,11 +67,8 @@ impl Planned<'_> {
             let most = if arguments.each { usize::MAX } else { SHOWN };
             // Of one too many it takes no more room to show it than to count it.
             let most = if namespace.going.len() == most.saturating_add(1) { usize::MAX } else { most };
-            let rows: Vec<_> =
-                namespace.going.iter().take(most).filter_map(|index| self.row(*index)).collect();
-            if !rows.is_empty() {
-                columns::print(&COLUMNS, &rows, "  ", stdout)?;
-            }
+            let rows = namespace.going.iter().take(most).filter_map(|index| self.row(*index));
+            columns::print(&COLUMNS, rows, "  ", stdout)?;
             if let Some(more) = going.checked_sub(most as u64).filter(|more| *more > 0) {
                 writeln!(stdout, "  {}", paint.quiet(format!("and {} more", thousands(more))))?;
             }

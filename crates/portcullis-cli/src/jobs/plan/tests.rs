@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use portcullis_value::{Arena, json};
+
 use crate::jobs::trial::{folder, refused, run, run_words};
 use crate::{Exit, Offline};
 
@@ -112,5 +114,20 @@ fn a_notice_is_for_a_ttl() {
     for (more, seconds) in [(&["--mode", "ttl"][..], 600), (&["--mode", "ttl", "--notice", "1h5m"], 3_900)] {
         let (exit, text) = run(folder.path(), &[&plan[..], more].concat());
         assert!(exit == Exit::SUCCESS && text.contains(&format!(r#""notice":{seconds}"#)), "{text}");
+    }
+}
+
+#[test]
+fn a_plan_in_yaml_is_the_plan_that_is_carried_out() {
+    let odd = JOBS.replace("report", "odd").replace("u-1", "u-2").replace("team-a", "a: b");
+    let folder = folder(&[("jobs.json", &format!("{JOBS} {odd}"))]);
+    let plan =
+        |more: &[&str]| run(folder.path(), &[&["plan", "--from", "jobs.json", "--format"], more].concat()).1;
+    for more in [&[][..], &["-n", "team-a"], &["-n", "nowhere"]] {
+        let json = plan(&[&["json"], more].concat());
+        let (arena, yaml) = (Arena::new(), plan(&[&["yaml"], more].concat()));
+        let whole = portcullis_yaml::to_string(json::read(&arena, &json).unwrap());
+        assert_eq!(yaml, whole);
+        portcullis_retention::Plan::read(json.as_bytes()).unwrap();
     }
 }
