@@ -63,6 +63,16 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// The word for it in the object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Audit => "audit",
+            Mode::Enforce => "enforce",
+        }
+    }
+}
+
 /// What becomes of a TTL that a Job has already and that is not of our making.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExistingTtl {
@@ -110,7 +120,7 @@ fn read(document: Value<'_>, errors: &mut Vec<Diagnostic>) -> JobRetention {
     let namespace_selector = spec.given("namespaceSelector").map(self::selector);
     let namespace_selector = spec.checked("namespaceSelector", namespace_selector);
     let group_by = spec.text("groupBy").map(label_key);
-    let mode = spec.one_of("mode", &[("audit", Mode::Audit), ("enforce", Mode::Enforce)]);
+    let mode = spec.one_of("mode", &[Mode::Audit, Mode::Enforce].map(|one| (one.name(), one)));
     let existing_ttl = [ExistingTtl::Keep, ExistingTtl::ReplaceAdmission, ExistingTtl::ReplaceAny];
     let retention = JobRetention {
         name: resource.name().into(),

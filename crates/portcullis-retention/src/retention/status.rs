@@ -52,6 +52,7 @@ impl Report<'_> {
         let Some(retention) = self.retentions.all().get(self.number) else { return previous };
         let mut members = vec![
             ("observedGeneration", retention.generation.into()),
+            ("mode", retention.mode.name().into()),
             ("jobs", self.counts(arena, retention)),
             (
                 "conditions",

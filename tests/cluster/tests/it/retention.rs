@@ -151,6 +151,10 @@ fn an_audit_says_what_would_be_and_writes_nothing() -> Result<()> {
         let counted = |status: &Value| status["jobs"]["wouldWrite"] == 1;
         let status = until_status(test, "what-if", "a Job that would get a TTL", counted).await?;
         ensure!(condition(&status, "Ready")["reason"] == "Audit", "{status:#}");
+        // Nobody wrote a mode.
+        let table = test.kubectl(&["get", "jr", "what-if"]).await?.succeeded()?;
+        let mode = table.lines().nth(1).and_then(|row| row.split_whitespace().nth(1));
+        ensure!(mode == Some("audit"), "{table}");
         ensure!(
             ttl(&get_job(test, "report").await?).is_none() && writes_to_jobs(test, portcullis)?.is_empty()
         );

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use portcullis_retention::TtlOwner;
-use portcullis_retention::retention::{FIELD_MANAGER, Fate, Mode, NEVER, Term};
+use portcullis_retention::retention::{FIELD_MANAGER, Fate, NEVER, Term};
 use portcullis_value::{Arena, Value, json};
 
 use super::sentence::Ending;
@@ -111,7 +111,7 @@ impl Explanation<'_> {
             arena,
             vec![
                 ("name", arena.string(&retention.name)),
-                ("mode", if retention.mode == Mode::Enforce { "enforce" } else { "audit" }.into()),
+                ("mode", retention.mode.name().into()),
                 ("decides", Value::Bool(decides)),
                 ("says", says.map_or(Value::Null, |says| arena.string(&says))),
                 ("ttlSeconds", seconds.map_or(Value::Null, |seconds| i64::from(seconds).into())),

@@ -78,7 +78,7 @@ fn the_status_counts_jobs_and_says_what_was_done_and_what_is_next() {
         r#"[{"at":"2026-10-01T00:00:00Z","job":"team-a/new","what":"ttlSecondsAfterFinished: 900"}]"#
     );
     assert_eq!(told.get("writes").unwrap().to_string(), r#"[{"from":"2026-10-01T00:00:00Z","writes":1}]"#);
-    assert_eq!(told.get("observedGeneration"), Some(3.into()));
+    assert_eq!((told.get("observedGeneration"), told.get("mode")), (Some(3.into()), Some("enforce".into())));
     assert_eq!(condition(told, "Ready"), "True Enforced: TTLs are written");
     assert_eq!(condition(told, "Overlapping"), "False Alone: no other object selects its Jobs");
 }
@@ -137,6 +137,7 @@ fn in_mode_audit_the_status_says_what_would_be_written() {
         status(&arena, &[("r", "selector: {}, ttl: {succeeded: 1m}")], 0, &[SUCCEEDED], Value::Null, NOW);
     assert_eq!(condition(told, "Ready"), "True Audit: nothing is written in mode audit; 1 TTLs would be");
     assert_eq!(told.path(&["jobs", "wouldWrite"]), Some(1.into()));
+    assert_eq!(told.get("mode"), Some("audit".into()));
     assert_eq!(told.get("lastActions"), None);
 }
 
