@@ -1,5 +1,7 @@
 //! The Jobs of a list, a few words each.
 
+use std::collections::HashSet;
+
 use crate::group::KeptGroup;
 use crate::intern::Interner;
 use crate::job::{Job, JobFacts};
@@ -105,6 +107,13 @@ impl Backlog {
         }
     }
 
+    /// Drops all Jobs but the first of each uid.
+    pub fn drop_repeated(&mut self) {
+        let Self { records, texts, .. } = self;
+        let mut uids = HashSet::new();
+        records.retain(|record| uids.insert(record.uid(texts)));
+    }
+
     pub(crate) fn words(&self) -> &Interner {
         &self.words
     }
@@ -198,6 +207,16 @@ mod tests {
         }
         assert!(backlog.words.find("report-3-").is_none());
         assert_eq!(backlog.job(3).unwrap().group_text(), Some("report-3-"));
+    }
+
+    #[test]
+    fn of_jobs_with_one_uid_the_first_stays() {
+        let mut backlog = Backlog::default();
+        for (name, uid) in [("a", "u"), ("b", "v"), ("c", "u"), ("d", "u"), ("e", "w")] {
+            backlog.push(&JobFacts { name, uid, ..JobFacts::default() }).unwrap();
+        }
+        backlog.drop_repeated();
+        assert!(backlog.jobs().map(Job::name).eq(["a", "b", "e"]));
     }
 
     proptest! {

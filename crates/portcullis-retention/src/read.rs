@@ -170,13 +170,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes a string; `null` is the empty one.
+    #[inline]
     fn text(&self, scanner: &mut Scanner<'a>) -> Option<&'a str> {
-        let Some(arena) = self.arena else {
-            return Some(scanner.optional(Scanner::string)?.unwrap_or_default());
-        };
-        match json::read(arena, scanner.raw()?).ok()? {
-            Value::String(text) => Some(text),
-            value => value.is_null().then_some(""),
+        match self.arena {
+            None => Some(scanner.optional(Scanner::string)?.unwrap_or_default()),
+            Some(arena) => text_in(arena, scanner),
         }
     }
 
@@ -443,6 +441,15 @@ const BUILT_IN: &str = "kubernetes.io/job-controller";
 const JOB_TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// What the groups of Flux end in: `kustomize.toolkit.fluxcd.io`, `helm.toolkit.fluxcd.io`.
 const FLUX: &str = "toolkit.fluxcd.io";
+
+/// Takes a string that may have escapes; `null` is the empty one.
+#[cold]
+fn text_in<'a>(arena: &'a Arena, scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    match json::read(arena, scanner.raw()?).ok()? {
+        Value::String(text) => Some(text),
+        value => value.is_null().then_some(""),
+    }
+}
 
 /// Takes a TTL. An API server takes none that is longer than its type has room for.
 fn ttl(scanner: &mut Scanner<'_>) -> Option<i32> {

@@ -202,8 +202,7 @@ impl<'b> Owners<'b> {
     }
 }
 
-/// What is kept of a uid where many are looked up.
-pub(super) fn hash(uid: &str) -> u64 {
+fn hash(uid: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     uid.hash(&mut hasher);
     hasher.finish()
