@@ -75,6 +75,8 @@ pub(super) struct World {
 
 /// How many Jobs there are; every fourth is none of the plan.
 const JOBS: usize = 12;
+/// How many seconds a TTL is to leave.
+const NOTICE: u32 = 600;
 
 impl World {
     pub(super) fn new(mode: Mode, script: Vec<u8>, fault: Fault) -> Self {
@@ -92,6 +94,7 @@ impl World {
             touched: BTreeSet::new(),
             wrongs: Vec::new(),
         };
+        world.plan.notice = Some(NOTICE);
         for number in 0..JOBS {
             let name = format!("job-{number}");
             world.create(&name);
@@ -243,8 +246,8 @@ impl World {
             Verb::Delete(_) => Kind::Delete,
             Verb::SetTtl { ttl, .. } => {
                 let left = 900_000 + i64::from(ttl) - self.now.date;
-                if left < 0 {
-                    self.wrong(format!("a TTL that was over {left} seconds ago"));
+                if left < NOTICE.into() {
+                    self.wrong(format!("a TTL that leaves {left} seconds"));
                 }
                 Kind::SetTtl
             }
