@@ -48,20 +48,12 @@ impl Judged {
         let dependents = Dependents { allowed: terms.with_dependents, ..Dependents::default() };
         let mut judged = Self { verdicts, owned: BTreeMap::new(), dependents };
         let Some(reach) = &listing.reach else { return Ok(judged) };
-        let found = {
-            let (namespaces, expiring) = (selection.scope(&reach.connection), judged.expiring());
-            let owners = listing.owners.as_deref();
-            let searched = Searched { backlog: &listing.backlog, jobs: &expiring, owners };
-            let mut progress = Progress::on(stderr);
-            let kinds = terms.dependents;
-            reach.runtime.block_on(dependents::search(
-                &reach.connection,
-                &namespaces,
-                kinds,
-                searched,
-                &mut progress,
-            ))?
-        };
+        let (namespaces, expiring) = (selection.scope(&reach.connection), judged.expiring());
+        let owners = listing.owners.as_deref();
+        let searched = Searched { backlog: &listing.backlog, jobs: &expiring, owners };
+        let (kinds, mut progress) = (terms.dependents, Progress::on(stderr));
+        let search = dependents::search(&reach.connection, &namespaces, kinds, searched, &mut progress);
+        let found = reach.runtime.block_on(search)?;
         judged.dependents.looked = match terms.dependents {
             Kinds::Usual => Looked::Usual,
             Kinds::All => Looked::All,
