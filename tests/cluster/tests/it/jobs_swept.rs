@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use self::backlog::{Lot, create_backlog, finished_job};
 use crate::story::ttl;
 
-/// How many Jobs there are; more are asked for by `PORTCULLIS_JOBS`.
-const JOBS: usize = 1_000;
+/// How many Jobs there are; another number is asked for by `PORTCULLIS_JOBS`.
+const JOBS: usize = 5_000;
 
 #[test]
 fn exactly_what_was_planned_is_gone_with_its_pods_and_comes_back() -> Result<()> {
