@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use http::Request;
 use jiff::Timestamp;
 use kube::Client;
@@ -12,6 +13,7 @@ use portcullis_cluster_tests::{ClusterTest, Kubectl, cluster_test, wait};
 use portcullis_value::Arena;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// Runs a test on an API server that serves policies, as `portcullis crds | kubectl apply --server-side -f -` has it do,
 /// and that asks nobody about them. The test is given the definitions.
@@ -49,19 +51,31 @@ pub(crate) async fn remove(kubectl: &Kubectl, definitions: &[&str]) -> Result<()
     let of_all = |arguments: &[&'static str]| [arguments, definitions].concat();
     let delete = of_all(&["delete", "--ignore-not-found", "--wait=false", "crd"]);
     kubectl.run(&delete).await?.succeeded()?;
-    let list = of_all(&["get", "--ignore-not-found", "-o", "name", "crd"]);
+    let columns =
+        "custom-columns=NAME:.metadata.name,WHY:.status.conditions[?(@.type=='Terminating')].message";
+    let list = of_all(&["get", "--ignore-not-found", "--no-headers", "-o", columns, "crd"]);
+    let mut touched = Instant::now();
     wait::until("the end of definitions", async || {
         let left = kubectl.run(&list).await?.succeeded()?;
         if left.is_empty() {
             return Ok(Some(()));
         }
-        // An API server that has just started may find their objects out of reach, and tries again when they change.
-        let touch = ["annotate", "--overwrite", &format!("touched={}", Timestamp::now())];
-        kubectl.run(&touch.into_iter().chain(left.lines()).collect::<Vec<_>>()).await?;
-        Ok(None)
+        if touched.elapsed() > BETWEEN_TOUCHES {
+            let touch = format!("touched={}", Timestamp::now());
+            let names = left.lines().filter_map(|line| line.split_whitespace().next());
+            kubectl
+                .run(&["annotate", "--overwrite", &touch, "crd"].into_iter().chain(names).collect::<Vec<_>>())
+                .await?;
+            touched = Instant::now();
+        }
+        bail!("left: {left}")
     })
     .await
 }
+
+/// An API server that has just started may find the objects of a definition out of reach, and tries again, ever later,
+/// or when the definition changes. A change while it does what it has to do makes it begin anew, so they are rare.
+const BETWEEN_TOUCHES: Duration = Duration::from_secs(10);
 
 const DEFINITIONS: [&str; 4] = [
     "clusterpolicies.kyverno.io",
