@@ -61,11 +61,10 @@ pub(crate) async fn remove(kubectl: &Kubectl, definitions: &[&str]) -> Result<()
             return Ok(Some(()));
         }
         if touched.elapsed() > BETWEEN_TOUCHES {
-            let touch = format!("touched={}", Timestamp::now());
             let names = left.lines().filter_map(|line| line.split_whitespace().next());
-            kubectl
-                .run(&["annotate", "--overwrite", &touch, "crd"].into_iter().chain(names).collect::<Vec<_>>())
-                .await?;
+            let time = format!("touched={}", Timestamp::now());
+            let touch = ["annotate", "--overwrite", "crd"].into_iter().chain(names).chain([&*time]);
+            kubectl.run(&touch.collect::<Vec<_>>()).await?.succeeded()?;
             touched = Instant::now();
         }
         bail!("left: {left}")
@@ -73,9 +72,9 @@ pub(crate) async fn remove(kubectl: &Kubectl, definitions: &[&str]) -> Result<()
     .await
 }
 
-/// An API server that has just started may find the objects of a definition out of reach, and tries again, ever later,
-/// or when the definition changes. A change while it does what it has to do makes it begin anew, so they are rare.
-const BETWEEN_TOUCHES: Duration = Duration::from_secs(10);
+/// An API server that has just started may find the objects of a definition out of reach, and may then not look again
+/// before the definition changes. A change while it looks has it begin anew, so they are apart.
+const BETWEEN_TOUCHES: Duration = Duration::from_secs(2);
 
 const DEFINITIONS: [&str; 4] = [
     "clusterpolicies.kyverno.io",
