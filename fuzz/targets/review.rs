@@ -35,6 +35,7 @@ fuzz_target!(|body: &str| {
                 record: RecordMode::Annotation,
                 immutable_fields: ImmutableFields::Skip,
                 limits: limits(),
+                warn_of_not_executed: true,
             },
             facts: &facts,
             arena: &arena,

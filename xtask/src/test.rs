@@ -16,7 +16,7 @@ to run it again:
   lints        clippy on everything, warnings are errors
   tidy         the layers and the rules of the house
   tests        cargo test of the workspace, without the tests on a control plane
-  alone        every crate checked without the others, so that none leans on their features
+  alone        every crate checked without the others, so that none leans on their features; so are the targets of fuzz/
   docs         rustdoc without warnings
   conformance  the corpora, no score below its floor (skipped with a word where there is no corpus)
   e2e          the tests on a real control plane (skipped with a word where there is no `go`)
@@ -104,7 +104,9 @@ fn each_crate_alone() -> Result<()> {
     for name in files::names_in(&files::root().join("crates"))? {
         shown(command("cargo check --quiet --package").arg(name))?;
     }
-    Ok(())
+    // The targets of `fuzz/` are a workspace of their own. The fuzzer, which is C++, is needed to link them alone.
+    let mut targets = command("cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir");
+    shown(targets.arg(files::target()).env("CUSTOM_LIBFUZZER_PATH", files::target().join("not-linked")))
 }
 
 /// Shows the command, then runs it.
