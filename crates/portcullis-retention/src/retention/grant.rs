@@ -4,11 +4,9 @@ use portcullis_value::{Arena, Value};
 
 use super::{Fate, JobRetention, Mode, Origin, Round, Window, time};
 
-/// How many Jobs that had finished before may go without an approval: so many, and such a part of all Jobs of the cluster.
+/// How many Jobs that had finished before may go without an approval: at most so many, and such a part of all Jobs of the cluster.
 const BACKLOG: u64 = 10_000;
 const BACKLOG_PERCENT: u64 = 25;
-/// So few may always: a part of a handful says nothing.
-const FEW: u64 = 20;
 
 /// A TTL that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +150,7 @@ pub fn grant(
 ) -> Vec<Write> {
     let retentions = round.scene.retentions.all();
     let has_all = round.scene.retentions.unreadable().is_empty();
-    let usual = (round.scene.listed.saturating_mul(BACKLOG_PERCENT) / 100).clamp(FEW, BACKLOG);
+    let usual = (round.scene.listed.saturating_mul(BACKLOG_PERCENT) / 100).min(BACKLOG);
     for (retention, progress) in retentions.iter().zip(&mut *progress) {
         progress.follow(retention, now);
         progress.backlog.allowed = usual.max(retention.approved_backlog.unwrap_or_default());

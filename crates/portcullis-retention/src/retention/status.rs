@@ -137,13 +137,13 @@ impl Report<'_> {
             let backlog = self.progress.backlog();
             conditions.push(if backlog.waits() {
                 let message = format!(
-                    "{jobs} Jobs that had finished before would go, and {allowed} may: write `approvedBacklog: {jobs}` into the spec if all of them are to",
+                    "of the Jobs that had finished before {jobs} would go, and {allowed} may: write `approvedBacklog: {jobs}` into the spec if all of them are to",
                     jobs = backlog.jobs,
                     allowed = backlog.allowed
                 );
                 Condition::new("BacklogApproved", false, "AwaitsApproval", message)
             } else {
-                let message = format!("{} Jobs that had finished before are left to do", backlog.jobs);
+                let message = format!("of the Jobs that had finished before {} are left to do", backlog.jobs);
                 Condition::new("BacklogApproved", true, "WithinLimit", message)
             });
         }

@@ -31,6 +31,9 @@ pub(crate) fn retentions(specs: &[(&str, &str)]) -> Retentions {
     Retentions::new(specs.iter().map(|(name, spec)| read(name, spec).unwrap()).collect(), "portcullis")
 }
 
+/// So many Jobs in all that those of a test are a small part, which needs no approval.
+pub(crate) const MANY: u64 = 1_000;
+
 /// A Job that ended by this condition so many seconds before now, made from the name `report-`.
 pub(crate) struct Ended<'e> {
     pub(crate) name: &'e str,

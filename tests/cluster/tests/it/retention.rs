@@ -230,7 +230,7 @@ fn a_backlog_waits_until_its_number_is_approved() -> Result<()> {
     retaining(async |test, portcullis| {
         // What may go without an approval is a part of all Jobs that have finished, not of those that are selected.
         remove_jobs_of_other_tests(test).await?;
-        let names: Vec<String> = (1..=21).map(|number| format!("old-{number}")).collect();
+        let names: Vec<String> = (1..=4).map(|number| format!("old-{number}")).collect();
         let jobs: Vec<String> = names.iter().map(|name| job(name, "")).collect();
         test.apply(&jobs.join("---\n")).await?.succeeded()?;
         for name in &names {
@@ -244,7 +244,7 @@ fn a_backlog_waits_until_its_number_is_approved() -> Result<()> {
         let asks = |status: &Value| {
             let message = condition(status, "BacklogApproved")["message"].to_string();
             condition(status, "BacklogApproved")["status"] == "False"
-                && message.contains("approvedBacklog: 21")
+                && message.contains("approvedBacklog: 4`")
         };
         until_status(test, "backlog", "a backlog that waits", asks).await?;
         // A Job that finishes from now on is no backlog.
@@ -252,7 +252,7 @@ fn a_backlog_waits_until_its_number_is_approved() -> Result<()> {
         until_ttl(test, "new", 3_600).await?;
         ensure!(writes_to_jobs(test, portcullis)?.len() == 1);
 
-        retain(test, "backlog", &format!("{spec}\napprovedBacklog: 21")).await?;
+        retain(test, "backlog", &format!("{spec}\napprovedBacklog: 4")).await?;
         for name in &names {
             until_ttl(test, name, 3_600).await?;
         }
@@ -329,7 +329,7 @@ fn without_its_kind_retention_is_off_says_so_and_goes_on_when_it_comes() -> Resu
         let apply = ["apply", "--server-side", "-f", "-"];
         portcullis.kubectl().run_with(&apply, &definitions).await?.succeeded()?;
         wait::until("a JobRetention that is taken", async || {
-            retain(test, "back", "ttl: {succeeded: 1h}\nmode: enforce").await.map(Some)
+            retain(test, "back", "ttl: {succeeded: 1h}\nmode: enforce\napprovedBacklog: 1").await.map(Some)
         })
         .await?;
         until_ttl(test, "report", 3_600).await?;
@@ -441,8 +441,9 @@ fn a_job_that_owns_a_volume_claim_a_job_or_a_workload_is_left_alone_unless_the_o
                 ensure!(explained.contains(what), "{explained}");
             }
 
-            retain(test, "short", "ttl: {succeeded: 1h}\nmode: enforce\nprotections: {withDependents: true}")
-                .await?;
+            // The three are now its backlog.
+            let spec = "ttl: {succeeded: 1h}\nmode: enforce\napprovedBacklog: 3";
+            retain(test, "short", &format!("{spec}\nprotections: {{withDependents: true}}")).await?;
             for (name, _) in owning {
                 until_ttl(test, name, 3_600).await?;
             }

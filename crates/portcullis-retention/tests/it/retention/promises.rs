@@ -8,7 +8,7 @@ use portcullis_retention::retention::{
 use portcullis_retention::{Outcome, Protection, Protections};
 use proptest::prelude::*;
 
-use super::{Ended, read, with_jobs};
+use super::{Ended, MANY, read, with_jobs};
 use crate::jobs::NOW;
 
 /// Members of metadata, and whether a Job that has them is protected.
@@ -103,7 +103,7 @@ fn broken_promises(jobs: &[Made], specs: &[String], fault: Fault) -> BTreeSet<&'
                     ttl.origin = portcullis_retention::retention::Origin::Retention;
                 }
             }
-            let scene = Scene::new(&used, &jobs, &|_| Some(Namespace::default()), NOW);
+            let scene = Scene::new(&used, &jobs, &|_| Some(Namespace::default()), NOW).among(MANY);
             let mut progress = vec![Progress::default(); used.all().len()];
             grant(&scene.round(&[Mode::Enforce]), &mut progress, NOW, 1000, &mut |_| true)
         });

@@ -105,7 +105,7 @@ fn the_count_to_approve_is_told() {
     let told = status(&arena, &[("r", SPEC)], 0, &jobs, Value::Null, NOW);
     assert_eq!(
         condition(told, "BacklogApproved"),
-        "False AwaitsApproval: 29 Jobs that had finished before would go, and 20 may: write `approvedBacklog: 29` into the spec if all of them are to"
+        "False AwaitsApproval: of the Jobs that had finished before 29 would go, and 7 may: write `approvedBacklog: 29` into the spec if all of them are to"
     );
     assert_eq!(told.path(&["enforced", "backlog"]), Some(29.into()));
     assert_eq!(told.get("lastActions"), None);
