@@ -30,8 +30,6 @@ const PORT_TAKEN: &str = "address already in use";
 
 /// How long an API server may take to say whether it is ready, before it is asked again.
 const READINESS: Duration = Duration::from_secs(5);
-/// How long an API server may take to come up again before it is started once more.
-const COMING_UP: Duration = Duration::from_secs(45);
 
 /// How much is shown of the log of a part that has ended.
 const SHOWN_LINES: usize = 20;
@@ -156,16 +154,7 @@ impl ControlPlane {
         let begun = Timestamp::now();
         let started = self.site.start_part("kube-apiserver")?;
         self.lock().api_server = started;
-        // One that comes up among many requests may never finish with its own roles: it is started once more.
-        match tokio::time::timeout(COMING_UP, self.until_ready()).await {
-            Ok(ready) => ready?,
-            Err(_) => {
-                self.stop_api_server();
-                let started = self.site.start_part("kube-apiserver")?;
-                self.lock().api_server = started;
-                self.until_ready().await?;
-            }
-        }
+        self.until_ready().await?;
         let coming = (begun, Timestamp::now());
         self.comings.lock().unwrap_or_else(PoisonError::into_inner).push(coming);
         Ok(())

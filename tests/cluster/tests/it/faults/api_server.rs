@@ -1,13 +1,21 @@
 //! The API server restarts, or is away when Portcullis starts (threat 70).
+//!
+//! Paced because that is what a load is.
+
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use portcullis_cluster_tests::wait;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::client::review;
 use super::load::Load;
-use super::paced::{Outcome, Requests, ensure_around, policy};
+use super::paced::{Outcome, Pace, Requests, ensure_around, policy};
 use super::site::{Asked, Site, while_serving};
+
+/// Between two requests of each client that asks Portcullis itself. They are not to take the processors from an API server that
+/// comes up.
+const PACE: Duration = Duration::from_millis(10);
 
 /// Fails unless the first answer of the API server is a refusal by this policy.
 async fn ensure_refused(site: &Site<'_, '_, '_>, name: &str, words: &str) -> Result<()> {
@@ -29,8 +37,11 @@ fn requests_are_judged_before_and_after_the_api_server_restarts_and_those_that_o
             let mut connection = direct.connect().await?;
             let body = review(&site.test.namespace, name);
             let is_good = name == "good-name";
+            let mut ticks = interval(PACE);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             load.client(async move |turns| {
                 while turns.one_more() {
+                    ticks.tick().await;
                     let response = connection.review("/validate/fail", &body).await?;
                     ensure!(response["allowed"] == is_good, "{name}: {response}");
                     turns.answered();
@@ -38,23 +49,23 @@ fn requests_are_judged_before_and_after_the_api_server_restarts_and_those_that_o
                 Ok(())
             });
         }
-        let mut requests = Requests::start(site.test.api());
-        requests.more(200).await?;
+        let mut requests = Requests::start(site.test.api(), Pace::LIGHT);
+        requests.more(40).await?;
         load.until_answered(100).await?;
 
         let stopping = Instant::now();
         site.test.control_plane.stop_api_server();
         let stopped = Instant::now();
         site.portcullis.serve.until_logged("watch fails, serving from memory").await?;
-        load.until_answered(1000).await?;
-        requests.more(200).await?;
+        load.until_answered(500).await?;
+        requests.more(40).await?;
         ensure!(site.portcullis.is_ready().await?, "not ready while the API server is away");
         let starting = Instant::now();
         site.test.control_plane.start_api_server().await?;
         let started = Instant::now();
         // Whatever it answers from now on is right, although Portcullis has not seen it again yet.
         ensure_refused(site, "bad-probe", "a bad name").await?;
-        requests.more(200).await?;
+        requests.more(40).await?;
         load.until_answered(100).await?;
         load.stop().await?;
         // Its watches come back by themselves: what is written now is followed.

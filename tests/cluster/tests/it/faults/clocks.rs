@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::client::review;
-use super::paced::{Requests, ensure_all_judged, policy};
+use super::paced::{Pace, Requests, ensure_all_judged, policy};
 use super::replicated::{put_in_force, refuse_bad_names, replicated};
 use super::secret::{DAY, Entries, Shared, issued};
 use super::site::while_serving;
@@ -155,7 +155,7 @@ fn serve_by_clocks(first: i64, second: i64) -> Result<()> {
         refuse_bad_names(test).await?;
         let made = shared.entries().await?;
         shared.until_served(replicas, &made.certificate).await?;
-        let mut requests = Requests::start(test.api());
+        let mut requests = Requests::start(test.api(), Pace::LOAD);
         requests.more(200).await?;
         ensure!(replicas.leader().await? == Some(0), "the first replica does not lead");
         ensure_all_judged(&requests.stop().await?)?;
@@ -164,7 +164,7 @@ fn serve_by_clocks(first: i64, second: i64) -> Result<()> {
         replicas.kill(0).await?;
         put_in_force(test, &policy("late", &test.namespace, "Fail")).await?;
         ensure!(replicas.leader().await? == Some(0), "the second replica does not lead");
-        let mut requests = Requests::start(test.api());
+        let mut requests = Requests::start(test.api(), Pace::LOAD);
         requests.more(200).await?;
         let authority = Authority::from_pem(&made.authorities, &made.authority_key)?;
         let due = issued(&authority, 101 * DAY)?;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
-use super::paced::{Outcome, Request, Requests, ensure_around, policy};
+use super::paced::{Outcome, Pace, Request, Requests, ensure_around, policy};
 use super::site::{Site, while_serving};
 
 /// All requests around a crash, and its moments.
@@ -18,7 +18,7 @@ struct Crash {
 impl Crash {
     /// Kills and starts Portcullis under requests that come at their pace.
     async fn under_load(site: &mut Site<'_, '_, '_>) -> Result<Crash> {
-        let mut requests = Requests::start(site.test.api());
+        let mut requests = Requests::start(site.test.api(), Pace::LOAD);
         requests.until(Instant::now(), 200).await?;
         let killed = Instant::now();
         site.portcullis.serve.kill();

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::paced::{Outcome, Request, Requests, ensure_around, policy};
+use super::paced::{Outcome, Pace, Request, Requests, ensure_around, policy};
 use super::replicated::{put_in_force, until_bad_names_are_refused};
 use super::site::{Asked, try_create};
 
@@ -142,7 +142,7 @@ fn a_replica_that_is_killed_loses_the_requests_that_it_has_and_none_that_comes_l
             let closed = policy("closed", &test.namespace, "Fail");
             put_in_force(test, &[closed, asking(&test.namespace, &service.url)].join("---\n")).await?;
             until_bad_names_are_refused(test).await?;
-            let mut requests = Requests::start(test.api());
+            let mut requests = Requests::start(test.api(), Pace::LOAD);
             requests.more(200).await?;
             let mut kills = Vec::new();
             for _ in 0..2 {

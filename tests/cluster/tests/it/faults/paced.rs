@@ -15,10 +15,22 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use super::site::{Asked, try_create};
 
-/// Between two requests: 200 a second.
-const PACE: Duration = Duration::from_millis(5);
-/// Requests at once, where the machine does not keep the pace: the others follow as soon as there is a place.
-const AT_ONCE: usize = 100;
+/// How fast requests come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Between two requests.
+    interval: Duration,
+    /// Requests at once, where the machine does not keep the pace: the others follow as soon as there is a place.
+    at_once: usize,
+}
+
+impl Pace {
+    /// 200 a second.
+    pub(crate) const LOAD: Pace = Pace { interval: Duration::from_millis(5), at_once: 100 };
+    /// 20 a second. An API server that comes up asks itself for its roles, one after another, and each of these requests
+    /// waits its turn among all others: behind a hundred of them it takes minutes on a busy machine.
+    pub(crate) const LIGHT: Pace = Pace { interval: Duration::from_millis(50), at_once: 4 };
+}
 
 /// What an API server says that has just begun.
 const NOT_READY: &str = "not yet ready to handle request";
@@ -80,6 +92,7 @@ impl Request {
 /// Requests for ConfigMaps of good and of bad names in turn, which a policy refuses as `a bad name`. They leave no trace.
 pub(crate) struct Requests {
     asking: JoinHandle<Result<()>>,
+    pace: Pace,
     begun: Instant,
     /// When the last one is due.
     stop: watch::Sender<Option<Instant>>,
@@ -89,12 +102,12 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Asks until it is told to stop.
-    pub(crate) fn start(maps: Api<ConfigMap>) -> Requests {
+    pub(crate) fn start(maps: Api<ConfigMap>, pace: Pace) -> Requests {
         let (sender, ended) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(None);
         let begun = Instant::now();
-        let asking = tokio::spawn(ask(maps, begun, sender, stopped));
-        Requests { asking, begun, stop, ended, all: Vec::new() }
+        let asking = tokio::spawn(ask(maps, pace, begun, sender, stopped));
+        Requests { asking, pace, begun, stop, ended, all: Vec::new() }
     }
 
     /// Waits until so many requests that began after `start` have ended.
@@ -133,7 +146,7 @@ impl Requests {
         while let Ok(request) = self.ended.try_recv() {
             self.all.push(request);
         }
-        let due = (end - self.begun).as_nanos() / PACE.as_nanos() + 1;
+        let due = (end - self.begun).as_nanos() / self.pace.interval.as_nanos() + 1;
         ensure!(
             self.all.len() as u128 == due,
             "{} requests were made of {due} that were due",
@@ -164,13 +177,14 @@ pub(crate) fn ensure_all_judged(requests: &[Request]) -> Result<()> {
 
 async fn ask(
     maps: Api<ConfigMap>,
+    pace: Pace,
     begun: Instant,
     requests: mpsc::UnboundedSender<Request>,
     stop: watch::Receiver<Option<Instant>>,
 ) -> Result<()> {
     // Those that were missed come at once.
-    let mut ticks = interval_at(begun, PACE);
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut ticks = interval_at(begun, pace.interval);
+    let places = Arc::new(Semaphore::new(pace.at_once));
     let mut asked = JoinSet::new();
     for number in 0_u64.. {
         let due = ticks.tick().await;

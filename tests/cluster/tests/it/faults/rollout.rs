@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use portcullis_cluster_tests::{Replica, Replicas};
 use tokio::time::Instant;
 
-use super::paced::{Requests, ensure_all_judged, ensure_around, policy};
+use super::paced::{Pace, Requests, ensure_all_judged, ensure_around, policy};
 use super::replicated::{put_in_force, refuse_bad_names, replicated, uid_of_webhooks};
 
 /// How many of these replicas say that they are of this version.
@@ -29,7 +29,7 @@ fn no_request_fails_while_replicas_give_way_to_another_version_and_back() -> Res
         let uid = uid_of_webhooks(test).await?;
         let this = replicas.program().to_owned();
         let (other, version) = replicas.other_version().await?;
-        let mut requests = Requests::start(test.api());
+        let mut requests = Requests::start(test.api(), Pace::LOAD);
         requests.more(200).await?;
 
         let begun = Instant::now();

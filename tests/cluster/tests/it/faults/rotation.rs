@@ -6,7 +6,7 @@ use kube::api::DeleteParams;
 use portcullis_webhook::Authority;
 use tokio::time::Instant;
 
-use super::paced::{Requests, ensure_all_judged, ensure_around};
+use super::paced::{Pace, Requests, ensure_all_judged, ensure_around};
 use super::replicated::{refuse_bad_names, replicated};
 use super::secret::{DAY, Entries, SECRET, Shared, ago, issued};
 
@@ -16,7 +16,7 @@ fn authority_and_certificate_give_way_to_the_next_without_a_failed_request() -> 
         let shared = Shared::of(test);
         let (old, first) = shared.start_two(replicas).await?;
         shared.until_served(replicas, &first.certificate).await?;
-        let mut requests = Requests::start(test.api());
+        let mut requests = Requests::start(test.api(), Pace::LOAD);
         requests.more(200).await?;
 
         // The next authority is announced, and served with when the API server trusts it.
@@ -55,7 +55,7 @@ fn a_secret_that_is_deleted_or_spoilt_is_put_back_and_no_request_fails() -> Resu
         refuse_bad_names(test).await?;
         let made = shared.entries().await?;
         shared.until_served(replicas, &made.certificate).await?;
-        let mut requests = Requests::start(test.api());
+        let mut requests = Requests::start(test.api(), Pace::LOAD);
         requests.more(200).await?;
         let begun = Instant::now();
         shared.secrets.delete(SECRET, &DeleteParams::default()).await?;
