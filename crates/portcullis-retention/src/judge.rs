@@ -37,7 +37,7 @@ pub enum Verdict {
 pub fn judge(backlog: &Backlog, policy: &KeepPolicy, now: i64) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = backlog.jobs().map(|job| judge_one(job, policy, now)).collect();
     if policy.keep_last > 0 || policy.keep_failed > 0 {
-        keep_last(backlog, policy, &mut verdicts);
+        keep_last(backlog, policy, now, &mut verdicts);
     }
     verdicts
 }
@@ -75,11 +75,13 @@ fn protections(job: Job<'_>, policy: &KeepPolicy, now: i64) -> Protections {
 /// Takes those of the verdict `Expire` back that are among the last of their group.
 ///
 /// What counts is every finished Job that stays by itself, protected or not: one that is being deleted, or has a TTL,
-/// will not be there when somebody looks for the last three.
-fn keep_last(backlog: &Backlog, policy: &KeepPolicy, verdicts: &mut [Verdict]) {
+/// will not be there when somebody looks for the last three. Nor does one count whose finish is still to come: its time is wrong.
+fn keep_last(backlog: &Backlog, policy: &KeepPolicy, now: i64, verdicts: &mut [Verdict]) {
     let counts = |job: Job<'_>| {
-        let passing = [Protection::Going, Protection::Ttl, Protection::FutureFinish];
-        job.finished().is_some() && !passing.iter().any(|protection| job.protections().contains(*protection))
+        let passes = |protection| job.protections().contains(protection);
+        job.finished().is_some_and(|finished| finished <= now)
+            && !passes(Protection::Going)
+            && !passes(Protection::Ttl)
     };
     let mut ordered: Vec<(u32, Job<'_>)> =
         (0..).zip(backlog.jobs()).filter(|(_, job)| counts(*job)).collect();

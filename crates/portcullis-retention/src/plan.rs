@@ -326,9 +326,11 @@ pub(crate) mod time {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
-        if time.to_string() != text {
-            return Err(D::Error::custom(format_args!("the time `{text}` is not written as `{time}`")));
+        let seconds = time.as_second();
+        let written = jiff::Timestamp::from_second(seconds).map_err(D::Error::custom)?;
+        if written.to_string() != text {
+            return Err(D::Error::custom(format_args!("the time `{text}` is not written as `{written}`")));
         }
-        Ok(time.as_second())
+        Ok(seconds)
     }
 }

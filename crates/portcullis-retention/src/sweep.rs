@@ -308,8 +308,7 @@ impl<'p> Sweep<'p> {
             answer => match self.again(index, look, answer) {
                 None => {}
                 Some(why) => {
-                    let in_doubt = self.progress.get(index).is_some_and(|progress| progress.in_doubt);
-                    self.fail(index, &format!("cannot look at it: {why}"), in_doubt, now);
+                    self.fail(index, &format!("cannot look at it: {why}"), self.is_in_doubt(index), now);
                 }
             },
         }
@@ -317,30 +316,38 @@ impl<'p> Sweep<'p> {
 
     fn canary(&mut self, index: usize, answer: Answer, now: Now) {
         let Some(item) = self.items.get(index) else { return };
-        let why = match answer {
-            Answer::Gone => None,
-            Answer::Found(seen) if seen.uid == item.uid => None,
-            Answer::Found(seen) => Some(match &*seen.manager {
-                "" => "recreated by somebody".to_owned(),
-                manager => format!("recreated by {manager}"),
-            }),
-            answer => match self.again(index, Look::Canary, answer) {
-                None => return,
-                Some(why) => Some(format!("cannot see whether the first ones came back: {why}")),
-            },
-        };
-        match why {
-            None => self.ready.extend(self.groups.stayed_away(index)),
-            Some(why) => {
+        match answer {
+            Answer::Gone => self.ready.extend(self.groups.stayed_away(index)),
+            Answer::Found(seen) if seen.uid == item.uid => {
+                self.ready.extend(self.groups.stayed_away(index));
+            }
+            Answer::Found(seen) => {
+                let manager = if seen.manager.is_empty() { "somebody" } else { &seen.manager };
+                let why = format!("recreated by {manager}");
                 for held in self.groups.close(index) {
-                    match self.progress.get(held) {
-                        // A request of an earlier run may still be on its way.
-                        Some(progress) if progress.in_doubt => self.fail(held, &why, true, now),
-                        _ => self.settle(held, Fate::Skipped, &why, now),
+                    // A request of an earlier run may still be on its way.
+                    if self.is_in_doubt(held) {
+                        self.fail(held, &why, true, now);
+                    } else {
+                        self.settle(held, Fate::Skipped, &why, now);
                     }
                 }
             }
+            // The next run looks again.
+            _ if self.stop.is_some() => {}
+            answer => {
+                let Some(why) = self.again(index, Look::Canary, answer) else { return };
+                let why = format!("cannot see whether the first ones came back: {why}");
+                for held in self.groups.close(index) {
+                    self.fail(held, &why, self.is_in_doubt(held), now);
+                }
+            }
         }
+    }
+
+    /// Whether an answer about the item was lost, so that it may have been touched.
+    fn is_in_doubt(&self, index: usize) -> bool {
+        self.progress.get(index).is_some_and(|progress| progress.in_doubt)
     }
 
     /// Looks again at a Job after no answer; says what speaks against it.
@@ -380,7 +387,8 @@ impl<'p> Sweep<'p> {
             Since::Recreated => self.settle(index, Fate::Skipped, recreated, now),
             Since::Going => self.settle(index, Fate::Skipped, "is being deleted already", now),
             Since::Expiring => self.settle(index, Fate::Skipped, "has a TTL already", now),
-            Since::Changed(why) | Since::Guarded(why) => self.settle(index, Fate::Skipped, &why, now),
+            Since::Changed(why) => self.settle(index, Fate::Skipped, &why, now),
+            Since::Guarded(why) => self.settle(index, Fate::Guarded, &why, now),
             Since::Same if look == Some(Look::Conflict) => {
                 let why = match mode {
                     Mode::Delete => "the API server reported a conflict",
@@ -418,6 +426,8 @@ impl<'p> Sweep<'p> {
     fn conclude(&mut self, index: usize, fate: Fate, why: &str) {
         if let Some(progress) = self.progress.get_mut(index).filter(|progress| !progress.is_settled) {
             progress.is_settled = true;
+            // It may still be looked at, as a canary.
+            progress.attempts = 0;
             self.tally.count(fate, why);
         }
     }

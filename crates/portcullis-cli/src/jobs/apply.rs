@@ -121,9 +121,9 @@ Examples:
 Exit code:
   0  every Job of the plan, within the caps, is gone or has its TTL
   1  nothing was done
-  2  some were left alone, since they are not what was planned any more
+  2  some were left alone, since they are not what was planned any more, or are protected
   3  the API server refused some or did not answer
-  4  it stopped before its end";
+  4  it stopped before its end, or the journal could not be written";
 
 /// Runs the command.
 pub(super) fn apply(
@@ -189,7 +189,7 @@ pub(super) fn apply(
     let mut sweep = Sweep::begin(&plan, number, &journal, settings, |index| survey.seen(index), clock.now());
     let before = sweep.tally().ours();
     let mut bar = Bar::new(sweep.tally(), &mut surroundings.stderr);
-    runtime.block_on(drive(&connection, &mut sweep, &mut backup, clock, &mut bar))?;
+    let driven = runtime.block_on(drive(&connection, &mut sweep, &mut backup, clock, &mut bar));
     drop(bar);
 
     let report = Report {
@@ -198,6 +198,7 @@ pub(super) fn apply(
         took: clock.now().millis,
         mode: plan.mode,
         stopped: sweep.stopped(),
+        broken_off: driven.err(),
         beyond_caps: plan.items.len().saturating_sub(number) as u64,
         backup: &folder,
     };

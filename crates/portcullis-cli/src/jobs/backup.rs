@@ -91,8 +91,12 @@ impl Backup {
         }
         self.log.truncate(0)?;
         self.append(&header.to_line()?, true)?;
-        // The names of both files are in the folder, which is on the disk when it says so.
-        self.sync_folder()?;
+        // The names of both files are in the folder, and its own in the one above it: they are on the disk when these say so.
+        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
+        for folder in [&*self.folder, above.unwrap_or(Path::new("."))] {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| FileError::Write { path: folder.to_owned(), error })?;
+        }
         Ok(Journal::new(header))
     }
 
@@ -103,11 +107,6 @@ impl Backup {
     pub(super) fn append(&mut self, text: &str, durable: bool) -> Result<(), FileError> {
         self.log.append(text)?;
         if durable { self.log.sync() } else { Ok(()) }
-    }
-
-    fn sync_folder(&self) -> Result<(), FileError> {
-        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| FileError::Write { path: self.folder.clone(), error })
     }
 
     fn tombstones(&self) -> PathBuf {

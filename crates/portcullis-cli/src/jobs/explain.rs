@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,
 
-    /// Read Jobs from this file instead of a cluster, `-` for standard input: what `kubectl get jobs -A -o json` prints
+    /// Read Jobs from this file instead of a cluster, `-` for standard input: what `kubectl get jobs -A -o json --show-managed-fields` prints
     #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["kubeconfig", "context"], help_heading = "Without a cluster")]
     from: Option<String>,
 
@@ -79,7 +79,7 @@ Examples:
       portcullis jobs explain report-28f4k -n team-a
 
   What would become of it, by objects that are in no cluster yet:
-      kubectl get jobs -A -o json > jobs.json
+      kubectl get jobs -A -o json --show-managed-fields > jobs.json
       portcullis jobs explain team-a/report-28f4k --from jobs.json --retentions retention.yaml
 
 Exit code: 0 when the Job was found, 1 otherwise.";
@@ -143,9 +143,29 @@ struct Explanation<'e> {
     owned: Option<&'e str>,
     /// The age below which no Job is touched, as people say it.
     floor: String,
-    policies: &'e [Giving],
+    policies: &'e Known,
+    /// Whether the objects were read.
+    retentions_given: bool,
     /// In seconds since 1970-01-01 UTC.
     now: i64,
+}
+
+/// The policies that give such a Job a TTL, where that is known.
+enum Known {
+    Given(Vec<Giving>),
+    /// Jobs come from a file, and no policies were given.
+    NotAsked,
+    /// The API server does not give them.
+    Refused,
+}
+
+impl Known {
+    fn all(&self) -> &[Giving] {
+        match self {
+            Known::Given(policies) => policies,
+            Known::NotAsked | Known::Refused => &[],
+        }
+    }
 }
 
 /// What one object says of the Job.
@@ -189,6 +209,7 @@ impl<'e> Explanation<'e> {
             owned: reading.owned.as_deref(),
             floor: format_age(floor),
             policies: &reading.policies,
+            retentions_given: reading.retentions_given,
             now: reading.now,
         }
     }

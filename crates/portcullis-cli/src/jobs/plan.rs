@@ -103,7 +103,9 @@ enum Way {
 }
 
 fn notice(text: &str) -> Result<u32, String> {
-    u32::try_from(parse_age(text)?).map_err(|_| "this is longer than a TTL can be".to_owned())
+    let seconds =
+        i32::try_from(parse_age(text)?).map_err(|_| "this is longer than a TTL can be".to_owned())?;
+    Ok(seconds.unsigned_abs())
 }
 
 /// A plan before it is written: the Jobs stay where they are kept, so that a plan of 100,000 fits.

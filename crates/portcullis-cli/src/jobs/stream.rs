@@ -30,8 +30,8 @@ pub(crate) enum StreamError {
     NotText,
     #[error("it ends in the middle of {}", after(.0))]
     CutShort(u64),
-    #[error("it is no JSON{}: {error}", past(.number))]
-    Fault { number: u64, error: json::Error },
+    #[error("it is no JSON{} at byte {byte}: {error}", past(.number))]
+    Fault { number: u64, byte: u64, error: json::Error },
     #[error("item {number}{} is no Job: {error}", called(.name))]
     NotAJob { number: u64, name: Option<String>, error: NotAJob },
     #[error("it is neither a list of Jobs, which has `items`, nor a Job: {0}")]
@@ -50,7 +50,7 @@ pub(crate) enum StreamError {
 }
 
 fn past(items: &u64) -> String {
-    if *items == 0 { String::new() } else { format!(" after item {items}") }
+    if *items == 0 { String::new() } else { format!(" after item {items},") }
 }
 
 fn called(name: &Option<String>) -> String {
@@ -112,10 +112,12 @@ pub(crate) fn read(
     let mut window = Window::new(reader);
     let mut jobs =
         Jobs { lists: Lists::default(), interest, each, number: 0, documents: 0, ends: Ends::default() };
+    let mut offset = 0;
     loop {
         window.fill()?;
         let text = window.text()?;
         let (taken, stop) = jobs.take(text)?;
+        offset += taken as u64;
         match stop {
             Stop::CutShort if !window.is_at_end => {}
             Stop::CutShort
@@ -125,7 +127,7 @@ pub(crate) fn read(
             }
             Stop::CutShort if jobs.documents == 0 => return Err(StreamError::Empty),
             Stop::CutShort => return Ok(jobs.ends),
-            Stop::Fault => return Err(jobs.fault(text.get(taken..).unwrap_or_default())),
+            Stop::Fault => return Err(jobs.fault(text.get(taken..).unwrap_or_default(), offset)),
         }
         window.drop_front(taken);
     }
@@ -283,15 +285,21 @@ impl Jobs<'_> {
         }
     }
 
-    /// Why `text`, at whose start a document or an item ought to be, is neither.
-    fn fault(&self, text: &str) -> StreamError {
-        // Behind an item stands a comma, which the reader of one document knows nothing of.
-        let text = text.trim_start().trim_start_matches(',');
-        let number = self.number;
-        match json::read(&Arena::new(), text) {
-            Err(error) => StreamError::Fault { number, error },
-            Ok(_) => StreamError::CutShort(number),
-        }
+    /// Why `text`, which is `offset` bytes into the stream and at whose start a part ought to be, is none.
+    fn fault(&self, text: &str, offset: u64) -> StreamError {
+        // Behind a part stands a comma, which belongs between two.
+        let rest = text.trim_start();
+        let rest = rest.strip_prefix(',').unwrap_or(rest);
+        let opening = self.lists.opening();
+        let document = format!("{opening}{rest}");
+        let Err(error) = json::read(&Arena::new(), &document) else {
+            return StreamError::CutShort(self.number);
+        };
+        let line: usize =
+            document.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
+        let at = (line + error.column).saturating_sub(opening.len()).max(1);
+        let byte = offset + (text.len() - rest.len() + at) as u64;
+        StreamError::Fault { number: self.number, byte, error }
     }
 }
 

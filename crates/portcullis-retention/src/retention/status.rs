@@ -152,7 +152,7 @@ impl Report<'_> {
             Condition::new("Overlapping", false, "Alone", "no other object selects its Jobs".to_owned())
         } else {
             let message = format!(
-                "{} select some of the same Jobs: the longest retention wins, and {overruled} Jobs stay longer than this object says",
+                "{} select some of the same Jobs: the longest retention wins; another decides on {overruled} of its Jobs",
                 others.join(", ")
             );
             Condition::new("Overlapping", true, "LongestWins", message)

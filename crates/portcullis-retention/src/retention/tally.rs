@@ -24,7 +24,7 @@ pub struct Tally {
     pub expiring: u64,
     /// Their TTL is to be written.
     pub to_write: u64,
-    /// Another object lets them stay longer.
+    /// Another object decides: it lets them stay longer, or says the same and comes first.
     pub overruled: u64,
     /// The Job that goes next: when, in seconds since 1970-01-01 UTC, and its number.
     pub next: Option<(i64, usize)>,

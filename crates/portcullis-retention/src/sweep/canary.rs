@@ -167,7 +167,7 @@ impl Groups {
         }
     }
 
-    /// `item` came back, or nobody can say; says which are not to go.
+    /// `item` came back, or nobody can say; says which are not to go, in this run.
     pub(super) fn close(&mut self, item: usize) -> Vec<usize> {
         let Some(group) = self.group(item) else { return Vec::new() };
         group.phase = Phase::Closed;

@@ -31,6 +31,8 @@ pub enum Fate {
     Gone,
     /// It is not what was planned any more; it was not touched.
     Skipped,
+    /// It is what was planned, and something beside its manifest protects it, as what it owns; it was not touched.
+    Guarded,
     /// The API server refused; it was not touched.
     Refused,
     /// No answer came, and it is not known what it would have been.

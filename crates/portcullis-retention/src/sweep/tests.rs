@@ -28,10 +28,10 @@ proptest! {
     }
 }
 
-/// The model finds in both modes that a sweep is broken so, and says it in these words.
+/// The model finds in these modes that a sweep is broken so, and says it in these words.
 #[track_caller]
-fn finds(fault: Fault, words: &str) {
-    for mode in MODES {
+fn finds(fault: Fault, modes: &[Mode], words: &str) {
+    for &mode in modes {
         let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
         let config = Config { max_shrink_iters: 0, failure_persistence: None, ..Config::with_cases(600) };
         let outcome = TestRunner::new_with_rng(config, random).run(&scripts(), |script| {
@@ -46,20 +46,30 @@ fn finds(fault: Fault, words: &str) {
 
 #[test]
 fn the_model_finds_out_that_the_uid_is_not_sent() {
-    finds(Fault::UidNotSent, "is none of the plan");
+    finds(Fault::UidNotSent, &MODES, "is none of the plan");
 }
 
 #[test]
 fn the_model_finds_out_that_the_resource_version_is_not_sent() {
-    finds(Fault::VersionNotSent, "has changed");
+    finds(Fault::VersionNotSent, &MODES, "has changed");
 }
 
 #[test]
 fn the_model_finds_out_that_the_journal_is_on_the_disk_too_late() {
-    finds(Fault::SyncedLate, "touched: true");
+    finds(Fault::SyncedLate, &MODES, "touched: true");
 }
 
 #[test]
 fn the_model_finds_out_that_a_lost_answer_is_taken_for_a_refusal() {
-    finds(Fault::LostTakenForRefused, "touched: true");
+    finds(Fault::LostTakenForRefused, &MODES, "touched: true");
+}
+
+#[test]
+fn the_model_finds_out_that_a_canary_which_came_back_is_not_seen() {
+    finds(Fault::BackTakenForGone, &[Mode::Delete], "although others of its manager came back");
+}
+
+#[test]
+fn the_model_finds_out_that_nothing_is_done() {
+    finds(Fault::NothingDone, &[Mode::Delete], "is as it was planned, and left");
 }

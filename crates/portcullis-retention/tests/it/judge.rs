@@ -74,14 +74,17 @@ fn the_last_of_each_group_stay_and_one_that_will_go_by_itself_is_none_of_them() 
         ended("c", "Failed", 30 * HOUR),
         with_ttl,
         ended("d", "Complete", 60 * HOUR).replace("team-a", "team-b"),
+        // Of a clock that is wrong.
+        ended("f", "Complete", -24 * HOUR),
         // Without a generateName: a group of its own.
         ended("report-", "Complete", 70 * HOUR).replace(r#","generateName":"report-""#, ""),
     ];
-    let ttl = Verdict::Protected(Protections::default().with(Protection::Ttl));
+    let protected = |by| Verdict::Protected(Protections::default().with(by));
+    let (ttl, future) = (protected(Protection::Ttl), protected(Protection::FutureFinish));
     let (expire, kept) = (Verdict::Expire, Verdict::Kept);
-    assert_eq!(judge(&backlog(&jobs), &policy(2), NOW), [expire, kept, kept, ttl, kept, kept]);
+    assert_eq!(judge(&backlog(&jobs), &policy(2), NOW), [expire, kept, kept, ttl, kept, future, kept]);
     let failed = KeepPolicy { keep_failed: 1, ..policy(0) };
-    assert_eq!(judge(&backlog(&jobs), &failed, NOW), [expire, expire, kept, ttl, expire, expire]);
+    assert_eq!(judge(&backlog(&jobs), &failed, NOW), [expire, expire, kept, ttl, expire, future, expire]);
 }
 
 /// Members of metadata, spec and status, and what protects a Job that has them.
@@ -134,14 +137,17 @@ fn broken_promises(jobs: &[Made], keep_last: usize, blind: Option<Protection>) -
         if *condition == 2 || *hours < 24 {
             broken.push(format!("a Job goes {hours} h after it ended by condition {condition}"));
         }
-        // It has enough younger ones of its group.
+        // It has enough younger ones of its group, of a time that can be and that do not go by themselves.
         let namespace = |index| backlog.job(index).unwrap().namespace();
-        let younger = jobs.iter().enumerate().filter(|(other, (_, condition, other_hours, other_group))| {
-            *other != index
-                && namespace(*other) == namespace(index)
-                && (other_group, *condition < 2) == (group, true)
-                && other_hours <= hours
-        });
+        let passes = [Some(Protection::Going), Some(Protection::Ttl)];
+        let younger =
+            jobs.iter().enumerate().filter(|(other, (member, condition, other_hours, other_group))| {
+                *other != index
+                    && namespace(*other) == namespace(index)
+                    && (other_group, *condition < 2) == (group, true)
+                    && (0..=*hours).contains(other_hours)
+                    && !passes.contains(&MEMBERS[*member].3)
+            });
         if younger.count() < keep_last {
             broken.push("one of the last goes".to_owned());
         }

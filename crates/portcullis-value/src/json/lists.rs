@@ -73,6 +73,15 @@ impl Lists {
         }
     }
 
+    /// What a text has to be put behind so that it can be read as one document from where the reader stands.
+    pub fn opening(self) -> &'static str {
+        match self.place {
+            Place::Outside => "",
+            Place::Start | Place::Members => "{",
+            Place::Items | Place::Item => "[",
+        }
+    }
+
     /// Whether a document has begun and not ended.
     pub fn is_inside(self) -> bool {
         self.place != Place::Outside

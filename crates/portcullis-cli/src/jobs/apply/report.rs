@@ -10,7 +10,7 @@ use crate::numbers::{counted, thousands};
 use crate::paint::Paint;
 use crate::surroundings::{Stream, Surroundings};
 
-/// Some Jobs were left alone, since they are not what was planned any more.
+/// Some Jobs were left alone, since they are not what was planned any more, or are protected.
 pub(super) const SKIPPED: Exit = Exit(2);
 /// Of some Jobs the API server refused, or did not say, what was asked.
 pub(super) const ERRORS: Exit = Exit(3);
@@ -26,6 +26,8 @@ pub(super) struct Report<'r> {
     pub(super) took: u64,
     pub(super) mode: Mode,
     pub(super) stopped: Option<Stop>,
+    /// Why nothing more could be done, where that is so.
+    pub(super) broken_off: Option<anyhow::Error>,
     /// How many items the caps leave for another time.
     pub(super) beyond_caps: u64,
     pub(super) backup: &'r Path,
@@ -50,7 +52,8 @@ impl Report<'_> {
         }
         for (fate, what) in [
             (Fate::Gone, "gone before"),
-            (Fate::Skipped, "left alone"),
+            (Fate::Skipped, "left alone, since they are not what was planned"),
+            (Fate::Guarded, "left alone, since they are protected"),
             (Fate::Refused, "refused by the API server"),
             (Fate::Unknown, "of which it is not known: no answer came"),
         ] {
@@ -91,23 +94,26 @@ impl Report<'_> {
     }
 
     fn say_what_to_do(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
-        let why = match self.stopped {
-            None => return Ok(()),
-            Some(Stop::Asked) => "stopped before its end",
-            Some(Stop::Errors) => "stopped, since there were too many errors (`--max-errors`)",
+        let why = match (&self.broken_off, self.stopped) {
+            (Some(error), _) => format!("broken off: {error:#}"),
+            (None, None) => return Ok(()),
+            (None, Some(Stop::Asked)) => "stopped before its end".to_owned(),
+            (None, Some(Stop::Errors)) => {
+                "stopped, since there were too many errors (`--max-errors`)".to_owned()
+            }
         };
         let stderr = &mut surroundings.stderr;
         let paint = Paint::on(stderr);
-        writeln!(stderr, "{} {why}", paint.error("error:"))?;
+        writeln!(stderr, "{} {}", paint.error("error:"), crate::printable::line(&why))?;
         writeln!(stderr, "{} the same command goes on where this one ended", paint.hint("hint:"))
     }
 
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Report { stopped: Some(_), .. } => STOPPED,
+            Report { stopped: Some(_), .. } | Report { broken_off: Some(_), .. } => STOPPED,
             Report { tally, .. } if tally.errors() > 0 => ERRORS,
-            Report { tally, .. } if tally.of(Fate::Skipped) > 0 => SKIPPED,
+            Report { tally, .. } if tally.of(Fate::Skipped) + tally.of(Fate::Guarded) > 0 => SKIPPED,
             _ => Exit::SUCCESS,
         }
     }

@@ -7,7 +7,7 @@ use portcullis_retention::retention::{FIELD_MANAGER, Fate, NEVER, Term};
 use portcullis_value::{Arena, Value, json};
 
 use super::sentence::Ending;
-use super::{Explanation, Selecting};
+use super::{Explanation, Known, Selecting};
 use crate::jobs::format::{object, time};
 use crate::surroundings::Stream;
 
@@ -36,6 +36,7 @@ impl Explanation<'_> {
         let retentions: Vec<_> = self.selecting.iter().filter_map(|one| self.retention(arena, one)).collect();
         let policies: Vec<_> = self
             .policies
+            .all()
             .iter()
             .map(|policy| {
                 object(
@@ -68,7 +69,13 @@ impl Explanation<'_> {
                 ("ttl", self.ttl(arena)),
                 ("protections", arena.array(&protections)),
                 ("retentions", arena.array(&retentions)),
-                ("policies", arena.array(&policies)),
+                (
+                    "policies",
+                    match self.policies {
+                        Known::Given(_) => arena.array(&policies),
+                        Known::NotAsked | Known::Refused => Value::Null,
+                    },
+                ),
                 ("now", time(arena, Some(self.now))),
             ],
         )

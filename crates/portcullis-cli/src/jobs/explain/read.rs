@@ -7,18 +7,19 @@ use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded
 use portcullis_model::{Diagnostic, Resource, closest};
 use portcullis_retention::retention::{Candidate, JobRetention, Retentions, Traits, Ttl};
 use portcullis_retention::{
-    Backlog, Interest, JobFacts, Outcome, Protection, Protections, Safeguards, Verdict, judge, read_job,
+    Backlog, Interest, JobFacts, Outcome, Protection, Protections, Safeguards, Verdict, format_age, judge,
+    read_job,
 };
 use portcullis_value::{Arena, OwnedValue, Value};
 
-use super::{Arguments, given};
+use super::{Arguments, Known, given};
 use crate::cluster::{Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{cannot, hinted};
 use crate::jobs::dependents;
 use crate::jobs::fetch;
 use crate::jobs::listing;
-use crate::jobs::missed::{Giving, TtlPolicies};
+use crate::jobs::missed::TtlPolicies;
 use crate::jobs::progress::Progress;
 use crate::jobs::shell_word::shell_word;
 use crate::jobs::stream::{self, StreamError};
@@ -40,7 +41,9 @@ pub(super) struct Reading {
     /// One kind of what it owns and is left alone for, where it owns such.
     pub(super) owned: Option<String>,
     /// The policies that give such a Job a TTL.
-    pub(super) policies: Vec<Giving>,
+    pub(super) policies: Known,
+    /// Whether the objects were read.
+    pub(super) retentions_given: bool,
     /// In seconds since 1970-01-01 UTC.
     pub(super) now: i64,
 }
@@ -149,10 +152,27 @@ impl Reading {
             let message = "the file holds a part of a list: the place of a Job in its group may be another";
             diagnostics::warning(&mut surroundings.stderr, message);
         }
-        let Found { jobs, target, text } = jobs.find(namespace)?;
-        let policies = policies.map(|policies| policies.giving(&text)).unwrap_or_default();
-        let held_up = BTreeMap::new();
-        Ok(Self { retentions, held_up, jobs, target, text, namespace: None, owned: None, policies, now })
+        let Found { jobs, target, text, hides_owners } = jobs.find(namespace)?;
+        if hides_owners && !retentions.all().is_empty() {
+            let message = "the file does not say who has set the TTLs of Jobs, and a TTL that came from admission is taken for somebody's: write it with `kubectl get jobs -A -o json --show-managed-fields`";
+            diagnostics::warning(&mut surroundings.stderr, message);
+        }
+        let policies = match policies {
+            Some(policies) => Known::Given(policies.giving(&text)),
+            None => Known::NotAsked,
+        };
+        Ok(Self {
+            retentions,
+            held_up: BTreeMap::new(),
+            jobs,
+            target,
+            text,
+            namespace: None,
+            owned: None,
+            policies,
+            retentions_given: !arguments.retentions.is_empty(),
+            now,
+        })
     }
 
     fn from_cluster(
@@ -166,7 +186,7 @@ impl Reading {
         let namespace = namespace.unwrap_or(connection.namespace());
         let mut now = surroundings.now.div_euclid(1_000_000_000);
         let read = async {
-            let InCluster { retentions, held_up, refused } = InCluster::read(connection).await?;
+            let InCluster { retentions, held_up, refused } = InCluster::read(connection, now).await?;
             for message in refused {
                 diagnostics::warning(&mut surroundings.stderr, &message);
             }
@@ -178,21 +198,15 @@ impl Reading {
                 Ok(())
             };
             let interest = Interest::default();
-            let mut unlistable = Vec::new();
             let mut progress = Progress::on(&mut surroundings.stderr);
             fetch::each_job(connection, namespace, &interest, &mut each, &mut progress).await?;
             let mut found = jobs.find(Some(namespace))?;
-            let mut owned = None;
-            // `jobs plan` looks at what a Job owns where no object says anything else.
-            if retentions.all().is_empty() || retentions.all().iter().any(|one| !one.with_dependents) {
-                let protecting = dependents::search_protecting(connection, namespace, &mut progress).await?;
-                owned = found.own(protecting.kinds);
-                unlistable = protecting.unlistable;
-            }
+            let protecting = dependents::search_protecting(connection, namespace, &mut progress).await?;
+            let owned = found.own(protecting.kinds);
             drop(progress);
-            if !unlistable.is_empty() {
-                let message =
-                    format!("what Jobs own is not known: {} cannot be listed", unlistable.join(", "));
+            if !protecting.unlistable.is_empty() {
+                let unlistable = protecting.unlistable.join(", ");
+                let message = format!("what Jobs own is not known: {unlistable} cannot be listed");
                 diagnostics::warning(&mut surroundings.stderr, &message);
             }
             let known = match known_namespace(connection, namespace).await {
@@ -207,18 +221,29 @@ impl Reading {
                 }
             };
             let policies = match TtlPolicies::in_force(connection, now).await {
-                Ok(policies) => policies.giving(&found.text),
+                Ok(policies) => Known::Given(policies.giving(&found.text)),
                 Err(error) => {
                     let message = format!("which policies give Jobs a TTL is not known: {error}");
                     diagnostics::warning(&mut surroundings.stderr, &message);
-                    Vec::new()
+                    Known::Refused
                 }
             };
             Ok::<_, anyhow::Error>((retentions, held_up, found, owned, known, policies))
         };
         let (retentions, held_up, found, owned, namespace, policies) = runtime.block_on(read)?;
-        let Found { jobs, target, text } = found;
-        Ok(Self { retentions, held_up, jobs, target, text, namespace, owned, policies, now })
+        let Found { jobs, target, text, .. } = found;
+        Ok(Self {
+            retentions,
+            held_up,
+            jobs,
+            target,
+            text,
+            namespace,
+            owned,
+            policies,
+            retentions_given: true,
+            now,
+        })
     }
 
     /// What protects the Job where no object selects it: the verdict that `jobs list` and `jobs plan` show.
@@ -253,12 +278,15 @@ struct Jobs<'r> {
     kept: BTreeMap<(Box<str>, Box<str>), Kept>,
     /// By namespace.
     texts: BTreeMap<Box<str>, String>,
+    /// Whether a Job has a TTL, and no field managers.
+    hides_owners: bool,
 }
 
 struct Found {
     jobs: Vec<Kept>,
     target: usize,
     text: String,
+    hides_owners: bool,
 }
 
 impl Found {
@@ -273,13 +301,14 @@ impl Found {
 
 impl<'r> Jobs<'r> {
     fn new(retentions: &'r Retentions, name: &'r str, from: Option<&'r str>) -> Self {
-        Self { retentions, name, from, kept: BTreeMap::new(), texts: BTreeMap::new() }
+        Self { retentions, name, from, kept: BTreeMap::new(), texts: BTreeMap::new(), hides_owners: false }
     }
 
     fn add(&mut self, facts: &JobFacts<'_>, text: &str) {
         if facts.name == self.name {
             self.texts.insert(facts.namespace.into(), text.to_owned());
         }
+        self.hides_owners |= facts.ttl.is_some() && facts.managed_fields.is_empty();
         let traits = self.retentions.traits(facts);
         let kept = Kept::of(&self.retentions.candidate(facts, &traits), facts.uid);
         self.kept.insert((facts.namespace.into(), facts.name.into()), kept);
@@ -308,7 +337,7 @@ impl<'r> Jobs<'r> {
         }
         let jobs: Vec<Kept> = self.kept.into_values().filter(|job| job.namespace == namespace).collect();
         let target = jobs.iter().position(|job| &*job.name == self.name).unwrap_or_default();
-        Ok(Found { jobs, target, text })
+        Ok(Found { jobs, target, text, hides_owners: self.hides_owners })
     }
 }
 
@@ -322,13 +351,13 @@ struct InCluster {
 }
 
 impl InCluster {
-    async fn read(connection: &Connection) -> Result<Self> {
+    async fn read(connection: &Connection, now: i64) -> Result<Self> {
         let path = "/apis/portcullis.dev/v1alpha1/jobretentions";
         let listed = ListQuery::all("jobretentions.portcullis.dev", path, Extent::Whole);
         let mut read = Self::default();
         let each = |object: Value<'_>| match JobRetention::read(object) {
             Ok(retention) => {
-                read.held_up.extend(held_up(object).map(|why| (retention.name.clone(), why)));
+                read.held_up.extend(held_up(object, now).map(|why| (retention.name.clone(), why)));
                 read.retentions.push(retention);
             }
             Err(mistakes) => read.refused.push(unusable(object, &mistakes)),
@@ -341,16 +370,25 @@ impl InCluster {
     }
 }
 
-/// Why what an object says is not done, by its status.
-fn held_up(object: Value<'_>) -> Option<String> {
+/// Why what an object says is not done at `now`, by its status.
+fn held_up(object: Value<'_>, now: i64) -> Option<String> {
     if object.path(&["status", "observedGeneration"]).is_none() {
         return Some("no Portcullis that looks after JobRetention objects has seen it yet".to_owned());
     }
     let conditions = object.path(&["status", "conditions"]).and_then(Value::as_array).unwrap_or_default();
-    conditions.iter().find_map(|condition| {
+    let by_condition = conditions.iter().find_map(|condition| {
         let text = |key| condition.get(key).and_then(Value::as_str).unwrap_or_default();
         let is_needed = matches!(text("type"), "Ready" | "BacklogApproved");
         (is_needed && text("status") == "False").then(|| text("message").to_owned())
+    });
+    by_condition.or_else(|| {
+        let opens = object.path(&["status", "next", "writesFrom"])?.as_str()?;
+        let time: jiff::Timestamp =
+            opens.parse().ok().filter(|time: &jiff::Timestamp| time.as_second() > now)?;
+        Some(format!(
+            "as many TTLs were written as may be in an hour: it goes on in {}",
+            format_age(time.as_second() - now)
+        ))
     })
 }
 

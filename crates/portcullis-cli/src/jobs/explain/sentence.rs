@@ -10,8 +10,10 @@ use super::Explanation;
 pub(super) enum Ending {
     /// It stays until somebody deletes it, or something changes.
     Stays,
-    /// It has not finished, or is being deleted already: how long it stays is not for retention to say.
+    /// It has not finished: how long it stays is not for retention to say.
     Unfinished,
+    /// It is being deleted already.
+    Going,
     /// Kubernetes deletes it then, in seconds since 1970-01-01 UTC.
     Expires(i64),
     /// What is known does not say.
@@ -24,6 +26,7 @@ impl Ending {
         match self {
             Ending::Stays => "stays",
             Ending::Unfinished => "unfinished",
+            Ending::Going => "going",
             Ending::Expires(_) => "expires",
             Ending::Unknown => "unknown",
         }
@@ -33,6 +36,9 @@ impl Ending {
 impl Explanation<'_> {
     /// What becomes of the Job, and why, as a clause.
     pub(super) fn ending(&self) -> (Ending, String) {
+        if self.facts.protections.contains(Protection::Going) {
+            return (Ending::Going, Protection::Going.reason(None));
+        }
         let Some((outcome, finished)) = self.facts.outcome.zip(self.facts.finished) else {
             return self.without_finish();
         };
@@ -118,6 +124,7 @@ impl Explanation<'_> {
         match ending {
             Ending::Stays => format!("{job} stays: {clause}"),
             Ending::Unfinished => format!("{job} stays for now: {clause}"),
+            Ending::Going => format!("{job} goes: it {clause}"),
             Ending::Unknown => format!("{job} may stay or go: {clause}"),
             Ending::Expires(at) if at <= self.now => {
                 format!(

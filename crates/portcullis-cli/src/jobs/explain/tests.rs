@@ -161,6 +161,52 @@ policy      ClusterPolicy `add-ttl` gives such a Job a TTL of 15m: it was create
 }
 
 #[test]
+fn what_was_not_looked_at_is_not_said_to_be_none() {
+    let text = explained("team-a/report-1 --from jobs.json");
+    assert!(text.contains("retention   none was given with `--retentions`\n"), "{text}");
+    assert!(text.ends_with("policy      none was given with `--policies`\n"), "{text}");
+    let text = explained("team-a/report-1 --from jobs.json --format json");
+    assert!(!text.contains("\"policies\""), "{text}");
+}
+
+#[test]
+fn a_job_that_is_being_deleted_goes() {
+    let going = job("going", "Complete", "10:00", r#""deletionTimestamp":"2026-09-30T23:00:00Z""#, "");
+    let files = [
+        ("jobs.json", format!(r#"{{"kind":"List","items":[{going}]}}"#)),
+        ("retentions.yaml", RETENTIONS.into()),
+    ];
+    for more in ["", " --retentions retentions.yaml"] {
+        let (exit, text) = run_in(&files, &format!("explain going --from jobs.json{more}"), &Offline);
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+        assert!(text.starts_with("`team-a/going` goes: it is being deleted already\n"), "{text}");
+    }
+}
+
+#[test]
+fn of_two_objects_that_say_the_same_the_first_decides() {
+    let same = RETENTIONS.replace("{succeeded: 30d}", "{succeeded: 1d}, keepLast: 1, mode: enforce");
+    let files = [("jobs.json", jobs()), ("retentions.yaml", same)];
+    let command = "explain team-a/report-1 --from jobs.json --retentions retentions.yaml";
+    let (_, text) = run_in(&files, command, &Offline);
+    assert!(
+        text.contains("JobRetention `tried` lets Jobs that succeeded stay 1d, and another says the same"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_without_field_managers_does_not_say_who_set_a_ttl() {
+    let fields = r#""managedFields":[{"manager":"kubectl","operation":"Update","fieldsV1":{"f:spec":{}}}]"#;
+    let without = jobs().replace(fields, r#""labels":{}"#);
+    let files = [("jobs.json", without), ("retentions.yaml", RETENTIONS.into())];
+    let command = "explain team-a/report-3 --from jobs.json --retentions retentions.yaml";
+    let (_, text) = run_in(&files, command, &Offline);
+    assert!(text.contains("warning: the file does not say who has set the TTLs of Jobs"), "{text}");
+    assert!(!explained(&format!("team-a/report-3 --from jobs.json{ALL}")).contains("warning"));
+}
+
+#[test]
 fn programs_get_the_same_as_a_document() {
     let text = explained(&format!("team-a/report-4 --from jobs.json{ALL} --format json"));
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -259,8 +305,10 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     let waits = r#"{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True"},{"type":"BacklogApproved","status":"False","message":"30 Jobs wait"}]}"#;
     let waiting =
         object("by-namespace", by_namespace).replace(r#""spec""#, &format!(r#""status":{waits},"spec""#));
+    let full = r#""status":{"observedGeneration":1,"next":{"writesFrom":"2026-10-01T00:20:00Z"}},"spec""#;
+    let full = object("full", r#""ttl":{"succeeded":"1d"}"#).replace(r#""spec""#, full);
     let new = object("new", r#""ttl":{"succeeded":"1d"}"#);
-    let objects = [waiting, object("broken", r#""keep":3"#), new];
+    let objects = [waiting, object("broken", r#""keep":3"#), new, full];
     let cluster = Scripted::new(vec![
         ("/jobretentions", 200, format!(r#"{{"items":[{}]}}"#, objects.join(","))),
         ("/namespaces/team-a/jobs", 200, jobs()),
@@ -277,6 +325,9 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("held up     JobRetention `by-namespace`: 30 Jobs wait\n"), "{text}");
     assert!(text.contains("held up     JobRetention `new`: no Portcullis that looks after"), "{text}");
+    let full = "held up     JobRetention `full`: as many TTLs were written as may be in an hour: it goes on in 20m\n";
+    assert!(text.contains(full), "{text}");
+    assert!(text.contains("policy      not known: they could not be read\n"), "{text}");
     assert!(
         text.contains("JobRetention `broken` cannot be used: /spec/keep: there is no field `keep`"),
         "{text}"

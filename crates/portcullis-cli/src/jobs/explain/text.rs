@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use portcullis_retention::format_age;
 use portcullis_retention::retention::{Fate, Mode, NEVER, Place};
 
-use super::{Explanation, Selecting};
+use super::{Explanation, Known, Selecting};
 use crate::paint::Paint;
 use crate::printable;
 use crate::surroundings::Stream;
@@ -58,16 +58,24 @@ impl Explanation<'_> {
         }
         lines.extend(protections.into_iter().map(|(_, reason)| ("protected", reason)));
         if self.selecting.is_empty() {
-            lines.push(("retention", "no JobRetention selects it".to_owned()));
+            let none = match self.retentions_given {
+                true => "no JobRetention selects it",
+                false => "none was given with `--retentions`",
+            };
+            lines.push(("retention", none.to_owned()));
         }
         for one in &self.selecting {
             lines.extend(self.selecting_line(one).map(|line| ("retention", line)));
             lines.extend(self.held_up_line(one).map(|line| ("held up", line)));
         }
-        if self.policies.is_empty() {
-            lines.push(("policy", "none gives such a Job a TTL".to_owned()));
-        }
-        lines.extend(self.policies.iter().map(|policy| {
+        let none = match self.policies {
+            Known::Given(policies) if policies.is_empty() => Some("none gives such a Job a TTL"),
+            Known::Given(_) => None,
+            Known::NotAsked => Some("none was given with `--policies`"),
+            Known::Refused => Some("not known: they could not be read"),
+        };
+        lines.extend(none.map(|none| ("policy", none.to_owned())));
+        lines.extend(self.policies.all().iter().map(|policy| {
             let missed = if policy.is_missed(facts.ttl.is_some()) {
                 ": it was created while nobody asked the policy"
             } else {
@@ -103,7 +111,12 @@ impl Explanation<'_> {
                     Fate::Settled(decided) | Fate::Write(decided) if decided.by == one.retention => {
                         ", and decides"
                     }
-                    _ if self.is_enforced(one.retention) => ", and another lets it stay longer",
+                    _ if !self.is_enforced(one.retention) => "",
+                    Fate::Settled(decided) | Fate::Write(decided) if decided.seconds == term.seconds => {
+                        ", and another says the same and decides"
+                    }
+                    Fate::Settled(_) | Fate::Write(_) => ", and another lets it stay longer",
+                    Fate::Protected(_) => ", and another leaves it alone",
                     _ => "",
                 };
                 let sentence = outcome.map(|outcome| term.sentence(self.retentions, outcome))?;

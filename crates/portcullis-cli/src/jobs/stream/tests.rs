@@ -77,9 +77,17 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
     refused(" \n", "there is nothing in it");
     refused(&list, "it ends in the middle of the list, after its first item");
     refused(&format!("{list},"), "it ends in the middle of the list, after its first item");
-    refused("not json\n", "it is no JSON: expected ident");
-    refused("apiVersion: v1\nkind: List\nitems: []\n", "it is no JSON: expected value");
-    refused(&format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)), "it is no JSON after item 1: expected `:`");
+    refused("not json\n", "it is no JSON at byte 2: expected ident");
+    refused("apiVersion: v1\nkind: List\nitems: []\n", "it is no JSON at byte 1: expected value");
+    let at = list.len() + ",{\"a\" 1".len();
+    refused(
+        &format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)),
+        &format!("it is no JSON after item 1, at byte {at}: expected `:`"),
+    );
+    refused(r#"{"kind":"List","items":[{"a":NaN}]}"#, "it is no JSON at byte 30: expected value");
+    refused("{\"kind\":\"List\",\n\"items\":[\n{\"a\":NaN}]}", "it is no JSON at byte 32: expected value");
+    let deep = format!("{{\"items\":[{{\"a\":{}", "[".repeat(300));
+    refused(&deep, "it is no JSON at byte 269: nested deeper than 256 levels");
     refused(r#"{"kind":"PodList","items":[]}"#, "it holds a `PodList`, not Jobs");
     refused(
         r#"{"items":[{"metadata":{"name":"a","namespace":"team-a"}}]}"#,

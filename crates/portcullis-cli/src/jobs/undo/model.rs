@@ -136,7 +136,7 @@ fn scripts() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// So many scripts are tried.
-const CASES: u32 = 60;
+const CASES: u32 = 150;
 
 /// What goes wrong with an undo that is broken so, of a sweep of `mode`: nothing, or the first of it that holds `words`.
 fn says(mode: Mode, fault: Fault, words: &str) -> Result<(), String> {

@@ -13,6 +13,8 @@ use crate::jobs::apply::{job_path, server_side_apply};
 
 /// How often something is asked in all.
 const ATTEMPTS: u32 = 6;
+/// Why a Job cannot be taken back yet.
+const STILL_GOING: &str = "it is still being deleted: the same command creates it once it is gone";
 
 /// What came of it.
 #[derive(Debug)]
@@ -63,7 +65,10 @@ impl<'c> Restorer<'c> {
         let request = server_side_apply(&job_path(namespace, name), job.to_string());
         match self.ask(request).await {
             Ok(Reply { code: 200..=299, body, .. }) => {
-                match document(&body).pointer("/spec/ttlSecondsAfterFinished") {
+                let job = document(&body);
+                match job.pointer("/spec/ttlSecondsAfterFinished") {
+                    // Kubernetes has begun, and is not to be held up.
+                    _ if is_going(&job) => Came::Failed(STILL_GOING.to_owned()),
                     None => Came::Kept,
                     Some(_) => Came::Failed("somebody else has set its TTL too".to_owned()),
                 }
@@ -124,10 +129,8 @@ impl<'c> Restorer<'c> {
         if !was_never_gone && !is_ours {
             return Some(Came::NameTaken);
         }
-        if metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null()) {
-            return Some(Came::Failed(
-                "it is still being deleted: the same command creates it once it is gone".to_owned(),
-            ));
+        if is_going(&found) {
+            return Some(Came::Failed(STILL_GOING.to_owned()));
         }
         if was_never_gone || !self.run || found.pointer("/spec/suspend") != Some(&Value::Bool(true)) {
             return Some(Came::There);
@@ -181,6 +184,11 @@ impl<'c> Restorer<'c> {
 
 fn document(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// Whether the Job is being deleted.
+fn is_going(job: &Value) -> bool {
+    job.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Cluster, Made};
+use crate::sweep::step::Look;
 use crate::sweep::{
     Answer, Canaries, Fate, Header, Journal, Now, Number, Preconditions, Request, Seen, Settings, Step,
     Sweep, Verb,
@@ -19,6 +20,10 @@ pub(super) enum Fault {
     SyncedLate,
     /// A request is sent again as it is when its answer is lost.
     LostTakenForRefused,
+    /// A canary that came back is taken for one that stayed away.
+    BackTakenForGone,
+    /// Whatever is asked for is taken for refused.
+    NothingDone,
 }
 
 /// A Job of the API server.
@@ -70,6 +75,8 @@ pub(super) struct World {
     guarded: BTreeSet<String>,
     /// The uids that were touched by us.
     touched: BTreeSet<String>,
+    /// The managers of whose canaries this process has seen that one came back.
+    came_back: BTreeSet<String>,
     wrongs: Vec<String>,
 }
 
@@ -92,6 +99,7 @@ impl World {
             now: Now { millis: 0, date: 1_000_000 },
             guarded: BTreeSet::new(),
             touched: BTreeSet::new(),
+            came_back: BTreeSet::new(),
             wrongs: Vec::new(),
         };
         world.plan.notice = Some(NOTICE);
@@ -150,7 +158,7 @@ impl World {
         let settings =
             Settings { per_second: 50, canaries: Canaries { number: 2, wait: 5_000 }, max_errors: 3 };
         let mut sweep = self.start(&plan, settings);
-        let mut ends = 0;
+        let (mut ends, mut is_calm) = (0, false);
         for _ in 0..20_000 {
             if self.script.len() > 0 {
                 self.meddle();
@@ -164,14 +172,16 @@ impl World {
                 }
             }
             if !self.step(&mut sweep) {
-                if self.script.len() == 0 {
+                if is_calm {
                     self.rest();
-                    self.judge();
+                    self.judge(sweep.stopped().is_some());
                     return self.wrongs;
                 }
                 // It has ended, and is started again; the last time nothing bad happens.
                 ends += 1;
-                if ends == 3 {
+                is_calm = ends >= 3 || self.script.len() == 0;
+                if is_calm {
+                    self.rest();
                     self.script = Vec::new().into_iter();
                 }
                 sweep = self.start(&plan, settings);
@@ -183,6 +193,7 @@ impl World {
 
     fn start<'p>(&mut self, plan: &'p Plan, settings: Settings) -> Sweep<'p> {
         self.now.millis = 0;
+        self.came_back.clear();
         let read = Journal::read(&self.disk).expect("a journal");
         let journal = read.unwrap_or_else(|| {
             let header =
@@ -256,6 +267,10 @@ impl World {
             Verb::Get => None,
             Verb::Delete(conditions) | Verb::SetTtl { preconditions: conditions, .. } => Some(conditions),
         };
+        let manager = conditions.and_then(|conditions| self.manager(conditions.uid));
+        if manager.is_some_and(|manager| self.came_back.contains(&manager)) {
+            self.wrong(format!("{} goes although others of its manager came back", request.name));
+        }
         if conditions.is_some_and(|conditions| self.guarded.contains(conditions.uid)) {
             self.wrong(format!("{} was found to be guarded", request.name));
         }
@@ -307,7 +322,29 @@ impl World {
                 self.execute(&sent)
             }
         };
+        let answer = match answer {
+            Answer::Found(seen) if number.look == Some(Look::Canary) => self.look_at_canary(number, seen),
+            _ if self.fault == Fault::NothingDone => Answer::Refused("forbidden".to_owned()),
+            answer => answer,
+        };
         sweep.tell(number, answer, self.now);
+    }
+
+    /// What the sweep is told of a canary whose name is taken.
+    fn look_at_canary(&mut self, number: Number, seen: Seen) -> Answer {
+        let item = &self.plan.items[number.item];
+        if seen.uid != item.uid {
+            self.came_back.insert(item.manager.clone());
+            if self.fault == Fault::BackTakenForGone {
+                return Answer::Gone;
+            }
+        }
+        Answer::Found(seen)
+    }
+
+    /// Who made the planned Job with this uid.
+    fn manager(&self, uid: &str) -> Option<String> {
+        self.plan.items.iter().find(|item| item.uid == uid).map(|item| item.manager.clone())
     }
 
     fn lost(&self) -> Answer {
@@ -432,16 +469,20 @@ impl World {
         }
     }
 
-    /// Whether the journal says what is true.
-    fn judge(&mut self) {
+    /// Whether the journal says what is true, and whether all was done that could be, by a last run in which nothing bad
+    /// happened, unless it stopped.
+    fn judge(&mut self, has_stopped: bool) {
         self.disk.push_str(&std::mem::take(&mut self.unsynced));
         let journal = Journal::read(&self.disk).expect("a journal").expect("with a header");
         for item in self.plan.items.clone() {
             let is_touched = self.touched.contains(&item.uid);
-            let fate = journal.entry(&item.uid).map(|entry| entry.fate);
+            let entry = journal.entry(&item.uid);
+            let fate = entry.map(|entry| entry.fate);
             let is_true = match fate {
                 Some(Fate::Done) => is_touched,
-                None | Some(Fate::Gone | Fate::Skipped | Fate::Refused | Fate::Withdrawn) => !is_touched,
+                None | Some(Fate::Gone | Fate::Skipped | Fate::Guarded | Fate::Refused | Fate::Withdrawn) => {
+                    !is_touched
+                }
                 Some(Fate::Presumed) => {
                     is_touched
                         || self.jobs.get(&item.name).is_none_or(|job| job.uid != item.uid || job.is_going)
@@ -450,6 +491,16 @@ impl World {
             };
             if !is_true {
                 self.wrong(format!("the journal says {fate:?} of {}, touched: {is_touched}", item.name));
+            }
+            let is_as_planned = self.jobs.get(&item.name).is_some_and(|job| {
+                job.uid == item.uid
+                    && job.version.to_string() == item.resource_version
+                    && !job.is_protected
+                    && !self.guarded.contains(&job.uid)
+            });
+            let came_back = entry.is_some_and(|entry| entry.why.starts_with("recreated by"));
+            if is_as_planned && !came_back && !has_stopped {
+                self.wrong(format!("{} is as it was planned, and left: {fate:?}", item.name));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::plan::{Cluster, Made};
 use crate::sweep::{
-    Answer, Canaries, Fate, Header, Journal, Now, Request, Seen, Settings, Step, Stop, Sweep, Verb,
+    Answer, Canaries, Entry, Fate, Header, Journal, Now, Request, Seen, Settings, Step, Stop, Sweep, Verb,
 };
 use crate::{Item, Mode, Outcome, Plan, Protection, Protections};
 
@@ -146,6 +146,67 @@ fn canaries_of_a_plan_that_does_not_say_who_made_the_jobs_are_of_those_who_did_a
 }
 
 #[test]
+fn where_nobody_can_say_whether_the_first_came_back_the_rest_is_for_another_run() {
+    let plan = plan(Mode::Delete, 10);
+    let settings = Settings { max_errors: 10, ..settings(3) };
+    let text = |sweep: &mut Sweep<'_>, now: Now, canary: &dyn Fn() -> Answer| {
+        let (mut text, mut now) = (String::new(), now);
+        loop {
+            match sweep.next(now) {
+                Step::Record { text: lines, .. } => text.push_str(&lines),
+                Step::Ask(request) if request.verb == Verb::Get => sweep.tell(request.number, canary(), now),
+                Step::Ask(request) => sweep.tell(request.number, Answer::Done, now),
+                Step::Wait { until } => now.millis = until.expect("a time"),
+                Step::Finished => break text,
+            }
+        }
+    };
+    let start = |journal: &Journal| {
+        let seen = |index: usize| {
+            let item = &plan.items[index];
+            let is_gone = journal.entry(&item.uid).is_some_and(|entry| entry.fate == Fate::Done);
+            seen(item).filter(|_| !is_gone)
+        };
+        Sweep::begin(&plan, plan.items.len(), journal, settings, seen, START)
+    };
+    let mut sweep = start(&journal(&plan));
+    let mut written = journal(&plan).header.to_line().expect("a line");
+    written.push_str(&text(&mut sweep, START, &|| Answer::Lost("503".to_owned())));
+    let why = "cannot see whether the first ones came back: 503";
+    let reasons: Vec<_> = sweep.tally().reasons().collect();
+    assert_eq!((sweep.tally().of(Fate::Done), &*reasons), (3, &[(Fate::Refused, why, 7)][..]));
+
+    let earlier = Journal::read(&written).expect("a journal").expect("with a header");
+    let mut sweep = start(&earlier);
+    text(&mut sweep, START, &|| Answer::Gone);
+    assert_eq!(sweep.tally().of(Fate::Done), 10);
+}
+
+#[test]
+fn what_only_guards_a_job_now_holds_up_no_later_run() {
+    let plan = plan(Mode::Delete, 1);
+    let guarded = Entry {
+        at: START.date,
+        fate: Fate::Guarded,
+        manager: String::new(),
+        namespace: "team".to_owned(),
+        name: "job-0".to_owned(),
+        why: "owns a PersistentVolumeClaim".to_owned(),
+    };
+    assert!(!guarded.is_final() && !guarded.fate.is_doubtful() && !guarded.fate.is_error());
+    let mut text = journal(&plan).header.to_line().expect("a line");
+    text.push_str(
+        r#"{"at":"1970-01-12T13:46:40Z","fate":"guarded","name":"job-0","namespace":"team","uid":"uid-0","why":"owns a PersistentVolumeClaim"}"#,
+    );
+    text.push('\n');
+    let journal = Journal::read(&text).expect("a journal").expect("with a header");
+    assert_eq!(journal.entry("uid-0"), Some(&guarded));
+    let mut sweep = Sweep::begin(&plan, 1, &journal, settings(0), |index| seen(&plan.items[index]), START);
+    let (requests, _) = answer_all(&mut sweep, START, |_| Answer::Done);
+    assert_eq!((requests.len(), sweep.tally().of(Fate::Done)), (1, 1));
+}
+
+#[test]
 fn of_a_group_whose_first_jobs_stay_away_the_rest_goes() {
     let plan = plan(Mode::Delete, 10);
     let mut sweep = begin(&plan, 3);
@@ -198,8 +259,8 @@ fn a_plan_that_was_forged_touches_nothing_that_is_protected() {
     };
     let mut sweep = Sweep::begin(&plan, 2, &journal(&plan), settings(0), protected, START);
     let (requests, _) = answer_all(&mut sweep, START, |_| Answer::Done);
-    assert_eq!((requests.len(), sweep.tally().of(Fate::Skipped)), (0, 2));
-    assert_eq!(sweep.tally().reasons().next(), Some((Fate::Skipped, "in a namespace that is left alone", 2)));
+    assert_eq!((requests.len(), sweep.tally().of(Fate::Guarded)), (0, 2));
+    assert_eq!(sweep.tally().reasons().next(), Some((Fate::Guarded, "in a namespace that is left alone", 2)));
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn objects_that_select_the_same_jobs_name_each_other() {
     let [long, short] = [0, 1].map(|number| status(&arena, &specs, number, &[SUCCEEDED], Value::Null, NOW));
     assert_eq!(
         condition(short, "Overlapping"),
-        "True LongestWins: `long` select some of the same Jobs: the longest retention wins, and 1 Jobs stay longer than this object says"
+        "True LongestWins: `long` select some of the same Jobs: the longest retention wins; another decides on 1 of its Jobs"
     );
     assert_eq!(
         (short.get("overlaps").unwrap().to_string(), long.get("overlaps").unwrap().to_string()),

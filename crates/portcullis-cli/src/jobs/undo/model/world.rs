@@ -43,6 +43,8 @@ struct Stored {
     uid: String,
     version: u64,
     suspended: bool,
+    /// It is being deleted, and stays until its Pods are gone.
+    is_going: bool,
     has_our_ttl: bool,
     has_other_ttl: bool,
     restored_from: Option<String>,
@@ -151,11 +153,12 @@ impl World {
             let wrong = match self.jobs.get(name) {
                 None => Some("is not there again"),
                 Some(job) if job.uid == *uid => {
-                    left += usize::from(self.mode == Mode::Ttl && job.has_other_ttl);
+                    left += usize::from(job.is_going || self.mode == Mode::Ttl && job.has_other_ttl);
                     job.has_our_ttl.then_some("still has the TTL")
                 }
                 Some(job) if job.restored_from.as_ref() == Some(uid) => {
-                    (self.run && job.suspended).then_some("does not run")
+                    left += usize::from(job.is_going);
+                    (self.run && job.suspended && !job.is_going).then_some("does not run")
                 }
                 Some(_) => (!is_taken).then_some("is another one, and that is not said"),
             };
@@ -258,7 +261,11 @@ impl World {
         };
         let annotations = from.map(|from| json!({RESTORED_FROM: from}));
         let metadata = json!({
-            "name": name, "uid": job.uid, "resourceVersion": job.version.to_string(), "annotations": annotations
+            "name": name,
+            "uid": job.uid,
+            "resourceVersion": job.version.to_string(),
+            "annotations": annotations,
+            "deletionTimestamp": job.going(),
         });
         (200, json!({"metadata": metadata, "spec": {"suspend": job.suspended}}))
     }
@@ -274,8 +281,8 @@ impl World {
             self.wrongs.push(format!("{name} is not the one that was given a TTL"));
         }
         job.version += u64::from(std::mem::take(&mut job.has_our_ttl));
-        let ttl = job.has_other_ttl.then_some(900);
-        (200, json!({"spec": ttl.map_or_else(|| json!({}), |ttl| json!({"ttlSecondsAfterFinished": ttl}))}))
+        let spec = if job.has_other_ttl { json!({"ttlSecondsAfterFinished": 900}) } else { json!({}) };
+        (200, json!({"metadata": {"deletionTimestamp": job.going()}, "spec": spec}))
     }
 
     fn unsuspend(&mut self, name: &str, asked: &Asked) -> (u16, Value) {
@@ -306,7 +313,7 @@ impl World {
     /// Something happens that is none of our doing.
     fn meddle(&mut self) {
         let what = self.chance() % 48;
-        if !(1..=8).contains(&what) {
+        if !(1..=9).contains(&what) {
             return;
         }
         let name = format!("job-{}", usize::from(self.chance()) % ITEMS);
@@ -322,6 +329,7 @@ impl World {
                 let job = Stored { suspended: true, ..plain(self.uid()) };
                 self.jobs.insert(name, job);
             }
+            (9, Some(job)) => (job.is_going, job.version) = (true, job.version + 1),
             (8, _) if !self.late.is_empty() => {
                 let asked = self.late.remove(0);
                 self.execute(&asked);
@@ -336,12 +344,20 @@ impl World {
     }
 }
 
+impl Stored {
+    /// Since when it is being deleted, if it is.
+    fn going(&self) -> Option<&'static str> {
+        self.is_going.then_some("2026-09-25T09:00:00Z")
+    }
+}
+
 /// A Job that has nothing of ours.
 fn plain(uid: String) -> Stored {
     Stored {
         uid,
         version: 1,
         suspended: false,
+        is_going: false,
         has_our_ttl: false,
         has_other_ttl: false,
         restored_from: None,
