@@ -55,8 +55,20 @@ impl<T> Kept<T> {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Takes in what the API server has answered to a write, before the watch tells of it.
-    pub fn put(&self, read: Read<T>) {
+    /// Takes in what the API server has answered to a write, before the watch tells of it: where what is kept `is_older`. What
+    /// the watch has brought meanwhile is newer, and what it has taken away is gone.
+    pub fn replace(&self, read: Read<T>, is_older: impl FnOnce(&T) -> bool) {
+        let mut by_uid = self.lock();
+        if by_uid.get(&read.uid).is_none_or(|kept| !is_older(kept)) {
+            return;
+        }
+        match read.kept {
+            Some(kept) => by_uid.insert(read.uid, Arc::new(kept)),
+            None => by_uid.remove(&read.uid),
+        };
+    }
+
+    fn put(&self, read: Read<T>) {
         match read.kept {
             Some(kept) => self.lock().insert(read.uid, Arc::new(kept)),
             None => self.lock().remove(&read.uid),
@@ -187,8 +199,13 @@ mod tests {
             totals.push(kept.total());
         }
         // What the API server answers to a write is told by the watch once more.
-        kept.put(read("2 c"));
+        kept.replace(read("2 c"), |before| before == "b");
         totals.push(kept.total());
+        assert_eq!(*kept.all()[0].1, "c");
+        kept.replace(read("2 d"), |before| before == "b");
+        kept.replace(read("9 d"), |_| true);
+        assert_eq!((kept.all().len(), &**kept.all()[0].1), (kept.all().len(), "c"));
+        assert!(kept.all().iter().all(|(uid, _)| &**uid != "9"), "what is gone stays gone");
         index.reset(vec![read("5 ")]);
         totals.push(kept.total());
         assert_eq!(totals, [3, 4, 4, 4, 3, 2, 2, 1]);

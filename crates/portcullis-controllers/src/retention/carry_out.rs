@@ -7,6 +7,7 @@ use portcullis_retention::retention::Action;
 use tokio::time::{Instant, sleep_until};
 
 use super::count;
+use super::kept_job::KeptJob;
 use super::round::Granted;
 use super::term::Term;
 use super::write::{SetTtl, Written, write};
@@ -17,50 +18,68 @@ const WRITE_PACE: Duration = Duration::from_millis(20);
 const MOST_BUSY: u32 = 5;
 /// A longer `Retry-After` is taken for this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// A round in which more than so many writes fail, and more than a part of them, goes no further.
-const FEW_FAILURES: usize = 3;
-const FAILURE_PART: usize = 10;
+/// A round in which more than so many writes are not answered, and more than a part of them, goes no further.
+const FEW_LOST: usize = 3;
+const LOST_PART: usize = 10;
 
 impl Term<'_> {
-    /// Sets the TTLs, which count as set already. What was not asked for does not.
+    /// Sets the TTLs, which count as set already. What was not written does not.
     pub(super) async fn carry_out(&mut self, granted: Vec<Granted>) {
-        let mut failures = 0;
+        let mut lost = 0;
         let mut granted = granted.into_iter().enumerate();
         for (done, one) in granted.by_ref() {
-            match self.write(&one.set).await {
+            let (set, by) = (&one.set, one.by);
+            if self.held.silence(&set.namespace, self.now()).is_some() {
+                self.give_back(by);
+                continue;
+            }
+            // Somebody may have stopped or changed them.
+            let Some(written) = self.write(set).await else {
+                self.give_back(by);
+                break;
+            };
+            if !matches!(written, Written::Lost(_) | Written::Busy(_)) {
+                self.held.was_answered(&set.namespace);
+            }
+            match written {
                 Written::Done(job) => self.wrote(&one, &job),
                 Written::Skipped(message) => {
                     count(&self.retention.counts.skipped);
-                    self.hold_back(&one.set, &message);
+                    self.hold_back(set, &message);
+                    self.give_back(by);
                 }
                 Written::Refused(message) => {
-                    failures += 1;
-                    self.failed(&one.set, &message);
-                    self.hold_back(&one.set, &message);
+                    self.failed(set, &message);
+                    self.hold_back(set, &message);
+                    self.give_back(by);
                 }
                 Written::Lost(message) => {
-                    failures += 1;
-                    self.stand_in_the_way(&one.set, &message);
+                    lost += 1;
+                    self.failed(set, &message);
+                    self.held.was_lost(&set.namespace, &message, self.now());
+                    if lost > FEW_LOST.max((done + 1) / LOST_PART) {
+                        self.stand_in_the_way(&message);
+                        break;
+                    }
                 }
                 Written::Busy(_) => {
-                    self.stand_in_the_way(&one.set, "the API server is too busy");
-                    self.give_back(one.by);
+                    let message = "the API server is too busy";
+                    self.failed(set, message);
+                    self.stand_in_the_way(message);
+                    self.give_back(by);
                     break;
                 }
                 Written::Forbidden(message) => {
-                    self.stand_in_the_way(&one.set, &message);
-                    self.give_back(one.by);
+                    self.failed(set, &message);
+                    self.stand_in_the_way(&message);
+                    self.give_back(by);
                     break;
                 }
             }
-            if failures > FEW_FAILURES.max((done + 1) / FAILURE_PART) {
-                break;
-            }
             sleep_until(Instant::now() + WRITE_PACE).await;
         }
-        let left: Vec<usize> = granted.map(|(_, one)| one.by).collect();
-        if !left.is_empty() || self.trouble.is_some() {
-            left.into_iter().for_each(|by| self.give_back(by));
+        granted.for_each(|(_, one)| self.give_back(one.by));
+        if self.trouble.is_some() {
             self.backoff.wait().await;
         }
     }
@@ -72,10 +91,13 @@ impl Term<'_> {
         }
     }
 
-    /// Writes one TTL, and comes back when the API server says so.
-    async fn write(&mut self, set: &SetTtl) -> Written {
+    /// Writes one TTL, and comes back when the API server says so; `None` where the objects say something else by now.
+    async fn write(&mut self, set: &SetTtl) -> Option<Written> {
         let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         for _ in 1..MOST_BUSY {
+            if !self.is_current() {
+                return None;
+            }
             let (outcome, date) = write(self.retention.cluster.connection(), set).await;
             if let Some(date) = date {
                 self.ahead = date.saturating_sub(self.local());
@@ -85,10 +107,13 @@ impl Term<'_> {
                     let asked = after.map_or_else(|| pause.next_delay(), |after| after.min(LONGEST_PAUSE));
                     sleep_until(Instant::now() + asked).await;
                 }
-                outcome => return outcome,
+                outcome => return Some(outcome),
             }
         }
-        write(self.retention.cluster.connection(), set).await.0
+        if !self.is_current() {
+            return None;
+        }
+        Some(write(self.retention.cluster.connection(), set).await.0)
     }
 
     fn wrote(&mut self, granted: &Granted, job: &str) {
@@ -99,7 +124,8 @@ impl Term<'_> {
         self.held.wrote(&set.uid, set.ttl);
         if let Some(followed) = &self.followed {
             // What cannot be read is told of by the watch.
-            let _ = self.keeper().read(job).map(|read| followed.kept.put(read));
+            let is_older = |kept: &KeptJob| kept.resource_version() == &*set.resource_version;
+            let _ = self.keeper().read(job).map(|read| followed.kept.replace(read, is_older));
         }
         tracing::info!(namespace = %set.namespace, name = %set.name, ttl = set.ttl, reason, "TTL of a Job set");
         let action = Action::wrote(self.now(), &set.namespace, &set.name, set.ttl);
@@ -118,9 +144,8 @@ impl Term<'_> {
         tracing::warn!(namespace = %set.namespace, name = %set.name, error = message, "cannot set the TTL of a Job");
     }
 
-    /// Something is in the way that has nothing to do with the one Job.
-    fn stand_in_the_way(&mut self, set: &SetTtl, message: &str) {
-        self.failed(set, message);
+    /// Something is in the way that has nothing to do with one Job.
+    fn stand_in_the_way(&mut self, message: &str) {
         (self.trouble, self.has_news) = (Some(format!("cannot write to Jobs: {message}")), true);
     }
 

@@ -84,6 +84,7 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         .map(|name| format!("JobRetention `{name}` cannot be read and may let Jobs stay longer"));
     let unknown = unreadable.as_deref().or(around.gap);
     let unknown = unknown.map(|why| format!("{why}: none is made to go sooner"));
+    let mut tried = BTreeSet::new();
     let mut may_write = |write: &Write| {
         if write.hastens && around.gap.is_some() {
             return false;
@@ -91,12 +92,15 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         let Some((uid, job)) = jobs.get(write.job) else { return false };
         let why = match held.is_contested(uid, write.seconds) {
             true => Some("somebody takes it back again and again"),
-            false => held.refusal(uid, job.resource_version(), now),
+            false => {
+                held.refusal(uid, job.resource_version(), now).or_else(|| held.silence(job.namespace(), now))
+            }
         };
         if let (Some(why), Some(troubles)) = (why, troubles.get_mut(write.by)) {
             troubles.add(job, why);
         }
-        why.is_none()
+        // One write shows whether there is an answer again.
+        why.is_none() && (!held.is_doubtful(job.namespace()) || tried.insert(job.namespace()))
     };
     let writes = grant(&enforced, progress, now, MOST, &mut may_write);
     let granted = writes.iter().filter_map(|write| {
@@ -113,7 +117,9 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
         };
         Some(Granted { set, by: write.by, reason: term.sentence(retentions, outcome) })
     });
-    let granted = granted.collect();
+    let mut granted: Vec<Granted> = granted.collect();
+    // What may not be answered holds up no other.
+    granted.sort_by_key(|granted| held.is_doubtful(&granted.set.namespace));
 
     // What audits says what would be, were it enforced beside those that are.
     let audits = retentions.all().iter().any(|one| one.mode == Mode::Audit);
@@ -187,8 +193,9 @@ mod tests {
     use super::*;
     use crate::retention::kept_job::JobKeeper;
 
-    /// How many of 25 Jobs that finished before get a TTL where there are so many Jobs in all.
-    fn granted(listed: u64) -> usize {
+    /// The Jobs that get a TTL, by the number in their uid, of 25 that finished before, where there are so many Jobs in all. The
+    /// first are in the namespace `n-0`, five in each.
+    fn granted(listed: u64, held: &HeldBack) -> Vec<String> {
         let arena = Arena::new();
         let spec =
             r#"{"selector":{"matchLabels":{"app":"report"}},"ttl":{"succeeded":"1m"},"mode":"enforce"}"#;
@@ -197,9 +204,10 @@ mod tests {
         let retentions = Arc::new(Retentions::new(vec![retention], "portcullis"));
         let keeper = JobKeeper(retentions.clone());
         let jobs = (10..35).map(|number| {
+            let namespace = (number - 10) / 5;
             let job = format!(
-                r#"{{"metadata":{{"namespace":"n","name":"j","uid":"u-{number}","resourceVersion":"1","labels":{{"app":"report"}}}},
-                "spec":{{}},"status":{{"conditions":[{{"type":"Complete","status":"True","lastTransitionTime":"2026-10-01T00:00:00Z"}}]}}}}"#
+                r#"{{"metadata":{{"namespace":"n-{namespace}","name":"j","uid":"u-{number}","resourceVersion":"1","labels":{{"app":"report"}}}},
+                "spec":{{}},"status":{{"conditions":[{{"type":"Complete","status":"True","lastTransitionTime":"2026-10-01T00:00:{number}Z"}}]}}}}"#
             );
             let read = keeper.read(&job).unwrap();
             (read.uid, Arc::new(read.kept.unwrap()))
@@ -209,19 +217,34 @@ mod tests {
         (objects.retentions, objects.progress) = (retentions, vec![Progress::default()]);
         let around = Around {
             namespaces: &Namespaces::default(),
-            held: &HeldBack::default(),
+            held,
             owners: &BTreeSet::new(),
             gap: None,
             listed,
             actions: &[],
             trouble: None,
-            now: 1_790_900_000,
+            now: NOW,
         };
-        round(&jobs, &mut objects, &around).granted.len()
+        let granted = round(&jobs, &mut objects, &around).granted;
+        granted.into_iter().map(|granted| granted.set.uid.into()).collect()
     }
+
+    /// In seconds since 1970-01-01 UTC.
+    const NOW: i64 = 1_790_900_000;
 
     #[test]
     fn a_backlog_is_measured_against_all_jobs_though_most_of_them_are_not_kept() {
+        let granted = |listed| granted(listed, &HeldBack::default()).len();
         assert_eq!([25, 99, 100].map(granted), [0, 0, 25]);
+    }
+
+    #[test]
+    fn a_namespace_without_an_answer_holds_up_no_other() {
+        let mut held = HeldBack::default();
+        held.was_lost("n-0", "502", NOW);
+        held.was_lost("n-1", "502", NOW - 60);
+        let granted = granted(100, &held);
+        // Nothing in the first one, and one write in the second, after all others.
+        assert_eq!((granted.len(), &*granted[0], &*granted[15]), (16, "u-20", "u-15"));
     }
 }

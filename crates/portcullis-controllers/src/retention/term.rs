@@ -19,7 +19,7 @@ use super::round::{Around, Round, round};
 /// Between two rounds, at least; and so many times as long as one takes the processor.
 const PACE: Duration = Duration::from_secs(1);
 const REST: u32 = 10;
-/// A round is made after this time though nothing has changed: an hour of writes may be over.
+/// A round is made after this time, or before, though nothing has changed: an hour of writes may be over.
 const LOOK_AFTER: Duration = Duration::from_secs(30);
 /// Counts that have changed are written so often.
 const STATUS_PACE: Duration = Duration::from_secs(5);
@@ -40,6 +40,8 @@ pub(super) struct Term<'r> {
     /// The API server's clock less ours, in seconds.
     pub(super) ahead: i64,
     status_due: Instant,
+    /// What the objects were when they were listed.
+    pub(super) revision: u64,
     /// Whether a status is not what it should be by now.
     pub(super) has_news: bool,
     /// Before the next write, after one that failed for a reason that others would fail for.
@@ -49,8 +51,15 @@ pub(super) struct Term<'r> {
 /// When another round is to be made.
 struct After {
     rest: Duration,
-    /// Though nothing changes.
+    /// Though nothing changes: at once, or after this time.
     has_more: bool,
+    look_after: Duration,
+}
+
+impl Default for After {
+    fn default() -> Self {
+        After { rest: PACE, has_more: false, look_after: LOOK_AFTER }
+    }
 }
 
 /// Why a round went no further.
@@ -90,6 +99,7 @@ impl<'r> Term<'r> {
             held: HeldBack::default(),
             ahead: 0,
             status_due: Instant::now(),
+            revision: retention.cluster.job_retentions.load().revision(),
             has_news: false,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         }
@@ -101,13 +111,10 @@ impl<'r> Term<'r> {
         let mut changes = [cluster.job_retentions.subscribe(), cluster.namespaces.subscribe()];
         loop {
             cluster.readiness().ready().await;
-            let revision = cluster.job_retentions.load().revision();
+            self.revision = cluster.job_retentions.load().revision();
             let listed = Instant::now();
             let mut stopped = self.list().await;
-            while stopped.is_ok()
-                && cluster.job_retentions.load().revision() == revision
-                && listed.elapsed() < LIST_AFTER
-            {
+            while stopped.is_ok() && self.is_current() && listed.elapsed() < LIST_AFTER {
                 changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
                 stopped = self.round_when_known(&mut changes).await;
                 if stopped.is_ok() {
@@ -123,6 +130,11 @@ impl<'r> Term<'r> {
                 }
             }
         }
+    }
+
+    /// Whether the objects still say what they said when they were listed.
+    pub(super) fn is_current(&self) -> bool {
+        self.retention.cluster.job_retentions.load().revision() == self.revision
     }
 
     /// Reads the objects, and follows the Jobs that they select.
@@ -190,7 +202,7 @@ impl<'r> Term<'r> {
                 _ = retentions.changed() => {}
                 _ = namespaces.changed() => {}
                 _ = jobs.changed() => {}
-                () = sleep_until(began + LOOK_AFTER) => {}
+                () = sleep_until(began + after.look_after) => {}
                 () = sleep_until(self.status_due), if self.has_news => {}
             }
         }
@@ -199,16 +211,17 @@ impl<'r> Term<'r> {
 
     /// Decides, writes down what is about to be done, and does it.
     async fn round(&mut self) -> Result<After, Stopped> {
-        let Some(followed) = &self.followed else { return Ok(After { rest: PACE, has_more: false }) };
+        let Some(followed) = &self.followed else { return Ok(After::default()) };
         let now = self.now();
         let namespaces = self.retention.cluster.namespaces.load();
-        let (owners, gap) = (self.dependents.owners(), self.dependents.gap());
+        let of_jobs = followed.gap().map(|why| format!("Jobs cannot be followed: {why}"));
+        let (owners, gap) = (self.dependents.owners(), of_jobs.or_else(|| self.dependents.gap()));
         let Self { objects, held, actions, trouble, .. } = self;
         // It takes the processor for a while: other work goes on meanwhile on another thread.
         let began = Instant::now();
         let Round { granted, statuses, is_early } = tokio::task::block_in_place(|| {
             let jobs = followed.kept.all();
-            held.forget(|uid| jobs.binary_search_by(|(other, _)| (**other).cmp(uid)).is_ok());
+            held.forget(|uid| jobs.binary_search_by(|(other, _)| (**other).cmp(uid)).is_ok(), now);
             let (trouble, gap) = (trouble.as_deref(), gap.as_deref());
             let listed = followed.kept.total();
             let around =
@@ -235,7 +248,10 @@ impl<'r> Term<'r> {
         }
         let has_more = is_early || !granted.is_empty();
         self.carry_out(granted).await;
-        Ok(After { rest, has_more })
+        let now = self.now();
+        let seconds = self.held.next_try(now).map(|next| next.saturating_sub(now).unsigned_abs());
+        let look_after = seconds.map_or(LOOK_AFTER, |seconds| LOOK_AFTER.min(Duration::from_secs(seconds)));
+        Ok(After { rest, has_more, look_after })
     }
 
     async fn write_status(&mut self, number: usize, status: String) -> Result<(), Stopped> {

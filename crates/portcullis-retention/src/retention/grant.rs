@@ -7,6 +7,8 @@ use super::{Fate, JobRetention, Mode, Origin, Round, Window, time};
 /// How many Jobs that had finished before may go without an approval: at most so many, and such a part of all Jobs of the cluster.
 const BACKLOG: u64 = 10_000;
 const BACKLOG_PERCENT: u64 = 25;
+/// The part of an hour's writes that is kept for what lets Jobs stay, so that a backlog that goes does not use them up.
+const RESERVE_PERCENT: u64 = 20;
 
 /// A TTL that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,11 @@ impl Round<'_, '_, '_> {
 pub struct Progress {
     /// The revision of the object that this is about.
     revision: Box<str>,
-    /// When it was first enforced as it is, in seconds since 1970-01-01 UTC: what had finished before is the backlog.
+    /// What tells whether the other objects in force are those that were: where one is gone, or says something else, this one
+    /// may let Jobs go that have stayed by the other.
+    beside: Box<str>,
+    /// When it was first enforced as it is, beside the others, in seconds since 1970-01-01 UTC: what had finished before is
+    /// the backlog.
     since: Option<i64>,
     window: Window,
     backlog: Backlog,
@@ -80,13 +86,14 @@ impl Progress {
         let text = |path: &[&str]| status.path(path).and_then(Value::as_str);
         Progress {
             revision: text(&["enforced", "revision"]).unwrap_or_default().into(),
+            beside: text(&["enforced", "beside"]).unwrap_or_default().into(),
             since: text(&["enforced", "since"]).and_then(time::read),
             window: Window::read(status.get("writes").unwrap_or_default(), now),
             backlog: Backlog::default(),
         }
     }
 
-    /// When the object was first enforced as it is, in seconds since 1970-01-01 UTC.
+    /// When the object was first enforced as it is, beside the others, in seconds since 1970-01-01 UTC.
     pub fn since(&self) -> Option<i64> {
         self.since
     }
@@ -116,6 +123,7 @@ impl Progress {
             let count = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
             arena.object(&mut vec![
                 ("revision", arena.string(&self.revision)),
+                ("beside", arena.string(&self.beside)),
                 ("since", time::write(arena, since)),
                 ("backlog", count(self.backlog.jobs)),
             ])
@@ -123,14 +131,16 @@ impl Progress {
         [("enforced", enforced.unwrap_or_default()), ("writes", self.window.write(arena))]
     }
 
-    /// Begins anew where the object says something else than before.
-    fn follow(&mut self, retention: &JobRetention, now: i64) {
+    /// Begins anew where the object, or one `beside` it, says something else than before.
+    fn follow(&mut self, retention: &JobRetention, beside: &str, now: i64) {
+        let is_as_before = self.revision == retention.revision && *self.beside == *beside;
         if retention.mode == Mode::Audit {
             self.since = None;
-        } else if self.since.is_none() || self.revision != retention.revision {
+        } else if self.since.is_none() || !is_as_before {
             self.since = Some(now);
         }
         self.revision.clone_from(&retention.revision);
+        self.beside = beside.into();
         self.backlog = Backlog::default();
         self.window.forget(now);
     }
@@ -152,7 +162,7 @@ pub fn grant(
     let has_all = round.scene.retentions.unreadable().is_empty();
     let usual = (round.scene.listed.saturating_mul(BACKLOG_PERCENT) / 100).min(BACKLOG);
     for (retention, progress) in retentions.iter().zip(&mut *progress) {
-        progress.follow(retention, now);
+        progress.follow(retention, &beside(retentions, retention), now);
         progress.backlog.allowed = usual.max(retention.approved_backlog.unwrap_or_default());
     }
     let mut writes = round.writes();
@@ -173,11 +183,25 @@ pub fn grant(
         let is_granted = granted < most
             && !waits
             && (has_all || !write.hastens)
-            && progress.window.writes() < retention.writes_per_hour
+            && progress.window.writes() < cap(retention, write.hastens)
             && may_write(write)
             && progress.take(1, retention.writes_per_hour, now) == 1;
         granted += usize::from(is_granted);
         is_granted
     });
     writes
+}
+
+/// How many writes there are in an hour, of those that have Jobs go sooner and of all.
+pub(super) fn cap(retention: &JobRetention, hastens: bool) -> u32 {
+    let all = retention.writes_per_hour;
+    let reserve = if hastens { u64::from(all) * RESERVE_PERCENT / 100 } else { 0 };
+    all.saturating_sub(u32::try_from(reserve).unwrap_or(all))
+}
+
+/// What tells the other objects that are enforced from others.
+fn beside(retentions: &[JobRetention], one: &JobRetention) -> String {
+    let others = retentions.iter().filter(|other| other.mode == Mode::Enforce && other.name != one.name);
+    let words: Vec<_> = others.map(|other| format!("{}={}", other.name, other.revision)).collect();
+    format!("{:016x}", Value::from(&*words.join(",")).fingerprint())
 }

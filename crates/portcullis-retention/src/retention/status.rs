@@ -3,6 +3,7 @@
 use portcullis_model::Diagnostic;
 use portcullis_value::{Arena, Value};
 
+use super::grant::cap;
 use super::{JobRetention, Mode, Progress, Retentions, Tally, time};
 
 /// How many of the last actions are told.
@@ -105,7 +106,7 @@ impl Report<'_> {
             members.extend([("job", arena.string(job)), ("expires", time::write(arena, at))]);
         }
         let waits = self.tally.to_write > 0 && retention.mode == Mode::Enforce;
-        let opens = self.progress.window().opens(retention.writes_per_hour, self.now).filter(|_| waits);
+        let opens = self.progress.window().opens(cap(retention, true), self.now).filter(|_| waits);
         members.extend(opens.map(|opens| ("writesFrom", time::write(arena, opens))));
         if members.is_empty() { Value::Null } else { arena.object(&mut members) }
     }

@@ -33,8 +33,14 @@ struct Outcome {
     seconds: u64,
 }
 
-/// Carries out the writes to `jobs` Jobs, to which the API server gives these answers, `DONE` to further ones.
+/// Carries out the writes to `jobs` Jobs, to which the API server gives these answers, `DONE` to further ones. Each of the
+/// first half has a namespace, those of the second half are in the same ones.
 fn carried_out(jobs: u32, answers: &[Answer]) -> Outcome {
+    carried_out_by(jobs, answers, |_| {})
+}
+
+/// The same by a term to which this has happened.
+fn carried_out_by(jobs: u32, answers: &[Answer], happened: impl FnOnce(&mut Term<'_>)) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -83,7 +89,7 @@ fn carried_out(jobs: u32, answers: &[Answer]) -> Outcome {
         assert_eq!(progress.take(GRANTED, 500, 0), GRANTED);
         (term.objects.progress, term.actions) = (vec![progress], vec![Vec::new()]);
         let set = |number: u32| SetTtl {
-            namespace: "a".into(),
+            namespace: format!("n-{}", number % jobs.div_ceil(2)).into(),
             name: format!("job-{number}").into(),
             uid: number.to_string().into(),
             resource_version: "7".into(),
@@ -91,6 +97,7 @@ fn carried_out(jobs: u32, answers: &[Answer]) -> Outcome {
             force: false,
         };
         let granted = |number| Granted { set: set(number), by: 0, reason: "it is due".to_owned() };
+        happened(&mut term);
         let began = Instant::now();
         term.carry_out((0..jobs).map(granted).collect()).await;
         let is_held = |number: &u32| term.held.refusal(&number.to_string(), "7", 0).is_some();
@@ -131,25 +138,39 @@ fn a_missing_right_ends_the_round_at_once_and_is_told() {
 }
 
 #[test]
-fn jobs_that_are_refused_are_left_alone_and_too_many_of_them_end_the_round() {
-    // One in ten is a matter of these Jobs.
+fn jobs_that_are_refused_are_left_alone_and_count_for_nothing() {
     let one_in_ten: Vec<Answer> =
         (0..40).map(|number| if number % 10 == 9 { (422, "no") } else { DONE }).collect();
     let outcome = carried_out(40, &one_in_ten);
-    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (40, [36, 0, 4], GRANTED));
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (40, [36, 0, 4], GRANTED - 4));
     assert_eq!(outcome.held_back, ["job-9", "job-19", "job-29", "job-39"]);
 
-    // All of the first four is a matter of something else.
-    let outcome = carried_out(40, &[(422, "no"); 40]);
-    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (4, [0, 0, 4], GRANTED - 36));
-    assert_eq!(outcome.held_back, ["job-0", "job-1", "job-2", "job-3"]);
+    // All of them do not hold up those that come after.
+    let outcome = carried_out(40, &[(422, "no"); 30]);
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (40, [10, 0, 30], GRANTED - 30));
+    assert_eq!((outcome.held_back.len(), outcome.trouble), (30, None));
 }
 
 #[test]
 fn a_job_that_has_changed_is_no_failure_and_an_answer_that_says_nothing_counts_as_written() {
     let outcome = carried_out(40, &[(409, "changed"); 30]);
-    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (40, [10, 30, 0], GRANTED));
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (40, [10, 30, 0], GRANTED - 30));
     let outcome = carried_out(3, &[(504, "late")]);
-    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (3, [2, 0, 1], GRANTED));
+    assert_eq!((&*outcome.asked, outcome.counts), (&["job-0".to_owned(), "job-1".to_owned()][..], [1, 0, 1]));
+    assert_eq!(outcome.of_the_hour, GRANTED - 1);
     assert!(outcome.held_back.is_empty(), "the watch tells what became of it");
+}
+
+#[test]
+fn nothing_more_is_written_by_objects_that_have_changed() {
+    let outcome = carried_out_by(3, &[], |term| term.revision += 1);
+    assert_eq!((outcome.asked.len(), outcome.counts), (0, [0, 0, 0]));
+    assert_eq!((outcome.of_the_hour, outcome.trouble), (GRANTED - 3, None));
+}
+
+#[test]
+fn an_api_server_that_answers_in_no_namespace_ends_the_round() {
+    let outcome = carried_out(40, &[(502, "gone"); 40]);
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (4, [0, 0, 4], GRANTED - 36));
+    assert_eq!(outcome.trouble.as_deref(), Some("cannot write to Jobs: gone"));
 }

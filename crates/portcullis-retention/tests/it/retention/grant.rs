@@ -139,6 +139,57 @@ fn another_wording_begins_anew_and_another_leader_does_not() {
 }
 
 #[test]
+fn a_backlog_leaves_writes_for_what_lets_jobs_stay() {
+    let spec = "selector: {}, ttl: {succeeded: 1m, failed: 1d}, mode: enforce, writesPerHour: 10";
+    let retentions = retentions(&[("r", spec)]);
+    let mut progress = [Progress::default()];
+    let mut texts = jobs(20);
+    assert_eq!(granted(&retentions, &texts, &mut progress, NOW).len(), 8);
+    // They fail meanwhile, with a TTL of admission that is soon over.
+    for name in ["late-1", "late-2", "late-3"] {
+        texts.push(Ended { name, ttl: Some((900, "admission")), ..super::FAILED }.text());
+    }
+    let writes = granted(&retentions, &texts, &mut progress, NOW + 60);
+    let written: Vec<_> = writes.iter().map(|write| (write.seconds, write.hastens)).collect();
+    assert_eq!(written, [(86_400, false); 2]);
+    assert_eq!(granted(&retentions, &texts, &mut progress, NOW + 120), []);
+}
+
+#[test]
+fn what_stayed_by_an_object_that_is_gone_is_a_backlog_of_the_others() {
+    let short = ("short", "selector: {}, ttl: {succeeded: 1m}, mode: enforce");
+    let long = |spec: &'static str| ("long", spec);
+    let stays = long("selector: {}, ttl: {succeeded: 9d}, mode: enforce");
+    let texts: Vec<_> = (0..251)
+        .map(|index| {
+            let (name, ttl) = (format!("job-{index}"), Some((777_600, "retention")));
+            Ended { name: &name, ttl, ..SUCCEEDED }.text()
+        })
+        .collect();
+    let writes = |progress: &mut [Progress], specs: &[(&str, &str)]| {
+        granted(&retentions(specs), &texts, progress, NOW).len()
+    };
+    // In force since long before the Jobs finished.
+    let mut progress = [Progress::default(), Progress::default()];
+    with_jobs(&retentions(&[stays, short]), &[], |jobs| {
+        let retentions = retentions(&[stays, short]);
+        let scene = Scene::new(&retentions, jobs, &|_| None, NOW - 1_000).among(MANY);
+        grant(&scene.round(&[Mode::Enforce]), &mut progress, NOW - 1_000, 1000, &mut |_| true);
+    });
+    assert_eq!(writes(&mut progress.clone(), &[stays, short]), 0);
+    for specs in [
+        &[short][..],
+        &[long("selector: {}, ttl: {succeeded: 9d}"), short],
+        &[long("selector: {matchLabels: {a: b}}, ttl: {succeeded: 9d}, mode: enforce"), short],
+    ] {
+        let mut progress = progress.clone();
+        let progress = if specs.len() == 1 { &mut progress[1..] } else { &mut progress[..] };
+        assert_eq!(writes(progress, specs), 0, "{specs:?}");
+        assert_eq!(progress.last().unwrap().backlog().jobs, 251);
+    }
+}
+
+#[test]
 fn an_hour_has_its_share_of_writes() {
     let texts = jobs(10);
     let paced = retentions(&[("r", &format!("{SPEC}, writesPerHour: 4"))]);
