@@ -25,11 +25,13 @@ const LOST_PART: usize = 10;
 impl Term<'_> {
     /// Sets the TTLs, which count as set already. What was not written does not.
     pub(super) async fn carry_out(&mut self, granted: Vec<Granted>) {
-        let mut lost = 0;
+        let (mut lost, mut has_tried_in_vain) = (0, false);
         let mut granted = granted.into_iter().enumerate();
         for (done, one) in granted.by_ref() {
             let (set, by) = (&one.set, one.by);
-            if self.held.silence(&set.namespace, self.now()).is_some() {
+            let was_doubtful = self.held.doubt(&set.namespace).is_some();
+            // Each that is tried in vain may take half a minute, in which others wait.
+            if self.held.is_silent(&set.namespace, self.now()) || was_doubtful && has_tried_in_vain {
                 self.give_back(by);
                 continue;
             }
@@ -38,8 +40,8 @@ impl Term<'_> {
                 self.give_back(by);
                 break;
             };
-            if !matches!(written, Written::Lost(_) | Written::Busy(_)) {
-                self.held.was_answered(&set.namespace);
+            if matches!(written, Written::Done(_) | Written::Skipped(_) | Written::Refused(_)) {
+                self.was_answered(&set.namespace);
             }
             match written {
                 Written::Done(job) => self.wrote(&one, &job),
@@ -53,10 +55,15 @@ impl Term<'_> {
                     self.hold_back(set, &message);
                     self.give_back(by);
                 }
+                Written::Unadmitted(message) => {
+                    self.lost(set, &message);
+                    self.give_back(by);
+                    has_tried_in_vain |= was_doubtful;
+                }
                 Written::Lost(message) => {
-                    lost += 1;
-                    self.failed(set, &message);
-                    self.held.was_lost(&set.namespace, &message, self.now());
+                    self.lost(set, &message);
+                    has_tried_in_vain |= was_doubtful;
+                    lost += usize::from(!was_doubtful);
                     if lost > FEW_LOST.max((done + 1) / LOST_PART) {
                         self.stand_in_the_way(&message);
                         break;
@@ -82,6 +89,13 @@ impl Term<'_> {
         if self.trouble.is_some() {
             self.backoff.wait().await;
         }
+    }
+
+    /// The API server answers, and so do the webhooks of a namespace.
+    fn was_answered(&mut self, namespace: &str) {
+        self.held.was_answered(namespace);
+        self.has_news |= self.trouble.take().is_some();
+        self.backoff.reset();
     }
 
     /// A write that was granted was not made.
@@ -119,8 +133,7 @@ impl Term<'_> {
     fn wrote(&mut self, granted: &Granted, job: &str) {
         let Granted { set, by, reason } = granted;
         count(&self.retention.counts.written);
-        (self.trouble, self.has_news) = (None, true);
-        self.backoff.reset();
+        self.has_news = true;
         self.held.wrote(&set.uid, set.ttl);
         if let Some(followed) = &self.followed {
             // What cannot be read is told of by the watch.
@@ -137,6 +150,12 @@ impl Term<'_> {
             let note = "somebody takes its TTL back again and again: it was set for the last time";
             self.notify(set, true, "TTLContested", note);
         }
+    }
+
+    fn lost(&mut self, set: &SetTtl, message: &str) {
+        self.failed(set, message);
+        let now = self.now();
+        self.held.was_lost(&set.namespace, &set.uid, &set.resource_version, message, now);
     }
 
     fn failed(&self, set: &SetTtl, message: &str) {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 /// How often the same TTL is set.
 const MOST: u8 = 3;
-/// How long a Job that was refused is left alone, in seconds; after each further time twice as long.
-const REFUSED_FOR: i64 = 600;
-const MOST_DOUBLINGS: u8 = 5;
-/// How long a namespace is left alone in which a write was not answered, in seconds; after each further time twice as long.
-const SILENT_FOR: i64 = 5;
-const LONGEST_SILENCE: i64 = 300;
+/// How long a Job that was refused is left alone, in seconds, and at most; after each further time twice as long.
+const REFUSED_FOR: (i64, i64) = (600, 5 * 3_600);
+/// The same of a Job about which there was no answer: longer than its namespace, so that another one is tried there first.
+const LOST_FOR: (i64, i64) = (10, 600);
+/// The same of a namespace in which a write was not answered.
+const SILENT_FOR: (i64, i64) = (5, 60);
 /// How long one is remembered in which nothing is to be written any more, in seconds.
 const FORGET_SILENCE: i64 = 3_600;
 /// From so many Jobs on, those that are gone are looked for.
@@ -25,7 +25,7 @@ pub(super) struct HeldBack {
     written: BTreeMap<Box<str>, (i32, u8)>,
     refused: BTreeMap<Box<str>, Refusal>,
     /// By namespace: it may have webhooks of its own, behind which nobody answers.
-    silent: BTreeMap<Box<str>, Silence>,
+    silent: BTreeMap<Box<str>, Hold>,
     /// From so many on it is worth to look for those that are gone.
     forget_above: usize,
 }
@@ -34,35 +34,56 @@ pub(super) struct HeldBack {
 #[derive(Debug)]
 struct Refusal {
     resource_version: Box<str>,
+    hold: Hold,
+}
+
+/// That something is left alone for a while.
+#[derive(Debug)]
+struct Hold {
     /// In seconds since 1970-01-01 UTC.
-    since: i64,
-    /// How often, less one.
-    again: u8,
+    until: i64,
+    /// How long that is from its start, in seconds.
+    seconds: i64,
     /// The API server's words.
     message: Box<str>,
 }
 
-/// That a write in a namespace was not answered.
-#[derive(Debug)]
-struct Silence {
-    /// In seconds since 1970-01-01 UTC: then one write is tried.
-    until: i64,
-    /// How long it was left alone.
-    seconds: i64,
-    message: Box<str>,
+impl Hold {
+    /// From `now` on, twice as long as the one before.
+    fn after(before: Option<&Hold>, (first, most): (i64, i64), message: &str, now: i64) -> Self {
+        let seconds = before.map_or(first, |before| before.seconds.saturating_mul(2)).clamp(first, most);
+        Hold { until: now.saturating_add(seconds), seconds, message: message.into() }
+    }
+
+    fn holds(&self, now: i64) -> bool {
+        now < self.until
+    }
 }
 
 impl HeldBack {
+    /// Whether nothing is held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.refused.is_empty() && self.silent.is_empty()
+    }
+
     /// Whether this TTL was taken back again and again.
     pub(super) fn is_contested(&self, uid: &str, ttl: i32) -> bool {
         self.written.get(uid).is_some_and(|(written, times)| *written == ttl && *times >= MOST)
     }
 
-    /// Why the Job, as it is now, was refused a moment ago, if it was.
-    pub(super) fn refusal(&self, uid: &str, resource_version: &str, now: i64) -> Option<&str> {
+    /// Why the TTL of the Job, as it is now, could not be written when that was tried last.
+    pub(super) fn refusal(&self, uid: &str, resource_version: &str) -> Option<&str> {
+        Some(&*self.refused(uid, resource_version)?.message)
+    }
+
+    /// Whether the Job, as it is now, is left alone for the moment.
+    pub(super) fn is_held(&self, uid: &str, resource_version: &str, now: i64) -> bool {
+        self.refused(uid, resource_version).is_some_and(|hold| hold.holds(now))
+    }
+
+    fn refused(&self, uid: &str, resource_version: &str) -> Option<&Hold> {
         let refusal = self.refused.get(uid)?;
-        let is_recent = now.saturating_sub(refusal.since) < REFUSED_FOR << refusal.again.min(MOST_DOUBLINGS);
-        (is_recent && *refusal.resource_version == *resource_version).then_some(&refusal.message)
+        (*refusal.resource_version == *resource_version).then_some(&refusal.hold)
     }
 
     pub(super) fn wrote(&mut self, uid: &str, ttl: i32) {
@@ -73,32 +94,41 @@ impl HeldBack {
     }
 
     pub(super) fn was_refused(&mut self, uid: &str, resource_version: &str, message: &str, now: i64) {
-        let before = self.refused.get(uid).filter(|before| *before.resource_version == *resource_version);
-        let again = before.map_or(0, |before| before.again.saturating_add(1));
-        let (resource_version, message) = (resource_version.into(), message.into());
-        self.refused.insert(uid.into(), Refusal { resource_version, since: now, again, message });
+        self.hold(uid, resource_version, REFUSED_FOR, message, now);
     }
 
-    /// Why nothing is written in a namespace for the moment, if nothing is.
-    pub(super) fn silence(&self, namespace: &str, now: i64) -> Option<&str> {
-        self.silent.get(namespace).filter(|silence| now < silence.until).map(|silence| &*silence.message)
+    fn hold(&mut self, uid: &str, resource_version: &str, times: (i64, i64), message: &str, now: i64) {
+        let hold = Hold::after(self.refused(uid, resource_version), times, message, now);
+        self.refused.insert(uid.into(), Refusal { resource_version: resource_version.into(), hold });
     }
 
-    /// Whether the last write in a namespace was not answered: one is tried before there are others.
-    pub(super) fn is_doubtful(&self, namespace: &str) -> bool {
-        self.silent.contains_key(namespace)
+    /// Why the last write in a namespace was not answered: one is tried before there are others.
+    pub(super) fn doubt(&self, namespace: &str) -> Option<&str> {
+        Some(&*self.silent.get(namespace)?.message)
+    }
+
+    /// Whether nothing is written in a namespace for the moment.
+    pub(super) fn is_silent(&self, namespace: &str, now: i64) -> bool {
+        self.silent.get(namespace).is_some_and(|hold| hold.holds(now))
     }
 
     /// When the next namespace is to be tried that nothing is written in at `now`, in seconds since 1970-01-01 UTC.
     pub(super) fn next_try(&self, now: i64) -> Option<i64> {
-        self.silent.values().map(|silence| silence.until).filter(|until| *until > now).min()
+        self.silent.values().filter(|hold| hold.holds(now)).map(|hold| hold.until).min()
     }
 
-    pub(super) fn was_lost(&mut self, namespace: &str, message: &str, now: i64) {
-        let before = self.silent.get(namespace).map_or(0, |silence| silence.seconds);
-        let seconds = (before * 2).clamp(SILENT_FOR, LONGEST_SILENCE);
-        let silence = Silence { until: now.saturating_add(seconds), seconds, message: message.into() };
-        self.silent.insert(namespace.into(), silence);
+    /// There was no answer to a write to this Job of a namespace.
+    pub(super) fn was_lost(
+        &mut self,
+        namespace: &str,
+        uid: &str,
+        resource_version: &str,
+        message: &str,
+        now: i64,
+    ) {
+        self.hold(uid, resource_version, LOST_FOR, message, now);
+        let hold = Hold::after(self.silent.get(namespace), SILENT_FOR, message, now);
+        self.silent.insert(namespace.into(), hold);
     }
 
     /// There was an answer to a write in a namespace.
@@ -108,7 +138,7 @@ impl HeldBack {
 
     /// Forgets Jobs that are gone, once there may be many of them, and namespaces in which nothing is tried any more.
     pub(super) fn forget(&mut self, is_there: impl Fn(&str) -> bool, now: i64) {
-        self.silent.retain(|_, silence| now < silence.until.saturating_add(FORGET_SILENCE));
+        self.silent.retain(|_, hold| now < hold.until.saturating_add(FORGET_SILENCE));
         let remembered = |held: &Self| held.written.len() + held.refused.len();
         if remembered(self) > self.forget_above.max(FORGET_ABOVE) {
             self.written.retain(|uid, _| is_there(uid));
@@ -135,41 +165,43 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_was_refused_is_tried_again_when_it_has_changed_or_after_a_while() {
+    fn a_job_that_was_refused_is_tried_again_when_it_has_changed_or_after_ever_longer() {
         let mut held = HeldBack::default();
-        held.was_refused("a", "7", "no", 1_000);
-        assert_eq!(held.refusal("a", "7", 1_000 + REFUSED_FOR - 1), Some("no"));
-        assert_eq!(held.refusal("a", "7", 1_000 + REFUSED_FOR), None);
-        assert_eq!([held.refusal("a", "8", 1_000), held.refusal("b", "7", 1_000)], [None, None]);
-        held.was_refused("a", "7", "still no", 2_000);
-        assert_eq!(held.refusal("a", "7", 2_000 + 2 * REFUSED_FOR - 1), Some("still no"));
-        for _ in 0..300 {
-            held.was_refused("a", "7", "never", 3_000);
+        let mut now = 1_000;
+        for wait in [600, 1_200, 2_400, 4_800, 9_600, 18_000, 18_000] {
+            held.was_refused("a", "7", "no", now);
+            assert!(held.is_held("a", "7", now + wait - 1) && !held.is_held("a", "7", now + wait));
+            assert_eq!([held.refusal("a", "7"), held.refusal("a", "8")], [Some("no"), None]);
+            now += wait;
         }
-        assert_eq!(held.refusal("a", "7", 3_000 + 32 * REFUSED_FOR), None);
-        held.was_refused("a", "8", "no", 3_000);
-        assert_eq!(held.refusal("a", "8", 3_000 + REFUSED_FOR), None);
+        held.was_refused("a", "8", "no", now);
+        assert!(!held.is_held("a", "8", now + 600) && !held.is_held("b", "7", now));
+        held.wrote("a", 900);
+        assert_eq!(held.refusal("a", "8"), None);
     }
 
     #[test]
-    fn a_namespace_without_an_answer_is_left_alone_ever_longer_until_there_is_one() {
+    fn a_namespace_without_an_answer_is_left_alone_ever_longer_and_the_job_longer_than_it() {
         let mut held = HeldBack::default();
         let mut now = 1_000;
-        for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
-            held.was_lost("a", "502", now);
-            assert_eq!((held.silence("a", now + wait - 1), held.silence("b", now)), (Some("502"), None));
+        for wait in [5, 10, 20, 40, 60, 60] {
+            held.was_lost("a", "u", "7", "502", now);
+            assert!(held.is_silent("a", now + wait - 1) && !held.is_silent("b", now));
             assert_eq!(held.next_try(now), Some(now + wait));
             now += wait;
             assert_eq!(
-                (held.silence("a", now), held.is_doubtful("a"), held.next_try(now)),
-                (None, true, None)
+                (held.is_silent("a", now), held.doubt("a"), held.next_try(now)),
+                (false, Some("502"), None)
             );
+            assert!(held.is_held("u", "7", now), "another Job is tried");
         }
-        held.was_lost("b", "502", now);
-        held.was_answered("b");
-        assert!(held.silence("b", now).is_none() && !held.is_doubtful("b"));
+        held.was_answered("a");
+        assert_eq!(held.doubt("a"), None);
+        held.was_lost("b", "v", "7", "502", now);
         held.forget(|_| false, now + FORGET_SILENCE);
-        assert!(!held.is_doubtful("a"));
+        assert_eq!(held.doubt("b"), Some("502"));
+        held.forget(|_| false, now + 2 * FORGET_SILENCE);
+        assert_eq!(held.doubt("b"), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A watch may lag behind; who begins to write must see what the one before has written down.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
@@ -70,6 +71,18 @@ impl Objects {
             Arc::new(Retentions::new(retentions, own_namespace).beside_unreadable(unreadable));
         objects.documents = documents;
         Ok(objects)
+    }
+
+    /// Takes over what `before` knows of those whose status is the one that was written last: since then writes may have been
+    /// given back.
+    pub(super) fn remember(&mut self, before: Objects) {
+        let known = before.documents.into_iter().zip(before.progress);
+        let mut known: BTreeMap<_, _> =
+            known.map(|(document, progress)| ((document.metadata.uid, document.status), progress)).collect();
+        for (document, progress) in self.documents.iter().zip(&mut self.progress) {
+            let key = (document.metadata.uid.clone(), document.status.clone());
+            *progress = known.remove(&key).unwrap_or_else(|| std::mem::take(progress));
+        }
     }
 
     /// Says of those that cannot be read what is wrong with them.

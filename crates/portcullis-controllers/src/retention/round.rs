@@ -78,6 +78,19 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
     let scene = Scene::new(retentions, &candidates, &namespace, now).among(around.listed);
     let enforced = scene.round(&[Mode::Enforce]);
     let mut troubles = vec![Troubles::default(); retentions.all().len()];
+    if !held.is_empty() {
+        for write in enforced.writes() {
+            let Some((uid, job)) = jobs.get(write.job) else { continue };
+            let why = match held.is_contested(uid, write.seconds) {
+                true => Some("somebody takes it back again and again"),
+                // It stays so until a write succeeds.
+                false => held.refusal(uid, job.resource_version()).or_else(|| held.doubt(job.namespace())),
+            };
+            if let (Some(why), Some(troubles)) = (why, troubles.get_mut(write.by)) {
+                troubles.add(job, why);
+            }
+        }
+    }
     let unreadable = retentions
         .unreadable()
         .first()
@@ -90,17 +103,11 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
             return false;
         }
         let Some((uid, job)) = jobs.get(write.job) else { return false };
-        let why = match held.is_contested(uid, write.seconds) {
-            true => Some("somebody takes it back again and again"),
-            false => {
-                held.refusal(uid, job.resource_version(), now).or_else(|| held.silence(job.namespace(), now))
-            }
-        };
-        if let (Some(why), Some(troubles)) = (why, troubles.get_mut(write.by)) {
-            troubles.add(job, why);
-        }
+        let is_left_alone = held.is_contested(uid, write.seconds)
+            || held.is_held(uid, job.resource_version(), now)
+            || held.is_silent(job.namespace(), now);
         // One write shows whether there is an answer again.
-        why.is_none() && (!held.is_doubtful(job.namespace()) || tried.insert(job.namespace()))
+        !is_left_alone && (held.doubt(job.namespace()).is_none() || tried.insert(job.namespace()))
     };
     let writes = grant(&enforced, progress, now, MOST, &mut may_write);
     let granted = writes.iter().filter_map(|write| {
@@ -119,7 +126,7 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
     });
     let mut granted: Vec<Granted> = granted.collect();
     // What may not be answered holds up no other.
-    granted.sort_by_key(|granted| held.is_doubtful(&granted.set.namespace));
+    granted.sort_by_key(|granted| held.doubt(&granted.set.namespace).is_some());
 
     // What audits says what would be, were it enforced beside those that are.
     let audits = retentions.all().iter().any(|one| one.mode == Mode::Audit);
@@ -241,10 +248,10 @@ mod tests {
     #[test]
     fn a_namespace_without_an_answer_holds_up_no_other() {
         let mut held = HeldBack::default();
-        held.was_lost("n-0", "502", NOW);
-        held.was_lost("n-1", "502", NOW - 60);
+        held.was_lost("n-0", "u-10", "1", "502", NOW);
+        held.was_lost("n-1", "u-15", "1", "502", NOW - 6);
         let granted = granted(100, &held);
-        // Nothing in the first one, and one write in the second, after all others.
-        assert_eq!((granted.len(), &*granted[0], &*granted[15]), (16, "u-20", "u-15"));
+        // Nothing in the first one, and one write in the second, to another Job and after all others.
+        assert_eq!((granted.len(), &*granted[0], &*granted[15]), (16, "u-20", "u-16"));
     }
 }

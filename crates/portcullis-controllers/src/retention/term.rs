@@ -157,7 +157,8 @@ impl<'r> Term<'r> {
             .collect();
         let names = objects.retentions.all().iter().map(|one| &one.name);
         self.actions = names.map(|name| untold.remove(name).unwrap_or_default()).collect();
-        self.objects = objects;
+        let before = std::mem::replace(&mut self.objects, objects);
+        self.objects.remember(before);
         self.objects.tell_mistakes(cluster.connection()).await?;
         if self.objects.retentions.all().is_empty() {
             self.followed = None;

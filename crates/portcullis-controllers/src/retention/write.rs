@@ -33,6 +33,8 @@ pub(super) enum Written {
     Forbidden(String),
     /// This one is refused.
     Refused(String),
+    /// A webhook does not answer, so that nothing was done: it may be one for some namespaces or Jobs only.
+    Unadmitted(String),
     /// No answer came, or one that leaves open what was done: the watch tells of it.
     Lost(String),
 }
@@ -78,16 +80,19 @@ fn written(reply: Result<Reply, ApiError>) -> Written {
             Ok(job) => Written::Done(job),
             Err(error) => Written::Lost(error.to_string()),
         },
+        // Whoever denies chooses the code.
+        400.. if is_denied(&reply) => Written::Refused(reply.message()),
+        500 if reply.message().contains("failed calling webhook") => Written::Unadmitted(reply.message()),
         404 | 409 => Written::Skipped(reply.message()),
         429 => Written::Busy(reply.retry_after),
-        401 | 403 if !is_of_admission(&reply) => Written::Forbidden(reply.message()),
+        401 | 403 => Written::Forbidden(reply.message()),
         408 | 500..=599 => Written::Lost(reply.message()),
         _ => Written::Refused(reply.message()),
     }
 }
 
 /// Whether a webhook or an admission policy has said no, which is about this Job, and no matter of rights.
-fn is_of_admission(reply: &Reply) -> bool {
+fn is_denied(reply: &Reply) -> bool {
     let message = reply.message();
     message.starts_with("admission webhook") || message.contains("denied request:")
 }
@@ -115,6 +120,11 @@ mod tests {
             assert_eq!(answer(code, "no"), Written::Skipped("no".to_owned()));
         }
         assert_eq!(answer(504, "late"), Written::Lost("late".to_owned()));
+        for code in [409, 429, 500] {
+            assert_eq!(answer(code, denied), Written::Refused(denied.to_owned()));
+        }
+        let away = "Internal error occurred: failed calling webhook \"w.example.com\": failed to call webhook: Post: EOF";
+        assert_eq!(answer(500, away), Written::Unadmitted(away.to_owned()));
     }
 
     #[test]

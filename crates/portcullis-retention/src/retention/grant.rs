@@ -131,8 +131,9 @@ impl Progress {
         [("enforced", enforced.unwrap_or_default()), ("writes", self.window.write(arena))]
     }
 
-    /// Begins anew where the object, or one `beside` it, says something else than before.
-    fn follow(&mut self, retention: &JobRetention, beside: &str, now: i64) {
+    /// Begins anew where the object, or one `beside` it, says something else than before. What is beside it may not be known.
+    fn follow(&mut self, retention: &JobRetention, beside: Option<&str>, now: i64) {
+        let beside = beside.unwrap_or(&self.beside);
         let is_as_before = self.revision == retention.revision && *self.beside == *beside;
         if retention.mode == Mode::Audit {
             self.since = None;
@@ -162,7 +163,8 @@ pub fn grant(
     let has_all = round.scene.retentions.unreadable().is_empty();
     let usual = (round.scene.listed.saturating_mul(BACKLOG_PERCENT) / 100).min(BACKLOG);
     for (retention, progress) in retentions.iter().zip(&mut *progress) {
-        progress.follow(retention, &beside(retentions, retention), now);
+        let beside = has_all.then(|| beside(retentions, retention));
+        progress.follow(retention, beside.as_deref(), now);
         progress.backlog.allowed = usual.max(retention.approved_backlog.unwrap_or_default());
     }
     let mut writes = round.writes();

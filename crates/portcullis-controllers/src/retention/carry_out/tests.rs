@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use super::super::{Retention, RetentionCounts};
 use super::*;
 
+/// In seconds since the time of the tests: longer than what is not answered is held back at first.
+const LONG: i64 = 60;
 /// How many writes were granted, and count as made, before a test.
 const GRANTED: u32 = 40;
 
@@ -100,7 +102,7 @@ fn carried_out_by(jobs: u32, answers: &[Answer], happened: impl FnOnce(&mut Term
         happened(&mut term);
         let began = Instant::now();
         term.carry_out((0..jobs).map(granted).collect()).await;
-        let is_held = |number: &u32| term.held.refusal(&number.to_string(), "7", 0).is_some();
+        let is_held = |number: &u32| term.held.is_held(&number.to_string(), "7", LONG);
         Outcome {
             asked: asked.lock().unwrap().clone(),
             counts: [counts.written(), counts.skipped(), counts.failed()],
@@ -159,6 +161,24 @@ fn a_job_that_has_changed_is_no_failure_and_an_answer_that_says_nothing_counts_a
     assert_eq!((&*outcome.asked, outcome.counts), (&["job-0".to_owned(), "job-1".to_owned()][..], [1, 0, 1]));
     assert_eq!(outcome.of_the_hour, GRANTED - 1);
     assert!(outcome.held_back.is_empty(), "the watch tells what became of it");
+    let away = "failed calling webhook \"a\": EOF";
+    let outcome = carried_out(4, &[(500, away)]);
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (3, [2, 0, 1], GRANTED - 2));
+}
+
+#[test]
+fn of_namespaces_that_did_not_answer_before_one_is_tried_in_vain_and_an_answer_ends_the_trouble() {
+    let doubt = |term: &mut Term<'_>| {
+        for (namespace, uid) in [("n-0", "90"), ("n-1", "91"), ("n-2", "92")] {
+            term.held.was_lost(namespace, uid, "1", "502", -60);
+        }
+        term.trouble = Some("502".to_owned());
+    };
+    let outcome = carried_out_by(6, &[(502, "gone")], doubt);
+    assert_eq!((&*outcome.asked, outcome.counts), (&["job-0".to_owned()][..], [0, 0, 1]));
+    assert_eq!((outcome.of_the_hour, outcome.trouble.as_deref()), (GRANTED - 5, Some("502")));
+    let outcome = carried_out_by(6, &[(422, "no")], doubt);
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.trouble), (6, [5, 0, 1], None));
 }
 
 #[test]
