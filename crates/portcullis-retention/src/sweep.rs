@@ -339,7 +339,11 @@ impl<'p> Sweep<'p> {
                 let Some(why) = self.again(index, Look::Canary, answer) else { return };
                 let why = format!("cannot see whether the first ones came back: {why}");
                 for held in self.groups.close(index) {
-                    self.fail(held, &why, self.is_in_doubt(held), now);
+                    if self.is_in_doubt(held) {
+                        self.fail(held, &why, true, now);
+                    } else {
+                        self.settle(held, Fate::Waiting, &why, now);
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene};
+use portcullis_retention::retention::{Fate, Mode, Namespace, Place, Retentions, Scene, Term};
 use portcullis_retention::{Interest, JobFacts, Protection, Protections, TtlOwner, format_age, read_job};
 use portcullis_value::Arena;
 
@@ -132,7 +132,7 @@ struct Explanation<'e> {
     ttl_owner: TtlOwner,
     retentions: &'e Retentions,
     /// What holds an object up, by its name.
-    held_up: &'e BTreeMap<Box<str>, String>,
+    held_up: &'e BTreeMap<Box<str>, HeldUp>,
     /// What becomes of it by the objects that are enforced.
     fate: Fate,
     /// Each object that selects it.
@@ -166,6 +166,13 @@ impl Known {
             Known::NotAsked | Known::Refused => &[],
         }
     }
+}
+
+/// Why what an object says is not done.
+struct HeldUp {
+    why: String,
+    /// Whether that is because the hour is used up for what has Jobs go sooner.
+    is_hour: bool,
 }
 
 /// What one object says of the Job.
@@ -212,6 +219,15 @@ impl<'e> Explanation<'e> {
             retentions_given: reading.retentions_given,
             now: reading.now,
         }
+    }
+
+    /// Why what one object says of the Job is not done.
+    fn held_up_by(&self, one: &Selecting) -> Option<&str> {
+        let held_up = self.held_up.get(&self.retentions.all().get(one.retention)?.name)?;
+        let hastens = |term: Term| self.facts.ttl.is_none_or(|ttl| ttl > term.seconds);
+        let waits_for_hour =
+            matches!(self.fate, Fate::Write(term) if term.by == one.retention && hastens(term));
+        (!held_up.is_hour || waits_for_hour).then_some(&held_up.why)
     }
 
     /// Whether an object takes part in what is done.

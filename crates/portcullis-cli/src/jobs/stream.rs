@@ -31,7 +31,7 @@ pub(crate) enum StreamError {
     #[error("it ends in the middle of {}", after(.0))]
     CutShort(u64),
     #[error("it is no JSON{} at byte {byte}: {error}", past(.number))]
-    Fault { number: u64, byte: u64, error: json::Error },
+    Fault { number: u64, byte: u64, error: String },
     #[error("item {number}{} is no Job: {error}", called(.name))]
     NotAJob { number: u64, name: Option<String>, error: NotAJob },
     #[error("it is neither a list of Jobs, which has `items`, nor a Job: {0}")]
@@ -289,7 +289,15 @@ impl Jobs<'_> {
     fn fault(&self, text: &str, offset: u64) -> StreamError {
         // Behind a part stands a comma, which belongs between two.
         let rest = text.trim_start();
-        let rest = rest.strip_prefix(',').unwrap_or(rest);
+        let byte = |at: usize| offset + (text.len() - at) as u64;
+        let rest = match rest.strip_prefix(',') {
+            Some(rest) => rest,
+            None if self.lists.is_behind_part() => {
+                let byte = byte(rest.len()) + 1;
+                return StreamError::Fault { number: self.number, byte, error: "expected `,`".to_owned() };
+            }
+            None => rest,
+        };
         let opening = self.lists.opening();
         let document = format!("{opening}{rest}");
         let Err(error) = json::read(&Arena::new(), &document) else {
@@ -298,8 +306,11 @@ impl Jobs<'_> {
         let line: usize =
             document.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
         let at = (line + error.column).saturating_sub(opening.len()).max(1);
-        let byte = offset + (text.len() - rest.len() + at) as u64;
-        StreamError::Fault { number: self.number, byte, error }
+        StreamError::Fault {
+            number: self.number,
+            byte: byte(rest.len()) + at as u64,
+            error: error.to_string(),
+        }
     }
 }
 

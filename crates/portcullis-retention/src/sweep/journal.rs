@@ -31,6 +31,8 @@ pub enum Fate {
     Gone,
     /// It is not what was planned any more; it was not touched.
     Skipped,
+    /// Whether others of its group came back could not be seen; it was not touched.
+    Waiting,
     /// It is what was planned, and something beside its manifest protects it, as what it owns; it was not touched.
     Guarded,
     /// The API server refused; it was not touched.

@@ -82,6 +82,11 @@ impl Lists {
         }
     }
 
+    /// Whether a comma stands next, or an end.
+    pub fn is_behind_part(self) -> bool {
+        matches!(self.place, Place::Members | Place::Item)
+    }
+
     /// Whether a document has begun and not ended.
     pub fn is_inside(self) -> bool {
         self.place != Place::Outside

@@ -52,8 +52,9 @@ impl Report<'_> {
         }
         for (fate, what) in [
             (Fate::Gone, "gone before"),
-            (Fate::Skipped, "left alone, since they are not what was planned"),
-            (Fate::Guarded, "left alone, since they are protected"),
+            (Fate::Skipped, "left alone"),
+            (Fate::Guarded, "left alone, as they are protected"),
+            (Fate::Waiting, "left for the next run"),
             (Fate::Refused, "refused by the API server"),
             (Fate::Unknown, "of which it is not known: no answer came"),
         ] {
@@ -112,7 +113,7 @@ impl Report<'_> {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Report { stopped: Some(_), .. } | Report { broken_off: Some(_), .. } => STOPPED,
-            Report { tally, .. } if tally.errors() > 0 => ERRORS,
+            Report { tally, .. } if tally.errors() + tally.of(Fate::Waiting) > 0 => ERRORS,
             Report { tally, .. } if tally.of(Fate::Skipped) + tally.of(Fate::Guarded) > 0 => SKIPPED,
             _ => Exit::SUCCESS,
         }

@@ -68,7 +68,7 @@ impl Explanation<'_> {
                 ),
                 ("ttl", self.ttl(arena)),
                 ("protections", arena.array(&protections)),
-                ("retentions", arena.array(&retentions)),
+                ("retentions", if self.retentions_given { arena.array(&retentions) } else { Value::Null }),
                 (
                     "policies",
                     match self.policies {
@@ -124,7 +124,7 @@ impl Explanation<'_> {
                 ("ttlSeconds", seconds.map_or(Value::Null, |seconds| i64::from(seconds).into())),
                 ("keeps", term.map_or(Value::Null, |term| Value::Bool(term.seconds == NEVER))),
                 ("group", group.unwrap_or_default()),
-                ("heldUp", self.held_up.get(&retention.name).map_or(Value::Null, |why| arena.string(why))),
+                ("heldUp", self.held_up_by(one).map_or(Value::Null, |why| arena.string(why))),
             ],
         ))
     }

@@ -12,7 +12,7 @@ use portcullis_retention::{
 };
 use portcullis_value::{Arena, OwnedValue, Value};
 
-use super::{Arguments, Known, given};
+use super::{Arguments, HeldUp, Known, given};
 use crate::cluster::{Commands, Reach};
 use crate::diagnostics;
 use crate::exit::{cannot, hinted};
@@ -29,7 +29,7 @@ use crate::surroundings::Surroundings;
 pub(super) struct Reading {
     pub(super) retentions: Retentions,
     /// What holds an object up, by its name.
-    pub(super) held_up: BTreeMap<Box<str>, String>,
+    pub(super) held_up: BTreeMap<Box<str>, HeldUp>,
     /// The Jobs that may be of one group with it, and itself.
     pub(super) jobs: Vec<Kept>,
     /// Its number.
@@ -345,7 +345,7 @@ impl<'r> Jobs<'r> {
 #[derive(Default)]
 struct InCluster {
     retentions: Vec<JobRetention>,
-    held_up: BTreeMap<Box<str>, String>,
+    held_up: BTreeMap<Box<str>, HeldUp>,
     /// What is wrong with those that cannot be used.
     refused: Vec<String>,
 }
@@ -371,24 +371,24 @@ impl InCluster {
 }
 
 /// Why what an object says is not done at `now`, by its status.
-fn held_up(object: Value<'_>, now: i64) -> Option<String> {
+fn held_up(object: Value<'_>, now: i64) -> Option<HeldUp> {
+    let of_all = |why: &str| HeldUp { why: why.to_owned(), is_hour: false };
     if object.path(&["status", "observedGeneration"]).is_none() {
-        return Some("no Portcullis that looks after JobRetention objects has seen it yet".to_owned());
+        return Some(of_all("no Portcullis that looks after JobRetention objects has seen it yet"));
     }
     let conditions = object.path(&["status", "conditions"]).and_then(Value::as_array).unwrap_or_default();
     let by_condition = conditions.iter().find_map(|condition| {
         let text = |key| condition.get(key).and_then(Value::as_str).unwrap_or_default();
         let is_needed = matches!(text("type"), "Ready" | "BacklogApproved");
-        (is_needed && text("status") == "False").then(|| text("message").to_owned())
+        (is_needed && text("status") == "False").then(|| of_all(text("message")))
     });
     by_condition.or_else(|| {
-        let opens = object.path(&["status", "next", "writesFrom"])?.as_str()?;
-        let time: jiff::Timestamp =
-            opens.parse().ok().filter(|time: &jiff::Timestamp| time.as_second() > now)?;
-        Some(format!(
-            "as many TTLs were written as may be in an hour: it goes on in {}",
-            format_age(time.as_second() - now)
-        ))
+        let opens: jiff::Timestamp =
+            object.path(&["status", "next", "writesFrom"])?.as_str()?.parse().ok()?;
+        let left = opens.as_second().saturating_sub(now);
+        let why =
+            format!("as many TTLs were written as may be in an hour: it goes on in {}", format_age(left));
+        (left > 0).then_some(HeldUp { why, is_hour: true })
     })
 }
 

@@ -77,7 +77,11 @@ impl Explanation<'_> {
                 }
             }
             Fate::Protected(_) | Fate::Unselected if self.selecting.is_empty() => {
-                self.left_as_it_is(finished, "no JobRetention selects it")
+                let given = self.retentions_given;
+                self.left_as_it_is(
+                    finished,
+                    if given { "no JobRetention selects it" } else { "no JobRetention was given" },
+                )
             }
             Fate::Protected(_) | Fate::Unselected => {
                 self.left_as_it_is(finished, "every JobRetention that selects it is in mode audit")

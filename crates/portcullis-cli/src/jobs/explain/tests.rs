@@ -108,11 +108,11 @@ fn the_first_line_says_what_becomes_of_a_job_when_and_why() {
 fn without_objects_it_is_the_ttl_that_counts() {
     assert_eq!(
         sentence("report-1", ""),
-        "`team-a/report-1` stays: it has no TTL, and no JobRetention selects it"
+        "`team-a/report-1` stays: it has no TTL, and no JobRetention was given"
     );
     assert_eq!(
         sentence("report-3", ""),
-        "`team-a/report-3` goes at any moment, as its time ran out 11h ago: it has a TTL of 15m, which came from admission, and no JobRetention selects it"
+        "`team-a/report-3` goes at any moment, as its time ran out 11h ago: it has a TTL of 15m, which came from admission, and no JobRetention was given"
     );
 }
 
@@ -134,7 +134,7 @@ fn what_protects_a_job_that_no_object_selects_is_what_list_and_plan_say() {
     assert_eq!(lines("system"), said(&format!("`kube-system/system` stays: {alone}"), alone));
     let argo = "Argo CD would create it again";
     assert_eq!(lines("argo"), said(&format!("`team-a/argo` stays: {argo}"), argo));
-    let unselected = |name: &str| format!("`{name}` stays: it has no TTL, and no JobRetention selects it");
+    let unselected = |name: &str| format!("`{name}` stays: it has no TTL, and no JobRetention was given");
     assert_eq!(
         lines("system --include-namespace kube-system"),
         said(&unselected("kube-system/system"), "no")
@@ -166,7 +166,7 @@ fn what_was_not_looked_at_is_not_said_to_be_none() {
     assert!(text.contains("retention   none was given with `--retentions`\n"), "{text}");
     assert!(text.ends_with("policy      none was given with `--policies`\n"), "{text}");
     let text = explained("team-a/report-1 --from jobs.json --format json");
-    assert!(!text.contains("\"policies\""), "{text}");
+    assert!(!text.contains("\"policies\"") && !text.contains("\"retentions\""), "{text}");
 }
 
 #[test]
@@ -296,6 +296,24 @@ fn files_with_mistakes_are_told_and_nothing_is_explained_by_the_rest() {
 }
 
 #[test]
+fn an_hour_that_is_used_up_holds_up_what_is_to_go() {
+    let status = r#"{"observedGeneration":1,"next":{"writesFrom":"2026-10-01T00:20:00Z"}}"#;
+    let spec = r#"{"selector":{},"ttl":{"succeeded":"1d","failed":"7d"},"mode":"enforce"}"#;
+    let object = format!(r#"{{"metadata":{{"name":"full"}},"status":{status},"spec":{spec}}}"#);
+    let cluster = Scripted::new(vec![
+        ("/jobretentions", 200, format!(r#"{{"items":[{object}]}}"#)),
+        ("/namespaces/team-a/jobs", 200, jobs()),
+    ]);
+    let full = "held up     JobRetention `full`: as many TTLs were written as may be in an hour: it goes on in 20m\n";
+    // The second has a TTL that is to become longer.
+    for (job, is_held_up) in [("report-1", true), ("report-3", false)] {
+        let (exit, text) = explained_by(job, &cluster);
+        assert_eq!(exit, Exit::SUCCESS, "{text}");
+        assert_eq!(text.contains(full), is_held_up, "{text}");
+    }
+}
+
+#[test]
 fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     let object = |name: &str, spec: &str| {
         format!(r#"{{"metadata":{{"name":"{name}"}},"spec":{{"selector":{{}},{spec}}}}}"#)
@@ -305,10 +323,8 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     let waits = r#"{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True"},{"type":"BacklogApproved","status":"False","message":"30 Jobs wait"}]}"#;
     let waiting =
         object("by-namespace", by_namespace).replace(r#""spec""#, &format!(r#""status":{waits},"spec""#));
-    let full = r#""status":{"observedGeneration":1,"next":{"writesFrom":"2026-10-01T00:20:00Z"}},"spec""#;
-    let full = object("full", r#""ttl":{"succeeded":"1d"}"#).replace(r#""spec""#, full);
     let new = object("new", r#""ttl":{"succeeded":"1d"}"#);
-    let objects = [waiting, object("broken", r#""keep":3"#), new, full];
+    let objects = [waiting, object("broken", r#""keep":3"#), new];
     let cluster = Scripted::new(vec![
         ("/jobretentions", 200, format!(r#"{{"items":[{}]}}"#, objects.join(","))),
         ("/namespaces/team-a/jobs", 200, jobs()),
@@ -325,8 +341,6 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("held up     JobRetention `by-namespace`: 30 Jobs wait\n"), "{text}");
     assert!(text.contains("held up     JobRetention `new`: no Portcullis that looks after"), "{text}");
-    let full = "held up     JobRetention `full`: as many TTLs were written as may be in an hour: it goes on in 20m\n";
-    assert!(text.contains(full), "{text}");
     assert!(text.contains("policy      not known: they could not be read\n"), "{text}");
     assert!(
         text.contains("JobRetention `broken` cannot be used: /spec/keep: there is no field `keep`"),

@@ -91,8 +91,7 @@ impl Explanation<'_> {
     /// Why what an object says is not done.
     fn held_up_line(&self, one: &Selecting) -> Option<String> {
         let retention = self.retentions.all().get(one.retention)?;
-        let why = self.held_up.get(&retention.name)?;
-        Some(format!("JobRetention `{}`: {why}", retention.name))
+        Some(format!("JobRetention `{}`: {}", retention.name, self.held_up_by(one)?))
     }
 
     /// What one object says of the Job.

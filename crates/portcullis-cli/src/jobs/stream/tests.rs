@@ -84,6 +84,10 @@ fn a_stream_that_is_not_what_it_should_be_is_refused() {
         &format!("{list},{{\"a\" 1}}]}}{}", " ".repeat(50)),
         &format!("it is no JSON after item 1, at byte {at}: expected `:`"),
     );
+    refused(
+        &format!("{list} {}]}}{}", job("b"), " ".repeat(50)),
+        &format!("it is no JSON after item 1, at byte {}: expected `,`", list.len() + 2),
+    );
     refused(r#"{"kind":"List","items":[{"a":NaN}]}"#, "it is no JSON at byte 30: expected value");
     refused("{\"kind\":\"List\",\n\"items\":[\n{\"a\":NaN}]}", "it is no JSON at byte 32: expected value");
     let deep = format!("{{\"items\":[{{\"a\":{}", "[".repeat(300));

@@ -480,9 +480,15 @@ impl World {
             let fate = entry.map(|entry| entry.fate);
             let is_true = match fate {
                 Some(Fate::Done) => is_touched,
-                None | Some(Fate::Gone | Fate::Skipped | Fate::Guarded | Fate::Refused | Fate::Withdrawn) => {
-                    !is_touched
-                }
+                None
+                | Some(
+                    Fate::Gone
+                    | Fate::Skipped
+                    | Fate::Guarded
+                    | Fate::Waiting
+                    | Fate::Refused
+                    | Fate::Withdrawn,
+                ) => !is_touched,
                 Some(Fate::Presumed) => {
                     is_touched
                         || self.jobs.get(&item.name).is_none_or(|job| job.uid != item.uid || job.is_going)
