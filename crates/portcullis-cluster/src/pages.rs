@@ -71,6 +71,11 @@ impl Connection {
                 answer => answer?,
             };
             match page(answer)? {
+                // It would go on for ever.
+                Some(next) if next == token => {
+                    let reason = "the list goes on where the page began".to_owned();
+                    return Err(ApiError::Unreadable { asked: listed.asked(), reason }.into());
+                }
                 Some(next) => token = next,
                 None => return Ok(()),
             }

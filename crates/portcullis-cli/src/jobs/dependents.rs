@@ -1,11 +1,11 @@
 //! What Jobs own, and so would go with them: found by lists of metadata alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use clap::ValueEnum;
 use portcullis_cluster::{ApiError, Asked, Connection, Extent, ListQuery, encoded};
-use portcullis_retention::{Backlog, protects_owner};
+use portcullis_retention::{Backlog, jobs_among, protects_owner};
 use portcullis_value::{Arena, Value};
 
 use super::fetch::text;
@@ -22,6 +22,8 @@ pub(super) enum Kinds {
     All,
 }
 
+/// How often a list is begun.
+const ATTEMPTS: u32 = 5;
 /// As RBAC names the kind.
 const JOBS: &str = "jobs.batch";
 
@@ -30,7 +32,7 @@ const JOBS: &str = "jobs.batch";
 pub(super) struct Found {
     /// What each Job owns, by its number: how many of each kind.
     pub(super) owned: BTreeMap<u32, BTreeMap<String, u32>>,
-    /// The kinds that could not be listed.
+    /// The kinds that could not be listed, and where.
     pub(super) unlistable: Vec<String>,
 }
 
@@ -77,7 +79,7 @@ pub(super) struct Searched<'s> {
 /// Looks for what Jobs own in `namespaces`, everywhere where one is `None`.
 ///
 /// # Errors
-/// The API server fails; a kind that may not be listed is no failure.
+/// The API server fails; a kind that may not be listed is no failure, nor is one that fails alone and protects no Job.
 pub(super) async fn search(
     connection: &Connection,
     namespaces: &[Option<&str>],
@@ -98,7 +100,7 @@ pub(super) async fn search(
     };
     let served = match kinds {
         Kinds::Usual => usual(connection).await,
-        Kinds::All => all(connection).await.map(|listed| (listed, Vec::new())),
+        Kinds::All => all(connection).await,
     };
     let (mut listed, unknown) = served.map_err(|error| cannot("ask which kinds there are", &error))?;
     found.unlistable = unknown;
@@ -140,7 +142,7 @@ pub(super) async fn search_protecting(
     Ok(FoundProtecting { kinds, unlistable })
 }
 
-/// Tells `each` of the uid of every owner of an object of the kinds `listed`, and of the kind. The kinds that could not be
+/// Tells `each` of the uid of every Job that owns an object of the kinds `listed`, and of the kind. The kinds that could not be
 /// listed.
 async fn each_owner(
     connection: &Connection,
@@ -152,30 +154,59 @@ async fn each_owner(
     let mut unlistable = Vec::new();
     for listed in listed {
         progress.show(&format!("looking for {} that the Jobs own", listed.resource));
-        for namespace in namespaces {
-            let object = |object: Value<'_>| {
-                let owners = object.path(&["metadata", "ownerReferences"]).and_then(Value::as_array);
-                for owner in owners.unwrap_or_default() {
-                    each(text(*owner, &["uid"]), &listed.kind);
-                }
-            };
-            let path = listed.path(*namespace);
-            let query = ListQuery::all(&listed.resource, &path, Extent::Metadata);
-            match connection.each_object(&query, object).await {
+        // What is not in a namespace is listed once.
+        let places = if listed.namespaced { namespaces } else { &[None] };
+        let mut unlisted = Vec::new();
+        for namespace in places {
+            match owners_of(connection, listed, *namespace).await {
+                Ok(owners) => owners.iter().for_each(|uid| each(uid, &listed.kind)),
                 // A kind that came and went has no objects.
-                Ok(()) | Err(ApiError::NotFound { .. }) => {}
-                Err(ApiError::Forbidden { .. } | ApiError::Refused { .. } | ApiError::Unreadable { .. }) => {
-                    unlistable.push(listed.resource.clone());
-                    break;
-                }
+                Err(ApiError::NotFound { .. }) => {}
+                Err(error) if is_only_its_own(&error, &listed.kind) => unlisted.push(*namespace),
                 Err(error) => return Err(cannot(&format!("list `{}`", listed.resource), &error)),
             }
-            if !listed.namespaced {
-                break;
-            }
+        }
+        if unlisted.len() == places.len() {
+            unlistable.push(listed.resource.clone());
+        } else {
+            let named = unlisted.into_iter().flatten();
+            unlistable.extend(named.map(|namespace| format!("{} in `{namespace}`", listed.resource)));
         }
     }
     Ok(unlistable)
+}
+
+/// Whether the failure is a matter of this kind, without which the search goes on: nobody may list it, or it fails and protects
+/// no Job.
+fn is_only_its_own(error: &ApiError, kind: &str) -> bool {
+    match error {
+        ApiError::Forbidden { .. } | ApiError::Refused { code: ..500, .. } => true,
+        ApiError::Refused { .. } | ApiError::Unreadable { .. } => !protects_owner(kind),
+        _ => false,
+    }
+}
+
+/// The uids of the Jobs that own an object of this kind, once for each object.
+async fn owners_of(
+    connection: &Connection,
+    listed: &Listed,
+    namespace: Option<&str>,
+) -> Result<Vec<Box<str>>, ApiError> {
+    let path = listed.path(namespace);
+    let query = ListQuery::all(&listed.resource, &path, Extent::Metadata);
+    let mut attempts = 1;
+    loop {
+        let mut owners = Vec::new();
+        let object = |object: Value<'_>| {
+            owners.extend(jobs_among(object.path(&["metadata", "ownerReferences"]).unwrap_or_default()));
+        };
+        match connection.each_object(&query, object).await {
+            Ok(()) => return Ok(owners),
+            // A page came too late: the list is begun anew.
+            Err(ApiError::Expired { .. }) if attempts < ATTEMPTS => attempts += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The Jobs by their uids, in a few bytes each.
@@ -237,38 +268,59 @@ async fn usual(connection: &Connection) -> Result<(Vec<Listed>, Vec<String>), Ap
     Ok((listed, unknown))
 }
 
-/// All kinds that can be listed, each in the version that the API server prefers.
-async fn all(connection: &Connection) -> Result<Vec<Listed>, ApiError> {
-    let mut listed = Vec::new();
+/// The usual kinds and all others that can be listed, and what of them is not known.
+async fn all(connection: &Connection) -> Result<(Vec<Listed>, Vec<String>), ApiError> {
+    let (mut listed, mut unknown) = usual(connection).await?;
     for root in ["/api", "/apis"] {
         let asked = Asked { verb: "get", resource: root.to_owned() };
         let answer = connection.get(asked.clone(), root, Extent::Discovery).await?;
         let arena = Arena::new();
         let groups = answer.document(&arena, asked)?;
-        for group in groups.get("items").and_then(Value::as_array).unwrap_or_default() {
-            listed.extend(of_group(*group));
+        let Some(groups) = groups.get("items").and_then(Value::as_array) else {
+            unknown.push(format!(
+                "what lies at `{root}` beside the usual kinds (Kubernetes 1.30 and later tell)"
+            ));
+            continue;
+        };
+        for group in groups {
+            let (kinds, stale) = of_group(*group);
+            unknown.extend(stale);
+            listed.extend(kinds);
         }
     }
-    Ok(listed)
+    let mut seen = BTreeSet::new();
+    listed.retain(|listed| seen.insert(listed.resource.clone()));
+    Ok((listed, unknown))
 }
 
-/// The kinds of a group of aggregated discovery.
-fn of_group(group: Value<'_>) -> Vec<Listed> {
+/// The kinds of a group of aggregated discovery, each in the version that the API server prefers of those that have it, and the
+/// versions behind which nobody answers.
+fn of_group(group: Value<'_>) -> (Vec<Listed>, Vec<String>) {
     let name = text(group, &["metadata", "name"]);
+    let (mut all, mut stale): (Vec<Listed>, Vec<String>) = Default::default();
     // Versions stand in the order of preference.
-    let Some(version) = group.get("versions").and_then(|versions| versions.at(0)) else { return Vec::new() };
-    let resources = version.get("resources").and_then(Value::as_array).unwrap_or_default().iter();
-    let listable = resources.filter(|resource| {
-        let verbs = resource.get("verbs").and_then(Value::as_array).unwrap_or_default();
-        verbs.iter().any(|verb| verb.as_str() == Some("list"))
-    });
-    let listed = listable.map(|resource| {
-        let kind = text(*resource, &["responseKind", "kind"]);
-        let is_namespaced = text(*resource, &["scope"]) == "Namespaced";
-        Listed::new(name, text(version, &["version"]), text(*resource, &["resource"]), kind, is_namespaced)
-    });
-    // Pods of a Job go with it, as everybody expects; what happened to it is no part of it.
-    listed.filter(|listed| !matches!(&*listed.kind, "Pod" | "Event")).collect()
+    for version in group.get("versions").and_then(Value::as_array).unwrap_or_default() {
+        let resources = version.get("resources").and_then(Value::as_array).unwrap_or_default();
+        let number = text(*version, &["version"]);
+        if resources.is_empty() && text(*version, &["freshness"]) == "Stale" {
+            stale.push(format!("{name}/{number}"));
+        }
+        let listable = resources.iter().filter(|resource| {
+            let verbs = resource.get("verbs").and_then(Value::as_array).unwrap_or_default();
+            verbs.iter().any(|verb| verb.as_str() == Some("list"))
+        });
+        for resource in listable {
+            let kind = text(*resource, &["responseKind", "kind"]);
+            let is_namespaced = text(*resource, &["scope"]) == "Namespaced";
+            let listed = Listed::new(name, number, text(*resource, &["resource"]), kind, is_namespaced);
+            // Pods of a Job go with it, as everybody expects; what happened to it is no part of it.
+            let is_passed_over = matches!(kind, "Pod" | "Event");
+            if !is_passed_over && !all.iter().any(|other| other.resource == listed.resource) {
+                all.push(listed);
+            }
+        }
+    }
+    (all, stale)
 }
 
 #[cfg(test)]
@@ -276,6 +328,44 @@ mod tests {
     use portcullis_value::json;
 
     use super::*;
+    use crate::jobs::scripted::Scripted;
+    use crate::surroundings::Stream;
+
+    /// What `jobs` owns in the namespaces `a` and `b`, where lists of these paths are answered so.
+    async fn found(answers: Vec<(&'static str, u16, String)>) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        let connection = Scripted::new(answers).connection();
+        let mut stderr = Stream::plain(std::io::sink());
+        let mut progress = Progress::on(&mut stderr);
+        let mut owners = Vec::new();
+        let (listed, _) = usual(&connection).await?;
+        let each = |uid: &str, kind: &str| owners.push(format!("{uid} {kind}"));
+        let unlistable =
+            each_owner(&connection, &[Some("a"), Some("b")], &listed, each, &mut progress).await?;
+        Ok((owners, unlistable))
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_may_not_be_looked_into_hides_no_other_and_a_failure_is_one() {
+        let owner = |kind: &str| {
+            format!(
+                r#"{{"items":[{{"metadata":{{"ownerReferences":[{{"apiVersion":"batch/v1","kind":"{kind}","uid":"u"}}]}}}}]}}"#
+            )
+        };
+        let answers = |code: u16, path: &'static str| {
+            vec![
+                (path, code, "{}".to_owned()),
+                ("/namespaces/b/persistentvolumeclaims", 200, owner("Job")),
+                ("/namespaces/b/configmaps", 200, owner("CronJob")),
+            ]
+        };
+        let (owners, unlistable) = found(answers(403, "/namespaces/a/persistentvolumeclaims")).await.unwrap();
+        assert_eq!(owners, ["u PersistentVolumeClaim"]);
+        assert_eq!(unlistable, ["persistentvolumeclaims in `a`"]);
+        assert_eq!(found(answers(403, "/namespaces/a/secrets")).await.unwrap().1, ["secrets in `a`"]);
+        let error = found(answers(500, "/namespaces/a/persistentvolumeclaims")).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot list `persistentvolumeclaims`"), "{error}");
+        assert_eq!(found(answers(500, "/namespaces/a/secrets")).await.unwrap().1, ["secrets in `a`"]);
+    }
 
     #[test]
     fn kinds_that_can_be_listed_are_taken_in_the_version_that_is_preferred() {
@@ -288,10 +378,14 @@ mod tests {
                 {"resource":"reviews","responseKind":{"kind":"Review"},"scope":"Cluster","verbs":["create"]},
                 {"resource":"events","responseKind":{"kind":"Event"},"scope":"Namespaced","verbs":["list"]}]},
               {"version":"v1","resources":[
-                {"resource":"old","responseKind":{"kind":"Old"},"scope":"Namespaced","verbs":["list"]}]}]}"#,
+                {"resource":"things","responseKind":{"kind":"Thing"},"scope":"Namespaced","verbs":["list"]},
+                {"resource":"old","responseKind":{"kind":"Old"},"scope":"Namespaced","verbs":["list"]}]},
+              {"version":"v0","freshness":"Stale","resources":[]}]}"#,
         );
-        let listed = of_group(group.unwrap());
-        assert_eq!(listed, [Listed::new("a.b", "v2", "things", "Thing", true)]);
+        let (listed, stale) = of_group(group.unwrap());
+        let new = |version, plural, kind| Listed::new("a.b", version, plural, kind, true);
+        assert_eq!(listed, [new("v2", "things", "Thing"), new("v1", "old", "Old")]);
+        assert_eq!(stale, ["a.b/v0"]);
         assert_eq!(listed[0].path(Some("team-a")), "/apis/a.b/v2/namespaces/team-a/things");
         assert_eq!(Listed::new("", "v1", "nodes", "Node", false).path(Some("team-a")), "/api/v1/nodes");
     }

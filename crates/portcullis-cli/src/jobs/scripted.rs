@@ -62,6 +62,16 @@ impl Scripted {
         self
     }
 
+    /// A connection to it, which belongs to the runtime that it is made in.
+    pub(super) fn connection(&self) -> Connection {
+        let scripted = self.clone();
+        let service = tower::service_fn(move |request| {
+            let answer = scripted.clone().answer(request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        Connection::over(&kube::Client::new(service, "team-a"), "https://scripted:6443")
+    }
+
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.to_string();
@@ -100,15 +110,8 @@ impl Commands for Scripted {
     }
 
     fn reach(&self, _: &ClusterArguments) -> anyhow::Result<Reach> {
-        let scripted = self.clone();
-        let service = tower::service_fn(move |request| {
-            let answer = scripted.clone().answer(request);
-            async { Ok::<_, Infallible>(answer.await) }
-        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = runtime.block_on(async {
-            Connection::over(&kube::Client::new(service, "team-a"), "https://scripted:6443")
-        });
+        let connection = runtime.block_on(async { self.connection() });
         Ok(Reach { runtime, connection })
     }
 }

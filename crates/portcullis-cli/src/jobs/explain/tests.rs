@@ -348,7 +348,7 @@ fn in_a_cluster_the_objects_in_it_are_asked_and_its_clock_counts() {
     );
     assert!(text.contains("which policies give Jobs a TTL is not known"), "{text}");
 
-    let owner = r#"{"items":[{"metadata":{"name":"c","ownerReferences":[{"kind":"Job","uid":"UID"}]}}]}"#;
+    let owner = r#"{"items":[{"metadata":{"name":"c","ownerReferences":[{"apiVersion":"batch/v1","kind":"Job","uid":"UID"}]}}]}"#;
     let uid = jobs().split_once(r#""uid":""#).unwrap().1.split('"').next().unwrap().to_owned();
     for (code, told) in [
         (200, "protected   owns a PersistentVolumeClaim\n"),

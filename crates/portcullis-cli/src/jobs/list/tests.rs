@@ -14,7 +14,7 @@ const JOBS: &str = r#"{"kind":"JobList","items":[
 fn cluster(uid: &str) -> Scripted {
     let owned = |uid: &str| {
         format!(
-            r#"{{"items":[{{"metadata":{{"name":"x","ownerReferences":[{{"kind":"Job","uid":"{uid}"}}]}}}}]}}"#
+            r#"{{"items":[{{"metadata":{{"name":"x","ownerReferences":[{{"apiVersion":"batch/v1","kind":"Job","uid":"{uid}"}}]}}}}]}}"#
         )
     };
     let none = r#"{"items":[]}"#.to_owned();

@@ -13,6 +13,8 @@ use crate::jobs::apply::{job_path, server_side_apply};
 
 /// How often something is asked in all.
 const ATTEMPTS: u32 = 6;
+/// A longer `Retry-After` is taken for this.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// Why a Job cannot be taken back yet.
 const STILL_GOING: &str = "it is still being deleted: the same command creates it once it is gone";
 
@@ -161,7 +163,10 @@ impl<'c> Restorer<'c> {
             let reply = self.connection.send_once(request.clone()).await.map_err(|error| error.to_string());
             let (wait, why) = match reply {
                 Ok(reply) if reply.code != 429 && reply.code < 500 => return Ok(reply),
-                Ok(reply) => (reply.retry_after.unwrap_or(delay), reply.message()),
+                Ok(reply) => {
+                    let asked = reply.retry_after.unwrap_or_default().min(LONGEST_ASKED);
+                    (asked.max(delay), reply.message())
+                }
                 Err(why) => (delay, why),
             };
             if attempt == ATTEMPTS {
