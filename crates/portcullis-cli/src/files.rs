@@ -8,7 +8,7 @@ mod log;
 
 use std::fs::{self, File, FileType};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use portcullis_cluster::system_reason;
@@ -49,6 +49,8 @@ pub(crate) enum FileError {
     TooLarge { path: PathBuf, limit: u64 },
     #[error("`{}` is written to by another process", path.display())]
     InUse { path: PathBuf },
+    #[error("everybody may write into the folder `{}`", path.display())]
+    OpenToAll { path: PathBuf },
 }
 
 impl FileError {
@@ -65,6 +67,9 @@ impl FileError {
             }
             FileError::Write { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Some("whoever runs the command is not allowed to write into its folder")
+            }
+            FileError::OpenToAll { .. } => {
+                Some("`chmod o-w` it, once you know who has put what there, or name another")
             }
             FileError::NoTarget { .. } => Some(
                 "give a file that ends in `.yaml` or `.yml`, or a folder, which is made where it is missing",
@@ -330,6 +335,7 @@ fn is_yaml(path: &Path) -> bool {
 pub(crate) struct NewFile {
     path: PathBuf,
     writer: io::BufWriter<NamedTempFile>,
+    is_private: bool,
 }
 
 impl NewFile {
@@ -340,7 +346,15 @@ impl NewFile {
     pub(crate) fn create(path: &Path) -> Result<Self, FileError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = NamedTempFile::new_in(folder).map_err(cannot_write(path))?;
-        Ok(Self { path: path.to_owned(), writer: io::BufWriter::new(file) })
+        Ok(Self { path: path.to_owned(), writer: io::BufWriter::new(file), is_private: false })
+    }
+
+    /// The same for a file that its owner alone reads, whatever was there before.
+    ///
+    /// # Errors
+    /// Nothing can be written into its folder.
+    pub(crate) fn private(path: &Path) -> Result<Self, FileError> {
+        Ok(Self { is_private: true, ..Self::create(path)? })
     }
 
     /// Adds `text` to its end.
@@ -350,11 +364,13 @@ impl NewFile {
 
     /// Puts the file in its place.
     pub(crate) fn finish(self) -> Result<(), FileError> {
-        let path = self.path;
-        let file = self.writer.into_inner().map_err(|error| cannot_write(&path)(error.into_error()))?;
+        let Self { path, writer, is_private } = self;
+        let file = writer.into_inner().map_err(|error| cannot_write(&path)(error.into_error()))?;
         // Some file systems notice only here that they are full.
         file.as_file().sync_all().map_err(cannot_write(&path))?;
-        if let Ok(before) = fs::metadata(&path) {
+        if let Ok(before) = fs::metadata(&path)
+            && !is_private
+        {
             file.as_file().set_permissions(before.permissions()).map_err(cannot_write(&path))?;
         }
         file.persist(&path).map_err(|error| cannot_write(&path)(error.error))?;
@@ -372,12 +388,30 @@ impl io::Write for NewFile {
     }
 }
 
-/// Makes a folder that its owner alone can look into, unless it is there.
+/// Of the mode of a folder.
+const WRITABLE_BY_ALL: u32 = 0o002;
+
+/// Makes a folder that its owner alone can look into, unless it is there. That it was made is on the disk then.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be made, or everybody may write into the one that is there.
 pub(crate) fn make_private_folder(path: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot_write(path))
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot_write(path))?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match File::open(above).and_then(|above| above.sync_all()) {
+            // Who may write into a folder need not be able to read it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(cannot_write(above))?,
+        }
+    }
+    let mode = fs::metadata(path).map_err(cannot_read(path))?.permissions().mode();
+    if mode & WRITABLE_BY_ALL != 0 {
+        return Err(FileError::OpenToAll { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 /// A folder of files that appear when all of them are complete.

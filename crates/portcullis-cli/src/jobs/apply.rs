@@ -261,7 +261,10 @@ impl Order<'_> {
     async fn survey(&self, backup: &Backup, stderr: &mut Stream<'_>) -> Result<(Survey, Option<Tombstones>)> {
         let Order { arguments, plan, connection, number } = self;
         // Those that went in an earlier run can be kept no more.
-        let mut tombstones = if backup.journal().is_some() { None } else { Some(backup.keep()?) };
+        let mut tombstones = match backup.journal() {
+            Some(_) => backup.check_kept().map(|()| None)?,
+            None => Some(backup.keep()?),
+        };
         let mut progress = Progress::on(stderr);
         let mut survey = Survey::take(connection, plan, tombstones.as_mut(), &mut progress).await?;
         if !(arguments.with_dependents || plan.dependents.allowed) {

@@ -91,12 +91,9 @@ impl Backup {
         }
         self.log.truncate(0)?;
         self.append(&header.to_line()?, true)?;
-        // The names of both files are in the folder, and its own in the one above it: they are on the disk when these say so.
-        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
-        for folder in [&*self.folder, above.unwrap_or(Path::new("."))] {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|error| FileError::Write { path: folder.to_owned(), error })?;
-        }
+        // The names of both files are in the folder, which is on the disk when it says so.
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| FileError::Write { path: self.folder.clone(), error })?;
         Ok(Journal::new(header))
     }
 
@@ -118,31 +115,43 @@ impl Backup {
     /// # Errors
     /// The file cannot be made.
     pub(super) fn keep(&self) -> Result<Tombstones, FileError> {
-        let file = NewFile::create(&self.tombstones())?;
+        let file = NewFile::private(&self.tombstones())?;
         Ok(Tombstones { path: self.tombstones(), encoder: GzEncoder::new(file, Compression::fast()) })
     }
 
-    /// Tells `each` of the manifests that were kept.
+    /// The manifests that were kept, one after the other.
     ///
     /// # Errors
-    /// They cannot be read, or `each` fails.
-    pub(super) fn each_kept(&self, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    /// There is no file of them, or, later, it cannot be read.
+    pub(super) fn kept(&self) -> Result<impl Iterator<Item = Result<String>>> {
         let path = self.tombstones();
-        if files::entry(&path)? != Entry::File {
-            return Err(hinted(format!("`{}` is no file", path.display()), None::<String>));
-        }
-        let failed = |error: io::Error| FileError::Read { path: path.clone(), error };
-        let file = File::open(&path).map_err(failed)?;
+        self.check_kept()?;
+        let file = File::open(&path).map_err(|error| FileError::Read { path: path.clone(), error })?;
         let mut lines = BufReader::new(GzDecoder::new(BufReader::new(file)));
-        let mut line = String::new();
-        loop {
-            line.clear();
-            let read = io::Read::take(&mut lines, LONGEST_MANIFEST).read_line(&mut line).map_err(failed)?;
-            if read == 0 {
-                return Ok(());
+        Ok(std::iter::from_fn(move || {
+            let mut line = String::new();
+            match io::Read::take(&mut lines, LONGEST_MANIFEST).read_line(&mut line) {
+                Ok(0) => None,
+                Ok(_) => Some(Ok(line.trim_end().to_owned())),
+                Err(error) => Some(Err(FileError::Read { path: path.clone(), error }.into())),
             }
-            each(line.trim_end())?;
+        }))
+    }
+
+    /// Whether there is a file of the manifests.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn check_kept(&self) -> Result<()> {
+        let path = self.tombstones();
+        if files::entry(&path).ok() == Some(Entry::File) {
+            return Ok(());
         }
+        let hint = "put it back, or begin anew with another folder (`--backup DIR`): without it nothing could be undone";
+        Err(hinted(
+            format!("the manifests of the Jobs are gone: there is no file `{}`", path.display()),
+            Some(hint),
+        ))
     }
 }
 
@@ -202,13 +211,7 @@ mod tests {
         }
         assert!(!backup.tombstones().exists());
         tombstones.finish().unwrap();
-        let mut kept = Vec::new();
-        backup
-            .each_kept(|line| {
-                kept.push(line.to_owned());
-                Ok(())
-            })
-            .unwrap();
+        let kept: Vec<_> = backup.kept().unwrap().map(Result::unwrap).collect();
         assert_eq!(kept, [r#"{"a": 1}"#, r#"{  "b": 2}"#]);
         let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!([mode("journal.jsonl"), mode("tombstones.jsonl.gz")], [0o600; 2]);

@@ -83,6 +83,7 @@ struct Tally {
     restored: u64,
     unsuspended: u64,
     kept: u64,
+    kept_by_ttl: u64,
     there: u64,
     names_taken: Vec<String>,
     failed: Vec<String>,
@@ -151,13 +152,21 @@ async fn take_back(
     touched: &BTreeSet<&str>,
     mut progress: Progress<'_, '_>,
 ) -> Result<Tally> {
+    let restored =
+        |manifest: &str| Ok::<_, anyhow::Error>(portcullis_retention::restored(manifest, restorer.run)?);
+    // All of it is read before anything is sent, so that a file that is damaged has nothing half done.
+    let mut kept = BTreeSet::new();
+    for manifest in backup.kept()? {
+        let uid = restored(&manifest?)?.uid;
+        kept.extend(Some(uid).filter(|uid| touched.contains(&**uid)));
+    }
     let mut tally = Tally::default();
     let mut show = |of: usize, tally: &Tally| {
         progress.show(&format!("{} of {}", thousands(tally.total()), counted(of as u64, "Job", "Jobs")));
     };
     let mut still_there = BTreeSet::new();
     if journal.header.mode == Mode::Ttl {
-        let entries = journal.entries().filter(|(_, entry)| may_be_gone(entry));
+        let entries = journal.entries().filter(|(uid, _)| touched.contains(uid));
         let removals = entries.map(async |(uid, entry)| {
             (uid, entry, restorer.remove_ttl(&entry.namespace, &entry.name, uid).await)
         });
@@ -166,24 +175,29 @@ async fn take_back(
             show(touched.len(), &tally);
             if !matches!(came, Came::Gone) {
                 tally.count(came, &entry.namespace, &entry.name);
-                still_there.insert(uid.to_owned());
+                still_there.insert(uid);
             }
         }
     }
-    // They are read before anything is sent, so that a file that is damaged has nothing half done.
-    let mut definitions = Vec::new();
-    backup.each_kept(|manifest| {
-        let restored = portcullis_retention::restored(manifest, restorer.run)?;
-        if touched.contains(&*restored.uid) && !still_there.contains(&restored.uid) {
-            definitions.push(restored);
-        }
-        Ok(())
-    })?;
-    let all = definitions.len() + still_there.len();
-    let creations = definitions.iter().map(async |restored| (restored, restorer.create(restored).await));
+    let is_gone = |uid: &str| touched.contains(uid) && !still_there.contains(uid);
+    for (uid, entry) in journal.entries().filter(|(uid, _)| is_gone(uid) && !kept.contains(*uid)) {
+        let why = format!("its definition was not kept, of the Job with the uid {uid}");
+        tally.count(Came::Failed(why), &entry.namespace, &entry.name);
+    }
+    // They are read once more as they are created: of a hundred thousand few are in memory.
+    let definitions = backup.kept()?.filter_map(|manifest| {
+        let restored = manifest.and_then(|manifest| restored(&manifest));
+        Some(restored).filter(|restored| restored.as_ref().map_or(true, |restored| is_gone(&restored.uid)))
+    });
+    let creations = definitions.map(async |restored| {
+        let restored = restored?;
+        let came = restorer.create(&restored).await;
+        anyhow::Ok((restored, came))
+    });
     let mut creations = stream::iter(creations).buffer_unordered(UNDER_WAY);
-    while let Some((restored, came)) = creations.next().await {
-        show(all, &tally);
+    while let Some(created) = creations.next().await {
+        let (restored, came) = created?;
+        show(touched.len(), &tally);
         tally.count(came, &restored.namespace, &restored.name);
     }
     // They are shown by name.
@@ -198,6 +212,7 @@ impl Tally {
             Came::Created => self.restored += 1,
             Came::Unsuspended => self.unsuspended += 1,
             Came::Kept => self.kept += 1,
+            Came::KeptByTtl => self.kept_by_ttl += 1,
             Came::There => self.there += 1,
             Came::Gone | Came::NameTaken => self.names_taken.push(format!("{namespace}/{name}")),
             Came::Failed(why) => self.failed.push(format!("{namespace}/{name}: {why}")),
@@ -207,7 +222,7 @@ impl Tally {
     /// How many were done with.
     fn total(&self) -> u64 {
         let listed = self.names_taken.len() + self.failed.len();
-        self.restored + self.unsuspended + self.kept + self.there + listed as u64
+        self.restored + self.unsuspended + self.kept + self.kept_by_ttl + self.there + listed as u64
     }
 
     fn print(&self, surroundings: &mut Surroundings<'_>) -> io::Result<()> {
@@ -219,6 +234,7 @@ impl Tally {
             (self.restored, "created again"),
             (self.unsuspended, "unsuspended"),
             (self.kept, "kept: no TTL of ours any more"),
+            (self.kept_by_ttl, "kept: with a TTL of 68 years, since a policy would add its own"),
             (self.there, "there already, and left as they are"),
         ];
         for (count, what) in lines.into_iter().filter(|(count, _)| *count > 0) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use portcullis_cluster::{Connection, RawRequest, Reply, encoded};
-use portcullis_retention::{FIELD_MANAGER, RESTORED_FROM, Restored};
+use portcullis_retention::retention::NEVER;
+use portcullis_retention::{FIELD_MANAGER, RESTORED_FROM, Restored, TtlOwner};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -26,6 +27,8 @@ pub(super) enum Came {
     Unsuspended,
     /// It is still there, and has nothing of ours any more that would delete it.
     Kept,
+    /// It is still there, with a TTL that is never over: without one a policy would add its own.
+    KeptByTtl,
     /// It was never gone, or an earlier undo has created it.
     There,
     /// It is gone.
@@ -59,26 +62,47 @@ impl<'c> Restorer<'c> {
     }
 
     /// Takes the TTL away that the sweep wrote, as long as the Job is there.
+    ///
+    /// It is tried out first: a policy may add a TTL to a Job without one whenever that is written to, and of a Job that has
+    /// finished long ago it would be over.
     pub(super) async fn remove_ttl(&self, namespace: &str, name: &str, uid: &str) -> Came {
         // What a field manager does not apply any more is removed, unless somebody else owns it too.
-        let job = json!({
-            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": namespace, "name": name, "uid": uid}
-        });
-        let request = server_side_apply(&job_path(namespace, name), job.to_string());
-        match self.ask(request).await {
-            Ok(Reply { code: 200..=299, body, .. }) => {
-                let job = document(&body);
-                match job.pointer("/spec/ttlSecondsAfterFinished") {
-                    // Kubernetes has begun, and is not to be held up.
-                    _ if is_going(&job) => Came::Failed(STILL_GOING.to_owned()),
-                    None => Came::Kept,
-                    Some(_) => Came::Failed("somebody else has set its TTL too".to_owned()),
-                }
+        let apply = async |ttl: Option<i32>, is_trial: bool| {
+            let job = json!({
+                "apiVersion": "batch/v1", "kind": "Job",
+                "metadata": {"namespace": namespace, "name": name, "uid": uid},
+                "spec": ttl.map_or_else(|| json!({}), |ttl| json!({"ttlSecondsAfterFinished": ttl}))
+            });
+            let mut request = server_side_apply(&job_path(namespace, name), job.to_string());
+            if is_trial {
+                request.path.push_str("&dryRun=All");
             }
-            // With its uid it would have to be created, or is another one.
-            Ok(Reply { code: 404 | 409, .. }) => Came::Gone,
-            Ok(reply) => Came::Failed(reply.message()),
-            Err(why) => Came::Failed(why),
+            match self.ask(request).await {
+                Ok(Reply { code: 200..=299, body, .. }) => Ok(document(&body)),
+                // With its uid it would have to be created, or is another one.
+                Ok(Reply { code: 404 | 409, .. }) => Err(Came::Gone),
+                Ok(reply) => Err(Came::Failed(reply.message())),
+                Err(why) => Err(Came::Failed(why)),
+            }
+        };
+        let trial = match apply(None, true).await {
+            Ok(trial) => trial,
+            Err(came) => return came,
+        };
+        let wanted = match ttl(&trial) {
+            // Kubernetes has begun, and is not to be held up.
+            _ if is_going(&trial) => return Came::Failed(STILL_GOING.to_owned()),
+            Some(_) if !is_of_another(&trial) => Some(NEVER),
+            _ => None,
+        };
+        match apply(wanted, false).await {
+            Err(came) => came,
+            Ok(job) if is_going(&job) => Came::Failed(STILL_GOING.to_owned()),
+            Ok(job) => match (ttl(&job), wanted) {
+                (None, _) => Came::Kept,
+                (Some(found), Some(wanted)) if found == i64::from(wanted) => Came::KeptByTtl,
+                (Some(_), _) => Came::Failed("somebody else has set its TTL too".to_owned()),
+            },
         }
     }
 
@@ -189,6 +213,17 @@ impl<'c> Restorer<'c> {
 
 fn document(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// The TTL of the Job, in seconds.
+fn ttl(job: &Value) -> Option<i64> {
+    job.pointer("/spec/ttlSecondsAfterFinished")?.as_i64()
+}
+
+/// Whether another field manager owns the TTL of the Job.
+fn is_of_another(job: &Value) -> bool {
+    let managed = job.pointer("/metadata/managedFields").map(Value::to_string).unwrap_or_default();
+    matches!(TtlOwner::read(&managed, FIELD_MANAGER), TtlOwner::Other(_))
 }
 
 /// Whether the Job is being deleted.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use portcullis_retention::{Mode, RESTORED_FROM};
+use portcullis_retention::retention::NEVER;
+use portcullis_retention::{FIELD_MANAGER, Mode, RESTORED_FROM};
 use serde_json::{Value, json};
 
 use super::Fault;
@@ -46,6 +47,8 @@ struct Stored {
     /// It is being deleted, and stays until its Pods are gone.
     is_going: bool,
     has_our_ttl: bool,
+    /// The one of ours that is never over.
+    is_kept: bool,
     has_other_ttl: bool,
     restored_from: Option<String>,
 }
@@ -81,6 +84,8 @@ pub(super) struct World {
     shown: BTreeMap<String, u64>,
     /// Whether the process that runs wants Jobs to run.
     pub(super) run: bool,
+    /// Whether a policy adds a TTL to each Job without one that is written to.
+    has_policy: bool,
     /// How many Jobs it was told to have created.
     told_created: u64,
     pub(super) wrongs: Vec<String>,
@@ -97,9 +102,11 @@ impl World {
             late: Vec::new(),
             shown: BTreeMap::new(),
             run: false,
+            has_policy: false,
             told_created: 0,
             wrongs: Vec::new(),
         };
+        world.has_policy = mode == Mode::Ttl && world.chance() % 2 == 1;
         for (number, Item { name, uid, fate }) in Item::all().enumerate() {
             let was_answered = ["done", "presumed"].contains(&fate);
             // What was to be deleted and is not known of may still be there; a TTL may be over.
@@ -154,7 +161,7 @@ impl World {
                 None => Some("is not there again"),
                 Some(job) if job.uid == *uid => {
                     left += usize::from(job.is_going || self.mode == Mode::Ttl && job.has_other_ttl);
-                    job.has_our_ttl.then_some("still has the TTL")
+                    (job.has_our_ttl && !job.is_going).then_some("still has the TTL")
                 }
                 Some(job) if job.restored_from.as_ref() == Some(uid) => {
                     left += usize::from(job.is_going);
@@ -228,7 +235,11 @@ impl World {
         if *method != Method::PATCH || !is_touched {
             self.wrongs.push(format!("{method} of {name}, which the sweep has not touched"));
         }
-        if path.contains("force=false") { self.take_ttl(name, body) } else { self.unsuspend(name, asked) }
+        if path.contains("force=false") {
+            self.take_ttl(name, path, body)
+        } else {
+            self.unsuspend(name, asked)
+        }
     }
 
     fn create(&mut self, asked: &Asked) -> (u16, Value) {
@@ -270,19 +281,37 @@ impl World {
         (200, json!({"metadata": metadata, "spec": {"suspend": job.suspended}}))
     }
 
-    /// A server-side apply without the TTL.
-    fn take_ttl(&mut self, name: &str, body: &Value) -> (u16, Value) {
+    /// A server-side apply without the TTL, or with the one that is never over.
+    fn take_ttl(&mut self, name: &str, path: &str, body: &Value) -> (u16, Value) {
         let uid = body.pointer("/metadata/uid").and_then(Value::as_str);
         let uid = uid.filter(|_| self.fault != Fault::UidNotSent);
-        let Some(job) = self.jobs.get_mut(name).filter(|job| uid.is_none_or(|uid| uid == job.uid)) else {
+        let Some(stored) = self.jobs.get_mut(name).filter(|job| uid.is_none_or(|uid| uid == job.uid)) else {
             return (409, json!({}));
         };
-        if !job.uid.starts_with("old-") {
+        if !stored.uid.starts_with("old-") {
             self.wrongs.push(format!("{name} is not the one that was given a TTL"));
         }
+        let mut job = stored.clone();
+        job.is_kept = body.pointer("/spec/ttlSecondsAfterFinished") == Some(&NEVER.into());
         job.version += u64::from(std::mem::take(&mut job.has_our_ttl));
-        let spec = if job.has_other_ttl { json!({"ttlSecondsAfterFinished": 900}) } else { json!({}) };
-        (200, json!({"metadata": {"deletionTimestamp": job.going()}, "spec": spec}))
+        let is_added = self.has_policy && !job.is_kept && !job.has_other_ttl;
+        let is_trial = path.contains("dryRun=All") && self.fault != Fault::NotTriedOut;
+        if is_added && !is_trial && !job.is_going {
+            self.wrongs.push(format!("{name} goes by the TTL of a policy"));
+        }
+        let ttl = match job.has_other_ttl || is_added {
+            true => Some(900),
+            false => job.is_kept.then_some(NEVER),
+        };
+        let managed = json!([{
+            "manager": if job.has_other_ttl { "somebody" } else { FIELD_MANAGER }, "operation": "Apply",
+            "fieldsV1": {"f:spec": {"f:ttlSecondsAfterFinished": {}}}
+        }]);
+        let metadata = json!({"deletionTimestamp": job.going(), "managedFields": managed});
+        if !is_trial {
+            *stored = job;
+        }
+        (200, json!({"metadata": metadata, "spec": {"ttlSecondsAfterFinished": ttl}}))
     }
 
     fn unsuspend(&mut self, name: &str, asked: &Asked) -> (u16, Value) {
@@ -359,6 +388,7 @@ fn plain(uid: String) -> Stored {
         suspended: false,
         is_going: false,
         has_our_ttl: false,
+        is_kept: false,
         has_other_ttl: false,
         restored_from: None,
     }
