@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::backlog::{Lot, create_backlog, finished_job};
-use crate::story::ttl;
+use crate::story::{founding_policy, job, serving, ttl, until_shown};
 
 /// How many Jobs there are; another number is asked for by `PORTCULLIS_JOBS`.
 const JOBS: usize = 5_000;
@@ -214,6 +214,31 @@ fn a_ttl_leaves_the_notice_and_is_taken_away_again() -> Result<()> {
         let backup = format!("{plan}.applied");
         test.control_plane.portcullis(&["jobs", "undo", &backup, "--yes"]).await?.succeeded()?;
         ensure_promised(&before, &jobs(test).await?, |_, _, _| {})
+    })
+}
+
+#[test]
+fn a_ttl_is_taken_away_although_a_policy_adds_its_own_to_whatever_is_written() -> Result<()> {
+    serving(async |test, portcullis| {
+        let folder = tempfile::tempdir()?;
+        create_backlog(test, 8).await?;
+        let plan = folder.path().join("plan.json").display().to_string();
+        plan_to(test, &plan, &["--mode", "ttl", "--notice", "1h"]).await?;
+        portcullis.put_in_force(&founding_policy()?).await?.succeeded()?;
+        until_shown(test, &job("probe", ""), "ttlSecondsAfterFinished: 900").await?;
+        let output = apply(test, &plan, &[]).await?;
+        ensure!(output.code == 0, "{output:?}");
+        let backup = format!("{plan}.applied");
+        let undone = test.control_plane.portcullis(&["jobs", "undo", &backup, "--yes"]).await?;
+        ensure!(undone.code == 0 && undone.stdout.contains("with a TTL of 68 years"), "{undone:?}");
+        let planned = |name: &str| backlog::is_planned(name);
+        let after = jobs(test).await?;
+        ensure!(after.keys().any(|name| planned(name)), "none of the planned Jobs is there");
+        for (name, job) in after.iter().filter(|(name, _)| planned(name)) {
+            let stays = ttl(job) == Some(i32::MAX) && job.metadata.deletion_timestamp.is_none();
+            ensure!(stays, "{name}: {:?}", job.metadata);
+        }
+        Ok(())
     })
 }
 
