@@ -27,7 +27,7 @@ pub use crd::crd;
 pub use decide::{Fate, NEVER, Namespace, Place, Round, Scene, Term, Why};
 pub use grant::{Backlog, Progress, Write, grant};
 pub use object::{API_VERSION, ExistingTtl, JobRetention, KIND, Mode, is_job_retention};
-pub use status::{Action, Report, invalid};
+pub use status::{Action, Report, invalid, unlisted};
 pub use tally::Tally;
 pub use window::Window;
 

@@ -169,7 +169,7 @@ pub(super) fn apply(
     // Whoever was asked may have taken his time: what depends on it is asked now.
     let (clock, terminating) = runtime.block_on(async {
         let clock = ask_for_time(&connection).await?;
-        let terminating = fetch::terminating_namespaces(&connection, &mut surroundings.stderr).await;
+        let terminating = fetch::terminating_namespaces(&connection, &mut surroundings.stderr).await?;
         anyhow::Ok((clock, terminating))
     })?;
     let now = clock.now().date;

@@ -44,7 +44,7 @@ pub(super) fn from_cluster(
     let stderr = &mut surroundings.stderr;
     let terminating = runtime.block_on(async {
         fetched.jobs(connection, &namespaces, labels, interest, &mut Progress::on(stderr)).await?;
-        Ok::<_, anyhow::Error>(terminating_namespaces(connection, stderr).await)
+        terminating_namespaces(connection, stderr).await
     })?;
     let Fetched { backlog, listed, owners, date, .. } = fetched;
     Ok(Listing {
@@ -207,21 +207,34 @@ impl From<StreamError> for Failure {
 }
 
 /// The namespaces that are being deleted; none, and a warning on `stderr`, where nobody may know.
+///
+/// # Errors
+/// The API server fails.
 pub(super) async fn terminating_namespaces(
     connection: &Connection,
     stderr: &mut Stream<'_>,
-) -> BTreeSet<Box<str>> {
-    let mut terminating = BTreeSet::new();
+) -> Result<BTreeSet<Box<str>>> {
     let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
-    let told = |namespace: Value<'_>| {
-        if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
-            terminating.insert(Resource(namespace).name().into());
+    let mut attempts = 1;
+    loop {
+        let mut terminating = BTreeSet::new();
+        let told = |namespace: Value<'_>| {
+            if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
+                terminating.insert(Resource(namespace).name().into());
+            }
+        };
+        match connection.each_object(&namespaces, told).await {
+            Ok(()) => return Ok(terminating),
+            // A page came too late: the list is begun anew.
+            Err(ApiError::Expired { .. }) if attempts < ATTEMPTS => attempts += 1,
+            Err(error @ ApiError::Forbidden { .. }) => {
+                let message = format!("which namespaces are terminating is not known: {error}");
+                diagnostics::warning(stderr, &message);
+                return Ok(BTreeSet::new());
+            }
+            Err(error) => return Err(cannot("list namespaces", &error)),
         }
-    };
-    if let Err(error) = connection.each_object(&namespaces, told).await {
-        diagnostics::warning(stderr, &format!("which namespaces are terminating is not known: {error}"));
     }
-    terminating
 }
 
 /// Which cluster this is, and as whom it is asked.

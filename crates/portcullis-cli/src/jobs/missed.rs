@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use portcullis_cluster::{ApiError, Connection, Extent, ListQuery};
 use portcullis_engine::judge;
 use portcullis_kyverno::{Policy, PolicyException, sets_job_ttl};
-use portcullis_model::{CompiledPolicy, Gvk, Operation};
+use portcullis_model::{CompiledPolicy, Gvk, Operation, Resource};
 use portcullis_retention::{JobFacts, Protection};
 use portcullis_value::{Arena, OwnedValue, Value, json};
 
@@ -19,7 +19,7 @@ use crate::offline::host::{Circumstances, ResourceHost};
 use crate::offline::inputs::Inputs;
 use crate::offline::policies::Policies;
 use crate::offline::values::Values;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Stream, Surroundings};
 
 /// The field of a Job that this is about.
 const TTL: [&str; 2] = ["spec", "ttlSecondsAfterFinished"];
@@ -28,6 +28,8 @@ const TTL: [&str; 2] = ["spec", "ttlSecondsAfterFinished"];
 pub(super) struct TtlPolicies {
     /// Each with the time since which it is there, in seconds since 1970-01-01 UTC.
     policies: Vec<(i64, Policy)>,
+    /// Those of which nobody can say afterwards whether they gave a Job a TTL: which, and why.
+    unjudged: Vec<String>,
     circumstances: Circumstances,
 }
 
@@ -37,7 +39,7 @@ impl TtlPolicies {
     /// # Errors
     /// The API server does not give them.
     pub(super) async fn in_force(connection: &Connection, now: i64) -> Result<Self> {
-        let (mut policies, mut exceptions) = (Vec::new(), Vec::new());
+        let (mut policies, mut unjudged, mut exceptions) = (Vec::new(), Vec::new(), Vec::new());
         for (version, plural, what) in [
             ("v1", "clusterpolicies", "list policies"),
             ("v1", "policies", "list policies"),
@@ -47,7 +49,8 @@ impl TtlPolicies {
                 (format!("{plural}.kyverno.io"), format!("/apis/kyverno.io/{version}/{plural}"));
             let each = |object: Value<'_>| match version {
                 "v2" => exceptions.push(Arc::new(PolicyException::compile(object))),
-                _ => policies.extend(Some(object).filter(|policy| is_ready(*policy)).and_then(Self::read)),
+                _ if is_ready(object) => take(object, true, &mut policies, &mut unjudged),
+                _ => {}
             };
             match connection.each_object(&ListQuery::all(&name, &path, Extent::Whole), each).await {
                 // Without the kind there is none.
@@ -57,7 +60,7 @@ impl TtlPolicies {
         }
         let labels =
             connection.namespace_labels().await.map_err(|error| cannot("list namespaces", &error))?;
-        Ok(Self::with(policies, &exceptions, labels, now))
+        Ok(Self::with(policies, unjudged, &exceptions, labels, now))
     }
 
     /// Those in the files and folders `paths`, all of which are taken to be in force. Mistakes are told, as
@@ -70,13 +73,13 @@ impl TtlPolicies {
         if found.errors + Policies::mistakes(&mut found.inputs, &mut surroundings.stderr) > 0 {
             bail!("not all that `--policies` names can be used");
         }
-        let (mut policies, mut exceptions) = (Vec::new(), Vec::new());
+        let (mut policies, mut unjudged, mut exceptions) = (Vec::new(), Vec::new(), Vec::new());
         for mut input in found.inputs {
             let each = documents::each(&mut input, &mut surroundings.stderr, |source, _| {
                 let arena = Arena::new();
                 let document = documents::read_quietly(&arena, source).unwrap_or_default();
                 documents::objects(&arena, document, &mut |object, _| {
-                    policies.extend(Self::read(object));
+                    take(object, false, &mut policies, &mut unjudged);
                     let gvk = Gvk::of(object);
                     if gvk.group == "kyverno.io" && gvk.kind == "PolicyException" {
                         exceptions.push(Arc::new(PolicyException::compile(object)));
@@ -87,13 +90,14 @@ impl TtlPolicies {
             });
             each.unwrap_or_else(|never| match never {});
         }
-        Ok(Self::with(policies, &exceptions, BTreeMap::new(), now))
+        Ok(Self::with(policies, unjudged, &exceptions, BTreeMap::new(), now))
     }
 
     /// Every exception counts, wherever it lies: in which namespace they do is known to who serves, and a Job that somebody has
     /// excepted is none to be cleared away.
     fn with(
         policies: Vec<(i64, Policy)>,
+        unjudged: Vec<String>,
         exceptions: &[Arc<PolicyException>],
         labels: BTreeMap<String, OwnedValue>,
         now: i64,
@@ -103,24 +107,20 @@ impl TtlPolicies {
         let values = Values::of_namespaces(labels);
         let circumstances =
             Circumstances { values, now: now.saturating_mul(1_000_000_000), ..Circumstances::default() };
-        Self { policies, circumstances }
+        Self { policies, unjudged, circumstances }
     }
 
-    fn read(document: Value<'_>) -> Option<(i64, Policy)> {
-        let gvk = Gvk::of(document);
-        let is_policy = gvk.group == "kyverno.io" && matches!(gvk.kind, "ClusterPolicy" | "Policy");
-        if !is_policy || !sets_job_ttl(document) {
-            return None;
+    /// Says of which policies nobody can say whether they gave a Job a TTL: nothing counts as missed by them.
+    pub(super) fn tell_unjudged(&self, stderr: &mut Stream<'_>) {
+        for policy in &self.unjudged {
+            diagnostics::warning(stderr, &format!("{policy}: it counts for none"));
         }
-        let created = document.path(&["metadata", "creationTimestamp"]).and_then(Value::as_str);
-        // A policy that says no time is taken to have been there always: a file was written by hand.
-        let since = created.and_then(seconds).unwrap_or(i64::MIN);
-        Some((since, Policy::compile(document)))
     }
 
     /// Says so where there is no such policy: then nothing was missed.
     pub(super) fn tell_if_none(&self, surroundings: &mut Surroundings<'_>) {
-        if self.policies.is_empty() {
+        self.tell_unjudged(&mut surroundings.stderr);
+        if self.policies.is_empty() && self.unjudged.is_empty() {
             diagnostics::warning(
                 &mut surroundings.stderr,
                 "no policy in force gives Jobs a TTL: none was missed",
@@ -147,10 +147,7 @@ impl TtlPolicies {
         let created = created.and_then(seconds);
         let giving = self.policies.iter().filter_map(|(since, policy)| {
             let ttl = self.ttl_given(&[policy as &dyn CompiledPolicy], text)?;
-            let title = match policy.namespace() {
-                "" => format!("ClusterPolicy `{}`", policy.name()),
-                namespace => format!("Policy `{namespace}/{}`", policy.name()),
-            };
+            let title = title(policy.namespace(), policy.name());
             Some(Giving { title, ttl, is_older: created.is_some_and(|created| *since < created) })
         });
         giving.collect()
@@ -166,6 +163,95 @@ impl TtlPolicies {
         let host = ResourceHost::new(&self.circumstances, &arena, job, Some(Operation::Create));
         judge(policies, Some(job), &arena, &host).object?.path(&TTL)?.as_i64()
     }
+}
+
+/// Takes a policy that gives Jobs a TTL, or says why nobody can say to which it would have given one. `knows_labels` says
+/// whether the labels of namespaces are known.
+fn take(
+    document: Value<'_>,
+    knows_labels: bool,
+    policies: &mut Vec<(i64, Policy)>,
+    unjudged: &mut Vec<String>,
+) {
+    let gvk = Gvk::of(document);
+    let is_policy = gvk.group == "kyverno.io" && matches!(gvk.kind, "ClusterPolicy" | "Policy");
+    if !is_policy || !sets_job_ttl(document) {
+        return;
+    }
+    let arena = Arena::new();
+    let rules = document.path(&["spec", "rules"]).and_then(Value::as_array).unwrap_or_default();
+    let giving = rules.iter().filter(|rule| {
+        let alone = arena.array(&[**rule]);
+        sets_job_ttl(document.copy_to(&arena).with(&arena, &["spec", "rules"], alone))
+    });
+    if let Some(why) = giving.filter_map(|rule| unknown(*rule, knows_labels)).next() {
+        let resource = Resource(document);
+        unjudged.push(format!("{} {why}", title(resource.namespace(), resource.name())));
+        return;
+    }
+    let created = document.path(&["metadata", "creationTimestamp"]).and_then(Value::as_str);
+    // A policy that says no time is taken to have been there always: a file was written by hand.
+    let since = created.and_then(seconds).unwrap_or(i64::MIN);
+    policies.push((since, Policy::compile(document)));
+}
+
+fn title(namespace: &str, name: &str) -> String {
+    match namespace {
+        "" => format!("ClusterPolicy `{name}`"),
+        namespace => format!("Policy `{namespace}/{name}`"),
+    }
+}
+
+/// What a rule asks for that is not known of a Job afterwards.
+fn unknown(rule: Value<'_>, knows_labels: bool) -> Option<&'static str> {
+    let text = json::Writer::compact().to_string(rule);
+    let variables = ["request.userInfo", "request.roles", "request.clusterRoles", "serviceAccountName"];
+    // A field of a Pod is called so, too.
+    let is_variable =
+        |name: &&str| text.match_indices(*name).any(|(at, _)| text.get(..at).is_some_and(is_in_braces));
+    let has_key = |keys: &[&str]| {
+        ["match", "exclude"].iter().filter_map(|block| rule.get(block)).any(|block| holds_key(block, keys))
+    };
+    let context = rule.get("context").and_then(Value::as_array).unwrap_or_default();
+    let is_asked_for = |entry: &Value<'_>| {
+        ["configMap", "apiCall", "imageRegistry", "globalReference"]
+            .iter()
+            .any(|key| entry.get(key).is_some())
+    };
+    if has_key(&["subjects", "roles", "clusterRoles"]) || variables.iter().any(is_variable) {
+        Some("asks who creates a Job, which is not known afterwards")
+    } else if !knows_labels && has_key(&["namespaceSelector"]) {
+        Some("asks for the labels of the namespace, which a file of Jobs does not say")
+    } else if context.iter().any(is_asked_for) {
+        Some("asks for a context as it was when the Job was created")
+    } else {
+        None
+    }
+}
+
+/// Whether the text ends within a variable that is written in braces.
+fn is_in_braces(text: &str) -> bool {
+    match (text.rfind("{{"), text.rfind("}}")) {
+        (Some(opened), closed) => closed.is_none_or(|closed| closed < opened),
+        (None, _) => false,
+    }
+}
+
+/// Whether a map in `value` has one of these keys.
+fn holds_key(value: Value<'_>, keys: &[&str]) -> bool {
+    // Filters of rules lie three deep at most: `any`, `resources`, the selector.
+    fn below(value: Value<'_>, keys: &[&str], depth: usize) -> bool {
+        if depth == 0 {
+            return false;
+        }
+        let in_object = value.as_object().is_some_and(|object| {
+            object.iter().any(|(key, member)| keys.contains(&key) || below(member, keys, depth - 1))
+        });
+        let in_array =
+            || value.as_array().is_some_and(|all| all.iter().any(|one| below(*one, keys, depth - 1)));
+        in_object || in_array()
+    }
+    below(value, keys, 6)
 }
 
 /// A policy that gives a Job a TTL.

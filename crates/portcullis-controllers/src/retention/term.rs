@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use portcullis_cluster::{ApiError, Backoff, Followed};
-use portcullis_retention::retention::{Action, Retentions};
+use portcullis_retention::retention::{Action, Mode, Retentions, unlisted};
+use portcullis_value::{Arena, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,6 +24,8 @@ const REST: u32 = 10;
 const LOOK_AFTER: Duration = Duration::from_secs(30);
 /// Counts that have changed are written so often.
 const STATUS_PACE: Duration = Duration::from_secs(5);
+/// How long rounds wait for the first list of Jobs before the objects say so.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The objects are listed after this time though nothing has changed.
 const LIST_AFTER: Duration = Duration::from_secs(600);
 
@@ -192,6 +195,7 @@ impl<'r> Term<'r> {
                 tokio::select! {
                     () = listed => jobs,
                     _ = retentions.changed() => return Ok(()),
+                    () = sleep_until(Instant::now() + PATIENCE) => return self.tell_unlisted().await,
                 }
             }
         };
@@ -205,6 +209,27 @@ impl<'r> Term<'r> {
                 _ = jobs.changed() => {}
                 () = sleep_until(began + after.look_after) => {}
                 () = sleep_until(self.status_due), if self.has_news => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in the objects that are enforced that nothing is done, as the Jobs are not known yet.
+    async fn tell_unlisted(&mut self) -> Result<(), Stopped> {
+        let why = self.followed.as_ref().and_then(Followed::gap).unwrap_or_default();
+        let now = self.now();
+        let retentions = self.objects.retentions.clone();
+        for (number, retention) in retentions.all().iter().enumerate() {
+            let document = self.objects.documents.get_mut(number);
+            let Some(document) = document.filter(|_| retention.mode == Mode::Enforce) else { continue };
+            let status = {
+                let arena = Arena::new();
+                let previous = json::read(&arena, &document.status).unwrap_or_default();
+                json::Writer::compact().to_string(unlisted(&arena, previous, retention, &why, now))
+            };
+            let connection = self.retention.cluster.connection();
+            if let StatusWritten::Conflict(message) = write_status(connection, document, status).await? {
+                return Err(Stopped::Conflict(message));
             }
         }
         Ok(())

@@ -177,6 +177,25 @@ pub fn invalid<'a>(arena: &'a Arena, document: Value<'a>, errors: &[Diagnostic],
     arena.object(&mut members)
 }
 
+/// The status of an object of whose Jobs nothing is known yet, after `previous`: all else stays.
+pub fn unlisted<'a>(
+    arena: &'a Arena,
+    previous: Value<'a>,
+    retention: &JobRetention,
+    why: &str,
+    now: i64,
+) -> Value<'a> {
+    let message = format!("Jobs cannot be listed, and nothing is written: {why}");
+    let ready = Condition::new("Ready", false, "JobsUnknown", message);
+    let told = conditions(arena, previous, &[ready], retention.generation, now);
+    let others = previous.get("conditions").and_then(Value::as_array).unwrap_or_default();
+    let others = others.iter().filter(|condition| condition.get("type") != Some("Ready".into()));
+    let all: Vec<_> = told.as_array().unwrap_or_default().iter().chain(others).copied().collect();
+    let status = if previous.is_null() { arena.object(&mut Vec::new()) } else { previous };
+    let status = status.with(arena, &["observedGeneration"], retention.generation.into());
+    status.with(arena, &["conditions"], arena.array(&all))
+}
+
 struct Condition {
     of: &'static str,
     holds: bool,

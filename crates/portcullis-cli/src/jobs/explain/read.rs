@@ -136,6 +136,9 @@ impl Reading {
             [] => None,
             paths => Some(TtlPolicies::given(paths, now, surroundings)?),
         };
+        if let Some(policies) = &policies {
+            policies.tell_unjudged(&mut surroundings.stderr);
+        }
         let mut jobs = Jobs::new(&retentions, name, arguments.from.as_deref());
         let mut each = |facts: &JobFacts<'_>, text: &str| -> Result<(), StreamError> {
             if namespace.is_none_or(|namespace| facts.namespace == namespace) {
@@ -221,7 +224,10 @@ impl Reading {
                 }
             };
             let policies = match TtlPolicies::in_force(connection, now).await {
-                Ok(policies) => Known::Given(policies.giving(&found.text)),
+                Ok(policies) => {
+                    policies.tell_unjudged(&mut surroundings.stderr);
+                    Known::Given(policies.giving(&found.text))
+                }
                 Err(error) => {
                     let message = format!("which policies give Jobs a TTL is not known: {error}");
                     diagnostics::warning(&mut surroundings.stderr, &message);

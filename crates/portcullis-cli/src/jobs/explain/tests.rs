@@ -227,6 +227,36 @@ fn programs_get_the_same_as_a_document() {
 }
 
 #[test]
+fn a_policy_of_which_nobody_can_say_what_it_would_have_done_misses_nothing() {
+    let other = |from: &str, to: &str| {
+        assert!(POLICY.contains(from));
+        POLICY.replace(from, to).replace("spec:\n", "spec:\n  background: false\n")
+    };
+    let by_user = other("kinds: [Job]}", "kinds: [Job]}, subjects: [{kind: User, name: bob}]");
+    let by_variable = other("900", "'{{ length(request.userInfo.username) }}'");
+    let by_label = other("kinds: [Job]", "kinds: [Job], namespaceSelector: {matchLabels: {a: b}}");
+    let by_context =
+        other("    match:", "    context: [{name: c, configMap: {name: c, namespace: d}}]\n    match:");
+    let by_field = other("kinds: [Job]", "kinds: [Job], names: ['serviceAccountName-*', '*']");
+    for (policy, why) in [
+        (by_user, Some("asks who creates a Job")),
+        (by_variable, Some("asks who creates a Job")),
+        (by_label, Some("asks for the labels of the namespace")),
+        (by_context, Some("asks for a context")),
+        (by_field, None),
+        (POLICY.to_owned(), None),
+    ] {
+        let files = [("jobs.json", jobs()), ("policy.yaml", policy.clone())];
+        let list = "list --from jobs.json --missed --each --policies policy.yaml";
+        let (exit, text) = run_in(&files, list, &Offline);
+        assert_eq!(exit, Exit::SUCCESS, "{policy}{text}");
+        let warning = why.map(|why| format!("warning: ClusterPolicy `add-ttl` {why}"));
+        assert_eq!(text.contains("report-"), why.is_none(), "{policy}{text}");
+        assert!(warning.is_none_or(|warning| text.contains(&warning)), "{policy}{text}");
+    }
+}
+
+#[test]
 fn a_job_that_is_not_there_or_twice_is_told() {
     let refused = |arguments: &str| {
         let (exit, text) = explained_by(arguments, &Offline);

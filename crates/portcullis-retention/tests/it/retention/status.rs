@@ -1,6 +1,6 @@
 //! What the status says.
 
-use portcullis_retention::retention::{Action, Mode, Progress, Report, Scene, grant, invalid};
+use portcullis_retention::retention::{Action, Mode, Progress, Report, Scene, grant, invalid, unlisted};
 use portcullis_value::{Arena, Value, json};
 
 use super::{Ended, FAILED, SUCCEEDED, read, retentions, with_jobs};
@@ -53,6 +53,24 @@ fn condition(status: Value<'_>, of: &str) -> String {
     let condition = conditions.iter().find(|condition| condition.get("type") == Some(of.into())).unwrap();
     let text = |key| condition.get(key).and_then(Value::as_str).unwrap();
     format!("{} {}: {}", text("status"), text("reason"), text("message"))
+}
+
+#[test]
+fn while_jobs_cannot_be_listed_all_but_readiness_stays_as_it_was() {
+    let arena = Arena::new();
+    let jobs = [Ended { name: "goes", ..SUCCEEDED }, SUCCEEDED];
+    let before = status(&arena, &[("r", SPEC)], 0, &jobs, Value::Null, NOW);
+    let retention = read("r", SPEC).unwrap();
+    for before in [before, Value::Null] {
+        let after = unlisted(&arena, before, &retention, "forbidden", NOW + 5);
+        let told = "False JobsUnknown: Jobs cannot be listed, and nothing is written: forbidden";
+        assert_eq!(condition(after, "Ready"), told);
+        assert_eq!(after.get("observedGeneration"), Some(3.into()));
+        for member in ["jobs", "writes", "enforced", "lastActions"] {
+            assert_eq!(after.get(member), before.get(member), "{member}");
+        }
+        assert_eq!(unlisted(&arena, after, &retention, "forbidden", NOW + 9), after, "it is written once");
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn protected(safeguards: Safeguards, items: Vec<Item>, script: Script) -> Vec<St
         let mut progress = Progress::on(&mut stderr);
         let mut survey = Survey::take(&connection, &plan, None, &mut progress).await.unwrap();
         drop(progress);
-        let terminating = fetch::terminating_namespaces(&connection, &mut stderr).await;
+        let terminating = fetch::terminating_namespaces(&connection, &mut stderr).await.unwrap();
         survey.judge(&plan, terminating, FINISHED.0 + 5_400);
         survey
     });
