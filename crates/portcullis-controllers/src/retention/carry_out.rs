@@ -43,6 +43,7 @@ impl Term<'_> {
             if matches!(written, Written::Done(_) | Written::Skipped(_) | Written::Refused(_)) {
                 self.was_answered(&set.namespace);
             }
+            let is_undone = matches!(written, Written::Unadmitted(_));
             match written {
                 Written::Done(job) => self.wrote(&one, &job),
                 Written::Skipped(message) => {
@@ -55,13 +56,11 @@ impl Term<'_> {
                     self.hold_back(set, &message);
                     self.give_back(by);
                 }
-                Written::Unadmitted(message) => {
+                Written::Unadmitted(message) | Written::Lost(message) => {
                     self.lost(set, &message);
-                    self.give_back(by);
-                    has_tried_in_vain |= was_doubtful;
-                }
-                Written::Lost(message) => {
-                    self.lost(set, &message);
+                    if is_undone {
+                        self.give_back(by);
+                    }
                     has_tried_in_vain |= was_doubtful;
                     lost += usize::from(!was_doubtful);
                     if lost > FEW_LOST.max((done + 1) / LOST_PART) {

@@ -193,4 +193,7 @@ fn an_api_server_that_answers_in_no_namespace_ends_the_round() {
     let outcome = carried_out(40, &[(502, "gone"); 40]);
     assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (4, [0, 0, 4], GRANTED - 36));
     assert_eq!(outcome.trouble.as_deref(), Some("cannot write to Jobs: gone"));
+    // A webhook of the whole cluster may let each request wait.
+    let outcome = carried_out(40, &[(500, "failed calling webhook: late"); 40]);
+    assert_eq!((outcome.asked.len(), outcome.counts, outcome.of_the_hour), (4, [0, 0, 4], GRANTED - 40));
 }
