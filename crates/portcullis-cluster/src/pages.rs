@@ -13,6 +13,8 @@ use crate::connection::Connection;
 use crate::error::{ApiError, Asked};
 use crate::watch::encoded;
 
+/// How often a list is begun whose pages come too late.
+const ATTEMPTS: u32 = 5;
 /// Objects in one page.
 const PAGE: u32 = 500;
 
@@ -107,19 +109,37 @@ impl Connection {
         .await
     }
 
+    /// What `each` gathers of the objects of a list, which is begun anew where a page comes too late.
+    ///
+    /// # Errors
+    /// As [`Connection::each_object`], and pages come too late again and again.
+    pub async fn gathered<T: Default>(
+        &self,
+        listed: &ListQuery<'_>,
+        mut each: impl FnMut(&mut T, Value<'_>),
+    ) -> Result<T, ApiError> {
+        let mut attempt = 1;
+        loop {
+            let mut gathered = T::default();
+            match self.each_object(listed, |object| each(&mut gathered, object)).await {
+                Ok(()) => return Ok(gathered),
+                Err(ApiError::Expired { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The labels of all namespaces.
     ///
     /// # Errors
     /// The API server does not list them.
     pub async fn namespace_labels(&self) -> Result<BTreeMap<String, OwnedValue>, ApiError> {
-        let mut labels = BTreeMap::new();
         let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
-        self.each_object(&namespaces, |namespace| {
+        self.gathered(&namespaces, |labels: &mut BTreeMap<_, _>, namespace| {
             let of_namespace = namespace.path(&["metadata", "labels"]).unwrap_or_default();
             labels.insert(Resource(namespace).name().to_owned(), OwnedValue::from(of_namespace));
         })
-        .await?;
-        Ok(labels)
+        .await
     }
 }
 

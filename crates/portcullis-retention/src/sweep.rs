@@ -281,7 +281,7 @@ impl<'p> Sweep<'p> {
     fn touched(&mut self, index: usize, answer: Answer, now: Now) {
         let Some(progress) = self.progress.get_mut(index) else { return };
         progress.attempts = progress.attempts.saturating_add(1);
-        let (is_last, in_doubt) = (progress.attempts >= ATTEMPTS, progress.in_doubt);
+        let is_last = progress.attempts >= ATTEMPTS;
         match answer {
             Answer::Done => self.settle(index, Fate::Done, "", now),
             Answer::Gone => self.resolve(index, Since::Gone, None, now),
@@ -291,8 +291,8 @@ impl<'p> Sweep<'p> {
                 self.looks.push_back((index, Look::Lost));
             }
             Answer::Busy { .. } if !is_last => self.armed.push_front(index),
-            Answer::Busy { .. } => self.fail(index, "the API server is too busy", in_doubt, now),
-            Answer::Refused(why) => self.fail(index, &why, in_doubt, now),
+            Answer::Busy { .. } => self.fail(index, "the API server is too busy", now),
+            Answer::Refused(why) => self.fail(index, &why, now),
         }
     }
 
@@ -308,7 +308,7 @@ impl<'p> Sweep<'p> {
             answer => match self.again(index, look, answer) {
                 None => {}
                 Some(why) => {
-                    self.fail(index, &format!("cannot look at it: {why}"), self.is_in_doubt(index), now);
+                    self.fail(index, &format!("cannot look at it: {why}"), now);
                 }
             },
         }
@@ -323,28 +323,26 @@ impl<'p> Sweep<'p> {
             }
             Answer::Found(seen) => {
                 let manager = if seen.manager.is_empty() { "somebody" } else { &seen.manager };
-                let why = format!("recreated by {manager}");
-                for held in self.groups.close(index) {
-                    // A request of an earlier run may still be on its way.
-                    if self.is_in_doubt(held) {
-                        self.fail(held, &why, true, now);
-                    } else {
-                        self.settle(held, Fate::Skipped, &why, now);
-                    }
-                }
+                self.close(index, Fate::Skipped, &format!("recreated by {manager}"), now);
             }
             // The next run looks again.
             _ if self.stop.is_some() => {}
             answer => {
                 let Some(why) = self.again(index, Look::Canary, answer) else { return };
                 let why = format!("cannot see whether the first ones came back: {why}");
-                for held in self.groups.close(index) {
-                    if self.is_in_doubt(held) {
-                        self.fail(held, &why, true, now);
-                    } else {
-                        self.settle(held, Fate::Waiting, &why, now);
-                    }
-                }
+                self.close(index, Fate::Waiting, &why, now);
+            }
+        }
+    }
+
+    /// Leaves those alone that wait for the canary `index`.
+    fn close(&mut self, index: usize, fate: Fate, why: &str, now: Now) {
+        for held in self.groups.close(index) {
+            // A request of an earlier run may still be on its way.
+            if self.is_in_doubt(held) {
+                self.fail(held, why, now);
+            } else {
+                self.settle(held, fate, why, now);
             }
         }
     }
@@ -382,10 +380,10 @@ impl<'p> Sweep<'p> {
             Since::Going if in_doubt && mode == Mode::Delete => self.settle(index, Fate::Presumed, "", now),
             Since::Expiring if in_doubt => self.settle(index, Fate::Presumed, "", now),
             // A request of an earlier run may still be on its way, and nothing about the Job would hold it up.
-            Since::Guarded(why) if in_doubt => self.fail(index, &why, true, now),
+            Since::Guarded(why) if in_doubt => self.fail(index, &why, now),
             // It may have got its TTL before it got what makes it another one now.
             Since::Going | Since::Changed(_) if in_doubt && mode == Mode::Ttl => {
-                self.fail(index, "has changed since an answer was lost", true, now);
+                self.fail(index, "has changed since an answer was lost", now);
             }
             Since::Gone => self.settle(index, Fate::Gone, "", now),
             Since::Recreated => self.settle(index, Fate::Skipped, recreated, now),
@@ -399,21 +397,21 @@ impl<'p> Sweep<'p> {
                     Mode::Ttl => "another field manager owns its TTL",
                 };
                 if in_doubt {
-                    self.fail(index, why, true, now)
+                    self.fail(index, why, now)
                 } else {
                     self.settle(index, Fate::Skipped, why, now)
                 }
             }
             Since::Same if progress.attempts >= ATTEMPTS || self.stop.is_some() => {
-                self.fail(index, "the API server did not answer", in_doubt, now);
+                self.fail(index, "the API server did not answer", now);
             }
             Since::Same => self.armed.push_front(index),
         }
     }
 
     /// An item that cannot be carried out.
-    fn fail(&mut self, index: usize, why: &str, in_doubt: bool, now: Now) {
-        let fate = if in_doubt { Fate::Unknown } else { Fate::Refused };
+    fn fail(&mut self, index: usize, why: &str, now: Now) {
+        let fate = if self.is_in_doubt(index) { Fate::Unknown } else { Fate::Refused };
         self.settle(index, fate, why, now);
         if self.tally.errors() > self.settings.max_errors {
             self.stop.get_or_insert(Stop::Errors);

@@ -22,8 +22,6 @@ pub(super) enum Kinds {
     All,
 }
 
-/// How often a list is begun.
-const ATTEMPTS: u32 = 5;
 /// As RBAC names the kind.
 const JOBS: &str = "jobs.batch";
 
@@ -194,19 +192,10 @@ async fn owners_of(
 ) -> Result<Vec<Box<str>>, ApiError> {
     let path = listed.path(namespace);
     let query = ListQuery::all(&listed.resource, &path, Extent::Metadata);
-    let mut attempts = 1;
-    loop {
-        let mut owners = Vec::new();
-        let object = |object: Value<'_>| {
-            owners.extend(jobs_among(object.path(&["metadata", "ownerReferences"]).unwrap_or_default()));
-        };
-        match connection.each_object(&query, object).await {
-            Ok(()) => return Ok(owners),
-            // A page came too late: the list is begun anew.
-            Err(ApiError::Expired { .. }) if attempts < ATTEMPTS => attempts += 1,
-            Err(error) => return Err(error),
-        }
-    }
+    let gathered = connection.gathered(&query, |owners: &mut Vec<_>, object| {
+        owners.extend(jobs_among(object.path(&["metadata", "ownerReferences"]).unwrap_or_default()));
+    });
+    gathered.await
 }
 
 /// The Jobs by their uids, in a few bytes each.

@@ -215,25 +215,18 @@ pub(super) async fn terminating_namespaces(
     stderr: &mut Stream<'_>,
 ) -> Result<BTreeSet<Box<str>>> {
     let namespaces = ListQuery::all("namespaces", "/api/v1/namespaces", Extent::Metadata);
-    let mut attempts = 1;
-    loop {
-        let mut terminating = BTreeSet::new();
-        let told = |namespace: Value<'_>| {
-            if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
-                terminating.insert(Resource(namespace).name().into());
-            }
-        };
-        match connection.each_object(&namespaces, told).await {
-            Ok(()) => return Ok(terminating),
-            // A page came too late: the list is begun anew.
-            Err(ApiError::Expired { .. }) if attempts < ATTEMPTS => attempts += 1,
-            Err(error @ ApiError::Forbidden { .. }) => {
-                let message = format!("which namespaces are terminating is not known: {error}");
-                diagnostics::warning(stderr, &message);
-                return Ok(BTreeSet::new());
-            }
-            Err(error) => return Err(cannot("list namespaces", &error)),
+    let gathered = connection.gathered(&namespaces, |terminating: &mut BTreeSet<Box<str>>, namespace| {
+        if namespace.path(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) {
+            terminating.insert(Resource(namespace).name().into());
         }
+    });
+    match gathered.await {
+        Err(error @ ApiError::Forbidden { .. }) => {
+            let message = format!("which namespaces are terminating is not known: {error}");
+            diagnostics::warning(stderr, &message);
+            Ok(BTreeSet::new())
+        }
+        gathered => gathered.map_err(|error| cannot("list namespaces", &error)),
     }
 }
 

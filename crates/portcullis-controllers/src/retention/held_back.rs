@@ -61,9 +61,10 @@ impl Hold {
 }
 
 impl HeldBack {
-    /// Whether nothing is held back.
-    pub(super) fn is_empty(&self) -> bool {
-        self.written.is_empty() && self.refused.is_empty() && self.silent.is_empty()
+    /// Whether there is a write that is held back, or may be.
+    pub(super) fn has_some(&self) -> bool {
+        let is_contested = self.written.values().any(|(_, times)| *times >= MOST);
+        is_contested || !self.refused.is_empty() || !self.silent.is_empty()
     }
 
     /// Whether this TTL was taken back again and again.

@@ -78,7 +78,7 @@ pub(super) fn round(jobs: &[(Arc<str>, Arc<KeptJob>)], objects: &mut Objects, ar
     let scene = Scene::new(retentions, &candidates, &namespace, now).among(around.listed);
     let enforced = scene.round(&[Mode::Enforce]);
     let mut troubles = vec![Troubles::default(); retentions.all().len()];
-    if !held.is_empty() {
+    if held.has_some() {
         for write in enforced.writes() {
             let Some((uid, job)) = jobs.get(write.job) else { continue };
             let why = match held.is_contested(uid, write.seconds) {
